@@ -1,0 +1,1 @@
+"""Video files, stores, preparation, sampling, datamodules, the synthetic world."""

@@ -1,0 +1,1 @@
+"""Thin adapters over libraries that look at faces."""

@@ -1,0 +1,1 @@
+"""Face geometry: parameters, face models, cameras, rasteriser, guidance, fitting."""

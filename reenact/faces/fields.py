@@ -1,0 +1,87 @@
+"""Base of the batched dataclasses: fields are tensors, other such dataclasses, or None."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class TensorFields:
+    """A dataclass whose fields share their leading (batch) dimensions.
+
+    Lightning moves it and a DataLoader pins it because it has `to` and `pin_memory`; `stack` is its collation.
+    Lists of strings (names of clips and identities) ride along unchanged.
+    """
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """Apply a function to every tensor, nested ones included."""
+        changes: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                changes[field.name] = function(value)
+            elif isinstance(value, TensorFields):
+                changes[field.name] = value.map(function)
+        return replace(self, **changes)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+        """Move every tensor to a device."""
+        return self.map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Self:
+        """Copy every tensor into page-locked memory."""
+        return self.map(Tensor.pin_memory)
+
+    def detach(self) -> Self:
+        """Cut every tensor from the autograd graph."""
+        return self.map(Tensor.detach)
+
+    def __getitem__(self, index: Any) -> Self:
+        """Index the leading dimension(s) of every tensor; name lists are indexed by ints and slices alone."""
+        changes: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor | TensorFields):
+                changes[field.name] = value[index]
+            elif isinstance(value, list):
+                picked = value[index]
+                changes[field.name] = picked if isinstance(picked, list) else [picked]
+        return replace(self, **changes)
+
+    @classmethod
+    def stack(cls, items: Sequence[Self]) -> Self:
+        """Stack samples along a new leading dimension; name lists are joined.
+
+        Raises:
+            ValueError: if a field is set in some items and None in others.
+        """
+        return cls._merge(items, torch.stack)
+
+    @classmethod
+    def cat(cls, items: Sequence[Self]) -> Self:
+        """Concatenate batches along their leading dimension; name lists are joined."""
+        return cls._merge(items, torch.cat)
+
+    @classmethod
+    def _merge(cls, items: Sequence[Self], join: Callable[[list[Tensor]], Tensor]) -> Self:
+        merged: dict[str, Any] = {}
+        for field in fields(cls):
+            values = [getattr(item, field.name) for item in items]
+            missing = sum(value is None for value in values)
+            if missing and missing != len(values):
+                raise ValueError(f"{cls.__name__}.{field.name} is set in some items of a batch and None in others")
+            first = values[0]
+            if isinstance(first, Tensor):
+                merged[field.name] = join(values)
+            elif isinstance(first, TensorFields):
+                merged[field.name] = type(first)._merge(values, join)
+            elif isinstance(first, list):
+                merged[field.name] = [name for value in values for name in value]
+            else:
+                merged[field.name] = first
+        return cls(**merged)

@@ -1,0 +1,74 @@
+"""The contract of a morphable model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from reenact.faces.params import FaceParams
+
+
+class FaceModel(nn.Module, ABC):
+    """Turns face parameters into a posed triangle mesh.
+
+    Convention: model space has x to the subject's left (image right), y up, z out of the face, in metres. Projected
+    vertices are in normalised device coordinates: x right, y down, z away from the camera; [-1, 1] spans the image
+    edge to edge, so the centre of pixel j of W lies at (2j + 1) / W - 1. Faces wind counter-clockwise seen from
+    outside. Every buffer is non-persistent: licensed model data never enters a checkpoint.
+    """
+
+    name: str
+    """The name under which stores and checkpoints record the model."""
+    camera_type: Literal["orthographic", "perspective"]
+    num_shape: int
+    num_expression: int
+    faces: Tensor
+    """(F, 3) int64 vertex indices."""
+    flip_permutation: Tensor
+    """(V,) int64: vertex i of the mirrored head is the mirror image of vertex `flip_permutation[i]`."""
+    mean_vertices: Tensor
+    """(V, 3) vertices of the mean identity, neutral and unposed."""
+
+    @abstractmethod
+    def vertices(self, params: FaceParams) -> Tensor:
+        """Posed vertices (B, V, 3) in model space; the camera is not applied."""
+
+    @abstractmethod
+    def project(self, vertices: Tensor, camera: Tensor) -> Tensor:
+        """Project (B, V, 3) model-space points with (B, C) cameras to (B, V, 3) normalised device coordinates."""
+
+    @abstractmethod
+    def landmarks68(self, vertices: Tensor) -> Tensor:
+        """The iBUG-68 landmarks (B, 68, 3) of (B, V, 3) vertices, in the space the vertices are in."""
+
+    @abstractmethod
+    def region(self, name: str) -> Tensor:
+        """Boolean mask (V,) of a named region; raises `ReenactError` with the known names for another."""
+
+    def posed(self, params: FaceParams) -> Tensor:
+        """Vertices (B, V, 3) in normalised device coordinates of the image, mirrored where the image was."""
+        projected = self.project(self.vertices(params), params.camera)
+        if params.mirrored is None:
+            return projected
+        mirrored = projected[:, self.flip_permutation] * projected.new_tensor([-1.0, 1.0, 1.0])
+        return torch.where(params.mirrored[:, None, None], mirrored, projected)
+
+    def neutral(self, batch: int = 1) -> FaceParams:
+        """The mean face looking into the camera, filling the image as a usual portrait does."""
+        zeros = self.mean_vertices.new_zeros
+        return FaceParams(
+            shape=zeros(batch, self.num_shape),
+            expression=zeros(batch, self.num_expression),
+            global_pose=zeros(batch, 3),
+            neck_pose=zeros(batch, 3),
+            jaw_pose=zeros(batch, 3),
+            eye_pose=zeros(batch, 6),
+            camera=self.default_camera().expand(batch, -1).clone(),
+        )
+
+    @abstractmethod
+    def default_camera(self) -> Tensor:
+        """The (C,) camera that frames the mean face as a usual portrait does."""

@@ -1,0 +1,44 @@
+"""Portraits and pairs of them: what a datamodule yields and every method reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from reenact.faces.fields import TensorFields
+from reenact.faces.params import FaceParams
+
+
+@dataclass
+class Portrait(TensorFields):
+    """Images together with what is known about them.
+
+    Leading dimensions are (B,) for pictures and (B, T) for clips, or none for one sample before collation.
+    """
+
+    image: Tensor
+    """(..., 3, H, W) float32 RGB in [-1, 1]."""
+    params: FaceParams | None = None
+    """Face parameters of the face model that the datamodule names."""
+    landmarks: Tensor | None = None
+    """(..., 68, 2) iBUG-68 points in continuous pixels of `image`: x right, y down, pixel i covers [i, i + 1)."""
+    frame: Tensor | None = None
+    """(...) int64 frame number within the clip."""
+    identity: list[str] = field(default_factory=list)
+    """B identity names."""
+    clip: list[str] = field(default_factory=list)
+    """B clip names."""
+
+
+@dataclass
+class PortraitPair(TensorFields):
+    """The batch: appearance from `source`, motion from `driving`."""
+
+    source: Portrait
+    driving: Portrait
+
+    @property
+    def same_identity(self) -> bool:
+        """Whether every driving image shows its source's identity, so that it is also the wanted result."""
+        return self.source.identity == self.driving.identity

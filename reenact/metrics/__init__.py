@@ -1,0 +1,1 @@
+"""Metric classes and the suite that runs them."""

@@ -1,0 +1,1 @@
+"""The contracts and one folder a method."""

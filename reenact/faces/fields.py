@@ -41,7 +41,7 @@ class TensorFields:
         """Cut every tensor from the autograd graph."""
         return self.map(Tensor.detach)
 
-    def __getitem__(self, index: Any) -> Self:
+    def __getitem__(self, index: int | slice | Tensor | tuple[int | slice | Tensor, ...]) -> Self:
         """Index the leading dimension(s) of every tensor; name lists are indexed by ints and slices alone."""
         changes: dict[str, Any] = {}
         for field in fields(self):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from torch import Tensor, nn
 
 from reenact.faces.fields import TensorFields
-from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
 
 Mode = Literal["absolute", "relative", "pose", "expression"]
-"""How a driving face moves a source: all of it as it is, as change against a reference, head pose alone, expression alone."""
+"""What a driving face gives: everything as it is, its change against a reference, head pose alone, expression alone."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,6 @@ class Reenactor(nn.Module, ABC, Generic[State]):
     def drive(self, state: State, driving: Portrait) -> Reenactment:
         """The source with the motion of `driving`; a state of batch 1 serves a driving batch of any size."""
 
-    def forward(self, source: Portrait, driving: Portrait) -> Any:
+    def forward(self, source: Portrait, driving: Portrait) -> Reenactment:
         """Encode and drive in one call, as training does."""
         return self.drive(self.encode(source), driving)

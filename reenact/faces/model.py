@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from reenact.faces.camera import CameraType, project
 from reenact.faces.params import FaceParams
 
 
@@ -22,7 +22,7 @@ class FaceModel(nn.Module, ABC):
 
     name: str
     """The name under which stores and checkpoints record the model."""
-    camera_type: Literal["orthographic", "perspective"]
+    camera_type: CameraType
     num_shape: int
     num_expression: int
     faces: Tensor
@@ -31,18 +31,32 @@ class FaceModel(nn.Module, ABC):
     """(V,) int64: vertex i of the mirrored head is the mirror image of vertex `flip_permutation[i]`."""
     mean_vertices: Tensor
     """(V, 3) vertices of the mean identity, neutral and unposed."""
+    landmark_vertices: Tensor
+    """(68, K) int64: the K vertices between which each iBUG-68 landmark lies."""
+    landmark_weights: Tensor
+    """(68, K) weights of those vertices, of sum 1."""
 
     @abstractmethod
-    def vertices(self, params: FaceParams) -> Tensor:
-        """Posed vertices (B, V, 3) in model space; the camera is not applied."""
+    def vertices(self, params: FaceParams, subset: Tensor | None = None) -> Tensor:
+        """Posed vertices (B, V, 3) in model space; the camera is not applied.
 
-    @abstractmethod
+        Args:
+            params: (B, ...) face parameters.
+            subset: (N,) int64 vertex indices; only these are computed, and returned as (B, N, 3). Fitting asks for the
+                few hundred vertices near the landmarks.
+        """
+
     def project(self, vertices: Tensor, camera: Tensor) -> Tensor:
         """Project (B, V, 3) model-space points with (B, C) cameras to (B, V, 3) normalised device coordinates."""
+        return project(vertices, camera)
 
-    @abstractmethod
     def landmarks68(self, vertices: Tensor) -> Tensor:
-        """The iBUG-68 landmarks (B, 68, 3) of (B, V, 3) vertices, in the space the vertices are in."""
+        """The iBUG-68 landmarks (B, 68, 3) of (B, V, 3) vertices, in the space the vertices are in.
+
+        They are points of the surface: where the jaw line of a turned head is hidden, they do not slide to the
+        silhouette as a 2D detector's do (`faces.fitting` takes care of that).
+        """
+        return (vertices[..., self.landmark_vertices, :] * self.landmark_weights[..., None]).sum(-2)
 
     @abstractmethod
     def region(self, name: str) -> Tensor:

@@ -30,7 +30,7 @@ class FaceParams(TensorFields):
     eye_pose: Tensor
     """(..., 6) rotation of the left eye, then of the right eye."""
     camera: Tensor
-    """(..., 3) orthographic `[scale, x, y]` or (..., 6) perspective camera of this image; see `faces.camera`."""
+    """(..., 3) orthographic `[scale, x, y]` or (..., 7) perspective camera of this image; see `faces.camera`."""
     texture: Tensor | None = None
     """(..., K) albedo coefficients."""
     light: Tensor | None = None

@@ -1,0 +1,177 @@
+"""Square crops of a frame, and the exact maps between frame, crop and network input.
+
+Convention: points are in continuous pixels, x right, y down, pixel i covers [i, i + 1), so the centre of pixel i is at
+i + 0.5 and an image of W pixels spans [0, W] without a half-pixel anywhere (`align_corners=False`). Normalised device
+coordinates (NDC) span the crop's edges with [-1, 1]. Images are RGB uint8 (H, W, 3); what lies outside an image is
+black.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Self, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+Points = TypeVar("Points", NDArray[Any], Tensor)
+Image = NDArray[np.uint8]
+CropRule = Literal["pwm", "fomm"]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square of the frame, resampled to `size` x `size` pixels; it may reach over the frame's edges."""
+
+    left: float
+    """x of the square's left edge, in frame pixels."""
+    top: float
+    """y of the square's upper edge, in frame pixels."""
+    size_in_frame: float
+    """Side of the square, in frame pixels."""
+    size: int
+    """Side of the crop image, in pixels."""
+
+    @classmethod
+    def whole(cls, height: int, width: int) -> Self:
+        """The square around a whole frame, at the frame's own resolution: the identity for a square frame."""
+        side = max(height, width)
+        return cls((width - side) / 2, (height - side) / 2, side, side)
+
+    @classmethod
+    def from_array(cls, array: NDArray[np.float64]) -> Self:
+        """The crop of `to_array`."""
+        left, top, size_in_frame, size = (float(value) for value in array)
+        return cls(left, top, size_in_frame, round(size))
+
+    def to_array(self) -> NDArray[np.float64]:
+        """(4,) float64: left, top, size_in_frame, size."""
+        return np.array([self.left, self.top, self.size_in_frame, self.size], np.float64)
+
+    def resized(self, size: int) -> Crop:
+        """The same square at another resolution."""
+        return Crop(self.left, self.top, self.size_in_frame, size)
+
+    def to_crop(self, points: Points) -> Points:
+        """Frame pixels (..., 2) to crop pixels (..., 2)."""
+        moved: Points = (points - _like(points, self.left, self.top)) * (self.size / self.size_in_frame)
+        return moved
+
+    def to_frame(self, points: Points) -> Points:
+        """Crop pixels (..., 2) to frame pixels (..., 2)."""
+        moved: Points = points * (self.size_in_frame / self.size) + _like(points, self.left, self.top)
+        return moved
+
+    def to_ndc(self, points: Points) -> Points:
+        """Crop pixels (..., 2) to NDC (..., 2)."""
+        return points * (2 / self.size) - 1
+
+    def from_ndc(self, points: Points) -> Points:
+        """NDC (..., 2) to crop pixels (..., 2)."""
+        return (points + 1) * (self.size / 2)
+
+    def ndc_to(self, other: Crop) -> tuple[float, float, float]:
+        """Scale a and shifts (bx, by) that take this crop's NDC to the other crop's: x' = a x + bx, y' = a y + by."""
+        scale = self.size_in_frame / other.size_in_frame
+        shift_x = (2 * (self.left - other.left) + self.size_in_frame) / other.size_in_frame - 1
+        shift_y = (2 * (self.top - other.top) + self.size_in_frame) / other.size_in_frame - 1
+        return scale, shift_x, shift_y
+
+    def warp_to_crop(self, image: Image) -> Image:
+        """The crop image (size, size, 3) of a frame (H, W, 3); reductions average, so they do not alias."""
+        return _resample(image, self.size_in_frame / self.size, (self.left, self.top), (self.size, self.size))
+
+    def paste_back(self, frame: Image, crop_image: Image, feather: float = 0.08) -> Image:
+        """The frame with the crop image put back where it was cut out.
+
+        Args:
+            frame: (H, W, 3) uint8; left unchanged.
+            crop_image: (size, size, 3) uint8.
+            feather: width of the soft rim, as a fraction of the crop's side in [0, 0.5].
+
+        Returns:
+            (H, W, 3) uint8; pixels outside the crop are the frame's own, to the bit.
+        """
+        height, width = frame.shape[:2]
+        left, right = (int(np.clip(np.floor(x), 0, width)) for x in (self.left, self.left + self.size_in_frame + 1))
+        top, bottom = (int(np.clip(np.floor(y), 0, height)) for y in (self.top, self.top + self.size_in_frame + 1))
+        result = frame.copy()
+        if left >= right or top >= bottom:
+            return result
+        scale = self.size / self.size_in_frame
+        offset = ((left - self.left) * scale, (top - self.top) * scale)
+        pasted = _resample(crop_image, scale, offset, (bottom - top, right - left), cv2.BORDER_REPLICATE)
+        mask = np.minimum.outer(
+            _ramp(top, bottom, self.top, self.size_in_frame, feather),
+            _ramp(left, right, self.left, self.size_in_frame, feather),
+        )[..., None]
+        region = result[top:bottom, left:right]
+        blended = region + mask * (pasted.astype(np.float32) - region)
+        result[top:bottom, left:right] = np.rint(blended).astype(np.uint8)
+        return result
+
+
+def crop_from_landmarks(landmarks: NDArray[Any], rule: CropRule = "pwm", size: int = 256) -> Crop:
+    """The crop that a paper's rule takes around a face.
+
+    * `pwm`: GDPW's `fit_image.py`: half the perimeter of the landmark box times 1.1 is the face size; the square's
+      side is 1.35 of that, rounded down, and its centre lies a tenth of the side above the box's centre.
+    * `fomm`: the tube rule of FOMM's video-preprocessing `crop_vox.py`: a square of 1.2 times the longer side of the
+      union of the clip's face boxes, centred. Its boxes come from the S3FD detector, which counts the forehead in;
+      here the landmark box grows upwards by a quarter of its height instead (our own figure).
+
+    Args:
+        landmarks: (68, 2) or, for one crop over a clip, (T, 68, 2), in frame pixels.
+        rule: which paper's rule.
+        size: side of the crop image in pixels.
+    """
+    points = np.asarray(landmarks, np.float64).reshape(-1, 2)
+    (left, top), (right, bottom) = points.min(0), points.max(0)
+    if rule == "pwm":
+        side = float(int(1.35 * 1.1 * ((right - left) + (bottom - top)) / 2))
+        return Crop((left + right) / 2 - side / 2, (top + bottom) / 2 - 0.6 * side, side, size)
+    top -= 0.25 * (bottom - top)
+    side = 1.2 * max(right - left, bottom - top)
+    return Crop((left + right - side) / 2, (top + bottom - side) / 2, side, size)
+
+
+def _like(points: Points, *values: float) -> Points:
+    if isinstance(points, Tensor):
+        return points.new_tensor(values)
+    return np.array(values, points.dtype)
+
+
+def _resample(
+    image: Image,
+    scale: float,
+    offset: tuple[float, float],
+    shape: tuple[int, int],
+    border: int = cv2.BORDER_CONSTANT,
+) -> Image:
+    """Sample `image` at scale * q + offset for every output point q, both in continuous pixels.
+
+    A reduction samples several bilinear taps per output pixel and averages them, which keeps the geometry exact.
+    """
+    taps = max(1, round(scale))
+    step = scale / taps
+    # OpenCV's matrix maps indices, whose pixel centres lie half a pixel further
+    shift_x, shift_y = (step * 0.5 + value - 0.5 for value in offset)
+    matrix = np.array([[step, 0, shift_x], [0, step, shift_y]], np.float64)
+    height, width = shape
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    fine = cv2.warpAffine(image, matrix, (width * taps, height * taps), flags=flags, borderMode=border)
+    if taps == 1:
+        return np.asarray(fine, np.uint8)
+    return np.asarray(cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _ramp(start: int, stop: int, edge: float, side: float, feather: float) -> NDArray[np.float32]:
+    """Weight in [0, 1] of the pixels start..stop - 1 along one axis of a square, smooth from its edge inwards."""
+    position = (np.arange(start, stop, dtype=np.float32) + 0.5 - edge) / side
+    inside = np.minimum(position, 1 - position)
+    if feather == 0:
+        return np.where(inside >= 0, np.float32(1), np.float32(0))
+    weight = np.clip(inside / np.float32(feather), 0, 1)
+    return np.asarray(weight * weight * (3 - 2 * weight), np.float32)

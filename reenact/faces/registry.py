@@ -1,0 +1,63 @@
+"""Face models by name."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+
+from reenact.errors import ReenactError
+from reenact.faces.model import FaceModel
+
+FLAME_NAME = re.compile(r"flame(20\d\d)?(-[0-9a-f]{8})?")
+
+
+def load_face_model(spec: str) -> FaceModel:
+    """A face model.
+
+    Args:
+        spec: `head` (built in), `flame` (the file in the asset cache), the full name under which a store or checkpoint
+            recorded a FLAME file (`flame2020-1a2b3c4d`), or the path of a FLAME file.
+
+    Raises:
+        ReenactError: if the name is unknown, or the file is missing, damaged, not a FLAME model, or another one than
+            the name says.
+    """
+    if spec == "head":
+        from reenact.faces.head import Head
+
+        return Head()
+    if FLAME_NAME.fullmatch(spec):
+        return _cached_flame(spec)
+    if "/" in spec or spec.endswith((".pkl", ".npz")):
+        from reenact.faces.flame import Flame
+
+        return Flame.from_file(Path(spec))
+    near = difflib.get_close_matches(spec, ["head", "flame"], n=2, cutoff=0.3) or ["head", "flame"]
+    raise ReenactError(f"Unknown face model {spec!r}: did you mean {' or '.join(near)}, or the path of a FLAME file?")
+
+
+def _cached_flame(spec: str) -> FaceModel:
+    from reenact import assets
+    from reenact.faces.flame import Flame
+
+    path = assets.require("flame")
+    model = Flame.from_file(path)
+    if not _same_model(spec, model.name):
+        raise ReenactError(f"{path} is {model.name}, but {spec} is asked for: put that file in its place")
+    return model
+
+
+def _same_model(wanted: str, found: str) -> bool:
+    """Whether a name, of which year and fingerprint may be left out, is met by a full name."""
+    year, fingerprint = _parts(wanted)
+    found_year, found_fingerprint = _parts(found)
+    if fingerprint:
+        return fingerprint == found_fingerprint
+    return year is None or year == found_year
+
+
+def _parts(name: str) -> tuple[str | None, str | None]:
+    match = FLAME_NAME.fullmatch(name)
+    assert match is not None
+    return match[1], match[2]

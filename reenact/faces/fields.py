@@ -15,7 +15,8 @@ class TensorFields:
     """A dataclass whose fields share their leading (batch) dimensions.
 
     Lightning moves it and a DataLoader pins it because it has `to` and `pin_memory`; `stack` is its collation.
-    Lists of strings (names of clips and identities) ride along unchanged.
+    Tuples of tensors (feature pyramids) count as tensors; lists of strings (names of clips and identities) ride along
+    unchanged.
     """
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
@@ -27,6 +28,8 @@ class TensorFields:
                 changes[field.name] = function(value)
             elif isinstance(value, TensorFields):
                 changes[field.name] = value.map(function)
+            elif isinstance(value, tuple):
+                changes[field.name] = tuple(function(tensor) for tensor in value)
         return replace(self, **changes)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
@@ -48,6 +51,8 @@ class TensorFields:
             value = getattr(self, field.name)
             if isinstance(value, Tensor | TensorFields):
                 changes[field.name] = value[index]
+            elif isinstance(value, tuple):
+                changes[field.name] = tuple(tensor[index] for tensor in value)
             elif isinstance(value, list):
                 picked = value[index]
                 changes[field.name] = picked if isinstance(picked, list) else [picked]
@@ -80,6 +85,8 @@ class TensorFields:
                 merged[field.name] = join(values)
             elif isinstance(first, TensorFields):
                 merged[field.name] = type(first)._merge(values, join)
+            elif isinstance(first, tuple):
+                merged[field.name] = tuple(join(list(level)) for level in zip(*values, strict=True))
             elif isinstance(first, list):
                 merged[field.name] = [name for value in values for name in value]
             else:

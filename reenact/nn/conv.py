@@ -1,0 +1,103 @@
+"""Convolutions with spectral norm, and folding of norms into plain convolutions for inference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SpectralConv2d(nn.Module):
+    """A convolution divided by an estimate of its largest singular value.
+
+    The estimate is `u . (W v)` with W the weight as (out, in * k * k), after one power iteration per training forward
+    (Miyato et al. 2018, algorithm 1). Parameters and buffers carry the names of `torch.nn.utils.spectral_norm`
+    (`weight_orig`, `weight_u`, `weight_v`), so that published weights load; that hook itself keeps a non-leaf weight on
+    the module, which copies and compiled graphs can't take.
+    """
+
+    weight_u: Tensor
+    weight_v: Tensor
+
+    def __init__(self, channels_in: int, channels_out: int, kernel_size: int, padding: int = 0) -> None:
+        super().__init__()
+        plain = nn.Conv2d(channels_in, channels_out, kernel_size)
+        self.padding = padding
+        self.weight_orig = nn.Parameter(plain.weight.detach())
+        self.bias = nn.Parameter(plain.bias.detach()) if plain.bias is not None else None
+        self.register_buffer("weight_u", F.normalize(torch.randn(channels_out), dim=0, eps=1e-12))
+        self.register_buffer("weight_v", F.normalize(torch.randn(plain.weight[0].numel()), dim=0, eps=1e-12))
+
+    def weight(self) -> Tensor:
+        """The normalised weight (out, in, k, k); a power iteration comes first in training mode."""
+        matrix = self.weight_orig.flatten(1)
+        if self.training:
+            self._iterate(matrix.detach())
+        # The next training forward overwrites u and v in place while this graph may still wait for its backward.
+        u, v = self.weight_u.clone(), self.weight_v.clone()
+        return self.weight_orig / torch.dot(u, torch.mv(matrix, v))
+
+    @torch.no_grad()
+    def _iterate(self, matrix: Tensor) -> None:
+        self.weight_v.copy_(F.normalize(torch.mv(matrix.t(), self.weight_u), dim=0, eps=1e-12))
+        self.weight_u.copy_(F.normalize(torch.mv(matrix, self.weight_v), dim=0, eps=1e-12))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (B, in, H, W) at stride 1."""
+        with torch.autocast(x.device.type, enabled=False):
+            weight = self.weight()
+        return F.conv2d(x, weight, self.bias, padding=self.padding)
+
+    @torch.no_grad()
+    def folded(self) -> nn.Conv2d:
+        """The plain convolution that gives the same outputs in evaluation mode."""
+        sigma = torch.dot(self.weight_u, torch.mv(self.weight_orig.flatten(1), self.weight_v))
+        return plain_conv(self.weight_orig / sigma, self.bias, self.padding)
+
+
+def plain_conv(weight: Tensor, bias: Tensor | None, padding: int) -> nn.Conv2d:
+    """A stride-1 convolution with the given weight (out, in, k, k) and bias (out,)."""
+    channels_out, channels_in, kernel_size, _ = weight.shape
+    conv = nn.Conv2d(channels_in, channels_out, kernel_size, padding=padding, bias=bias is not None, device="meta")
+    conv.weight = nn.Parameter(weight.detach().clone(), requires_grad=False)
+    if bias is not None:
+        conv.bias = nn.Parameter(bias.detach().clone(), requires_grad=False)
+    return conv
+
+
+@torch.no_grad()
+def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    """The convolution equal to `norm(conv(x))` with the running statistics of `norm`."""
+    scale, shift = batch_norm_affine(norm)
+    assert conv.bias is not None
+    padding = conv.padding[0]
+    assert isinstance(padding, int)
+    return plain_conv(conv.weight * scale[:, None, None, None], conv.bias * scale + shift, padding)
+
+
+@torch.no_grad()
+def batch_norm_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Scale and shift (C,) each, with `norm(x) = x * scale + shift` in evaluation mode."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = torch.rsqrt(norm.running_var + norm.eps)
+    if norm.affine:
+        scale = scale * norm.weight
+    shift = -norm.running_mean * scale
+    return scale, shift + norm.bias if norm.affine else shift
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Keep gradients from the module's parameters inside the block, while they still pass through to its inputs."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)

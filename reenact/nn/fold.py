@@ -1,0 +1,120 @@
+"""Inference forms of the shared blocks: norms folded into convolutions, less arithmetic, the same outputs."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reenact.nn.blocks import LEAK, DownBlock, SameBlock, Spade, SpadeResBlock, UpBlock
+from reenact.nn.conv import SpectralConv2d, batch_norm_affine, fold_batch_norm, plain_conv
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class FoldedBlock(nn.Module):
+    """`SameBlock` as one convolution and a leaky ReLU, with average pooling where it was a `DownBlock`."""
+
+    def __init__(self, block: SameBlock) -> None:
+        super().__init__()
+        self.conv = fold_batch_norm(block.conv.folded(), block.norm)
+        self.pooled = isinstance(block, DownBlock)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block."""
+        x = F.leaky_relu_(self.conv(x), LEAK)
+        return F.avg_pool2d(x, 2) if self.pooled else x
+
+
+class FoldedUpBlock(nn.Module):
+    """`UpBlock` computed at the coarse size: a 3 x 3 kernel on doubled pixels sees only 2 x 2 different ones.
+
+    Each of the four output phases is its own 2 x 2 convolution of the coarse map, 16 products instead of 36.
+    """
+
+    def __init__(self, block: UpBlock) -> None:
+        super().__init__()
+        conv = fold_batch_norm(block.conv.folded(), block.norm)
+        # Phase 0 of an axis sees coarse pixels (i - 1, i) through taps (0), (1, 2); phase 1 sees (i, i + 1).
+        taps = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
+        weight = torch.einsum("ayk,bxl,oikl->aboiyx", taps.to(conv.weight), taps.to(conv.weight), conv.weight)
+        assert conv.bias is not None
+        self.channels = conv.out_channels
+        self.conv = plain_conv(weight.flatten(0, 2), conv.bias.repeat(4), padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block."""
+        height, width = x.shape[-2:]
+        phases = F.leaky_relu_(self.conv(x), LEAK).unflatten(1, (2, 2, self.channels))
+        out = x.new_empty(x.shape[0], self.channels, 2 * height, 2 * width)
+        for row in range(2):
+            for column in range(2):
+                part = phases[:, row, column, :, row : row + height, column : column + width]
+                out[:, :, row::2, column::2] = part
+        return out
+
+
+class FoldedSpade(nn.Module):
+    """`Spade` with gamma and beta from one convolution and its batch norm as a scale and shift."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, spade: Spade) -> None:
+        super().__init__()
+        gamma, beta = spade.gamma_conv.folded(), spade.beta_conv.folded()
+        shared = spade.shared_conv[0]
+        assert isinstance(shared, SpectralConv2d)
+        assert gamma.bias is not None
+        assert beta.bias is not None
+        self.shared_conv = shared.folded()
+        # 1 + gamma comes out of the convolution as it is.
+        bias = torch.cat((gamma.bias + 1, beta.bias))
+        self.modulate = plain_conv(torch.cat((gamma.weight, beta.weight)), bias, padding=1)
+        scale, shift = batch_norm_affine(spade.norm)
+        self.register_buffer("scale", scale.view(1, -1, 1, 1))
+        self.register_buffer("shift", shift.view(1, -1, 1, 1))
+
+    def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
+        """Normalise and modulate, then the leaky ReLU that follows in a block."""
+        hidden = F.leaky_relu_(self.shared_conv(modulation), LEAK)
+        gamma, beta = self.modulate(hidden).chunk(2, dim=1)
+        normalised = torch.addcmul(self.shift, x, self.scale)
+        return F.leaky_relu_(torch.addcmul(beta, normalised, gamma), LEAK)
+
+
+class FoldedSpadeResBlock(nn.Module):
+    """`SpadeResBlock` of folded parts."""
+
+    def __init__(self, block: SpadeResBlock) -> None:
+        super().__init__()
+        self.shortcut = block.non_identity_shortcut.folded()
+        self.spade1 = FoldedSpade(block.spade1)
+        self.conv1 = block.conv1.folded()
+        self.spade2 = FoldedSpade(block.spade2)
+        self.conv2 = block.conv2.folded()
+
+    def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
+        """Apply the block."""
+        y = self.conv1(self.spade1(x, modulation))
+        y = self.conv2(self.spade2(y, modulation))
+        out: Tensor = self.shortcut(x).add_(y)
+        return out
+
+
+def fold(module: Module) -> Module:
+    """Replace every shared block inside a module by its inference form, in place."""
+    for name, child in module.named_children():
+        if isinstance(child, UpBlock):
+            setattr(module, name, FoldedUpBlock(child))
+        elif isinstance(child, SameBlock):
+            setattr(module, name, FoldedBlock(child))
+        elif isinstance(child, SpadeResBlock):
+            setattr(module, name, FoldedSpadeResBlock(child))
+        elif isinstance(child, SpectralConv2d):
+            setattr(module, name, child.folded())
+        else:
+            fold(child)
+    return module.requires_grad_(False)

@@ -1,0 +1,123 @@
+"""Pictures of a posed mesh that guide a network: displacement, neural codes, NMFC, mask.
+
+Conventions: vertices in normalised device coordinates (x right, y down, z away; [-1, 1] spans the image edge to edge);
+maps are (B, C, H, W), 0 where no face is seen. As in the released PWM code (`MeshRenderer`), pixels whose nearest face
+is seen from behind count as background and silhouettes are antialiased by nvdiffrast's rule.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from reenact.faces.raster import render_attributes
+
+
+def displacement_map(
+    source_vertices: Tensor,
+    driving_vertices: Tensor,
+    faces: Tensor,
+    size: int | tuple[int, int],
+    *,
+    antialias: bool = True,
+    backend: str = "auto",
+) -> Tensor:
+    """Where each point of the driving face lies in the source image (PWM, section 3.2).
+
+    A backward displacement, driving to source, in normalised units, channel 0 = x (right), 1 = y (down): the source is
+    sampled at the pixel's own place plus the map's value.
+
+    Args:
+        source_vertices: (B, V, 3) posed source.
+        driving_vertices: (B, V, 3) posed driving face; the map is drawn on it.
+        faces: (F, 3) int64.
+        size: pixels: one number for a square, or (height, width).
+        antialias: blend pixels across silhouettes.
+        backend: the rasteriser, one of `reenact.faces.raster.BACKENDS`.
+
+    Returns:
+        (B, 2, H, W).
+    """
+    displacement = (source_vertices - driving_vertices)[..., :2]
+    return render_attributes(driving_vertices, faces, displacement, size, smooth=antialias, backend=backend)
+
+
+def code_map(
+    vertices: Tensor,
+    faces: Tensor,
+    codes: Tensor,
+    size: int | tuple[int, int],
+    *,
+    antialias: bool = True,
+    backend: str = "auto",
+) -> Tensor:
+    """Learnable vertex codes seen on a posed face (PWM, section 3.2: neural codes).
+
+    Args:
+        vertices: (B, V, 3) posed face.
+        faces: (F, 3) int64.
+        codes: (V, C), the same for all, or (B, V, C); the map carries gradients to them.
+        size: pixels: one number for a square, or (height, width).
+        antialias: blend pixels across silhouettes.
+        backend: the rasteriser, one of `reenact.faces.raster.BACKENDS`.
+
+    Returns:
+        (B, C, H, W).
+    """
+    return render_attributes(vertices, faces, codes, size, smooth=antialias, backend=backend)
+
+
+def nmfc_map(
+    vertices: Tensor,
+    faces: Tensor,
+    mean_vertices: Tensor,
+    size: int | tuple[int, int],
+    *,
+    antialias: bool = True,
+    backend: str = "auto",
+) -> Tensor:
+    """Normalised mean face coordinates seen on a posed face (HeadGAN, Doukas et al. 2021, section 3.1).
+
+    Every vertex wears its own place on the mean face as a colour, each axis scaled to [0, 1] over the mesh.
+
+    Args:
+        vertices: (B, V, 3) posed face.
+        faces: (F, 3) int64.
+        mean_vertices: (V, 3) mean face in model space, in any unit.
+        size: pixels: one number for a square, or (height, width).
+        antialias: blend pixels across silhouettes.
+        backend: the rasteriser, one of `reenact.faces.raster.BACKENDS`.
+
+    Returns:
+        (B, 3, H, W) in [0, 1].
+    """
+    low, high = mean_vertices.amin(dim=0), mean_vertices.amax(dim=0)
+    colours = (mean_vertices - low) / (high - low)
+    return render_attributes(vertices, faces, colours, size, smooth=antialias, backend=backend)
+
+
+def face_mask(
+    vertices: Tensor,
+    faces: Tensor,
+    size: int | tuple[int, int],
+    *,
+    region: Tensor | None = None,
+    antialias: bool = False,
+    backend: str = "auto",
+) -> Tensor:
+    """Where a posed face, or a region of it, is seen.
+
+    Args:
+        vertices: (B, V, 3) posed face.
+        faces: (F, 3) int64.
+        size: pixels: one number for a square, or (height, width).
+        region: (V,) bool, `FaceModel.region`; None is the whole mesh. The rest of the mesh still hides what is behind
+            it. Between vertices inside and outside the mask falls off linearly.
+        antialias: blend pixels across silhouettes, which gives shares between 0 and 1 there.
+        backend: the rasteriser, one of `reenact.faces.raster.BACKENDS`.
+
+    Returns:
+        (B, 1, H, W) in [0, 1].
+    """
+    inside = torch.ones_like(vertices[0, :, :1]) if region is None else region[:, None].to(vertices.dtype)
+    return render_attributes(vertices, faces, inside, size, smooth=antialias, backend=backend)

@@ -1,0 +1,24 @@
+"""What the rasteriser knows about every pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass
+class Fragments:
+    """The visible triangle of every pixel of a batch of images."""
+
+    face_index: Tensor
+    """(B, H, W) int64 index of the visible face; -1 is background."""
+    barycentric: Tensor
+    """(B, H, W, 3) weights of the face's three vertices, linear in image space, summing to 1; 0 on background."""
+    depth: Tensor
+    """(B, H, W) interpolated z of the vertices, smaller is nearer; +inf on background."""
+
+    @property
+    def covered(self) -> Tensor:
+        """(B, H, W) bool: pixels that show a face."""
+        return self.face_index >= 0

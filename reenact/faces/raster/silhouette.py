@@ -1,0 +1,125 @@
+"""Antialiasing of silhouettes by the rule of nvdiffrast (Laine et al. 2020, section 3.4), in plain torch.
+
+For two pixels side by side, or one above the other, that show different faces, the nearer face is the foreground. Where
+one of its silhouette edges (an open edge, or one whose neighbour folds behind) crosses the line between the two pixel
+centres, at a distance c in [0, 1] pixels from the foreground's centre, the two colours are blended as if the edge cut
+a pixel in two: with c > 1/2 the other pixel takes (c - 1/2) of the foreground, with c < 1/2 the foreground pixel takes
+(1/2 - c) of the other.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+TOLERANCE = 1 / 16
+"""How far, in pixels, a crossing may lie beyond either pixel centre and still count (nvdiffrast's constant)."""
+
+
+class Pairs(NamedTuple):
+    """Blends between neighbours; pixels are numbered through the batch, (frame * H + row) * W + column."""
+
+    first: Tensor
+    """(N,) int64 left or upper pixel."""
+    second: Tensor
+    """(N,) int64 right or lower pixel."""
+    alpha: Tensor
+    """(N,) share: if positive, the first pixel takes it of the second's colour, else the second -alpha of the first's."""
+
+
+def silhouette_edges(points: Tensor, faces: Tensor, opposite: Tensor) -> Tensor:
+    """(B, F, 3) bool: whether the edge that faces corner k is on the silhouette of points (B, V, 3)."""
+    x, y = points[..., 0], points[..., 1]
+    edges = []
+    own = _twice_area(x, y, faces[:, 0], faces[:, 1], faces[:, 2])
+    for k, (start, end) in enumerate(((1, 2), (2, 0), (0, 1))):
+        far = torch.where(opposite[:, k] < 0, faces[:, k], opposite[:, k])
+        wing = _twice_area(x, y, far, faces[:, start], faces[:, end])
+        edges.append((wing < 0) == (own < 0))
+    return torch.stack(edges, dim=-1)
+
+
+def _twice_area(x: Tensor, y: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    return (x[:, b] - x[:, a]) * (y[:, c] - y[:, a]) - (x[:, c] - x[:, a]) * (y[:, b] - y[:, a])
+
+
+def find_pairs(face_index: Tensor, depth: Tensor, points: Tensor, faces: Tensor, opposite: Tensor) -> Pairs:
+    """All blends of a batch.
+
+    Args:
+        face_index: (B, H, W) int64.
+        depth: (B, H, W).
+        points: (B, V, 3) float64, x and y in pixels; `Pairs.alpha` is differentiable in it.
+        faces: (F, 3) int64.
+        opposite: (F, 3) int64, `Topology.opposite`.
+    """
+    edges = silhouette_edges(points.detach(), faces, opposite)
+    across = _pairs_along(0, face_index, depth, points, faces, edges)
+    down = _pairs_along(1, face_index, depth, points, faces, edges)
+    return Pairs(*(torch.cat(parts) for parts in zip(across, down, strict=True)))
+
+
+def _pairs_along(
+    axis: int, face_index: Tensor, depth: Tensor, points: Tensor, faces: Tensor, edges: Tensor
+) -> Pairs:
+    """Blends of horizontal (axis 0) or vertical (axis 1) neighbours."""
+    dimension = 2 - axis
+    length = face_index.shape[dimension] - 1
+    left, right = face_index.narrow(dimension, 0, length), face_index.narrow(dimension, 1, length)
+    frame, row, column = torch.nonzero(left != right, as_tuple=True)
+    here = (frame, row, column)
+    there = (frame, row + axis, column + 1 - axis)
+    nearer = depth[here] < depth[there]
+    second_wins = (face_index[here] < 0) | ((face_index[there] >= 0) & ~nearer)
+    face = torch.where(second_wins, face_index[there], face_index[here])
+    some = edges[frame, face].any(dim=-1)
+    frame, row, column, face, second_wins = (t[some] for t in (frame, row, column, face, second_wins))
+    centre = torch.stack([column + 0.5, row + 0.5], dim=-1).to(points.dtype)
+    step = second_wins.to(points.dtype)
+    centre[:, axis] += step
+    corners = points[frame[:, None], faces[face]][..., :2] - centre[:, None]
+    crossing, found = _crossing(corners[..., axis], corners[..., 1 - axis], 1 - 2 * step, edges[frame, face])
+    alpha = (1 - 2 * step) * (0.5 - crossing.clamp(0, 1))
+    height, width = face_index.shape[1:]
+    first = (frame * height + row) * width + column
+    second = first + (width if axis else 1)
+    return Pairs(first[found], second[found], alpha[found])
+
+
+def _crossing(along: Tensor, aside: Tensor, direction: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the triangle's outline crosses the line to the other pixel, farthest that way.
+
+    Args:
+        along: (N, 3) corner coordinates along the line, from the foreground pixel's centre, in pixels.
+        aside: (N, 3) corner coordinates across the line.
+        direction: (N,) 1 if the other pixel lies at +1, -1 if at -1.
+        edges: (N, 3) bool silhouette edges.
+
+    Returns:
+        Distance (N,) from the foreground centre, and whether (N,) bool it is a crossing to blend at.
+    """
+    start, end = [1, 2, 0], [2, 0, 1]
+    run = along[:, end] - along[:, start]
+    rise = aside[:, end] - aside[:, start]
+    straddles = (aside[:, start] < 0) != (aside[:, end] < 0)
+    area = along[:, start] * rise - aside[:, start] * run
+    safe = torch.where(straddles, rise, 1.0)
+    distance = torch.where(straddles, direction[:, None] * area / safe, -torch.inf)
+    farthest, edge = distance.max(dim=-1)
+    pick = edge[:, None]
+    steep = rise.abs() >= run.abs()
+    found = (steep & edges).gather(1, pick).squeeze(1)
+    found &= (farthest > -TOLERANCE) & (farthest < 1 + TOLERANCE)
+    return farthest, found
+
+
+def blend(image: Tensor, pairs: Pairs) -> Tensor:
+    """Apply the blends to an image (B, C, H, W); each reads the colours from before all blends."""
+    batch, channels, height, width = image.shape
+    flat = image.permute(0, 2, 3, 1).reshape(-1, channels)
+    change = pairs.alpha.to(image.dtype)[:, None] * (flat[pairs.second] - flat[pairs.first])
+    target = torch.where(pairs.alpha > 0, pairs.first, pairs.second)
+    flat = flat.index_add(0, target, change)
+    return flat.view(batch, height, width, channels).permute(0, 3, 1, 2).contiguous()

@@ -25,6 +25,8 @@ class FaceModel(nn.Module, ABC):
     camera_type: CameraType
     num_shape: int
     num_expression: int
+    expression_names: tuple[str, ...] = ()
+    """Names of the expression coefficients in order, where they mean something; people edit by them."""
     faces: Tensor
     """(F, 3) int64 vertex indices."""
     flip_permutation: Tensor

@@ -1,0 +1,219 @@
+"""The small language of face edits, and its effect on face parameters.
+
+A script is triplets `name key value`, any number on a line, in the words of GDPW's editing demo, plus two commands:
+
+    # a nod with a smile
+    exp 0 1.5  jaw_pose pitch 6
+    frames 10             # ten frames from the face so far to this one
+    global_pose pitch 12
+    frames 15
+    reset                 # back to the source's own face
+    frames 15
+
+Every triplet sets a value; it stays until it is set again or `reset`. Without `frames` a script gives one picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from reenact.errors import ReenactError
+from reenact.faces.model import FaceModel
+from reenact.faces.params import FaceParams
+from reenact.faces.rotation import (
+    axis_angle_to_euler,
+    axis_angle_to_matrix,
+    euler_to_axis_angle,
+    matrix_to_axis_angle,
+)
+
+ANGLES = ("yaw", "pitch", "roll")
+ROTATIONS = {
+    "global_pose": ("global_pose", slice(0, 3)),
+    "neck_pose": ("neck_pose", slice(0, 3)),
+    "jaw_pose": ("jaw_pose", slice(0, 3)),
+    "leye_pose": ("eye_pose", slice(0, 3)),
+    "reye_pose": ("eye_pose", slice(3, 6)),
+}
+"""Script name to field of `FaceParams` and place in it."""
+CAMERA_KEYS = {3: ("scale", "tx", "ty"), 7: ("fx", "fy", "cx", "cy", "tx", "ty", "tz")}
+"""Names of the camera's entries, by their number."""
+NAMES = ("shape", "exp", *ROTATIONS, "cam")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Set one value; angles in degrees, coefficients and camera entries in their own units."""
+
+    name: str
+    key: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Go back to the source's own parameters."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Move from the face of the last `frames` to the present one in so many frames."""
+
+    count: int
+
+
+Step: TypeAlias = "Edit | Reset | Frames"
+
+
+def parse_script(text: str, where: str) -> list[Step]:
+    """Read a script.
+
+    Args:
+        text: The script.
+        where: What to call it in errors: the file or the option.
+
+    Raises:
+        ReenactError: if a line is malformed; the message has its number.
+    """
+    steps: list[Step] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        words = iter(line.partition("#")[0].split())
+        for name in words:
+            steps.append(_step(name, words, f"{where} line {number}"))
+    return steps
+
+
+def _step(name: str, words: Iterator[str], where: str) -> Step:
+    if name == "reset":
+        return Reset()
+    if name == "frames":
+        count = next(words, "")
+        if not count.isdigit() or not int(count):
+            raise ReenactError(f"{where}: `frames` needs a whole number above 0, not {count!r}")
+        return Frames(int(count))
+    if name not in NAMES:
+        raise ReenactError(f"{where}: unknown name {name!r}; use one of {', '.join(NAMES)}, reset, frames")
+    key, value = next(words, None), next(words, None)
+    if key is None or value is None:
+        raise ReenactError(f"{where}: {name!r} needs a key and a value, as in `global_pose yaw 15`")
+    return Edit(name, key, parse_number(value, f"{where}: {name} {key}"))
+
+
+def parse_number(text: str, where: str) -> float:
+    """A finite number.
+
+    Raises:
+        ReenactError: if the text is not one; the message starts with `where`.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ReenactError(f"{where}: {text!r} is not a number")
+    return number
+
+
+def apply_edit(params: FaceParams, edit: Edit, face_model: FaceModel) -> FaceParams:
+    """The parameters (batch 1) with one value set.
+
+    Angles are extrinsic y, x, z Euler angles: yaw turns to the subject's left, pitch bends down (opens the jaw), roll
+    tilts counter-clockwise in the image; the other two keep their values.
+
+    Raises:
+        ReenactError: if the edit's key is unknown or out of range.
+    """
+    if edit.name in ROTATIONS:
+        field, part = ROTATIONS[edit.name]
+        value = getattr(params, field).clone()
+        value[..., part] = _with_angle(value[..., part], edit)
+    elif edit.name == "cam":
+        field, value = "camera", params.camera.clone()
+        keys = CAMERA_KEYS[value.shape[-1]]
+        value[..., _one_of(edit, keys)] = edit.value
+    else:
+        field = {"shape": "shape", "exp": "expression"}[edit.name]
+        value = getattr(params, field).clone()
+        value[..., _coefficient(edit, value.shape[-1], face_model)] = edit.value
+    return replace(params, **{field: value})
+
+
+def _with_angle(axis_angle: Tensor, edit: Edit) -> Tensor:
+    angles = axis_angle_to_euler(axis_angle)
+    angles[..., _one_of(edit, ANGLES)] = math.radians(edit.value)
+    return euler_to_axis_angle(angles)
+
+
+def _one_of(edit: Edit, keys: tuple[str, ...]) -> int:
+    if edit.key not in keys:
+        raise ReenactError(f"{edit.name}: unknown key {edit.key!r}; use one of {', '.join(keys)}")
+    return keys.index(edit.key)
+
+
+def _coefficient(edit: Edit, count: int, face_model: FaceModel) -> int:
+    names = face_model.expression_names if edit.name == "exp" else ()
+    if edit.key in names:
+        return names.index(edit.key)
+    if not edit.key.isdigit() or int(edit.key) >= count:
+        also = f", or one of {', '.join(names)}" if names else ""
+        raise ReenactError(f"{edit.name}: no coefficient {edit.key!r}; use a number from 0 to {count - 1}{also}")
+    return int(edit.key)
+
+
+def run_script(steps: list[Step], source: FaceParams, face_model: FaceModel) -> FaceParams:
+    """The faces that a script asks for.
+
+    Args:
+        steps: The script.
+        source: The source's own parameters, batch 1.
+        face_model: The face model that they belong to.
+
+    Returns:
+        Batch F: the `frames` of the script one after the other, or one where it has none.
+
+    Raises:
+        ReenactError: if a key is unknown or out of range.
+    """
+    current = keyframe = source
+    frames: list[FaceParams] = []
+    for step in steps:
+        if isinstance(step, Edit):
+            current = apply_edit(current, step, face_model)
+        elif isinstance(step, Reset):
+            current = source
+        else:
+            frames += [blend(keyframe, current, (i + 1) / step.count) for i in range(step.count)]
+            keyframe = current
+    return FaceParams.cat(frames or [current])
+
+
+def blend(first: FaceParams, second: FaceParams, weight: float) -> FaceParams:
+    """Parameters between two: rotations along the shortest arc, the rest in a straight line.
+
+    Args:
+        first: What weight 0 gives.
+        second: What weight 1 gives.
+        weight: In [0, 1].
+    """
+    return replace(
+        first,
+        shape=torch.lerp(first.shape, second.shape, weight),
+        expression=torch.lerp(first.expression, second.expression, weight),
+        camera=torch.lerp(first.camera, second.camera, weight),
+        global_pose=_between(first.global_pose, second.global_pose, weight),
+        neck_pose=_between(first.neck_pose, second.neck_pose, weight),
+        jaw_pose=_between(first.jaw_pose, second.jaw_pose, weight),
+        eye_pose=_between(first.eye_pose, second.eye_pose, weight),
+    )
+
+
+def _between(first: Tensor, second: Tensor, weight: float) -> Tensor:
+    start, end = (axis_angle_to_matrix(pose.unflatten(-1, (-1, 3))) for pose in (first, second))
+    step = axis_angle_to_matrix(weight * matrix_to_axis_angle(end @ start.mT))
+    return matrix_to_axis_angle(step @ start).flatten(-2)

@@ -1,0 +1,69 @@
+"""The metadata mark of generated files: plain words that say what made them.
+
+MP4 files carry it as container metadata, PNG as text chunks, other pictures as the EXIF image description; `ffprobe`,
+`exiftool` and `read_mark` show it. Metadata is lost where a service re-encodes a file; the watermark is for that case.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+
+import av
+import PIL.Image
+
+from reenact.apps.media import is_picture
+from reenact.data.video import probe
+
+DIGITAL_SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+"""IPTC's term for media made by a trained model."""
+_EXIF_DESCRIPTION = 270
+
+
+def make_mark(method: str, checkpoint: Path) -> dict[str, str]:
+    """The words that a generated file carries.
+
+    Args:
+        method: Name of the method that made the pixels.
+        checkpoint: The weights' file; its hash is part of the mark.
+    """
+    generator = f"reenact {version('reenact')}"
+    return {
+        "synthetic": "true",
+        "comment": f"Synthetic media: not a recording. Made with {generator}, method {method}.",
+        "generator": generator,
+        "method": method,
+        "checkpoint_sha256": _sha256(checkpoint),
+        "digital_source_type": DIGITAL_SOURCE,
+    }
+
+
+def read_mark(path: Path) -> dict[str, str]:
+    """The mark of a file; empty where it has none.
+
+    Raises:
+        ReenactError: if a video cannot be read.
+    """
+    if is_picture(path):
+        words = _picture_words(path)
+    else:
+        probe(path)
+        with av.open(str(path)) as container:
+            words = dict(container.metadata)
+    return words if "synthetic" in words else {}
+
+
+def _picture_words(path: Path) -> dict[str, str]:
+    with PIL.Image.open(path) as picture:
+        if picture.format == "PNG":
+            picture.load()  # text chunks may follow the pixels
+            return {str(key): str(value) for key, value in picture.info.items()}
+        description = str(picture.getexif().get(_EXIF_DESCRIPTION, ""))
+    pairs = (item.partition("=") for item in description.split("; "))
+    return {key: value for key, _, value in pairs if value}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,98 @@
+"""The picture file of a prepared clip: a QuickTime video of JPEG frames, any of which is read with one disk access.
+
+Every frame is a key frame (GOP 1) and the place of each in the file is kept beside the clip's parameters, so a frame
+costs one read and one JPEG decode. 4:4:4 at quality 95 keeps 48 dB at 256 px in 15 kB a frame.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.packet import Packet
+from numpy.typing import NDArray
+
+from reenact.data.video import Image
+from reenact.errors import ReenactError
+
+_JPEG = (
+    cv2.IMWRITE_JPEG_QUALITY,
+    95,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+)
+
+
+def write_frames(path: Path, frames: Iterable[Image], fps: Fraction) -> NDArray[np.int64]:
+    """Write (H, W, 3) RGB frames of one size as a video.
+
+    Returns:
+        (T, 2) int64: byte position and byte length of each frame in the file.
+
+    Raises:
+        ValueError: if there is no frame, or one of another size.
+    """
+    shape: tuple[int, ...] | None = None
+    with av.open(str(path), "w", format="mov") as container:
+        for number, frame in enumerate(frames):
+            if shape is None:
+                shape = frame.shape
+                stream = container.add_mux_stream("mjpeg", rate=fps, width=shape[1], height=shape[0])
+                stream.time_base = 1 / fps
+            if frame.shape != shape:
+                raise ValueError(f"frame {number} has shape {frame.shape}, the first has {shape}")
+            packet = Packet(_encode(frame))
+            packet.stream, packet.time_base = stream, 1 / fps
+            packet.pts = packet.dts = number
+            packet.duration, packet.is_keyframe = 1, True
+            container.mux(packet)
+        if shape is None:
+            raise ValueError("a clip needs at least one frame")
+    return _places(path)
+
+
+def read_frames(path: Path, places: NDArray[np.int64]) -> list[Image]:
+    """Read the frames at (N, 2) places; raises `ReenactError` if the file is missing or damaged."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise ReenactError(f"{path} can't be read ({error.strerror}); prepare the clip again") from error
+    try:
+        return [_decode(os.pread(descriptor, length, position), path) for position, length in places.tolist()]
+    finally:
+        os.close(descriptor)
+
+
+def resize(image: Image, size: int) -> Image:
+    """Resample a square picture; reductions average."""
+    if image.shape[0] == size:
+        return image
+    how = cv2.INTER_AREA if size < image.shape[0] else cv2.INTER_CUBIC
+    return cv2.resize(image, (size, size), interpolation=how).astype(np.uint8, copy=False)
+
+
+def _encode(frame: Image) -> bytes:
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), _JPEG)
+    assert done
+    return data.tobytes()
+
+
+def _decode(data: bytes, path: Path) -> Image:
+    # A JPEG that was cut short still decodes, grey at the bottom: its end mark tells.
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data[-2:] == b"\xff\xd9" else None
+    if image is None:
+        raise ReenactError(f"{path} is damaged; prepare the clip again")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
+def _places(path: Path) -> NDArray[np.int64]:
+    with av.open(str(path)) as container:
+        packets: Sequence[tuple[int, int]] = [
+            (packet.pos, packet.size) for packet in container.demux(video=0) if packet.pos is not None and packet.size
+        ]
+    return np.array(packets, np.int64)

@@ -1,0 +1,252 @@
+"""FLAME (Li et al., SIGGRAPH Asia 2017), from the official files of 2017, 2019, 2020 and 2023."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from reenact import assets
+from reenact.errors import ReenactError
+from reenact.faces.params import FaceParams
+from reenact.faces.rotation import axis_angle_to_matrix
+from reenact.faces.skinning import PARENTS, SkinnedFaceModel
+from reenact.faces.unpickle import load_arrays
+
+VERTICES, TRIANGLES, JOINTS = 5023, 9976, 5
+EXPRESSION_START = 300
+"""Column of `shapedirs` at which expression begins (DECA, `decalib/models/FLAME.py`)."""
+CONTOUR_LIMIT = 39
+"""Largest yaw, in whole degrees, that the dynamic jaw line knows (same file)."""
+REGIONS = ("face", "jaw", "neck", "eyes", "scalp")
+
+_SHAPES: dict[str, tuple[int, ...]] = {
+    "v_template": (VERTICES, 3),
+    "f": (TRIANGLES, 3),
+    "shapedirs": (VERTICES, 3),
+    "posedirs": (VERTICES, 3, 9 * (JOINTS - 1)),
+    "J_regressor": (JOINTS, VERTICES),
+    "kintree_table": (2, JOINTS),
+    "weights": (VERTICES, JOINTS),
+}
+
+
+class Flame(SkinnedFaceModel):
+    """FLAME with DECA's landmarks.
+
+    `landmarks68` uses the embedding's `full` set, 68 fixed points of the surface (DECA's `landmarks3d`); `landmarks2d`
+    exchanges the jaw line for the one that slides with yaw (DECA's `landmarks2d`).
+
+    Args:
+        arrays: entries of the official file: `v_template`, `f`, `shapedirs`, `posedirs`, `J_regressor`,
+            `kintree_table`, `weights`.
+        embedding: entries of DECA's `landmark_embedding.npy`, or None; landmarks then raise `ReenactError`.
+        name: the name under which stores and checkpoints record the model.
+        num_shape: how many of the 300 shape components to use; DECA uses 100.
+        num_expression: how many expression components to use; DECA uses 50.
+    """
+
+    dynamic_vertices: Tensor
+    """(79, 17, 3) int64: vertices of the jaw line per degree of yaw: 0 to 39, then -1 to -39."""
+    dynamic_weights: Tensor
+    """(79, 17, 3) their weights."""
+
+    def __init__(
+        self,
+        arrays: dict[str, NDArray[Any]],
+        embedding: dict[str, NDArray[Any]] | None = None,
+        name: str = "flame",
+        num_shape: int = 100,
+        num_expression: int = 50,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        end = EXPRESSION_START + num_expression
+        directions = arrays["shapedirs"]
+        if num_shape > EXPRESSION_START or directions.shape[-1] < end:
+            raise ReenactError(
+                f"{name} has {EXPRESSION_START} shape and {directions.shape[-1] - EXPRESSION_START} expression "
+                f"components, not {num_shape} and {num_expression}: ask for fewer"
+            )
+        self.register_mesh(
+            mean_vertices=_float(arrays["v_template"]),
+            faces=_long(arrays["f"]),
+            shape_basis=_float(directions[..., :num_shape]),
+            expression_basis=_float(directions[..., EXPRESSION_START:end]),
+            pose_basis=_float(arrays["posedirs"]),
+            joint_regressor=_float(arrays["J_regressor"]),
+            skinning_weights=_float(arrays["weights"]),
+        )
+        self.register_buffer("flip_permutation", _mirror(self.mean_vertices), persistent=False)
+        self._has_landmarks = embedding is not None
+        if embedding is not None:
+            self._register_landmarks(embedding)
+
+    @classmethod
+    def from_file(cls, path: Path, embedding: Path | None = None) -> Self:
+        """Read an official `.pkl`, or an `.npz` of the same arrays.
+
+        The name is `flame`, the year where a file or folder name on the path tells it, and eight hexadecimal digits of
+        the arrays' SHA-256, which tell any two models apart: `flame2020-1a2b3c4d`.
+
+        Args:
+            path: the model file.
+            embedding: DECA's `landmark_embedding.npy`; by default the one beside the model, then the one in the asset
+                cache, then none.
+
+        Raises:
+            ReenactError: if a file is missing, damaged, malicious, or not FLAME.
+        """
+        arrays = load_arrays(path)
+        _check(path, arrays)
+        beside = path.with_name("landmark_embedding.npy")
+        embedding = embedding or (beside if beside.is_file() else assets.locate("flame_landmarks"))
+        year = re.search(r"20(?:17|19|20|23)", "/".join(path.absolute().parts[-3:]))
+        name = f"flame{year[0] if year else ''}-{_fingerprint(arrays)}"
+        return cls(arrays, None if embedding is None else _read_embedding(embedding), name)
+
+    def landmarks68(self, vertices: Tensor) -> Tensor:
+        """The 68 fixed landmarks (B, 68, 3); see `FaceModel.landmarks68`.
+
+        Raises:
+            ReenactError: if no landmark embedding was found.
+        """
+        self._need_landmarks()
+        return super().landmarks68(vertices)
+
+    def landmarks2d(self, vertices: Tensor, params: FaceParams) -> Tensor:
+        """Landmarks (B, 68, 3) whose jaw line slides with yaw, as a 2D detector marks them.
+
+        Yaw is that of global and neck rotation together, clamped at +39 degrees and, as in DECA's code, taken as 39 at
+        and below -39.
+
+        Args:
+            vertices: (B, V, 3) in any space.
+            params: the parameters that posed them.
+
+        Raises:
+            ReenactError: if no landmark embedding was found.
+        """
+        self._need_landmarks()
+        rotation = axis_angle_to_matrix(params.neck_pose) @ axis_angle_to_matrix(params.global_pose)
+        height = torch.hypot(rotation[:, 0, 0], rotation[:, 1, 0])
+        degrees = torch.rad2deg(torch.atan2(-rotation[:, 2, 0], height)).clamp(max=CONTOUR_LIMIT).round().long()
+        negative = torch.where(degrees < -CONTOUR_LIMIT, 2 * CONTOUR_LIMIT, CONTOUR_LIMIT - degrees)
+        row = torch.where(degrees < 0, negative, degrees)
+        corners = self.dynamic_vertices[row].flatten(1)[..., None].expand(-1, -1, 3)
+        jaw = vertices.gather(1, corners).reshape(-1, 17, 3, 3)
+        jaw = (jaw * self.dynamic_weights[row][..., None]).sum(-2)
+        return torch.cat([jaw, super().landmarks68(vertices)[:, 17:]], 1)
+
+    def region(self, name: str) -> Tensor:
+        """Boolean mask (V,) of a region; the five together hold every vertex once.
+
+        `eyes`, `jaw` and `neck` are the vertices that the eye joints, the jaw joint and the root move most. The rest is
+        `face` where it lies in front of the ears and below the hair line (our own limits, in units of the distance
+        between the eye joints: 0.6 behind them and 0.9 above), else `scalp`.
+
+        Raises:
+            ReenactError: for another name.
+        """
+        if name not in REGIONS:
+            raise ReenactError(f"FLAME has no region {name!r}: choose one of {', '.join(REGIONS)}")
+        owner = self.skinning_weights.argmax(-1)
+        eyes = self.joints[3:].mean(0)
+        unit = (self.joints[3] - self.joints[4]).norm()
+        beside = self.mean_vertices - eyes
+        rest = owner == 1
+        front = rest & (beside[:, 2] > -0.6 * unit) & (beside[:, 1] < 0.9 * unit)
+        masks = {"eyes": owner >= 3, "jaw": owner == 2, "neck": owner == 0, "face": front, "scalp": rest & ~front}
+        return masks[name]
+
+    def default_camera(self) -> Tensor:
+        """The (3,) camera that frames the mean face as GDPW's crop does.
+
+        Set by the eye joints, which every file has: for an adult face that crop's side is 3.1 distances between them
+        and its centre lies 0.34 below them.
+        """
+        eyes = self.joints[3:].mean(0)
+        unit = (self.joints[3] - self.joints[4]).norm()
+        return torch.stack([2 / (3.1 * unit), -eyes[0], 0.34 * unit - eyes[1]])
+
+    def _register_landmarks(self, embedding: dict[str, NDArray[Any]]) -> None:
+        """Turn faces with barycentric coordinates into vertices with weights."""
+        tables = {"landmark": "full", "dynamic": "dynamic"}
+        for name, table in tables.items():
+            corners = self.faces[_long(embedding[f"{table}_lmk_faces_idx"])]
+            weights = _float(embedding[f"{table}_lmk_bary_coords"])
+            if name == "landmark":
+                corners, weights = corners.reshape(68, 3), weights.reshape(68, 3)
+            self.register_buffer(f"{name}_vertices", corners, persistent=False)
+            self.register_buffer(f"{name}_weights", weights, persistent=False)
+
+    def _need_landmarks(self) -> None:
+        if not self._has_landmarks:
+            raise ReenactError(
+                "FLAME's landmarks need DECA's landmark_embedding.npy: put it beside the model file or under "
+                f"{assets.cache_dir() / 'flame'}"
+            )
+
+
+def _check(path: Path, arrays: dict[str, Any]) -> None:
+    """Refuse a file that is not FLAME, in one sentence."""
+    remedy = "give a FLAME generic_model.pkl of 2017, 2019, 2020 or 2023"
+    missing = [key for key in _SHAPES if not isinstance(arrays.get(key), np.ndarray)]
+    if missing:
+        raise ReenactError(f"{path} is not a FLAME model, it lacks {', '.join(missing)}: {remedy}")
+    for key, wanted in _SHAPES.items():
+        found = arrays[key].shape
+        if found[: len(wanted)] != wanted or arrays[key].dtype.kind not in "iuf":
+            raise ReenactError(f"{path} is not a FLAME model, its {key} has shape {found}: {remedy}")
+    parents = arrays["kintree_table"][0].astype(np.int64).astype(np.int32)
+    if arrays["shapedirs"].ndim != 3 or tuple(parents[1:]) != PARENTS[1:]:
+        raise ReenactError(f"{path} is not a FLAME model, its joints or bases are others: {remedy}")
+    corners = arrays["f"]
+    if corners.min() < 0 or corners.max() >= VERTICES or not all(np.isfinite(arrays[key]).all() for key in _SHAPES):
+        raise ReenactError(f"{path} is damaged, it holds impossible numbers: download it again")
+
+
+def _read_embedding(path: Path) -> dict[str, NDArray[Any]]:
+    entries = load_arrays(path)
+    shapes = {
+        "full_lmk_faces_idx": 68,
+        "full_lmk_bary_coords": 68 * 3,
+        "dynamic_lmk_faces_idx": 79 * 17,
+        "dynamic_lmk_bary_coords": 79 * 17 * 3,
+    }
+    for key, size in shapes.items():
+        value = entries.get(key)
+        fits = isinstance(value, np.ndarray) and value.size == size and value.dtype.kind in "iuf"
+        if not fits or (key.endswith("idx") and not 0 <= value.min() <= value.max() < TRIANGLES):
+            raise ReenactError(
+                f"{path} is not DECA's landmark embedding (see {key}): take DECA's landmark_embedding.npy"
+            )
+    return entries
+
+
+def _fingerprint(arrays: dict[str, NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for key in ("v_template", "shapedirs", "posedirs"):
+        digest.update(np.ascontiguousarray(arrays[key], np.float32).tobytes())
+    return digest.hexdigest()[:8]
+
+
+def _mirror(vertices: Tensor) -> Tensor:
+    """(V,) for each vertex, the one nearest to its mirror image; a permutation on FLAME's symmetric template."""
+    points = vertices.numpy()
+    return torch.from_numpy(cKDTree(points).query(points * np.array([-1, 1, 1], points.dtype))[1])
+
+
+def _float(array: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, np.float32))
+
+
+def _long(array: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, np.int64))

@@ -33,10 +33,10 @@ ASSETS = {
         ),
         Asset(
             "flame_landmarks",
-            "FLAME landmark embedding (landmark_embedding.npy of DECA, or flame_static_embedding.pkl)",
-            ("flame/landmark_embedding.npy", "flame/flame_static_embedding.pkl"),
+            "FLAME landmark embedding (landmark_embedding.npy of DECA)",
+            ("flame/landmark_embedding.npy",),
             "as FLAME",
-            "part of the DECA repository's data folder, or of the FLAME landmark embeddings download",
+            "part of the DECA repository's data folder",
         ),
         Asset(
             "vgg19",

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -146,11 +147,11 @@ class Flame(SkinnedFaceModel):
         return torch.cat([jaw, super().landmarks68(vertices)[:, 17:]], 1)
 
     def region(self, name: str) -> Tensor:
-        """Boolean mask (V,) of a region; the five together hold every vertex once.
+        """Boolean mask (V,) of a region; `face`, `neck`, `eyes` and `scalp` hold every vertex once.
 
-        `eyes`, `jaw` and `neck` are the vertices that the eye joints, the jaw joint and the root move most. The rest is
-        `face` where it lies in front of the ears and below the hair line (our own limits, in units of the distance
-        between the eye joints: 0.6 behind them and 0.9 above), else `scalp`.
+        `eyes`, `jaw` and `neck` are the vertices that the eye joints, the jaw joint and the root move most. The rest
+        belongs to `face`, as the jaw does, where it lies in front of the ears and below the hair line (our own limits,
+        in units of the distance between the eye joints: 0.6 behind them and 0.9 above), else to `scalp`.
 
         Raises:
             ReenactError: for another name.
@@ -163,7 +164,8 @@ class Flame(SkinnedFaceModel):
         beside = self.mean_vertices - eyes
         rest = owner == 1
         front = rest & (beside[:, 2] > -0.6 * unit) & (beside[:, 1] < 0.9 * unit)
-        masks = {"eyes": owner >= 3, "jaw": owner == 2, "neck": owner == 0, "face": front, "scalp": rest & ~front}
+        masks: dict[str, Tensor] = {"eyes": owner >= 3, "jaw": owner == 2, "neck": owner == 0, "scalp": rest & ~front}
+        masks["face"] = front | masks["jaw"]
         return masks[name]
 
     def default_camera(self) -> Tensor:
@@ -222,7 +224,7 @@ def _read_embedding(path: Path) -> dict[str, NDArray[Any]]:
         "dynamic_lmk_bary_coords": 79 * 17 * 3,
     }
     for key, size in shapes.items():
-        value = entries.get(key)
+        value = entries.get(key, np.empty(0))
         fits = isinstance(value, np.ndarray) and value.size == size and value.dtype.kind in "iuf"
         if not fits or (key.endswith("idx") and not 0 <= value.min() <= value.max() < TRIANGLES):
             raise ReenactError(
@@ -239,9 +241,18 @@ def _fingerprint(arrays: dict[str, NDArray[Any]]) -> str:
 
 
 def _mirror(vertices: Tensor) -> Tensor:
-    """(V,) for each vertex, the one nearest to its mirror image; a permutation on FLAME's symmetric template."""
+    """(V,) permutation that takes each vertex to the one at its mirror image.
+
+    Vertices that are each other's nearest are pairs; the few others, where the template is not quite symmetric, are
+    assigned so that the sum of squared distances is least.
+    """
     points = vertices.numpy()
-    return torch.from_numpy(cKDTree(points).query(points * np.array([-1, 1, 1], points.dtype))[1])
+    mirrored = points * np.array([-1, 1, 1], points.dtype)
+    nearest = cKDTree(points).query(mirrored)[1]
+    left = np.flatnonzero(nearest[nearest] != np.arange(len(nearest)))
+    rows, columns = linear_sum_assignment(((mirrored[left, None] - points[left]) ** 2).sum(-1))
+    nearest[left[rows]] = left[columns]
+    return torch.from_numpy(nearest)
 
 
 def _float(array: NDArray[Any]) -> Tensor:

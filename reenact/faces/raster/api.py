@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
-from reenact.faces.raster import numba_cpu, silhouette, torch_reference
+from reenact.faces.raster import numba_cpu, numba_interpolate, numba_silhouette, silhouette, torch_reference
 from reenact.faces.raster.fragments import Fragments
 from reenact.faces.raster.topology import topology_of
 
@@ -120,6 +120,12 @@ def interpolate(fragments: Fragments, faces: Tensor, attributes: Tensor) -> Tens
         (B, C, H, W) in the attributes' precision, 0 on background; carries gradients to the attributes and, through
         the barycentric weights, to the vertices.
     """
+    return _interpolate(fragments, faces, attributes, None)
+
+
+def _interpolate(
+    fragments: Fragments, faces: Tensor, attributes: Tensor, blends: list[numba_silhouette.FrameBlends] | None
+) -> Tensor:
     batch = len(fragments.face_index)
     work = torch.promote_types(attributes.dtype, torch.float32)
     values = attributes.to(work)
@@ -129,9 +135,16 @@ def interpolate(fragments: Fragments, faces: Tensor, attributes: Tensor) -> Tens
             f"attributes of shape {tuple(attributes.shape)} don't fit {batch} frames of a mesh with vertices up to"
             f" {topology_of(faces).highest}; give (B, V, C) or (V, C)"
         )
-    on_cpu = fragments.face_index.device.type == "cpu"
-    blend = numba_cpu.interpolate if on_cpu else torch_reference.interpolate
-    return blend(fragments.face_index, fragments.barycentric.to(work), faces, values).to(attributes.dtype)
+    barycentric = fragments.barycentric.to(work)
+    if _on_cpu(fragments):
+        image = numba_interpolate.interpolate(fragments.face_index, barycentric, faces, values, blends)
+    else:
+        image = torch_reference.interpolate(fragments.face_index, barycentric, faces, values)
+    return image.to(attributes.dtype)
+
+
+def _on_cpu(fragments: Fragments) -> bool:
+    return fragments.face_index.device.type == "cpu"
 
 
 def antialias(image: Tensor, fragments: Fragments, vertices_ndc: Tensor, faces: Tensor) -> Tensor:
@@ -147,11 +160,19 @@ def antialias(image: Tensor, fragments: Fragments, vertices_ndc: Tensor, faces: 
         (B, C, H, W): as the image, but for the pixels next to a silhouette; carries gradients to the image and, through
         the place where silhouettes cross, to the vertices.
     """
+    edge = _edge_arguments(fragments, vertices_ndc, faces)
+    if _on_cpu(fragments) and not vertices_ndc.requires_grad:
+        work = image.to(torch.promote_types(image.dtype, torch.float32))
+        return numba_silhouette.blend(work, numba_silhouette.find_blends(*edge)).to(image.dtype)
+    return silhouette.blend(image, silhouette.find_pairs(*edge))
+
+
+def _edge_arguments(
+    fragments: Fragments, vertices_ndc: Tensor, faces: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     height, width = fragments.face_index.shape[1:]
     points = torch_reference.pixel_points(vertices_ndc, height, width)
-    opposite = topology_of(faces).opposite
-    pairs = silhouette.find_pairs(fragments.face_index, fragments.depth, points, faces, opposite)
-    return silhouette.blend(image, pairs)
+    return fragments.face_index, fragments.depth.detach(), points, faces, topology_of(faces).opposite
 
 
 def render_attributes(
@@ -164,7 +185,14 @@ def render_attributes(
     smooth: bool = True,
     backend: str = "auto",
 ) -> Tensor:
-    """Rasterize, interpolate and, if `smooth`, antialias: (B, C, H, W). Arguments as of those functions."""
+    """Rasterize, interpolate and, if `smooth`, antialias: (B, C, H, W).
+
+    Arguments, errors and gradients as of those functions; on the CPU the steps share memory.
+    """
     fragments = rasterize(vertices_ndc, faces, size, cull_backfaces=cull_backfaces, backend=backend)
-    image = interpolate(fragments, faces, attributes)
-    return antialias(image, fragments, vertices_ndc, faces) if smooth else image
+    if not smooth:
+        return interpolate(fragments, faces, attributes)
+    if _on_cpu(fragments) and not vertices_ndc.requires_grad:
+        blends = numba_silhouette.find_blends(*_edge_arguments(fragments, vertices_ndc, faces))
+        return _interpolate(fragments, faces, attributes, blends)
+    return antialias(interpolate(fragments, faces, attributes), fragments, vertices_ndc, faces)

@@ -1,0 +1,180 @@
+"""Compiled antialiasing of silhouettes on the CPU, by the rule that `silhouette` states and implements in torch."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from reenact.faces.raster.silhouette import TOLERANCE
+from reenact.faces.raster.threads import Array, empty, run
+
+
+class FrameBlends(NamedTuple):
+    """Blends between neighbours of one frame; pixels are numbered row * W + column."""
+
+    pixels: Array
+    """(N, 2) int64: left or upper pixel, right or lower pixel."""
+    alpha: Array
+    """(N,) float64 share, as in `silhouette.Pairs`."""
+
+
+@njit(nogil=True, cache=True)
+def _twice_area(points: Array, a: int, b: int, c: int) -> float:
+    return (points[b, 0] - points[a, 0]) * (points[c, 1] - points[a, 1]) - (points[c, 0] - points[a, 0]) * (
+        points[b, 1] - points[a, 1]
+    )
+
+
+@njit(nogil=True, cache=True)
+def _silhouette_edges(points: Array, faces: Array, opposite: Array) -> Array:
+    """(F,) uint8: bit k is set where the edge that faces corner k is on the silhouette."""
+    bits = np.zeros(faces.shape[0], dtype=np.uint8)
+    for face in range(faces.shape[0]):
+        own = _twice_area(points, faces[face, 0], faces[face, 1], faces[face, 2]) < 0
+        for k in range(3):
+            far = opposite[face, k]
+            wing = own
+            if far >= 0:
+                wing = _twice_area(points, far, faces[face, (k + 1) % 3], faces[face, (k + 2) % 3]) < 0
+            if wing == own:
+                bits[face] |= np.uint8(1 << k)
+    return bits
+
+
+@njit(nogil=True, cache=True)
+def _crossing(corners: Array, edges: int, axis: int, x: float, y: float, direction: float) -> float:
+    """Distance from the pixel centre (x, y) at which a silhouette edge crosses the line to its neighbour, or -inf."""
+    farthest, chosen = -np.inf, False
+    for k in range(3):
+        start, end = (k + 1) % 3, (k + 2) % 3
+        if axis == 0:
+            along, aside = corners[start, 0] - x, corners[start, 1] - y
+            along_end, aside_end = corners[end, 0] - x, corners[end, 1] - y
+        else:
+            along, aside = corners[start, 1] - y, corners[start, 0] - x
+            along_end, aside_end = corners[end, 1] - y, corners[end, 0] - x
+        if (aside < 0) == (aside_end < 0):
+            continue
+        run, rise = along_end - along, aside_end - aside
+        distance = direction * (along * rise - aside * run) / rise
+        if distance > farthest:
+            farthest = distance
+            chosen = abs(rise) >= abs(run) and (edges >> k) & 1 == 1
+    if chosen and -TOLERANCE < farthest < 1 + TOLERANCE:
+        return min(max(farthest, 0.0), 1.0)
+    return -np.inf
+
+
+@njit(nogil=True, cache=True)
+def _find_blends(
+    face_index: Array, depth: Array, points: Array, faces: Array, opposite: Array
+) -> tuple[Array, Array]:
+    """The blends of one frame, row by row."""
+    height, width = face_index.shape
+    bits = _silhouette_edges(points, faces, opposite)
+    pixels, alpha = np.empty((1024, 2), dtype=np.int64), np.empty(1024)
+    corners = np.empty((3, 2))
+    count = 0
+    for row in range(height):
+        for column in range(width):
+            here = face_index[row, column]
+            for axis in range(2):
+                below, right = row + axis, column + 1 - axis
+                if below == height or right == width:
+                    continue
+                there = face_index[below, right]
+                if here == there:
+                    continue
+                first_wins = there < 0 or (here >= 0 and depth[row, column] < depth[below, right])
+                face = here if first_wins else there
+                if bits[face] == 0:
+                    continue
+                for k in range(3):
+                    corners[k] = points[faces[face, k], :2]
+                direction = 1.0 if first_wins else -1.0
+                x = column + 0.5 if first_wins else right + 0.5
+                y = row + 0.5 if first_wins else below + 0.5
+                distance = _crossing(corners, bits[face], axis, x, y, direction)
+                if distance < 0:
+                    continue
+                if count == len(alpha):
+                    pixels, alpha = np.concatenate((pixels, pixels)), np.concatenate((alpha, alpha))
+                pixels[count, 0], pixels[count, 1] = row * width + column, below * width + right
+                alpha[count] = direction * (0.5 - distance)
+                count += 1
+    return pixels[:count].copy(), alpha[:count].copy()
+
+
+@njit(nogil=True, cache=True)
+def apply_blends(image: Array, pixels: Array, alpha: Array) -> None:
+    """Blend one frame (C, H, W) in place; every blend reads the colours from before all blends."""
+    channels, height, width = image.shape
+    flat = image.reshape(channels, height * width)
+    change = np.empty((len(alpha), channels), dtype=image.dtype)
+    for n in range(len(alpha)):
+        for channel in range(channels):
+            change[n, channel] = alpha[n] * (flat[channel, pixels[n, 1]] - flat[channel, pixels[n, 0]])
+    for n in range(len(alpha)):
+        target = pixels[n, 0] if alpha[n] > 0 else pixels[n, 1]
+        for channel in range(channels):
+            flat[channel, target] += change[n, channel]
+
+
+@njit(nogil=True, cache=True)
+def _copy_blend_gradients(source: Array, pixels: Array, alpha: Array, result: Array) -> None:
+    """The gradient (C, H, W) of one frame before its blends, given that after them."""
+    channels, height, width = source.shape
+    result[:] = source
+    after, before = source.reshape(channels, height * width), result.reshape(channels, height * width)
+    for n in range(len(alpha)):
+        target = pixels[n, 0] if alpha[n] > 0 else pixels[n, 1]
+        for channel in range(channels):
+            slope = alpha[n] * after[channel, target]
+            before[channel, pixels[n, 1]] += slope
+            before[channel, pixels[n, 0]] -= slope
+
+
+def find_blends(
+    face_index: Tensor, depth: Tensor, points: Tensor, faces: Tensor, opposite: Tensor
+) -> list[FrameBlends]:
+    """The blends of each frame of a batch; arguments as of `silhouette.find_pairs`."""
+    index, z, corners = face_index.numpy(), depth.detach().numpy(), points.detach().contiguous().numpy()
+    shared = faces.contiguous().numpy(), opposite.numpy()
+    found = run(_find_blends, [(index[i], z[i], corners[i], *shared) for i in range(len(index))])
+    return [FrameBlends(*frame) for frame in found]
+
+
+def blend_gradients(gradient: Tensor, blends: list[FrameBlends]) -> Tensor:
+    """The gradient (B, C, H, W) of the image before the blends, given that after them."""
+    result = empty(tuple(gradient.shape), gradient.dtype)
+    source, out = gradient.numpy(), result.numpy()
+    run(_copy_blend_gradients, [(source[i], *blends[i], out[i]) for i in range(len(blends))])
+    return result
+
+
+class _Blend(torch.autograd.Function):
+    """An image (B, C, H, W) with the blends of each frame applied; gradients to the image."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, blends: list[FrameBlends]) -> Tensor:
+        ctx.blends = blends
+        result = image.detach().clone(memory_format=torch.contiguous_format)
+        out = result.numpy()
+        run(apply_blends, [(out[i], *blends[i]) for i in range(len(blends))])
+        return result
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return blend_gradients(gradient.contiguous(), ctx.blends), None
+
+
+def blend(image: Tensor, blends: list[FrameBlends]) -> Tensor:
+    """Apply the blends of each frame to an image (B, C, H, W)."""
+    result: Tensor = _Blend.apply(image, blends)
+    return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, Self, TypeVar
 
 from torch import Tensor, nn
 
@@ -58,3 +58,7 @@ class Reenactor(nn.Module, ABC, Generic[State]):
     def forward(self, source: Portrait, driving: Portrait) -> Reenactment:
         """Encode and drive in one call, as training does."""
         return self.drive(self.encode(source), driving)
+
+    def folded(self) -> Self:
+        """The network for inference: same outputs, not trainable; a method that can be made faster returns a copy."""
+        return self.eval().requires_grad_(False)

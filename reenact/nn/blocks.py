@@ -74,6 +74,6 @@ class SpadeResBlock(nn.Module):
     def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
         """Apply the block."""
         y = self.conv1(F.leaky_relu(self.spade1(x, modulation), LEAK))
-        y = self.conv2(F.leaky_relu(self.spade2(y, modulation), LEAK))
         shortcut: Tensor = self.non_identity_shortcut(x)
-        return shortcut + y
+        residual: Tensor = self.conv2(F.leaky_relu(self.spade2(y, modulation), LEAK))
+        return shortcut + residual

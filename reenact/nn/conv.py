@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -88,16 +85,3 @@ def batch_norm_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
         scale = scale * norm.weight
     shift = -norm.running_mean * scale
     return scale, shift + norm.bias if norm.affine else shift
-
-
-@contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """Keep gradients from the module's parameters inside the block, while they still pass through to its inputs."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)

@@ -47,7 +47,7 @@ class FoldedUpBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
         height, width = x.shape[-2:]
-        phases = F.leaky_relu_(self.conv(x), LEAK).unflatten(1, (2, 2, self.channels))
+        phases = F.leaky_relu_(self.conv(x), LEAK).view(-1, 2, 2, self.channels, height + 1, width + 1)
         out = x.new_empty(x.shape[0], self.channels, 2 * height, 2 * width)
         for row in range(2):
             for column in range(2):

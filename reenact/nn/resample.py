@@ -49,14 +49,15 @@ def gaussian(factor: int) -> Tensor:
 
 
 def identity_grid(height: int, width: int, like: Tensor, alignment: Alignment = "edges") -> Tensor:
-    """The (H, W, 2) grid of x (right) and y (down) coordinates of the pixel centres.
+    """The (H, W, 2) grid of x (right) and y (down) coordinates of the pixel centres, on the device of `like`.
 
     Convention: `edges` puts pixel j of W at (2j + 1) / W - 1 (`align_corners=False`); `centres` puts it at
     2j / (W - 1) - 1 (`align_corners=True`).
     """
     axes = []
+    dtype = torch.promote_types(like.dtype, torch.float32)  # half precision can't tell neighbouring pixels apart
     for size in (height, width):
-        pixel = torch.arange(size, device=like.device, dtype=like.dtype)
+        pixel = torch.arange(size, device=like.device, dtype=dtype)
         axes.append((2 * pixel + 1) / size - 1 if alignment == "edges" else 2 * pixel / (size - 1) - 1)
     y, x = torch.meshgrid(*axes, indexing="ij")
     return torch.stack((x, y), dim=-1)
@@ -78,4 +79,7 @@ def warp(image: Tensor, displacement: Tensor, grid: Alignment = "edges") -> Tens
     height, width = displacement.shape[-2:]
     position = identity_grid(height, width, displacement, grid) + displacement.permute(0, 2, 3, 1)
     image = image.expand(displacement.shape[0], -1, -1, -1)
-    return F.grid_sample(image, position.to(image.dtype), mode="bilinear", padding_mode="zeros", align_corners=False)
+    sampled = F.grid_sample(
+        image.to(position.dtype), position, mode="bilinear", padding_mode="zeros", align_corners=False
+    )
+    return sampled.to(image.dtype)

@@ -1,0 +1,142 @@
+"""The training loop of every adversarial method: a generator step, a discriminator step."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler, MultiStepLR
+
+from reenact.faces.portrait import PortraitPair
+from reenact.models.base import Reenactment, Reenactor
+from reenact.models.module import ReenactmentModule
+
+Losses = dict[str, Tensor]
+"""Weighted terms by name; their sum is minimised."""
+
+
+@dataclass(frozen=True)
+class AdversarialOptimisation:
+    """Adam for both networks, one step each per iteration, and a learning rate that falls at milestones."""
+
+    generator_lr: float = 2e-4
+    """Learning rate of the generator."""
+    discriminator_lr: float = 2e-4
+    """Learning rate of the discriminator."""
+    beta1: float = 0.9
+    """Adam's decay of the mean of gradients."""
+    beta2: float = 0.999
+    """Adam's decay of the mean of their squares."""
+    milestones: list[int] = field(default_factory=list)
+    """Iterations at which both learning rates are multiplied by `gamma`."""
+    gamma: float = 0.1
+    """Factor at each milestone."""
+    accumulate: int = 1
+    """Batches per iteration; Lightning's own option does not apply to two optimisers."""
+    clip_norm: float | None = None
+    """Largest norm of each network's gradient; none by default."""
+
+
+class AdversarialModule(ReenactmentModule):
+    """Manual optimisation of a network and a discriminator; a method gives the losses of both.
+
+    An iteration counts as one `global_step`, though two optimisers step in it. Gradients of the generator's losses
+    never reach the discriminator's parameters; the discriminator sees the very images the generator made, detached.
+    An average of the weights is Lightning's `EMAWeightAveraging` callback.
+
+    Args:
+        network: the generator's side.
+        discriminator: trained against it.
+        optimisation: learning rates and schedule.
+        arguments: as of `ReenactmentModule`.
+    """
+
+    def __init__(
+        self,
+        network: Reenactor[Any],
+        discriminator: nn.Module,
+        optimisation: AdversarialOptimisation,
+        arguments: Mapping[str, object],
+    ) -> None:
+        super().__init__(network, arguments)
+        self.automatic_optimization = False
+        self.discriminator = discriminator
+        self.optimisation = optimisation
+
+    @abstractmethod
+    def generator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+        """What the network minimises; called in train mode, with gradients to the network alone."""
+
+    @abstractmethod
+    def discriminator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+        """What the discriminator minimises; `result` is detached."""
+
+    def training_step(self, batch: PortraitPair, batch_idx: int) -> None:
+        """One generator step and one discriminator step, or their share of an accumulated one."""
+        generator, discriminator = self._optimizers()
+        # Lightning counts every optimiser's steps; the second one of an iteration must not count.
+        discriminator._on_before_step = _nothing
+        discriminator._on_after_step = _nothing
+        last = (batch_idx + 1) % self.optimisation.accumulate == 0 or self.trainer.is_last_batch
+        with generator.toggle_model(sync_grad=last):
+            result = self(batch.source, batch.driving)
+            losses = self.generator_losses(batch, result)
+            self._descend(generator, losses, "generator", batch, last)
+        result = result.detach()
+        with discriminator.toggle_model(sync_grad=last):
+            losses = self.discriminator_losses(batch, result)
+            self._descend(discriminator, losses, "discriminator", batch, last)
+        if last:
+            for scheduler in self._schedulers():
+                scheduler.step()
+
+    def _descend(
+        self, optimizer: LightningOptimizer, losses: Losses, name: str, batch: PortraitPair, last: bool
+    ) -> None:
+        total = torch.stack(list(losses.values())).sum()
+        self.check_finite(total.detach(), batch)
+        size = len(batch.source.image)
+        self.log(f"train/{name}", total.detach(), batch_size=size, prog_bar=True)
+        self.log_dict({f"train/{name}/{key}": value.detach() for key, value in losses.items()}, batch_size=size)
+        self.manual_backward(total / self.optimisation.accumulate)
+        if last:
+            optimizer.step()
+            optimizer.zero_grad()
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradient, after mixed precision has unscaled it."""
+        if self.optimisation.clip_norm is not None:
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_norm_(parameters, self.optimisation.clip_norm)
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own type is a union of a dozen
+        """Adam and a multi-step schedule for each network."""
+        o = self.optimisation
+        parts = ((self.network, o.generator_lr), (self.discriminator, o.discriminator_lr))
+        optimizers = [
+            torch.optim.Adam([p for p in part.parameters() if p.requires_grad], lr, (o.beta1, o.beta2))
+            for part, lr in parts
+        ]
+        return optimizers, [MultiStepLR(optimizer, o.milestones, o.gamma) for optimizer in optimizers]
+
+    def _optimizers(self) -> tuple[LightningOptimizer, LightningOptimizer]:
+        optimizers = self.optimizers()
+        assert isinstance(optimizers, list)
+        generator, discriminator = optimizers
+        assert isinstance(generator, LightningOptimizer)
+        assert isinstance(discriminator, LightningOptimizer)
+        return generator, discriminator
+
+    def _schedulers(self) -> list[LRScheduler]:
+        schedulers = self.lr_schedulers()
+        assert isinstance(schedulers, list)
+        return [scheduler for scheduler in schedulers if isinstance(scheduler, LRScheduler)]
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,117 @@
+"""Reading trained methods. Nothing here constructs anything but tensors and plain values from a file."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import torch
+
+from reenact.errors import ReenactError
+from reenact.models.module import FORMAT, ReenactmentModule
+from reenact.models.registry import METHODS
+
+
+def load_method(path: str | Path, device: torch.device | str = "cpu", *, fold: bool = True) -> ReenactmentModule:
+    """A trained method, in evaluation mode.
+
+    Args:
+        path: a Lightning checkpoint written by `reenact fit` or `reenact convert`.
+        device: where the module goes.
+        fold: bring the network into its form for inference: same outputs, faster, not trainable.
+
+    Raises:
+        ReenactError: if the file is missing, is no such checkpoint, or is of an unknown method or version.
+    """
+    checkpoint = read(Path(path))
+    header = check_header(checkpoint, None, str(path))
+    module = _build(_method_class(header["method"]), header["arguments"], path)
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except (RuntimeError, KeyError) as error:
+        raise ReenactError(
+            f"{path} does not fit {header['method']} of this version of reenact: {_first_line(error)}"
+        ) from error
+    module.image_size = header["image_size"]
+    module.eval().requires_grad_(False)
+    if fold:
+        module.network = module.network.folded()
+    return module.to(device)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The dictionary in a checkpoint file, of tensors and plain values only.
+
+    Raises:
+        ReenactError: if there is no such file, or it holds anything else.
+    """
+    if not path.is_file():
+        raise ReenactError(f"There is no checkpoint {path}: give the .ckpt file of a run")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ReenactError(f"{path} is not a checkpoint of tensors and plain values: {_first_line(error)}") from error
+    if not isinstance(checkpoint, dict):
+        raise ReenactError(f"{path} holds a {type(checkpoint).__name__}, not a checkpoint of reenact")
+    return checkpoint
+
+
+def check_header(checkpoint: Mapping[str, Any], method: str | None, name: str) -> dict[str, Any]:
+    """What a checkpoint says about itself.
+
+    Args:
+        checkpoint: its content.
+        method: the method it must be of; None takes any known one.
+        name: what to call it in a message.
+
+    Raises:
+        ReenactError: if it was not written by reenact, or is of another method or version.
+    """
+    header = checkpoint.get("reenact")
+    if not isinstance(header, dict):
+        hint = ": bring it in with `reenact convert`" if "generator" in checkpoint else ": give the .ckpt of a run"
+        raise ReenactError(f"{name} was not written by reenact{hint}")
+    if header.get("format") != FORMAT:
+        raise ReenactError(
+            f"{name} has checkpoint format {header.get('format')} and this version of reenact reads {FORMAT}: use the"
+            " version that wrote it"
+        )
+    if header.get("method") not in METHODS:
+        raise ReenactError(f"{name} is of the method {header.get('method')!r}, not one of {', '.join(METHODS)}")
+    if method is not None and header["method"] != method:
+        raise ReenactError(
+            f"{name} is of the method {header['method']}, not {method}: choose the --model it was made by"
+        )
+    return header
+
+
+def _method_class(name: str) -> type[ReenactmentModule]:
+    module, _, attribute = METHODS[name].class_path.rpartition(".")
+    found: type[ReenactmentModule] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def _build(cls: type[ReenactmentModule], arguments: Mapping[str, Any], path: str | Path) -> ReenactmentModule:
+    hints = get_type_hints(cls.__init__)
+    try:
+        built = {name: _restore(hints[name], value) for name, value in arguments.items()}
+        return cls(**built)
+    except (KeyError, TypeError) as error:
+        raise ReenactError(
+            f"{path} has settings that this version of reenact does not know: {_first_line(error)}"
+        ) from error
+
+
+def _restore(hint: Any, value: Any) -> Any:  # noqa: ANN401 - any argument of any method
+    """A dataclass from its plain dictionary, where the argument's type is one; anything else as it is."""
+    dataclasses = [option for option in (hint, *get_args(hint)) if isinstance(option, type) and is_dataclass(option)]
+    return dataclasses[0](**value) if dataclasses and isinstance(value, dict) else value
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,135 @@
+"""The Lightning module around a `Reenactor`: validation, test and prediction are the same for every method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+
+from reenact.errors import ReenactError
+from reenact.faces.portrait import Portrait, PortraitPair
+from reenact.models.base import Reenactment, Reenactor
+from reenact.models.retarget import retarget
+
+FORMAT = 1
+"""Version of what `on_save_checkpoint` adds; raised when a checkpoint of before can't be read any more."""
+
+
+class ReenactmentModule(LightningModule):
+    """Losses, optimisers and schedules around a network; a method subclasses it and adds its training.
+
+    Args:
+        network: the method's network.
+        arguments: the constructor's arguments, dataclasses or plain values, from which a checkpoint is rebuilt.
+    """
+
+    method: ClassVar[str]
+    """Name in `reenact.models.registry`."""
+    network: Reenactor[Any]
+    image_size: int
+    """Side in pixels of the images it was last trained on, which checkpoints record and `animate` crops to."""
+
+    def __init__(self, network: Reenactor[Any], arguments: Mapping[str, object]) -> None:
+        super().__init__()
+        self.network = network
+        self.image_size = 256
+        self.arguments = {name: _plain(value) for name, value in arguments.items()}
+
+    def forward(self, source: Portrait, driving: Portrait) -> Reenactment:
+        """Reenact: see `Reenactor`."""
+        result: Reenactment = self.network(source, driving)
+        return result
+
+    def reenact(self, batch: PortraitPair) -> Reenactment:
+        """The batch's result; another person's parameters first take the source's shape."""
+        driving = batch.driving
+        if not batch.same_identity and driving.params is not None and batch.source.params is not None:
+            driving = replace(driving, params=retarget(batch.source.params, driving.params))
+        return self(batch.source, driving)
+
+    def on_train_batch_start(self, batch: PortraitPair, batch_idx: int) -> None:
+        """Note the size of the images."""
+        self.image_size = batch.source.image.shape[-1]
+
+    def validation_step(  # type: ignore[override]  # callbacks read the result
+        self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0
+    ) -> Reenactment:
+        """Reenact a batch of the `self` or `cross` loader; with one identity, log the distance to the driving image."""
+        return self._evaluate(batch, "val", dataloader_idx)
+
+    def test_step(  # type: ignore[override]
+        self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0
+    ) -> Reenactment:
+        """As `validation_step`."""
+        return self._evaluate(batch, "test", dataloader_idx)
+
+    def predict_step(self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0) -> Reenactment:
+        """Reenact a batch."""
+        return self.reenact(batch)
+
+    def _evaluate(self, batch: PortraitPair, stage: str, dataloader_idx: int) -> Reenactment:
+        result = self.reenact(batch)
+        if batch.same_identity:
+            scores = image_scores(result.image, batch.driving.image)
+            name = self._loader_name(stage, dataloader_idx)
+            self.log_dict(
+                {f"{stage}/{name}/{key}": value for key, value in scores.items()},
+                batch_size=len(result.image),
+                add_dataloader_idx=False,
+                sync_dist=True,
+                prog_bar=True,
+            )
+        return result
+
+    def _loader_name(self, stage: str, index: int) -> str:
+        loaders = self.trainer.val_dataloaders if stage == "val" else self.trainer.test_dataloaders
+        return list(loaders)[index] if isinstance(loaders, Mapping) else ("self", "cross")[index]
+
+    def check_finite(self, loss: Tensor, batch: PortraitPair) -> None:
+        """Stop the run on a loss that is NaN or infinite, before any weight changes.
+
+        Raises:
+            ReenactError: names the batch's clips and the last checkpoint.
+        """
+        if torch.isfinite(loss):
+            return
+        clips = ", ".join(dict.fromkeys((*batch.source.clip, *batch.driving.clip))) or "(unnamed)"
+        path = getattr(self.trainer.checkpoint_callback, "last_model_path", "") or "none was written yet"
+        raise ReenactError(
+            f"The loss is {loss.item()} at step {self.global_step} in a batch of the clips {clips}: look at these clips"
+            f" or lower the learning rate, and resume from the last checkpoint ({path})"
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what `reenact.models.checkpoint.load_method` rebuilds the module from."""
+        checkpoint["reenact"] = {
+            "format": FORMAT,
+            "method": self.method,
+            "arguments": self.arguments,
+            "image_size": self.image_size,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check that a run resumes from a checkpoint of its own method.
+
+        Raises:
+            ReenactError: if the checkpoint is of another method or version.
+        """
+        from reenact.models.checkpoint import check_header
+
+        check_header(checkpoint, self.method, "The checkpoint to resume from")
+
+
+def image_scores(image: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """Mean absolute error and PSNR of images (B, 3, H, W) in [-1, 1], both on the scale [0, 1], mean over images."""
+    difference = (image - target).flatten(1) / 2
+    mse = difference.square().mean(dim=1)
+    return {"l1": difference.abs().mean(), "psnr": (-10 * torch.log10(mse.clamp_min(1e-10))).mean()}
+
+
+def _plain(value: object) -> object:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

@@ -1,0 +1,156 @@
+"""Training of PWM: `trainer.py` and `config.py` of the released code, the schedule of the paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reenact.faces.portrait import PortraitPair
+from reenact.faces.registry import load_face_model
+from reenact.models.adversarial import AdversarialModule, AdversarialOptimisation, Losses
+from reenact.models.base import Reenactment
+from reenact.models.pwm.discriminator import PAPER_WIDTHS, Discriminator
+from reenact.models.pwm.network import PWM, PWMConfig, PWMReenactment
+from reenact.nn.losses import GanKind, discriminator_gan, feature_matching, generator_gan
+from reenact.nn.perceptual import PerceptualKind, PerceptualLoss
+from reenact.nn.resample import AntiAliasDown, warp
+
+RECONSTRUCTION_SCALES = (1, 2, 4, 8)
+"""Reductions at which the result is compared (`Losses/perceptual.py`)."""
+
+
+@dataclass(frozen=True)
+class PWMLosses:
+    """Weights and kinds of the losses; defaults are `config.py` of the released code."""
+
+    pixel: float = 10.0
+    """Mean absolute error of the result."""
+    reconstruction: float = 10.0
+    """Perceptual distance of the result, summed over four scales and the network's layers."""
+    warped: float = 10.0
+    """Perceptual distance of the source warped by each level's displacement, summed over levels and layers."""
+    feature_matching: float = 10.0
+    """Difference of the discriminator's features, of the result and of the warped source."""
+    gan: float = 1.0
+    """Adversarial term, of the result and of the warped source."""
+    gan_kind: GanKind = "ls"
+    """The released default; the paper says hinge."""
+    perceptual: PerceptualKind = "vgg19"
+    """Network of the perceptual terms: ImageNet VGG-19, plain pixels, or none of these terms."""
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """Size of the discriminator."""
+
+    widths: list[int] = field(default_factory=lambda: list(PAPER_WIDTHS))
+    """Channels of its blocks."""
+
+
+class PWMModule(AdversarialModule):
+    """PWM with its discriminator, losses and schedule.
+
+    Args:
+        face_model: the model in which the data's parameters live: `head`, `flame` or the path of a FLAME file.
+        network: guidance and widths.
+        discriminator: widths of the discriminator.
+        losses: weights of the losses.
+        optimisation: learning rates, milestones, accumulation, clipping.
+    """
+
+    method = "pwm"
+    network: PWM
+
+    def __init__(
+        self,
+        face_model: str = "head",
+        network: PWMConfig | None = None,
+        discriminator: DiscriminatorConfig | None = None,
+        losses: PWMLosses | None = None,
+        optimisation: AdversarialOptimisation | None = None,
+    ) -> None:
+        network = network or PWMConfig()
+        discriminator = discriminator or DiscriminatorConfig()
+        losses = losses or PWMLosses()
+        optimisation = optimisation or AdversarialOptimisation()
+        arguments = {
+            "face_model": face_model,
+            "network": network,
+            "discriminator": discriminator,
+            "losses": losses,
+            "optimisation": optimisation,
+        }
+        super().__init__(
+            PWM(network, load_face_model(face_model)), Discriminator(discriminator.widths), optimisation, arguments
+        )
+        self.losses = losses
+        self.pyramid = nn.ModuleList(AntiAliasDown(scale) for scale in RECONSTRUCTION_SCALES)
+        self._perceptual: PerceptualLoss | None = None
+
+    def setup(self, stage: str) -> None:
+        """Load the perceptual network when training is about to start.
+
+        Raises:
+            ReenactError: if its weights are missing.
+        """
+        if stage == "fit" and self.losses.perceptual != "none":
+            self._perceptual = PerceptualLoss(self.losses.perceptual)
+
+    @property
+    def required_assets(self) -> tuple[str, ...]:
+        """Names in `reenact.assets` without which training can't start."""
+        return ("vgg19",) if self.losses.perceptual == "vgg19" else ()
+
+    def generator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+        """Pixel, perceptual, adversarial and feature terms of the result and of the warped source."""
+        assert isinstance(result, PWMReenactment)
+        weights = self.losses
+        real, fake, warped = _unit(batch.driving.image), _unit(result.image), _unit(result.warped)
+        losses = {"pixel": weights.pixel * F.l1_loss(fake, real)}
+        if self._perceptual is not None:
+            losses["reconstruction"] = weights.reconstruction * self._perceptual.pyramid(
+                [down(fake) for down in self.pyramid], [down(real) for down in self.pyramid]
+            )
+            losses["warped"] = weights.warped * self._warped_loss(_unit(batch.source.image), real, result)
+        if weights.gan or weights.feature_matching:
+            losses |= self._adversarial_losses(real, {"": fake, "_warped": warped})
+        return losses
+
+    def discriminator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+        """Both fakes against the real image, summed."""
+        assert isinstance(result, PWMReenactment)
+        kind = self.losses.gan_kind
+        _, real = self.discriminator(_unit(batch.driving.image))
+        terms = {}
+        for name, image in (("gan", result.image), ("gan_warped", result.warped)):
+            _, fake = self.discriminator(_unit(image))
+            terms[name] = discriminator_gan(real, fake, kind)
+        return terms
+
+    def _adversarial_losses(self, real: Tensor, fakes: dict[str, Tensor]) -> Losses:
+        with torch.no_grad():
+            real_features, _ = self.discriminator(real)
+        losses = {}
+        for suffix, fake in fakes.items():
+            features, logits = self.discriminator(fake)
+            losses[f"gan{suffix}"] = self.losses.gan * generator_gan(logits, self.losses.gan_kind)
+            matching = feature_matching(real_features, features)
+            losses[f"feature_matching{suffix}"] = self.losses.feature_matching * matching
+        return losses
+
+    def _warped_loss(self, source: Tensor, real: Tensor, result: PWMReenactment) -> Tensor:
+        assert self._perceptual is not None
+        warped, wanted = [], []
+        for displacement in result.displacements:
+            size = displacement.shape[-2:]
+            warped.append(warp(F.interpolate(source, size, mode="area"), displacement, grid="centres"))
+            wanted.append(F.interpolate(real, size, mode="area"))
+        return self._perceptual.pyramid(warped, wanted)
+
+
+def _unit(image: Tensor) -> Tensor:
+    """From the package's [-1, 1] to the [0, 1] of PWM's networks."""
+    return (image + 1) / 2

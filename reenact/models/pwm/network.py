@@ -1,0 +1,173 @@
+"""PWM as a `Reenactor`: guidance rendered from the posed meshes around the generator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from reenact.errors import ReenactError
+from reenact.faces.fields import TensorFields
+from reenact.faces.model import FaceModel
+from reenact.faces.params import FaceParams
+from reenact.faces.portrait import Portrait
+from reenact.faces.raster import render_attributes
+from reenact.models.base import Needs, Reenactment, Reenactor
+from reenact.models.pwm.generator import PAPER_WIDTHS, PWMGenerator, SourceFeatures
+from reenact.nn.resample import warp
+
+Guidance = Literal["both", "displacement", "codes", "nmfc"]
+"""What the posed meshes are rendered with: rows of the paper's Table 1."""
+
+
+@dataclass(frozen=True)
+class PWMConfig:
+    """Size of the network; defaults are `config.py` of the released code."""
+
+    guidance: Guidance = "both"
+    """Geometric displacement and neural codes, one of them, or the normalised mean face coordinates of HeadGAN."""
+    widths: list[int] = field(default_factory=lambda: list(PAPER_WIDTHS))
+    """Channels at strides 1, 2, 4, ...; the image size must be a multiple of the last stride."""
+    code_channels: int = 16
+    """Length of the learned code of a vertex."""
+
+    @property
+    def map_channels(self) -> int:
+        """Channels of the map rendered on source and driving mesh."""
+        return {"both": self.code_channels, "codes": self.code_channels, "nmfc": 3, "displacement": 0}[self.guidance]
+
+    @property
+    def displaced(self) -> bool:
+        """Whether the guidance holds a displacement."""
+        return self.guidance in ("both", "displacement")
+
+
+@dataclass
+class PWMState(TensorFields):
+    """A source, encoded."""
+
+    vertices: Tensor
+    """(B, V, 3) posed source mesh in normalised device coordinates."""
+    features: SourceFeatures
+
+
+@dataclass
+class PWMReenactment(Reenactment):
+    """A result with what led to it; displacements are backward, x right, y down, [-1, 1] spanning the image."""
+
+    guidance: Tensor
+    """(B, M, H, W) maps on the driving mesh: codes or coordinates, then displacement."""
+    warped: Tensor
+    """(B, 3, H, W) source image in [-1, 1] warped by the finest displacement."""
+    displacements: tuple[Tensor, ...]
+    """(B, 2, H / S, W / S), coarse to fine, the last one at full size."""
+
+    def pictures(self) -> dict[str, Tensor]:
+        """Guidance, displacement, warped source and result."""
+        displacement = self.displacements[-1]
+        shown = torch.cat((displacement, torch.zeros_like(displacement[:, :1])), dim=1)
+        guidance = self.guidance[:, :3]
+        if guidance.shape[1] == 2:
+            guidance = torch.cat((guidance, torch.zeros_like(guidance[:, :1])), dim=1)
+        elif guidance.shape[1] == 3:
+            guidance = 2 * guidance - 1
+        return {
+            "guidance": guidance.clamp(-1, 1),
+            "displacement": (4 * shown).clamp(-1, 1),
+            "warped": self.warped,
+            "result": self.image,
+        }
+
+
+class PWM(Reenactor[PWMState]):
+    """Posed meshes in, a source moved like them out (the paper's section 3).
+
+    Args:
+        config: guidance and widths.
+        face_model: the model whose parameters the portraits carry; it gives mesh and topology.
+    """
+
+    needs = Needs(params=True)
+
+    def __init__(self, config: PWMConfig, face_model: FaceModel) -> None:
+        super().__init__()
+        self.config = config
+        self.face_model = face_model
+        self.generator = PWMGenerator(
+            config.widths, config.map_channels, config.map_channels + 2 * config.displaced, config.displaced
+        )
+        if config.guidance in ("both", "codes"):
+            self.embeds = nn.Parameter(torch.rand(len(face_model.mean_vertices), config.code_channels))
+
+    def encode(self, source: Portrait) -> PWMState:
+        """Mesh and features of the source.
+
+        Raises:
+            ReenactError: if the source has no face parameters, or its size is no multiple of the coarsest stride.
+        """
+        stride = self.generator.strides[-1]
+        height, width = source.image.shape[-2:]
+        if height % stride or width % stride:
+            raise ReenactError(f"PWM needs images whose sides are multiples of {stride}, not {width}x{height}")
+        vertices = self._posed(source.params)
+        features = self.generator.encode((source.image + 1) / 2, self._render(vertices, self._codes(), (height, width)))
+        return PWMState(vertices, features)
+
+    def drive(self, state: PWMState, driving: Portrait) -> PWMReenactment:
+        """The source as the driving parameters pose it; the driving image is not read."""
+        size = (state.features.image.shape[-2], state.features.image.shape[-1])
+        vertices = self._posed(driving.params)
+        guidance = self._render(vertices, self._attributes(state.vertices, vertices), size)
+        assert guidance is not None
+        decoded = self.generator.decode(state.features, guidance)
+        warped = warp(state.features.image, decoded.displacements[-1], grid="centres")
+        return PWMReenactment(2 * decoded.image - 1, guidance, 2 * warped - 1, decoded.displacements)
+
+    def folded(self) -> Self:
+        """This network for inference: norms folded, no gradients; the weights are shared where they are unchanged."""
+        network = self.__new__(type(self))
+        nn.Module.__init__(network)
+        network.config, network.face_model = self.config, self.face_model
+        network.generator = self.generator.folded()
+        if self.config.guidance in ("both", "codes"):
+            network.embeds = nn.Parameter(self.embeds.detach(), requires_grad=False)
+        return network.eval()
+
+    def _posed(self, params: FaceParams | None) -> Tensor:
+        if params is None:
+            raise ReenactError("PWM needs face parameters: run `reenact prepare` on this data")
+        # Vertices are data: the released rasteriser passes gradients to the codes alone.
+        with torch.no_grad():
+            return self.face_model.posed(params)
+
+    def _codes(self) -> Tensor | None:
+        """What every vertex wears on source and driving mesh, (V, C)."""
+        if self.config.guidance == "displacement":
+            return None
+        if self.config.guidance == "nmfc":
+            return normalised_coordinates(self.face_model.mean_vertices)
+        return self.embeds
+
+    def _attributes(self, source: Tensor, driving: Tensor) -> Tensor | None:
+        """What every vertex wears in the guidance, (B, V, M): codes first, then the displacement to the source."""
+        codes = self._codes()
+        if not self.config.displaced:
+            return codes
+        displacement = (source - driving)[..., :2]
+        if codes is None:
+            return displacement
+        return torch.cat((codes.expand(len(displacement), -1, -1), displacement), dim=-1)
+
+    def _render(self, vertices: Tensor, attributes: Tensor | None, size: tuple[int, int]) -> Tensor | None:
+        # One rasterisation for all channels; backfaces and silhouettes as in `faces.guidance`.
+        if attributes is None:
+            return None
+        return render_attributes(vertices, self.face_model.faces, attributes, size)
+
+
+def normalised_coordinates(mean_vertices: Tensor) -> Tensor:
+    """NMFC of HeadGAN: the mean face's coordinates (V, 3), each axis scaled to [0, 1] over the mesh."""
+    low, high = mean_vertices.amin(dim=0), mean_vertices.amax(dim=0)
+    return (mean_vertices - low) / (high - low)

@@ -1,0 +1,40 @@
+"""The zoo by name, without importing any of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Method:
+    """One published approach."""
+
+    name: str
+    class_path: str
+    """Its Lightning module."""
+    summary: str
+    needs: str
+    """What it reads of the data, in words."""
+    paper: str
+    presets: dict[str, str]
+    """Names under `configs/model`, with what each stands for."""
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method(
+            name="pwm",
+            class_path="reenact.models.pwm.PWMModule",
+            summary="pose-guided warping by a posed mesh with displacement and neural codes",
+            needs="face parameters",
+            paper="BMVC 2022, arXiv 2210.02391",
+            presets={
+                "pwm_flame": "displacement and neural codes",
+                "pwm_flame_disp": "displacement alone",
+                "pwm_flame_codes": "neural codes alone",
+                "pwm_flame_nmfc": "normalised mean face coordinates in place of codes",
+            },
+        ),
+    )
+}

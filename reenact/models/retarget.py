@@ -1,0 +1,128 @@
+"""Who gives what when one face drives another, for the methods that are driven by face parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from reenact.errors import ReenactError
+from reenact.faces.params import FaceParams
+from reenact.faces.rotation import axis_angle_to_matrix, matrix_to_axis_angle
+from reenact.models.base import Mode
+
+Part = Literal["pose", "jaw", "expression", "eyes", "camera"]
+"""What may move: head and neck rotation, jaw, expression coefficients, eyeballs, place and size in the picture."""
+
+PARTS: tuple[Part, ...] = get_args(Part)
+PARTS_OF_MODE: dict[Mode, tuple[Part, ...]] = {
+    "absolute": PARTS,
+    "relative": PARTS,
+    "pose": ("pose", "camera"),
+    "expression": ("expression", "jaw", "eyes"),
+}
+
+
+def retarget(
+    source: FaceParams,
+    driving: FaceParams,
+    mode: Mode = "absolute",
+    reference: FaceParams | None = None,
+    strength: float = 1.0,
+    parts: Collection[Part] = PARTS,
+) -> FaceParams:
+    """Parameters of the source's face with the motion of the driving face.
+
+    Shape, texture and light are the source's. A part that moves goes from its source value towards
+    `change(reference to driving) applied to source`: coefficients `s + k (d - r)`, rotations
+    `(R_d R_r^-1)^k R_s`, camera scale `s (d / r)^k`, camera translation so that the face's place in the picture moves
+    by k times the driving face's way in units of its size. Where nothing changed (d == r) the source's value stays to
+    the bit. Every other mode is this with the source as its own reference, so with k = 1 it takes the driving values.
+
+    Args:
+        source: batch 1 or B.
+        driving: batch B, in the same face model and kind of camera.
+        mode: `absolute` as PWM's demo; `relative` moves by the change against `reference`; `pose` and `expression` are
+            absolute motion of those parts alone.
+        reference: the driving face in the pose that corresponds to the source's, batch 1 or B, read in relative mode;
+            None takes the first driving frame.
+        strength: k; 0 keeps the source, 1 is the full motion, more exaggerates.
+        parts: what may move at all.
+
+    Raises:
+        ReenactError: if a part is unknown, or the coefficients of the faces differ in number.
+    """
+    unknown = sorted(set(parts) - set(PARTS))
+    if unknown:
+        raise ReenactError(f"Unknown part {unknown[0]!r}: choose from {', '.join(PARTS)}")
+    _check_same_model(source, driving)
+    batch = max(source.shape.shape[0], driving.shape.shape[0])
+    source, driving = _expand(source, batch), _expand(driving, batch)
+    start = source if mode != "relative" else _expand(driving[:1] if reference is None else reference, batch)
+    moving = set(parts) & set(PARTS_OF_MODE[mode])
+    return replace(source, mirrored=driving.mirrored, **_moved(source, driving, start, strength, moving))
+
+
+def _moved(s: FaceParams, d: FaceParams, r: FaceParams, k: float, moving: set[Part]) -> dict[str, Tensor]:
+    changes = {}
+    if "expression" in moving:
+        changes["expression"] = _blend(s.expression, d.expression, r.expression, k)
+    if "pose" in moving:
+        changes["global_pose"] = _turn(s.global_pose, d.global_pose, r.global_pose, k)
+        changes["neck_pose"] = _turn(s.neck_pose, d.neck_pose, r.neck_pose, k)
+    if "jaw" in moving:
+        changes["jaw_pose"] = _turn(s.jaw_pose, d.jaw_pose, r.jaw_pose, k)
+    if "eyes" in moving:
+        eyes = [_turn(a, b, c, k) for a, b, c in zip(*(p.eye_pose.split(3, -1) for p in (s, d, r)), strict=True)]
+        changes["eye_pose"] = torch.cat(eyes, dim=-1)
+    if "camera" in moving:
+        move = _move_orthographic if s.camera.shape[-1] == 3 else _move_perspective
+        changes["camera"] = move(s.camera, d.camera, r.camera, k)
+    return changes
+
+
+def _blend(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
+    # Written from r's side when r is s, so that k = 1 gives d without rounding.
+    return torch.where(r == s, d + (1 - k) * (s - d), s + k * (d - r))
+
+
+def _turn(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
+    """Axis-angle vectors (B, 3) of `(R_d R_r^-1)^k R_s`."""
+    change = axis_angle_to_matrix(d) @ axis_angle_to_matrix(r).transpose(-1, -2)
+    if k != 1:
+        change = axis_angle_to_matrix(k * matrix_to_axis_angle(change))
+    turned = matrix_to_axis_angle(change @ axis_angle_to_matrix(s))
+    if k == 1:
+        turned = torch.where((r == s).all(-1, keepdim=True), d, turned)
+    return torch.where((d == r).all(-1, keepdim=True), s, turned)
+
+
+def _move_orthographic(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
+    """Cameras (B, 3) `[scale, x, y]`; the model's origin lies at `scale * (x, -y)` in the picture."""
+    scale = s[:, :1] * (d[:, :1] / r[:, :1]) ** k
+    way = (d[:, :1] * d[:, 1:] - r[:, :1] * r[:, 1:]) * (s[:, :1] / r[:, :1])
+    moved = torch.cat((scale, s[:, 1:] * (s[:, :1] / scale) + k * way / scale), dim=-1)
+    return torch.where((d == r).all(-1, keepdim=True), s, moved)
+
+
+def _move_perspective(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
+    """Cameras (B, 7) `[fx, fy, cx, cy, tx, ty, tz]`; focal lengths change by ratio, the rest by difference."""
+    focal = s[:, :2] * (d[:, :2] / r[:, :2]) ** k
+    moved = torch.cat((focal, _blend(s[:, 2:], d[:, 2:], r[:, 2:], k)), dim=-1)
+    return torch.where((d == r).all(-1, keepdim=True), s, moved)
+
+
+def _expand(params: FaceParams, batch: int) -> FaceParams:
+    return params.map(lambda tensor: tensor.expand(batch, *tensor.shape[1:]))
+
+
+def _check_same_model(source: FaceParams, driving: FaceParams) -> None:
+    for name in ("expression", "camera"):
+        ours, theirs = getattr(source, name).shape[-1], getattr(driving, name).shape[-1]
+        if ours != theirs:
+            raise ReenactError(
+                f"The source has {ours} {name} values and the driving face {theirs}: fit both with the same face model"
+            )

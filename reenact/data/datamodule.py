@@ -1,0 +1,176 @@
+"""The base of every data set: loaders of training pairs and of held-out self- and cross-reenactment pairs."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from abc import abstractmethod
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision.transforms.v2 import functional as colour
+
+from reenact.data.clips import Carries, ClipSource
+from reenact.data.sampling import EpochSampler, TestPairs, TrainingPairs, collate, cross_pairs, self_pairs
+from reenact.faces.portrait import PortraitPair
+
+Loader = DataLoader[PortraitPair]
+
+
+class ReenactmentDataModule(LightningDataModule):
+    """Yields `PortraitPair` batches; validation and test have the loaders `self` and `cross`, in this order.
+
+    Args:
+        size: Side of the images in pixels.
+        batch_size: Pairs per batch and process.
+        num_workers: Processes that load; one per usable core, 8 at most, by default.
+        flip: Probability that a training pair is mirrored.
+        jitter: Strength of the colour jitter of training pairs (brightness, contrast, saturation, hue); 0 is none.
+        clip_length: Driving frames per sample; 1 for pictures.
+        pairs_per_epoch: Training pairs that count as an epoch over all processes; 75 per identity by default (FOMM's
+            `num_repeats`).
+        num_val_pairs: Pairs in each validation loader.
+        num_test_pairs: Pairs in each test loader.
+        seed: Start of every draw, of the test pairs too.
+    """
+
+    def __init__(
+        self,
+        size: int = 256,
+        batch_size: int = 16,
+        num_workers: int | None = None,
+        flip: float = 0.5,
+        jitter: float = 0.1,
+        clip_length: int = 1,
+        pairs_per_epoch: int | None = None,
+        num_val_pairs: int = 32,
+        num_test_pairs: int = 200,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.size = size
+        self.batch_size = batch_size
+        self.num_workers = usable_cores() if num_workers is None else num_workers
+        self.flip = flip
+        self.jitter = jitter
+        self.clip_length = clip_length
+        self.pairs_per_epoch = pairs_per_epoch
+        self.num_val_pairs = num_val_pairs
+        self.num_test_pairs = num_test_pairs
+        self.seed = seed
+
+    @property
+    @abstractmethod
+    def face_model(self) -> str:
+        """The face model that the parameters belong to, as `faces.registry.load_face_model` takes it; or empty."""
+
+    @abstractmethod
+    def describe(self) -> Carries:
+        """What the portraits carry."""
+
+    @abstractmethod
+    def train_clips(self) -> ClipSource:
+        """The clips to train on."""
+
+    @abstractmethod
+    def test_clips(self) -> ClipSource:
+        """The held-out clips, of other identities where there are several."""
+
+    def train_dataloader(self) -> Loader:
+        """Random pairs without end, cut into epochs."""
+        pairs = TrainingPairs(self.train_clips(), self.seed, self.flip, self.clip_length)
+        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        step = self.batch_size * world
+        samples = math.ceil((self.pairs_per_epoch or 75 * len(pairs)) / step) * step
+        return self._loader(
+            pairs, sampler=EpochSampler(pairs, samples, rank, world), persistent_workers=self.num_workers > 0
+        )
+
+    def val_dataloader(self) -> dict[str, Loader]:
+        """Held-out pairs: `self`, and `cross` where there are two identities."""
+        return self._test_loaders(self.num_val_pairs)
+
+    def test_dataloader(self) -> dict[str, Loader]:
+        """As `val_dataloader`, with the number of pairs for tests."""
+        return self._test_loaders(self.num_test_pairs)
+
+    def predict_dataloader(self) -> dict[str, Loader]:
+        """The test pairs."""
+        return self.test_dataloader()
+
+    def on_after_batch_transfer(self, batch: PortraitPair, dataloader_idx: int) -> PortraitPair:
+        """Jitter the colours of training batches, on the device."""
+        if not (self.trainer and self.trainer.training and self.jitter):
+            return batch
+        number = self.trainer.fit_loop.total_batch_idx
+        return jitter_colours(
+            batch, self.jitter, np.random.default_rng([self.seed, 4, self.trainer.global_rank, number + 1])
+        )
+
+    def _test_loaders(self, count: int) -> dict[str, Loader]:
+        clips = self.test_clips()
+        lists = {
+            "self": self_pairs(clips.index, count, self.seed, self.clip_length),
+            "cross": cross_pairs(clips.index, count, self.seed, self.clip_length),
+        }
+        if not len(lists["cross"].table):
+            warnings.warn("the held-out clips show one identity: there is no cross-reenactment loader", stacklevel=2)
+            del lists["cross"]
+        return {name: self._loader(TestPairs(clips, pairs, self.clip_length)) for name, pairs in lists.items()}
+
+    def _loader(
+        self, pairs: TrainingPairs | TestPairs, sampler: EpochSampler | None = None, persistent_workers: bool = False
+    ) -> Loader:
+        return DataLoader(
+            pairs,
+            batch_size=self.batch_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            collate_fn=collate,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=_one_thread,
+            persistent_workers=persistent_workers,
+        )
+
+
+def jitter_colours(batch: PortraitPair, strength: float, draw: np.random.Generator) -> PortraitPair:
+    """Change brightness, contrast, saturation (factors 1 +- strength) and hue (+- strength turns), in this order.
+
+    Source and driving images of a sample get the same draw. Ranges as in torchvision's `ColorJitter`.
+    """
+    count = len(batch.source.image)
+    factors = draw.uniform(1 - strength, 1 + strength, (count, 3))
+    hues = draw.uniform(-strength, strength, count)
+
+    def change(images: Tensor) -> Tensor:
+        done = [_change(image, factors[i], hues[i]) for i, image in enumerate(images)]
+        return torch.stack(done)
+
+    source, driving = batch.source, batch.driving
+    return PortraitPair(
+        source=replace(source, image=change(source.image)), driving=replace(driving, image=change(driving.image))
+    )
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, 8 at most."""
+    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def _change(image: Tensor, factors: NDArray[np.float64], hue: float) -> Tensor:
+    brightness, contrast, saturation = factors.tolist()
+    image = colour.adjust_brightness(image.add(1).div(2), brightness)
+    image = colour.adjust_saturation(colour.adjust_contrast(image, contrast), saturation)
+    changed: Tensor = colour.adjust_hue(image, float(hue))
+    return changed.mul(2).sub(1)
+
+
+def _one_thread(worker: int) -> None:
+    cv2.setNumThreads(0)  # one core per worker; OpenCV's own threads would fight over them

@@ -1,0 +1,92 @@
+"""The synthetic world: nothing to download, exact parameters."""
+
+from __future__ import annotations
+
+from reenact.data.clips import Carries, ClipSource
+from reenact.data.datamodule import ReenactmentDataModule
+
+
+class Synthetic(ReenactmentDataModule):
+    """Talking heads of the built-in head model, rendered as they are asked for.
+
+    Args:
+        size: Side of the images in pixels.
+        batch_size: Pairs per batch and process.
+        num_workers: Processes that render; one per usable core, 8 at most, by default.
+        flip: Probability that a training pair is mirrored.
+        jitter: Strength of the colour jitter of training pairs; 0 is none.
+        clip_length: Driving frames per sample; 1 for pictures.
+        pairs_per_epoch: Training pairs that count as an epoch; 75 per identity by default.
+        num_val_pairs: Pairs in each validation loader.
+        num_test_pairs: Pairs in each test loader.
+        identities: People to train on.
+        test_identities: People to test on; others than those of training.
+        clips_per_identity: Clips of each person.
+        frames_per_clip: Frames of each clip, at 25 per second.
+        world: Seed of the world; another one has other people.
+        seed: Start of every draw of pairs.
+    """
+
+    def __init__(
+        self,
+        size: int = 128,
+        batch_size: int = 8,
+        num_workers: int | None = None,
+        flip: float = 0.5,
+        jitter: float = 0.1,
+        clip_length: int = 1,
+        pairs_per_epoch: int | None = None,
+        num_val_pairs: int = 32,
+        num_test_pairs: int = 200,
+        identities: int = 1000,
+        test_identities: int = 50,
+        clips_per_identity: int = 4,
+        frames_per_clip: int = 100,
+        world: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            size,
+            batch_size,
+            num_workers,
+            flip,
+            jitter,
+            clip_length,
+            pairs_per_epoch,
+            num_val_pairs,
+            num_test_pairs,
+            seed,
+        )
+        self.identities = identities
+        self.test_identities = test_identities
+        self.clips_per_identity = clips_per_identity
+        self.frames_per_clip = frames_per_clip
+        self.world = world
+
+    @property
+    def face_model(self) -> str:
+        """The built-in head."""
+        return "head"
+
+    def describe(self) -> Carries:
+        """Everything but texture coefficients, which the world's people do not have."""
+        return Carries(params=True, landmarks=True, clip_length=self.clip_length)
+
+    def train_clips(self) -> ClipSource:
+        """The people 0 to `identities`."""
+        return self._people(0, self.identities)
+
+    def test_clips(self) -> ClipSource:
+        """The people that follow."""
+        return self._people(self.identities, self.test_identities)
+
+    def _people(self, first: int, count: int) -> ClipSource:
+        from reenact.data.synthetic.clips import SyntheticClips  # the renderer's imports are slow, and help needs none
+
+        return SyntheticClips(
+            self.world,
+            range(first, first + count),
+            clips_per_identity=self.clips_per_identity,
+            frames_per_clip=self.frames_per_clip,
+            size=self.size,
+        )

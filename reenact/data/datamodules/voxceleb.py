@@ -1,0 +1,166 @@
+"""VoxCeleb in the folder layout of the First Order Motion Model, or a store prepared from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reenact.data.clips import Carries, ClipSource, carries
+from reenact.data.datamodule import ReenactmentDataModule
+from reenact.data.datamodules.clips import store_clips
+from reenact.data.frame_file import resize
+from reenact.data.pictures import PICTURE_SUFFIXES, read_image
+from reenact.data.store import MANIFEST, ClipIndex, Store, to_tensor
+from reenact.data.video import VIDEO_SUFFIXES, VideoReader, probe
+from reenact.errors import ReenactError
+from reenact.faces.portrait import Portrait
+
+
+class VoxCeleb(ReenactmentDataModule):
+    """VoxCeleb, prepared or as FOMM's scripts leave it: `train/` and `test/` with mp4 files or folders of frames.
+
+    The raw layout carries images alone. Methods that need face parameters or landmarks need the store that
+    `reenact prepare ROOT --out STORE` makes of it; give that as the root.
+
+    Args:
+        root: The store, or the folder with `train` and `test`.
+        size: Side of the images in pixels.
+        batch_size: Pairs per batch and process.
+        num_workers: Processes that load; one per usable core, 8 at most, by default.
+        flip: Probability that a training pair is mirrored.
+        jitter: Strength of the colour jitter of training pairs; 0 is none.
+        clip_length: Driving frames per sample; 1 for pictures.
+        pairs_per_epoch: Training pairs that count as an epoch; 75 per identity by default.
+        num_val_pairs: Pairs in each validation loader.
+        num_test_pairs: Pairs in each test loader.
+        seed: Start of every draw.
+
+    Raises:
+        ReenactError: if the folder is neither.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        size: int = 256,
+        batch_size: int = 16,
+        num_workers: int | None = None,
+        flip: float = 0.5,
+        jitter: float = 0.1,
+        clip_length: int = 1,
+        pairs_per_epoch: int | None = None,
+        num_val_pairs: int = 32,
+        num_test_pairs: int = 200,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            size,
+            batch_size,
+            num_workers,
+            flip,
+            jitter,
+            clip_length,
+            pairs_per_epoch,
+            num_val_pairs,
+            num_test_pairs,
+            seed,
+        )
+        self.root = Path(root)
+        self._store = Store(self.root) if (self.root / MANIFEST).is_file() else None
+        if self._store is None:
+            check_layout(self.root)
+
+    @property
+    def face_model(self) -> str:
+        """The face model of the store's parameters; empty for the raw layout."""
+        return self._store.info.face_model if self._store else ""
+
+    def describe(self) -> Carries:
+        """What the portraits carry: images alone for the raw layout."""
+        return carries(self._store.info.fields if self._store else (), self.clip_length)
+
+    def train_clips(self) -> ClipSource:
+        """The clips of `train`."""
+        return self._clips("train")
+
+    def test_clips(self) -> ClipSource:
+        """The clips of `test`."""
+        return self._clips("test")
+
+    def _clips(self, split: str) -> ClipSource:
+        if self._store:
+            return store_clips(self._store, split, self, held_out=0.1)
+        return FolderClips(self.root / split, self.size, max(2, self.clip_length))
+
+
+class FolderClips:
+    """Clips as video files or folders of pictures, images alone.
+
+    Args:
+        folder: Where they lie; the identity is what stands before the first `#` of a name.
+        size: Side of the images in pixels; frames are resized, as FOMM's reader does.
+        min_frames: Shorter clips are left out.
+
+    Raises:
+        ReenactError: if there is none.
+    """
+
+    def __init__(self, folder: Path, size: int, min_frames: int) -> None:
+        self._size = size
+        counted = [(path, count_frames(path)) for path in clip_paths(folder)]
+        self._paths = [path for path, frames in counted if frames >= min_frames]
+        if not self._paths:
+            raise ReenactError(
+                f"{folder} has no clip of {min_frames} frames or more; expected mp4 files or frame folders"
+            )
+        _, identities = np.unique([identity_of(path.name) for path in self._paths], return_inverse=True)
+        lengths = [frames for _, frames in counted if frames >= min_frames]
+        self.index = ClipIndex(np.arange(len(lengths)), identities.astype(np.int64), np.array(lengths, np.int64))
+
+    def read(self, clip: int, frames: Sequence[int]) -> Portrait:
+        """Read N frames of a clip; a video file is decoded from the key frames before them."""
+        path = self._paths[clip]
+        if path.is_dir():
+            pictures = frame_paths(path)
+            images = [read_image(pictures[frame]) for frame in frames]
+        else:
+            images = VideoReader(path).frames(frames)
+        return Portrait(
+            image=to_tensor(np.stack([resize(image, self._size) for image in images])),
+            frame=torch.tensor(list(frames)),
+            identity=[identity_of(path.name)] * len(frames),
+            clip=[path.name] * len(frames),
+        )
+
+
+def identity_of(name: str) -> str:
+    """The identity in a clip's name: what stands before the first `#`."""
+    return name.partition("#")[0]
+
+
+def clip_paths(folder: Path) -> list[Path]:
+    """Video files and folders of pictures in a folder, by name."""
+    paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    return [path for path in paths if path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES]
+
+
+def frame_paths(folder: Path) -> list[Path]:
+    """The pictures of a frame folder, by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+
+
+def count_frames(path: Path) -> int:
+    """Frames of a clip, by the file's header or the pictures in the folder."""
+    return len(frame_paths(path)) if path.is_dir() else probe(path).num_frames or 0
+
+
+def check_layout(root: Path) -> None:
+    """Refuse a folder that has not FOMM's layout; raises `ReenactError` saying what was expected and found."""
+    if not root.is_dir():
+        raise ReenactError(f"--data.root {root} is not a folder; give a store or a folder with train/ and test/")
+    if not all((root / split).is_dir() for split in ("train", "test")):
+        found = ", ".join(sorted(path.name for path in root.iterdir())[:5]) or "nothing"
+        raise ReenactError(f"{root} has no train/ and test/ folders (found: {found}); give FOMM's layout or a store")

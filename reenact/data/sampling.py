@@ -1,0 +1,215 @@
+"""Pairs and clips for training, lists of pairs for testing: all drawn from the seed and the sample's number alone.
+
+So what a run sees depends on (seed, epoch, rank) and neither on the number of workers nor on what was loaded before,
+and a run that resumes in the middle of an epoch goes on with what would have come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset, DistributedSampler
+
+from reenact.data.clips import ClipSource
+from reenact.data.store import ClipIndex
+from reenact.errors import ReenactError
+from reenact.faces.landmarks import mirror_landmarks
+from reenact.faces.portrait import Portrait, PortraitPair
+
+
+class TrainingPairs(Dataset[PortraitPair]):
+    """Endless self-reenactment pairs: every pass visits each identity once, in a new order.
+
+    Of an identity a random clip, of the clip two different frames (PWM, `Data/train_data.py`); with a `clip_length`
+    of T > 1, one frame as the source and T frames in a row as the driving clip.
+
+    Args:
+        clips: The frames.
+        seed: Start of every random draw.
+        flip: Probability that source and driving are both mirrored.
+        clip_length: Driving frames per sample.
+
+    Raises:
+        ReenactError: if there is no clip to draw from.
+    """
+
+    def __init__(self, clips: ClipSource, seed: int, flip: float, clip_length: int = 1) -> None:
+        index = clips.index
+        if not len(index.ids):
+            raise ReenactError(
+                f"No clip has the {max(2, clip_length)} frames that training needs; prepare longer clips"
+            )
+        self._clips = clips
+        self._seed = seed
+        self._flip = flip
+        self._length = clip_length
+        order = np.argsort(index.identities, kind="stable")
+        self._rows, counts = order, np.bincount(index.identities)
+        self._starts = np.concatenate([[0], np.cumsum(counts)])
+        self.num_identities = len(counts)
+
+    def __len__(self) -> int:
+        """Samples of one pass over the identities."""
+        return self.num_identities
+
+    def __getitem__(self, number: int) -> PortraitPair:
+        """The sample of a number, counted over all epochs and ranks."""
+        visit, position = divmod(number, self.num_identities)
+        identity = _permutation(self._seed, visit, self.num_identities)[position]
+        draw = np.random.default_rng([self._seed, 1, number])
+        row = self._rows[draw.integers(self._starts[identity], self._starts[identity + 1])]
+        frames = self._frames(int(self._clips.index.num_frames[row]), draw)
+        portraits = self._clips.read(int(self._clips.index.ids[row]), frames)
+        if self._flip:
+            portraits = mirror(portraits, draw.random() < self._flip)
+        driving = portraits[1] if self._length == 1 else _as_clip(portraits[1:])
+        return PortraitPair(source=portraits[0], driving=driving)
+
+    def _frames(self, num_frames: int, draw: np.random.Generator) -> list[int]:
+        if self._length == 1:
+            return [int(frame) for frame in draw.choice(num_frames, 2, replace=False)]
+        start = int(draw.integers(num_frames - self._length + 1))
+        return [int(draw.integers(num_frames)), *range(start, start + self._length)]
+
+
+class EpochSampler(DistributedSampler[Any]):
+    """Numbers the samples of an epoch so that no two epochs or ranks share one.
+
+    Args:
+        dataset: What is sampled.
+        samples: Samples per epoch over all ranks, a multiple of `world`.
+        rank: This process.
+        world: Number of processes.
+    """
+
+    def __init__(self, dataset: Dataset[PortraitPair], samples: int, rank: int, world: int) -> None:
+        self._samples = samples
+        # Lightning leaves a DistributedSampler alone and tells it the epoch; its own order is not used.
+        super().__init__(dataset, num_replicas=world, rank=rank, shuffle=False)
+
+    def __iter__(self) -> Iterator[int]:
+        start = self.epoch * self._samples
+        return iter(range(start + self.rank, start + self._samples, self.num_replicas))
+
+    def __len__(self) -> int:
+        return self._samples // self.num_replicas
+
+
+@dataclass(frozen=True)
+class PairList:
+    """P test pairs as numbers of clips and frames."""
+
+    table: NDArray[np.int64]
+    """(P, 4): source clip, source frame, driving clip, first driving frame."""
+
+
+class TestPairs(Dataset[PortraitPair]):
+    """The pairs of a list.
+
+    Args:
+        clips: The frames.
+        pairs: Which.
+        clip_length: Driving frames per pair.
+    """
+
+    __test__ = False  # not a test for pytest to collect
+
+    def __init__(self, clips: ClipSource, pairs: PairList, clip_length: int = 1) -> None:
+        self._clips = clips
+        self._pairs = pairs
+        self._length = clip_length
+
+    def __len__(self) -> int:
+        return len(self._pairs.table)
+
+    def __getitem__(self, number: int) -> PortraitPair:
+        source_clip, source_frame, clip, start = (int(value) for value in self._pairs.table[number])
+        source = self._clips.read(source_clip, [source_frame])[0]
+        driving = self._clips.read(clip, list(range(start, start + self._length)))
+        return PortraitPair(source=source, driving=driving[0] if self._length == 1 else _as_clip(driving))
+
+
+def self_pairs(index: ClipIndex, count: int, seed: int, clip_length: int = 1) -> PairList:
+    """Pairs of two different frames of one clip, each pair in both directions (PWM, section 4).
+
+    Args:
+        index: The clips; each is visited once before one is visited again.
+        count: Number of pairs.
+        seed: Start of the draws.
+        clip_length: Driving frames per pair; the source lies outside of them where the clip is long enough.
+    """
+    draw = np.random.default_rng([seed, 2])
+    rows: list[tuple[int, int, int, int]] = []
+    while len(rows) < count:
+        for row in draw.permutation(len(index.ids)):
+            clip, frames = int(index.ids[row]), int(index.num_frames[row])
+            first, second = _two_starts(frames, clip_length, draw)
+            rows += [(clip, first, clip, second), (clip, second, clip, first)]
+    return PairList(np.array(rows[:count], np.int64))
+
+
+def cross_pairs(index: ClipIndex, count: int, seed: int, clip_length: int = 1) -> PairList:
+    """Pairs of two identities, drawn evenly over the clips; an empty list where there is one identity.
+
+    Args:
+        index: The clips.
+        count: Number of pairs.
+        seed: Start of the draws.
+        clip_length: Driving frames per pair.
+    """
+    draw = np.random.default_rng([seed, 3])
+    rows: list[tuple[int, int, int, int]] = []
+    while len(rows) < count and len(np.unique(index.identities)) > 1:
+        for source in draw.permutation(len(index.ids)):
+            others = np.flatnonzero(index.identities != index.identities[source])
+            driving = draw.choice(others)
+            start = draw.integers(index.num_frames[driving] - clip_length + 1)
+            frame = draw.integers(index.num_frames[source])
+            rows.append((int(index.ids[source]), int(frame), int(index.ids[driving]), int(start)))
+    return PairList(np.array(rows[:count], np.int64).reshape(-1, 4))
+
+
+def mirror(portrait: Portrait, mirrored: bool) -> Portrait:
+    """Mirror portraits about the vertical middle, or only record that they are as they were.
+
+    The parameters stay as fitted; `FaceParams.mirrored` tells the face model to mirror the posed mesh.
+    """
+    params = portrait.params
+    if params is not None:
+        params = replace(params, mirrored=torch.full(params.camera.shape[:-1], mirrored))
+    if not mirrored:
+        return replace(portrait, params=params)
+    landmarks = portrait.landmarks
+    if landmarks is not None:
+        landmarks = mirror_landmarks(landmarks, portrait.image.shape[-1])
+    return replace(portrait, image=portrait.image.flip(-1), params=params, landmarks=landmarks)
+
+
+def collate(pairs: list[PortraitPair]) -> PortraitPair:
+    """Stack samples into a batch."""
+    return PortraitPair.stack(pairs)
+
+
+def _as_clip(portraits: Portrait) -> Portrait:
+    """A batch of T pictures of one clip as one sample of T frames."""
+    return replace(portraits, identity=portraits.identity[:1], clip=portraits.clip[:1])
+
+
+def _two_starts(frames: int, length: int, draw: np.random.Generator) -> tuple[int, int]:
+    starts = frames - length + 1
+    if starts < 2:
+        return 0, 0
+    first = int(draw.integers(starts))
+    far = [start for start in range(starts) if abs(start - first) >= length] or [s for s in range(starts) if s != first]
+    return first, int(draw.choice(far))
+
+
+@lru_cache(maxsize=4)
+def _permutation(seed: int, visit: int, length: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, 0, visit]).permutation(length)

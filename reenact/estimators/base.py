@@ -1,0 +1,107 @@
+"""What an estimator is: something that looks at pictures of faces. Adapters over libraries keep these protocols.
+
+Pictures are (H, W, 3) uint8 RGB. Points and boxes are in continuous pixels: x right, y down, pixel i covers [i, i + 1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reenact.faces.params import FaceParams
+
+Image = NDArray[np.uint8]
+Points = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FaceBox:
+    """Where a face is."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    score: float = 1.0
+    """The detector's confidence, in its own unit."""
+
+    @property
+    def area(self) -> float:
+        """Square pixels."""
+        return max(0.0, self.right - self.left) * max(0.0, self.bottom - self.top)
+
+    @property
+    def size(self) -> float:
+        """Mean of width and height in pixels."""
+        return (self.right - self.left + self.bottom - self.top) / 2
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """X and y in pixels."""
+        return (self.left + self.right) / 2, (self.top + self.bottom) / 2
+
+    @classmethod
+    def around(cls, points: NDArray[Any]) -> Self:
+        """The smallest box around (N, 2) points."""
+        (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
+        return cls(left, top, right, bottom)
+
+    def overlap(self, other: FaceBox) -> float:
+        """Intersection over union."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        shared = max(0.0, width) * max(0.0, height)
+        return shared / (self.area + other.area - shared) if shared else 0.0
+
+    def mapped(self, scale: float, left: float, top: float) -> FaceBox:
+        """The box with x to x * scale + left, y to y * scale + top."""
+        corners = self.left * scale + left, self.top * scale + top, self.right * scale + left, self.bottom * scale + top
+        return FaceBox(*corners, self.score)
+
+
+class Detector(Protocol):
+    """Finds faces."""
+
+    name: str
+    """What numbers made with it are labelled with."""
+
+    def detect(self, image: Image) -> list[FaceBox]:
+        """All faces of a picture, the largest first; takes its time to find every one."""
+
+    def detect_near(self, image: Image, box: FaceBox) -> FaceBox | None:
+        """The face that was at `box` a moment ago, or None; looks there alone, and is quick."""
+
+
+class LandmarkDetector(Protocol):
+    """Places the iBUG-68 landmarks."""
+
+    name: str
+    """What numbers made with it are labelled with."""
+
+    def landmarks(self, image: Image, box: FaceBox) -> Points:
+        """(68, 2) landmarks of the face in a detector's box."""
+
+
+class IdentityEmbedder(Protocol):
+    """Turns a face into a vector that tells people apart."""
+
+    name: str
+    """What numbers made with it are labelled with."""
+
+    def embed(self, image: Image, landmarks: Points) -> NDArray[np.float32]:
+        """(D,) embedding of the face with these landmarks."""
+
+
+class ParameterRegressor(Protocol):
+    """Estimates face parameters from pixels."""
+
+    name: str
+    """What numbers made with it are labelled with."""
+    face_model: str
+    """The face model that the parameters belong to."""
+
+    def regress(self, images: list[Image], landmarks: NDArray[np.float32]) -> FaceParams:
+        """Parameters of N pictures with (N, 68, 2) landmarks; cameras belong to the whole picture's square."""

@@ -1,0 +1,52 @@
+"""Estimators by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from reenact import assets
+from reenact.estimators.base import Detector, LandmarkDetector
+
+LandmarkChoice = Literal["auto", "face-alignment", "dlib"]
+
+
+@dataclass(frozen=True)
+class FaceFinder:
+    """A detector and the landmark detector that was made for its boxes."""
+
+    detector: Detector
+    landmarks: LandmarkDetector
+
+    @property
+    def name(self) -> str:
+        """The library behind both."""
+        return self.landmarks.name
+
+
+def resolve_landmarks(choice: LandmarkChoice) -> Literal["face-alignment", "dlib"]:
+    """Which library `auto` means here: face-alignment where its weights are present, else dlib."""
+    if choice != "auto":
+        return choice
+    present = assets.locate("fan2d") and assets.locate("s3fd")
+    return "face-alignment" if present else "dlib"
+
+
+def load_face_finder(choice: LandmarkChoice = "auto", device: str = "cpu") -> FaceFinder:
+    """The estimators of a library.
+
+    Args:
+        choice: Which; `auto` as `resolve_landmarks` says.
+        device: Where networks run; dlib runs on the CPU alone.
+
+    Raises:
+        ReenactError: if the library or its weights are missing.
+    """
+    if resolve_landmarks(choice) == "dlib":
+        from reenact.estimators.dlib import DlibDetector, DlibLandmarks
+
+        return FaceFinder(DlibDetector(), DlibLandmarks())
+    from reenact.estimators.face_alignment import FaceAlignmentEstimator
+
+    estimator = FaceAlignmentEstimator(device)
+    return FaceFinder(estimator, estimator)

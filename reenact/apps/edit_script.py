@@ -166,13 +166,14 @@ def _coefficient(edit: Edit, count: int, face_model: FaceModel) -> int:
     return int(edit.key)
 
 
-def run_script(steps: list[Step], source: FaceParams, face_model: FaceModel) -> FaceParams:
+def run_script(steps: list[Step], source: FaceParams, face_model: FaceModel, start: FaceParams) -> FaceParams:
     """The faces that a script asks for.
 
     Args:
         steps: The script.
-        source: The source's own parameters, batch 1.
+        source: The source's own parameters, batch 1, to which `reset` goes back.
         face_model: The face model that they belong to.
+        start: The face that the script begins with, batch 1.
 
     Returns:
         Batch F: the `frames` of the script one after the other, or one where it has none.
@@ -180,7 +181,7 @@ def run_script(steps: list[Step], source: FaceParams, face_model: FaceModel) -> 
     Raises:
         ReenactError: if a key is unknown or out of range.
     """
-    current = keyframe = source
+    current = keyframe = start
     frames: list[FaceParams] = []
     for step in steps:
         if isinstance(step, Edit):
@@ -214,6 +215,6 @@ def blend(first: FaceParams, second: FaceParams, weight: float) -> FaceParams:
 
 
 def _between(first: Tensor, second: Tensor, weight: float) -> Tensor:
-    start, end = (axis_angle_to_matrix(pose.unflatten(-1, (-1, 3))) for pose in (first, second))
+    start, end = (axis_angle_to_matrix(pose.view(*pose.shape[:-1], -1, 3)) for pose in (first, second))
     step = axis_angle_to_matrix(weight * matrix_to_axis_angle(end @ start.mT))
     return matrix_to_axis_angle(step @ start).flatten(-2)

@@ -1,0 +1,147 @@
+"""`reenact animate`: a portrait moved by a video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from reenact.apps.animator import Animator, Motion, Smoothing
+from reenact.apps.compose import Composer
+from reenact.apps.face_clip import FaceClip, OnMissing, settle_missing
+from reenact.apps.media import check_input, check_output, is_picture
+from reenact.apps.output import write_frames
+from reenact.apps.performance import Performance
+from reenact.apps.provenance import make_mark
+from reenact.apps.smoothing import OneEuro
+from reenact.apps.timeline import Length, Timeline, make_timeline
+from reenact.apps.tracking import CropMotion, open_clip
+from reenact.errors import ReenactError
+from reenact.models.base import Mode
+from reenact.models.retarget import PARTS, Part
+
+Audio = Literal["driving", "source", "none"]
+
+
+@dataclass(frozen=True)
+class Animation:
+    """What `animate` made."""
+
+    out: Path
+    frames: int
+    fps: Fraction
+    missing: int
+    """Frames of source or driving without a face, held or left out."""
+
+
+def animate(
+    checkpoint: Path,
+    source: Path,
+    driving: Path,
+    out: Path,
+    *,
+    motion: Mode = "absolute",
+    reference_frame: str = "first",
+    strength: float = 1.0,
+    parts: Sequence[Part] = PARTS,
+    smoothing: Smoothing = "one_euro",
+    crop: CropMotion = "fixed",
+    face_index: int = 0,
+    driving_face_index: int = 0,
+    driving_clip: str | None = None,
+    on_missing: OnMissing = "hold",
+    length: Length = "min",
+    audio: Audio = "driving",
+    side_by_side: bool = False,
+    paste_back: bool = False,
+    batch_size: int = 8,
+    device: str = "auto",
+    watermark: bool = True,
+    overwrite: bool = False,
+) -> Animation:
+    """Move the face of a picture or video like the face of another.
+
+    Args:
+        checkpoint: a trained method.
+        source: picture or video whose person is shown.
+        driving: video, picture or prepared store whose motion is taken.
+        out: file to write: `.mp4` for a video, `.png` or `.jpg` for a single picture.
+        motion: `absolute` takes the driving pose and expression, `relative` their change against the reference
+            frame, `pose` and `expression` those alone.
+        reference_frame: the driving frame that matches the source in relative motion: `first`, `best` (the most
+            alike) or a frame number.
+        strength: 1 is the full motion, less calms it, more exaggerates it.
+        parts: what may move.
+        smoothing: filter over time: `one_euro` as GDPW's demo, or `none`.
+        crop: `fixed` keeps one crop through a clip, so that heads move in the picture; `per_frame` follows the face,
+            as GDPW's demo.
+        face_index: which face of the source, 0 is the largest.
+        driving_face_index: which face of the driving video.
+        driving_clip: name of the clip when the driving is a store; the first by default.
+        on_missing: frames without a face: `hold` the last one, `skip` them, or stop with an `error`.
+        length: which clip ends the result: `driving`, `source` or the shorter (`min`).
+        audio: whose sound is kept.
+        side_by_side: show source, result and driving in a row.
+        paste_back: put the result back into the source's full frame.
+        batch_size: frames per step of the network.
+        device: `auto`, `cpu`, `cuda`, ...
+        watermark: set the invisible mark.
+        overwrite: replace `out` where it exists.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ReenactError: if an input or option cannot be used; nothing is written then.
+    """
+    check_output(out, overwrite)
+    check_input(source, "--source")
+    if not driving.is_dir():
+        check_input(driving, "--driving")
+    _check_numbers(strength, batch_size, parts)
+    animator = Animator(checkpoint, Motion(motion, tuple(parts), strength), "none", device)
+    faces = (
+        open_clip(driving, animator, crop, driving_face_index, driving_clip),
+        open_clip(source, animator, crop, face_index),
+    )
+    driver, actor = (_smooth(settle_missing(clip, on_missing), smoothing) for clip in faces)
+    timeline = make_timeline((len(driver), driver.fps), (len(actor), actor.fps), length)
+    _check_still(out, timeline, driver.fps is None and actor.fps is None)
+    missing = ~(driver.found[timeline.driving] & actor.found[timeline.source])
+    sound = {"driving": driver.sound, "source": actor.sound, "none": None}[audio]
+    if on_missing == "skip" and missing.any():
+        timeline, sound = timeline.keep(~missing), None  # the sound would fall behind where frames are left out
+    composer = Composer(side_by_side, paste_back, watermark)
+    frames = Performance(animator, actor, driver, composer, batch_size).frames(timeline, reference_frame)
+    mark = make_mark(animator.module.method, checkpoint)
+    write_frames(out, frames, len(timeline), timeline.fps, mark, sound)
+    return Animation(out, len(timeline), timeline.fps, int(missing.sum()))
+
+
+def _smooth(clip: FaceClip, smoothing: Smoothing) -> FaceClip:
+    if smoothing == "none" or clip.params is None:
+        return clip
+    return replace(clip, params=OneEuro()(clip.params))
+
+
+def _check_still(out: Path, timeline: Timeline, still: bool) -> None:
+    if is_picture(out) and not still:
+        raise ReenactError(f"output {out} is a picture but the result has {len(timeline)} frames; name it .mp4")
+
+
+def _check_numbers(strength: float, batch_size: int, parts: Sequence[Part]) -> None:
+    if not np.isfinite(strength):
+        raise ReenactError(f"--strength {strength} is not a finite number; 1 is the full motion")
+    if batch_size < 1:
+        raise ReenactError(f"--batch_size {batch_size} must be at least 1")
+    if not parts:
+        raise ReenactError(f"--parts is empty; name some of {', '.join(PARTS)}")
+
+
+def smooth(clip: FaceClip) -> FaceClip:
+    """The clip with its parameters filtered over time; shape stays."""
+    return clip if clip.params is None else replace(clip, params=OneEuro()(clip.params))

@@ -1,0 +1,43 @@
+"""From the network's crops to the frames of the file: paste-back, side by side, even sizes, watermark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reenact.apps.sheets import side_by_side
+from reenact.apps.watermark import embed
+from reenact.data.video import Image
+from reenact.faces.crop import Crop
+
+
+@dataclass(frozen=True)
+class Composer:
+    """How a result is shown."""
+
+    side_by_side: bool = False
+    """Source, result and driving in a row, as GDPW's demo shows them."""
+    paste_back: bool = False
+    """The result put back into the source's full frame, with a soft rim."""
+    watermark: bool = True
+    """Whether the invisible mark is set."""
+
+    def frame(self, result: Image, source: tuple[Image, Crop], driving: tuple[Image, Crop] | None) -> Image:
+        """One frame of the file.
+
+        Args:
+            result: The network's picture (size, size, 3).
+            source: The source's full frame, and where the face was cut from it.
+            driving: The same of the driving frame; None where there is none.
+        """
+        picture = source[1].paste_back(source[0], result) if self.paste_back else result
+        if self.side_by_side:
+            others = [self._view(*item, len(result)) for item in (source, driving) if item]
+            picture = side_by_side([others[0], picture, *others[1:]])
+        # Video needs even sides, and the watermark's blocks must not move when it is padded
+        picture = np.pad(picture, ((0, picture.shape[0] % 2), (0, picture.shape[1] % 2), (0, 0)), mode="edge")
+        return embed(picture) if self.watermark else picture
+
+    def _view(self, image: Image, crop: Crop, size: int) -> Image:
+        return image if self.paste_back else crop.resized(size).warp_to_crop(image)

@@ -1,0 +1,209 @@
+"""`reenact edit`: a portrait with another pose, expression, gaze or camera."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from reenact.apps.animator import Animator
+from reenact.apps.compose import Composer
+from reenact.apps.edit_script import ANGLES, Edit, Step, apply_edit, parse_number, parse_script, run_script
+from reenact.apps.face_clip import FaceClip
+from reenact.apps.media import check_input, check_output, is_picture
+from reenact.apps.output import write_frames
+from reenact.apps.provenance import make_mark
+from reenact.apps.sheets import labelled_grid
+from reenact.apps.sweep import Sweep, parse_sweep
+from reenact.apps.timeline import STILL_FPS
+from reenact.apps.tracking import open_clip
+from reenact.apps.watermark import embed
+from reenact.data.video import Image
+from reenact.errors import ReenactError
+from reenact.faces.model import FaceModel
+from reenact.faces.params import FaceParams
+from reenact.faces.portrait import Portrait
+
+
+@dataclass(frozen=True)
+class EditResult:
+    """What `edit` made."""
+
+    out: Path
+    frames: int
+
+
+def edit(
+    checkpoint: Path,
+    source: Path,
+    out: Path,
+    *,
+    yaw: float | None = None,
+    pitch: float | None = None,
+    roll: float | None = None,
+    jaw_open: float | None = None,
+    jaw_yaw: float | None = None,
+    jaw_roll: float | None = None,
+    left_eye_yaw: float | None = None,
+    left_eye_pitch: float | None = None,
+    right_eye_yaw: float | None = None,
+    right_eye_pitch: float | None = None,
+    shape: Sequence[str] = (),
+    expression: Sequence[str] = (),
+    scale: float | None = None,
+    tx: float | None = None,
+    ty: float | None = None,
+    frontalize: bool = False,
+    script: Path | None = None,
+    sweep: str | None = None,
+    columns: int = 0,
+    fps: float = 25.0,
+    face_index: int = 0,
+    side_by_side: bool = False,
+    paste_back: bool = False,
+    batch_size: int = 8,
+    device: str = "auto",
+    watermark: bool = True,
+    overwrite: bool = False,
+) -> EditResult:
+    """Change pose, expression, gaze or camera of a portrait; what is not named stays.
+
+    Args:
+        checkpoint: a trained method that is driven by face parameters.
+        source: picture of a face.
+        out: file to write: `.png` or `.jpg` for a picture or grid, `.mp4` for a script with `frames` or a sweep.
+        yaw: head angle in degrees, to the subject's left.
+        pitch: head angle in degrees, downwards.
+        roll: head angle in degrees, counter-clockwise in the picture.
+        jaw_open: jaw angle in degrees, open.
+        jaw_yaw: jaw angle in degrees, to the subject's left.
+        jaw_roll: jaw angle in degrees, counter-clockwise.
+        left_eye_yaw: gaze of the subject's left eye in degrees, to the subject's left.
+        left_eye_pitch: gaze of the subject's left eye in degrees, downwards.
+        right_eye_yaw: gaze of the subject's right eye in degrees, to the subject's left.
+        right_eye_pitch: gaze of the subject's right eye in degrees, downwards.
+        shape: identity coefficients as NUMBER=VALUE.
+        expression: expression coefficients as NUMBER=VALUE or, where the face model names them, NAME=VALUE.
+        scale: size of the face, the camera's scale.
+        tx: place of the face to the right, in the face model's unit.
+        ty: place of the face upwards, in the face model's unit.
+        frontalize: turn the head to the camera before anything else.
+        script: file of edits, see `reenact.apps.edit_script`; it starts from the face that the options give.
+        sweep: one control over a range, as in `yaw:-30:30:9` or `exp.0:-2:2:5`: a labelled grid or a video.
+        columns: columns of a sweep's grid; as square as possible by default.
+        fps: frame rate of a video.
+        face_index: which face of the source, 0 is the largest.
+        side_by_side: show the source next to the result.
+        paste_back: put the result back into the source's full picture.
+        batch_size: frames per step of the network.
+        device: `auto`, `cpu`, `cuda`, ...
+        watermark: set the invisible mark.
+        overwrite: replace `out` where it exists.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ReenactError: if an input or option cannot be used; nothing is written then.
+    """
+    check_output(out, overwrite)
+    check_input(source, "--source")
+    if not is_picture(source):
+        raise ReenactError(f"--source {source} is a video; edit takes a picture")
+    if script is not None and sweep is not None:
+        raise ReenactError("--script and --sweep cannot be given together; write the sweep into the script with frames")
+    if not (math.isfinite(fps) and fps > 0) or batch_size < 1 or columns < 0:
+        raise ReenactError(f"--fps {fps} and --batch_size {batch_size} must be above 0, --columns {columns} not below")
+    edits = [Edit("global_pose", angle, 0.0) for angle in ANGLES if frontalize]
+    edits += _named({
+        ("global_pose", "yaw"): yaw, ("global_pose", "pitch"): pitch, ("global_pose", "roll"): roll,
+        ("jaw_pose", "pitch"): jaw_open, ("jaw_pose", "yaw"): jaw_yaw, ("jaw_pose", "roll"): jaw_roll,
+        ("leye_pose", "yaw"): left_eye_yaw, ("leye_pose", "pitch"): left_eye_pitch,
+        ("reye_pose", "yaw"): right_eye_yaw, ("reye_pose", "pitch"): right_eye_pitch,
+        ("cam", "scale"): scale, ("cam", "tx"): tx, ("cam", "ty"): ty,
+    })  # fmt: skip
+    edits += _coefficients("shape", shape) + _coefficients("exp", expression)
+    request = Request(
+        edits=edits,
+        steps=parse_script(_read_script(script), str(script)) if script else [],
+        sweep=parse_sweep(sweep) if sweep else None,
+    )
+    animator = Animator(checkpoint, device=device)
+    if animator.face_model is None:
+        raise ReenactError(f"{checkpoint} is of a method without face parameters, which cannot be edited")
+    face = open_clip(source, animator, face_index=face_index)
+    assert face.params is not None
+    params = request.faces(face.params, animator.face_model)
+    count = len(params.shape)
+    composer = Composer(side_by_side, paste_back, watermark and request.sweep is None)
+    frames = _frames(animator, face, params, composer, batch_size)
+    mark = make_mark(animator.module.method, checkpoint)
+    if request.sweep is not None and is_picture(out):
+        grid = labelled_grid(list(frames), request.sweep.labels(), columns or math.ceil(math.sqrt(count)))
+        write_frames(out, iter([embed(grid) if watermark else grid]), 1, STILL_FPS, mark)
+    elif is_picture(out) and count > 1:
+        raise ReenactError(f"output {out} is a picture but the script has {count} frames; name it .mp4")
+    else:
+        write_frames(out, frames, count, Fraction(fps).limit_denominator(1001), mark)
+    return EditResult(out, count)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that changes the face, in the order in which it does."""
+
+    edits: list[Edit]
+    steps: list[Step]
+    sweep: Sweep | None
+
+    def faces(self, source: FaceParams, face_model: FaceModel) -> FaceParams:
+        """The wanted faces (batch F) of a source (batch 1)."""
+        start = source
+        for item in self.edits:
+            start = apply_edit(start, item, face_model)
+        if self.sweep is not None:
+            return FaceParams.cat([apply_edit(start, item, face_model) for item in self.sweep.edits()])
+        return run_script(self.steps, source, face_model, start)
+
+
+def _named(options: dict[tuple[str, str], float | None]) -> list[Edit]:
+    edits = []
+    for (name, key), value in options.items():
+        if value is None:
+            continue
+        edits.append(Edit(name, key, parse_number(str(value), f"{name} {key}")))
+    return edits
+
+
+def _coefficients(name: str, pairs: Sequence[str]) -> list[Edit]:
+    edits = []
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ReenactError(f"--{name} {pair}: write NUMBER=VALUE, as in 0=1.5")
+        edits.append(Edit(name, key.strip(), parse_number(value, f"--{name} {key}")))
+    return edits
+
+
+def _read_script(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReenactError(f"--script {path} can't be read as text; give a file of edits") from error
+
+
+def _frames(
+    animator: Animator, face: FaceClip, params: FaceParams, composer: Composer, batch_size: int
+) -> Iterator[Image]:
+    image = next(face.images())
+    portrait = face.portraits(np.zeros(1, np.int64), [image])
+    animator.prepare(portrait)
+    for start in range(0, len(params.shape), batch_size):
+        chunk = params[start : start + batch_size]
+        pictures = portrait.image.expand(len(chunk.shape), -1, -1, -1)
+        for result in animator.pose(Portrait(pictures, chunk)):
+            yield composer.frame(result, (image, face.crops[0]), None)

@@ -1,0 +1,148 @@
+"""One face through a picture, a video or a clip of a store: its parameters and crops in memory, its pixels streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from reenact.apps.media import is_picture
+from reenact.data.pictures import read_image
+from reenact.data.store import PARAMS, ClipRecord, Store, to_image, to_tensor
+from reenact.data.video import Image, VideoReader
+from reenact.errors import ReenactError
+from reenact.faces.crop import Crop
+from reenact.faces.params import FaceParams
+from reenact.faces.portrait import Portrait
+
+OnMissing = Literal["hold", "skip", "error"]
+"""What to do in frames without a face: keep the last one, leave the frame out, or stop."""
+CHUNK = 16
+"""Frames of a store read at once."""
+
+
+@dataclass(frozen=True)
+class FaceClip:
+    """A face in every frame of a file."""
+
+    path: Path
+    """A picture, a video, or the folder of a store."""
+    fps: Fraction | None
+    """Exact frame rate; None for a still picture."""
+    crops: list[Crop]
+    """Where the face is cut from each full frame, T of them."""
+    found: NDArray[np.bool_]
+    """(T,) whether a face was seen; crops and parameters of the other frames are those of the nearest seen before."""
+    params: FaceParams | None
+    """Batch T, in the normalised device coordinates of the crops; None for methods that read images alone."""
+    record: ClipRecord | None = None
+    """The clip, where the file is a store."""
+
+    def __len__(self) -> int:
+        """Frames of the clip."""
+        return len(self.crops)
+
+    @property
+    def sound(self) -> Path | None:
+        """The file whose sound belongs to the clip."""
+        if self.record is not None:
+            return Path(self.record.source) if Path(self.record.source).is_file() else None
+        return self.path if self.fps is not None else None
+
+    def images(self) -> Iterator[Image]:
+        """The full frames in order, (H, W, 3) RGB."""
+        if self.record is not None:
+            store = Store(self.path)
+            for start in range(0, len(self), CHUNK):
+                numbers = range(start, min(start + CHUNK, len(self)))
+                yield from to_image(store.read(self.record, numbers).image)
+        elif is_picture(self.path):
+            yield read_image(self.path)
+        else:
+            yield from VideoReader(self.path)
+
+    def portraits(self, numbers: NDArray[np.int64], images: list[Image]) -> Portrait:
+        """Network inputs of some frames.
+
+        Args:
+            numbers: (B,) frame numbers.
+            images: Their full frames.
+
+        Returns:
+            Batch B: crops in [-1, 1] with parameters.
+        """
+        crops = [self.crops[number].warp_to_crop(image) for number, image in zip(numbers, images, strict=True)]
+        params = None if self.params is None else self.params[torch.from_numpy(numbers)]
+        return Portrait(image=to_tensor(np.stack(crops)), params=params)
+
+
+def settle_missing(clip: FaceClip, on_missing: OnMissing) -> FaceClip:
+    """Apply the rule for frames without a face; `skip` is left to the timeline.
+
+    Raises:
+        ReenactError: if no frame has a face, or `error` is asked for and a frame has none.
+    """
+    if not clip.found.any():
+        raise ReenactError(f"{clip.path} shows no face; give a file with a visible face")
+    if clip.found.all() or on_missing == "skip":
+        return clip
+    missing = int(np.flatnonzero(~clip.found)[0])
+    if on_missing == "error":
+        raise ReenactError(
+            f"{clip.path} has no face in frame {missing} ({int((~clip.found).sum())} such frames); "
+            "pass --on_missing hold or skip, or cut them out"
+        )
+    holders = held_frames(clip.found)
+    params = None if clip.params is None else clip.params[torch.from_numpy(holders)]
+    return replace(clip, crops=[clip.crops[number] for number in holders], params=params)
+
+
+def held_frames(found: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(T,) for every frame the last one with a face up to it; the first with a face for those before it."""
+    numbers = np.where(found, np.arange(len(found)), -1)
+    held = np.maximum.accumulate(numbers)
+    return np.where(held < 0, int(np.argmax(found)), held)
+
+
+def store_clip(root: Path, name: str | None, size: int, face_model: str) -> FaceClip:
+    """A clip of a store.
+
+    Args:
+        root: The store's folder.
+        name: The clip; the first one by default.
+        size: Side of the network's input in pixels.
+        face_model: Name of the face model that the method is driven by; empty where it reads images alone.
+
+    Raises:
+        ReenactError: if it is no store, has no such clip, or its parameters are of another face model.
+    """
+    store = Store(root)
+    if face_model and store.info.face_model != face_model:
+        raise ReenactError(
+            f"{root} has parameters of the face model {store.info.face_model!r} and the checkpoint needs "
+            f"{face_model!r}; prepare the store with --face_model {face_model}"
+        )
+    if name is None:
+        clips = store.clips()
+        if not clips:
+            raise ReenactError(f"{root} has no usable clip; prepare it again")
+        record = clips[0]
+    else:
+        record = store.clip(name)
+    arrays = store.arrays(record)
+    params = {name: torch.from_numpy(arrays[name]) for name in PARAMS if name in arrays}
+    side = store.info.size
+    return FaceClip(
+        path=root,
+        fps=record.fps,
+        crops=[Crop(0.0, 0.0, side, size)] * record.num_frames,
+        found=arrays["visible"].astype(np.bool_),
+        params=FaceParams(**params) if params else None,
+        record=record,
+    )

@@ -1,0 +1,44 @@
+"""Writing results: one picture or a video, whole or not at all, with the metadata mark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+from rich.progress import track
+
+from reenact.apps.media import is_picture
+from reenact.data.pictures import write_image
+from reenact.data.video import Image
+from reenact.data.video_writer import VideoWriter
+
+
+def write_frames(
+    out: Path, frames: Iterator[Image], count: int, fps: Fraction, mark: dict[str, str], sound: Path | None = None
+) -> None:
+    """Write frames to a video, or the only frame to a picture; shows progress.
+
+    Args:
+        out: The file; its suffix says which.
+        frames: `count` frames (H, W, 3) of one size.
+        count: How many.
+        fps: Exact frame rate.
+        mark: Metadata to carry.
+        sound: A file whose sound is carried over.
+
+    Raises:
+        ReenactError: if the file can't be written; nothing is left of it then.
+    """
+    shown = track(frames, f"writing {out.name}", total=count)
+    if is_picture(out):
+        (frame,) = shown
+        write_image(out, frame, mark)
+        return
+    stream = iter(shown)
+    first = next(stream)
+    size = first.shape[1], first.shape[0]
+    with VideoWriter(out, fps, size, audio_from=sound, metadata=mark) as writer:
+        for frame in chain([first], stream):
+            writer.write(frame)

@@ -1,0 +1,43 @@
+"""Pictures side by side and in labelled grids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import PIL.Image
+from PIL import ImageDraw, ImageFont
+
+from reenact.data.video import Image
+
+LABEL_HEIGHT = 18
+"""Pixels above each picture of a grid for its label."""
+
+
+def side_by_side(images: Sequence[Image]) -> Image:
+    """Pictures in one row, all resized to the height of the tallest."""
+    height = max(image.shape[0] for image in images)
+    return np.concatenate([_to_height(image, height) for image in images], axis=1)
+
+
+def _to_height(image: Image, height: int) -> Image:
+    if image.shape[0] == height:
+        return image
+    width = round(image.shape[1] * height / image.shape[0])
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def labelled_grid(images: Sequence[Image], labels: Sequence[str], columns: int) -> Image:
+    """Pictures of one size in rows of `columns`, each with its label above, on white."""
+    height, width = images[0].shape[:2]
+    cell_height = height + LABEL_HEIGHT
+    rows = -(-len(images) // columns)
+    sheet = PIL.Image.new("RGB", (columns * width, rows * cell_height), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(12)
+    for index, (image, label) in enumerate(zip(images, labels, strict=True)):
+        x, y = index % columns * width, index // columns * cell_height
+        draw.text((x + 4, y + 1), label, fill="black", font=font)
+        sheet.paste(PIL.Image.fromarray(image), (x, y + LABEL_HEIGHT))
+    return np.asarray(sheet)

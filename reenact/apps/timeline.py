@@ -1,0 +1,95 @@
+"""Which frames of source and driving clip meet in every frame of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reenact.errors import ReenactError
+
+Length = Literal["driving", "source", "min"]
+"""Which clip says when the result ends; the other one stands still on its last frame where it is shorter."""
+Item = TypeVar("Item")
+STILL_FPS = Fraction(25)
+"""Frame rate of a video made of still pictures alone."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The frames of the result, in order."""
+
+    fps: Fraction
+    driving: NDArray[np.int64]
+    """(N,) frame numbers of the driving clip, never falling."""
+    source: NDArray[np.int64]
+    """(N,) frame numbers of the source clip, never falling."""
+
+    def __len__(self) -> int:
+        """Frames of the result."""
+        return len(self.driving)
+
+    def part(self, start: int, count: int) -> Timeline:
+        """At most `count` frames from `start` on."""
+        return Timeline(self.fps, self.driving[start : start + count], self.source[start : start + count])
+
+    def keep(self, mask: NDArray[np.bool_]) -> Timeline:
+        """Only the frames where the (N,) mask holds."""
+        return Timeline(self.fps, self.driving[mask], self.source[mask])
+
+
+def make_timeline(
+    driving: tuple[int, Fraction | None], source: tuple[int, Fraction | None], length: Length
+) -> Timeline:
+    """Match two clips by time, at the driving clip's rate (the source's where the driving is a still).
+
+    Args:
+        driving: Frames and rate of the driving clip; the rate is None for a still picture.
+        source: The same of the source.
+        length: Which one ends the result; a still never does.
+
+    Raises:
+        ReenactError: if a still is asked to say the length of a clip.
+    """
+    for name, (_, rate), (_, other) in (("driving", driving, source), ("source", source, driving)):
+        if length == name and rate is None and other is not None:
+            raise ReenactError(f"--length {name}: the {name} is a still picture; use min")
+    fps = driving[1] or source[1] or STILL_FPS
+    counts = [_frames(clip, fps) for clip in (driving, source)]
+    ends = {"driving": counts[:1], "source": counts[1:], "min": counts}[length]
+    total = min((count for count in ends if count is not None), default=1)
+    times = [(2 * k + 1) / (2 * fps) for k in range(total)]
+    return Timeline(fps, _at(driving, times), _at(source, times))
+
+
+def _frames(clip: tuple[int, Fraction | None], fps: Fraction) -> int | None:
+    """Frames at rate `fps` that a clip lasts, or None for a still."""
+    count, rate = clip
+    return None if rate is None else max(1, round(count * fps / rate))
+
+
+def _at(clip: tuple[int, Fraction | None], times: list[Fraction]) -> NDArray[np.int64]:
+    """The frame numbers on display at some times, in seconds."""
+    count, rate = clip
+    return np.array([min(int(time * (rate or 0)), count - 1) for time in times], np.int64)
+
+
+def pick(items: Iterable[Item], numbers: NDArray[np.int64]) -> Iterator[Item]:
+    """The items of a stream by rising number, repeats included; holds one item.
+
+    Raises:
+        ValueError: if the stream ends before the last number.
+    """
+    stream = enumerate(items)
+    place, item = -1, None
+    for number in numbers.tolist():
+        while place < number:
+            place, item = next(stream, (None, None))
+            if place is None or item is None:
+                raise ValueError(f"the stream has no item {number}")
+        assert item is not None
+        yield item

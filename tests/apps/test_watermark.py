@@ -1,0 +1,74 @@
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from imwatermark import WatermarkDecoder
+
+from reenact.apps.watermark import WORD, Reading, detect, embed, read_frames
+from reenact.data.pictures import write_image
+from reenact.data.video_writer import VideoWriter
+
+
+def portrait_like(seed: int, size: int = 128) -> np.ndarray:
+    """Smooth colours with some grain."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size] / size
+    waves = [np.sin(2 * np.pi * (x * a + y * b + c)) for a, b, c in random.uniform(-2, 2, (3, 3))]
+    image = 128 + 60 * np.stack(waves, -1) + random.normal(0, 3, (size, size, 3))
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def write_clip(path: Path, frames: list[np.ndarray], crf: int) -> Path:
+    with VideoWriter(path, Fraction(25), frames[0].shape[1::-1], crf=crf) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return path
+
+
+@pytest.mark.parametrize("crf", [18, 23])
+def test_the_mark_survives_h264(tmp_path: Path, crf: int) -> None:
+    frames = [embed(portrait_like(0)) for _ in range(12)]
+    assert detect(write_clip(tmp_path / "clip.mp4", frames, crf)).present
+
+
+def test_unmarked_files_show_none(tmp_path: Path) -> None:
+    frames = [portrait_like(seed) for seed in range(6)]
+    assert not detect(write_clip(tmp_path / "clip.mp4", frames, 18)).present
+
+
+def test_flat_pictures_match_half_the_word() -> None:
+    for level in (0, 90, 255):
+        reading = read_frames([np.full((128, 128, 3), level, np.uint8)])
+        assert reading == Reading(16, 1)
+
+
+def test_unmarked_pictures_stay_far_below_the_threshold() -> None:
+    best = max(read_frames([portrait_like(seed)]).matching_bits for seed in range(50))
+    assert best < 27
+
+
+def test_the_mark_is_faint_and_survives_jpeg(tmp_path: Path) -> None:
+    image = portrait_like(3)
+    marked = embed(image)
+    error = np.square(marked.astype(float) - image).mean()
+    assert 10 * np.log10(255**2 / error) > 40
+    write_image(tmp_path / "picture.jpg", marked)
+    assert detect(tmp_path / "picture.jpg").present
+
+
+def test_the_library_reads_what_we_write() -> None:
+    marked = embed(portrait_like(4, 256))
+    bits = WatermarkDecoder("bits", 32).decode(np.ascontiguousarray(marked[..., ::-1]), "dwtDctSvd")
+    assert tuple(int(bit) for bit in bits) == WORD
+
+
+@pytest.mark.parametrize("shape", [(130, 133), (64, 200), (7, 50)])
+def test_odd_sizes(shape: tuple[int, int]) -> None:
+    image = portrait_like(5, 200)[: shape[0], : shape[1]]
+    marked = embed(image)
+    assert marked.shape == image.shape
+    rest = shape[0] // 8 * 8, shape[1] // 8 * 8
+    np.testing.assert_array_equal(marked[rest[0] :], image[rest[0] :])
+    if min(rest):
+        assert read_frames([marked]).present

@@ -1,0 +1,205 @@
+"""The expression basis: the actions of the face's muscles, fully contracted at coefficient 1 (millimetres)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from reenact.faces.head.deform import Field, Push, displacement
+from reenact.faces.head.lids import lid_motion, mirrored
+from reenact.faces.head.mesh import Mesh
+from reenact.faces.head.skeleton import JOINTS, part_vertices
+
+Array = NDArray[np.float64]
+
+_OPEN = 0.40
+"""Jaw angle (radians) of the pose in which the fields are laid out, so that the lips are well apart."""
+_CORNER, _UPPER, _LOWER = (26.0, -42.5, 91.0), (0.0, -38.5, 105.0), (0.0, -48.0, 104.0)
+
+SIDED: dict[str, Field] = {
+    "smile": (
+        Push(_CORNER, (10, 10, 16), (5.6, 7.0, -3.6)),
+        Push((40, -20, 80), (14, 14, 18), (1.6, 4.2, 2.6)),
+        Push((13, -38, 103), (9, 6, 10), (1.4, 1.6, -1.6)),
+        Push((13, -48, 101), (9, 6, 10), (1.4, 1.0, -1.4), jaw=True),
+        Push((34, 17, 80), (11, 5, 14), (0, 1.6, 0.6)),
+    ),
+    "frown": (
+        Push(_CORNER, (9, 9, 15), (0.8, -6.0, -0.8)),
+        Push((24, -56, 88), (11, 10, 16), (0.4, -2.4, 0.6), jaw=True),
+    ),
+    "stretch": (
+        Push(_CORNER, (10, 9, 16), (6.5, -1.0, -4.4)),
+        Push((13, -38, 103), (9, 6, 10), (1.8, 0, -1.4)),
+        Push((13, -48, 101), (9, 6, 10), (1.8, 0, -1.4), jaw=True),
+    ),
+    "upper_lip_raise": (
+        Push((12, -37, 104), (9, 6, 13), (0.4, 4.8, 0.6)),
+        Push((17, -14, 98), (7, 9, 12), (0.6, 1.9, 0.6)),
+        Push((28, -14, 88), (10, 10, 14), (0, 2.0, 1.0)),
+    ),
+    "lower_lip_depress": (Push((12, -50, 101), (9, 7, 13), (0.8, -4.6, -0.6), jaw=True),),
+    "cheek_raise": (Push((38, 10, 80), (15, 10, 18), (0, 3.6, 1.6)),),
+    "brow_outer_up": (Push((46, 52, 82), (14, 11, 20), (0, 6.0, 0.6)), Push((44, 75, 85), (16, 14, 20), (0, 2.0, 0))),
+    "brow_down": (
+        Push((20, 50, 95), (13, 9, 18), (-2.2, -4.6, 1.0)),
+        Push((42, 52, 85), (13, 9, 18), (-0.6, -3.2, 0.4)),
+    ),
+}
+"""Actions of one side, given for the left."""
+
+WHOLE: dict[str, Field] = {
+    "brow_inner_up": (
+        Push((12, 50, 97), (12, 11, 20), (0.2, 6.0, 0.6)),
+        Push((12, 74, 96), (16, 14, 20), (0, 2.2, 0.2)),
+    ),
+    "nose_wrinkle": (
+        Push((12, -8, 104), (7, 10, 14), (0, 3.0, 0.6)),
+        Push((0, 30, 98), (10, 8, 14), (0, -1.4, 1.2)),
+        Push((11, -36, 104), (10, 6, 13), (0, 2.2, 0.2)),
+    ),
+    "nostril_flare": (Push((15, -16, 102), (5, 6, 10), (1.8, 0.3, 0)),),
+    "pucker": (
+        Push(_CORNER, (10, 10, 16), (-8.5, 0.2, 3.8)),
+        Push(_UPPER, (14, 6, 14), (0, -0.4, 5.0)),
+        Push(_LOWER, (14, 6, 14), (0, 0.6, 4.6), jaw=True),
+        Push((13, -37, 103), (7, 6, 12), (-2.6, 0.6, 1.6)),
+        Push((13, -50, 101), (7, 6, 12), (-2.6, -0.4, 1.6), jaw=True),
+    ),
+    "funnel": (
+        Push(_CORNER, (10, 10, 16), (-6.0, 0, 2.6)),
+        Push(_UPPER, (13, 6, 14), (0, 3.4, 4.6)),
+        Push(_LOWER, (13, 6, 14), (0, -3.8, 4.4), jaw=True),
+        Push((14, -37, 103), (7, 6, 12), (-1.2, 2.2, 2.0)),
+        Push((14, -50, 101), (7, 6, 12), (-1.2, -2.4, 2.0), jaw=True),
+    ),
+    "lips_press": (
+        Push((0, -37, 106), (20, 4.5, 14), (0, -2.0, -1.8)),
+        Push((0, -49, 105), (20, 5.0, 14), (0, 2.4, -1.8), jaw=True),
+    ),
+    "lips_part": (
+        Push((0, -40, 105), (15, 6, 16), (0, 2.2, 0)),
+        Push((0, -46, 104), (15, 6, 16), (0, -3.0, 0), jaw=True),
+    ),
+    "lower_lip_out": (Push((0, -49, 104), (17, 6.5, 13), (0, 1.0, 4.2), jaw=True),),
+    "chin_raise": (
+        Push((0, -70, 96), (18, 14, 20), (0, 4.2, 1.2), jaw=True),
+        Push((0, -47, 104), (20, 7, 15), (0, 3.2, 1.8), jaw=True),
+        Push((0, -38, 105), (20, 6, 15), (0, 2.6, 0.8)),
+    ),
+    "cheek_puff": (
+        Push((40, -38, 76), (15, 16, 20), (5.0, 0, 5.5)),
+        Push((0, -32, 104), (16, 7, 14), (0, 0, 1.8)),
+    ),
+}
+"""Actions of both sides together."""
+
+JAW_SLIDES = {"jaw_forward": (0.0, 0.0, 5.0), "jaw_left": (5.0, -0.5, 0.0), "jaw_right": (-5.0, -0.5, 0.0)}
+LID_MOVES = {"blink": (0.87, 0.13), "wide": (-0.26, -0.10), "squint": (0.10, 0.34)}
+EXPRESSION_NAMES = (
+    *(f"{name}_{side}" for name in SIDED for side in ("left", "right")),
+    *WHOLE,
+    "mouth_left",
+    "mouth_right",
+    *JAW_SLIDES,
+    "lips_seal",
+    "tongue_out",
+    *(f"{name}_{side}" for name in LID_MOVES for side in ("left", "right")),
+)
+"""Names of the expression coefficients, in order."""
+
+SEAL_ANGLE = 0.16
+"""Jaw angle (radians) at which `lips_seal` = 1 closes the lips again."""
+
+
+def _open_mouth(mesh: Mesh, jaw: Array) -> tuple[Array, Array]:
+    """(V, 3) mean vertices with the jaw open, metres, and the jaw's (4, 4) motion, millimetres."""
+    turn = Rotation.from_rotvec([_OPEN, 0, 0]).as_matrix()
+    moved = (mesh.vertices - JOINTS[2]) @ turn.T + JOINTS[2]
+    motion = np.eye(4)
+    motion[:3, :3] = turn
+    motion[:3, 3] = (JOINTS[2] - turn @ JOINTS[2]) * 1e3
+    return mesh.vertices + jaw[:, None] * (moved - mesh.vertices), motion
+
+
+def _soft_only(field: Array, mesh: Mesh) -> Array:
+    """Bones and eyeballs do not follow the muscles; the mouth's inside follows less with depth."""
+    field = field.copy()
+    field[part_vertices(mesh, "upper_teeth", "lower_teeth", "tongue", "left_eyeball", "right_eyeball", "ears")] = 0
+    for share, table in zip((1.0, 0.85, 0.5, 0.2, 0.0, 0.0), mesh.bag, strict=True):
+        for numbers in (table, mesh.flip[table]):
+            field[numbers] *= share
+    for rims, eyes in zip(mesh.rims, mesh.eyes, strict=True):
+        field[rims] = field[eyes[0]]
+    return field
+
+
+def _lids_stay(field: Array, mesh: Mesh) -> Array:
+    """Keep the lids on the eyeball: muscles beyond the lids' own hardly move their rims."""
+    for loops in mesh.eyes:
+        keep = np.array([0.0, 0.04, 0.12, 0.25, 0.42, 0.6, 0.78, 0.92, 1.0])[:, None, None]
+        field[loops] *= keep
+    return field
+
+
+def _seal(mesh: Mesh, jaw: Array) -> Array:
+    """Lips that meet half-way while the jaw is open by `SEAL_ANGLE`."""
+    turn = Rotation.from_rotvec([SEAL_ANGLE, 0, 0]).as_matrix()
+    lower = mesh.vertices + jaw[:, None] * ((mesh.vertices - JOINTS[2]) @ (turn.T - np.eye(3)))
+    seam = mesh.mouth[0]
+    opposite = seam[::-1]
+    meet = (lower[seam] + lower[opposite]) / 2
+    move = meet - lower[seam]
+    field = np.zeros_like(mesh.vertices)
+    for ring, share in enumerate([1.0, 0.97, 0.92, 0.86, 0.78, 0.68, 0.62, 0.5, 0.32, 0.13, 0.0]):
+        numbers = mesh.mouth[ring]
+        field[numbers] = share * move
+        field[mesh.flip[numbers]] = share * move * [-1, 1, 1]
+    for share, numbers in zip((1.0, 0.8, 0.45, 0.15, 0.0, 0.0), mesh.bag, strict=True):
+        field[numbers] = share * move
+        field[mesh.flip[numbers]] = share * move * [-1, 1, 1]
+    return field
+
+
+def _tongue_out(mesh: Mesh) -> Array:
+    field = np.zeros_like(mesh.vertices)
+    tongue = part_vertices(mesh, "tongue")
+    z = mesh.vertices[tongue, 2]
+    way = np.clip((z - 0.045) / 0.045, 0, 1)
+    field[tongue] = np.stack([0 * z, 0.004 * way - 0.003 * way**6, 0.022 * way], -1)
+    return field
+
+
+def expression_basis(mesh: Mesh, jaw: Array) -> tuple[Array, Array]:
+    """Displacements (E, V, 3) in metres at coefficient 1, and the arcs (E, V, 3) of those that bend on their way.
+
+    The arc of action i is added `4 c (1 - c)` times. `jaw` (V,) are the jaw's skinning weights.
+    """
+    points, motion = _open_mouth(mesh, jaw)
+
+    def soft(field: Field) -> Array:
+        return _lids_stay(_soft_only(displacement(points, field, motion), mesh), mesh)
+
+    basis: dict[str, Array] = {}
+    for name, field in SIDED.items():
+        left = tuple(Push(push.centre, push.size, push.move, 1, push.jaw) for push in field if isinstance(push, Push))
+        basis[f"{name}_left"] = soft(left)
+        basis[f"{name}_right"] = mirrored(basis[f"{name}_left"], mesh)
+    basis |= {name: soft(field) for name, field in WHOLE.items()}
+    aside = soft(
+        (
+            Push((0, -41, 100), (26, 9, 24), (6.0, 0.4, 0)),
+            Push((0, -46, 98), (26, 9, 24), (6.0, 0.4, 0), jaw=True),
+        )
+    )
+    basis |= {"mouth_left": aside * 0.7, "mouth_right": mirrored(aside, mesh) * 0.7}
+    for name, slide in JAW_SLIDES.items():
+        basis[name] = jaw[:, None] * np.array(slide) * 1e-3
+    basis |= {"lips_seal": _seal(mesh, jaw), "tongue_out": _tongue_out(mesh)}
+    arcs = dict.fromkeys(EXPRESSION_NAMES, np.zeros_like(mesh.vertices))
+    for name, (upper, lower) in LID_MOVES.items():
+        move, arc = lid_motion(mesh, upper, lower)
+        for side, pair in (("left", (move, arc)), ("right", (mirrored(move, mesh), mirrored(arc, mesh)))):
+            basis[f"{name}_{side}"], arcs[f"{name}_{side}"] = pair
+    return np.stack([basis[name] for name in EXPRESSION_NAMES]), np.stack([arcs[name] for name in EXPRESSION_NAMES])

@@ -1,0 +1,109 @@
+"""The built-in head as a face model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reenact.errors import ReenactError
+from reenact.faces.head.expression import EXPRESSION_NAMES, LID_MOVES
+from reenact.faces.head.mesh import PART_NAMES
+from reenact.faces.head.shape import SHAPE_NAMES
+from reenact.faces.params import FaceParams
+from reenact.faces.skinning import SkinnedFaceModel
+
+FILE = Path(__file__).with_name("head.npz")
+STEP = 5e-6
+LID_FOLLOW = 0.55
+"""How far the upper lid follows the gaze: share of a blink per unit of the sine of the downward angle."""
+CROP = 1.485
+"""Side of a portrait over the mean side of its landmarks' box (GDPW's crop: 1.1 * 1.35)."""
+CROP_SHIFT = 0.1
+"""By how much of its side that crop lies higher than the box (GDPW's 0.6 against one half)."""
+
+
+class Head(SkinnedFaceModel):
+    """Our own head: skin, eyes, lids, lips, mouth, teeth, tongue, ears and neck, made by `reenact.faces.head.build`.
+
+    Identity coefficients are standard deviations of `SHAPE_NAMES`; expression coefficients are the share of the
+    actions `EXPRESSION_NAMES`, 1 being full. Lids follow the gaze, and travel on the eyeball's arc. Joints: `root`
+    (skull base), `neck`, `jaw` (hinge at the condyles), `left_eye`, `right_eye`.
+    """
+
+    part: Tensor
+    """(F,) int64 part of each face, index into `part_names`."""
+    part_names: tuple[str, ...] = PART_NAMES
+    shape_names: tuple[str, ...] = SHAPE_NAMES
+    expression_names: tuple[str, ...] = EXPRESSION_NAMES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = "head"
+        with np.load(FILE) as data:
+            arrays = {name: data[name] for name in data.files}
+        self.register_mesh(
+            mean_vertices=_float(arrays["mean_vertices"]),
+            faces=_long(arrays["faces"]),
+            shape_basis=_basis(arrays["shape_basis"]),
+            expression_basis=_basis(arrays["expression_basis"]),
+            pose_basis=torch.zeros(len(arrays["mean_vertices"]), 3, 0),
+            joint_regressor=_float(arrays["joint_regressor"]),
+            skinning_weights=_float(arrays["skinning_weights"]),
+        )
+        self.num_expression = len(EXPRESSION_NAMES)
+        for name in ("part", "flip_permutation", "landmark_vertices"):
+            self.register_buffer(name, _long(arrays[name]), persistent=False)
+        self.register_buffer("landmark_weights", _float(arrays["landmark_weights"]), persistent=False)
+        masks = np.unpackbits(arrays["regions"], axis=1)[:, : len(self.mean_vertices)].astype(bool)
+        self.region_names: tuple[str, ...] = tuple(str(name) for name in arrays["region_names"])
+        self.register_buffer("_regions", torch.from_numpy(masks), persistent=False)
+
+    def vertices(self, params: FaceParams, subset: Tensor | None = None) -> Tensor:
+        """Posed vertices (B, V or N, 3) in model space, metres; see `FaceModel.vertices`."""
+        return super().vertices(replace(params, expression=self._with_lids(params)), subset)
+
+    def region(self, name: str) -> Tensor:
+        """Boolean mask (V,) of one of `region_names`.
+
+        Raises:
+            ReenactError: for another name.
+        """
+        if name not in self.region_names:
+            raise ReenactError(f"The head has no region {name!r}: choose one of {', '.join(self.region_names)}")
+        masks: Tensor = self.get_buffer("_regions")
+        return masks[self.region_names.index(name)]
+
+    def default_camera(self) -> Tensor:
+        """The (3,) orthographic camera that frames the mean face as GDPW's crop does."""
+        landmarks = self.landmarks68(self.mean_vertices[None])[0, :, :2]
+        low, high = landmarks.amin(0), landmarks.amax(0)
+        side = CROP * (high - low).mean()
+        centre = (low + high) / 2
+        return torch.stack([2 / side, -centre[0], -(centre[1] + CROP_SHIFT * side)])
+
+    def _with_lids(self, params: FaceParams) -> Tensor:
+        """Expression coefficients (B, E + 6): lids moved by the gaze, and the arcs of the lids' actions."""
+        first = self.num_expression - 2 * len(LID_MOVES)
+        other, lids = params.expression[..., :first], params.expression[..., first:]
+        down = torch.stack([params.eye_pose[..., 0], params.eye_pose[..., 3]], -1).sin()
+        blink = lids[..., :2] + LID_FOLLOW * down * (1 - lids[..., :2])
+        lids = torch.cat([blink, lids[..., 2:]], -1)
+        part = lids.clamp(0, 1)
+        return torch.cat([other, lids, 4 * part * (1 - part)], -1)
+
+
+def _float(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, np.float32))
+
+
+def _long(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, np.int64))
+
+
+def _basis(array: np.ndarray) -> Tensor:
+    """(V, 3, C) metres of (C, V, 3) multiples of `STEP`."""
+    return torch.from_numpy(np.moveaxis(array.astype(np.float64) * STEP, 0, -1).astype(np.float32)).contiguous()

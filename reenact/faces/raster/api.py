@@ -24,7 +24,7 @@ BACKENDS = ("auto", "numba", "triton", "pytorch3d", "reference")
 
 class _Rasterize(Protocol):
     def __call__(
-        self, points: Tensor, faces: Tensor, height: int, width: int, cull_backfaces: bool, dtype: torch.dtype
+        self, vertices: Tensor, faces: Tensor, height: int, width: int, cull_backfaces: bool, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor, Tensor]: ...
 
 
@@ -99,13 +99,16 @@ def rasterize(
     draw = _backend(backend, vertices_ndc.device)
     _check_mesh(vertices_ndc, faces)
     dtype = torch.promote_types(vertices_ndc.dtype, torch.float32)
-    points = torch_reference.pixel_points(vertices_ndc, height, width)
-    with torch.no_grad():
-        face_index, barycentric, depth = draw(points.detach(), faces, height, width, cull_backfaces, dtype)
-    if points.requires_grad:
+    face_index, barycentric, depth = draw(vertices_ndc.detach(), faces, height, width, cull_backfaces, dtype)
+    if _follows(vertices_ndc):
+        points = torch_reference.pixel_points(vertices_ndc, height, width)
         exact = torch_reference.surface(face_index, points, faces)
         barycentric, depth = exact[0].to(dtype), exact[1].to(dtype)
     return Fragments(face_index, barycentric, depth)
+
+
+def _follows(vertices: Tensor) -> bool:
+    return vertices.requires_grad and torch.is_grad_enabled()
 
 
 def interpolate(fragments: Fragments, faces: Tensor, attributes: Tensor) -> Tensor:
@@ -160,19 +163,12 @@ def antialias(image: Tensor, fragments: Fragments, vertices_ndc: Tensor, faces: 
         (B, C, H, W): as the image, but for the pixels next to a silhouette; carries gradients to the image and, through
         the place where silhouettes cross, to the vertices.
     """
-    edge = _edge_arguments(fragments, vertices_ndc, faces)
-    if _on_cpu(fragments) and not vertices_ndc.requires_grad:
+    opposite = topology_of(faces).opposite
+    if _on_cpu(fragments) and not _follows(vertices_ndc):
+        blends = numba_silhouette.find_blends(fragments, vertices_ndc, faces, opposite)
         work = image.to(torch.promote_types(image.dtype, torch.float32))
-        return numba_silhouette.blend(work, numba_silhouette.find_blends(*edge)).to(image.dtype)
-    return silhouette.blend(image, silhouette.find_pairs(*edge))
-
-
-def _edge_arguments(
-    fragments: Fragments, vertices_ndc: Tensor, faces: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    height, width = fragments.face_index.shape[1:]
-    points = torch_reference.pixel_points(vertices_ndc, height, width)
-    return fragments.face_index, fragments.depth.detach(), points, faces, topology_of(faces).opposite
+        return numba_silhouette.blend(work, blends).to(image.dtype)
+    return silhouette.blend(image, silhouette.find_pairs(fragments, vertices_ndc, faces, opposite))
 
 
 def render_attributes(
@@ -192,7 +188,7 @@ def render_attributes(
     fragments = rasterize(vertices_ndc, faces, size, cull_backfaces=cull_backfaces, backend=backend)
     if not smooth:
         return interpolate(fragments, faces, attributes)
-    if _on_cpu(fragments) and not vertices_ndc.requires_grad:
-        blends = numba_silhouette.find_blends(*_edge_arguments(fragments, vertices_ndc, faces))
+    if _on_cpu(fragments) and not _follows(vertices_ndc):
+        blends = numba_silhouette.find_blends(fragments, vertices_ndc, faces, topology_of(faces).opposite)
         return _interpolate(fragments, faces, attributes, blends)
     return antialias(interpolate(fragments, faces, attributes), fragments, vertices_ndc, faces)

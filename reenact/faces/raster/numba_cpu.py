@@ -12,10 +12,21 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from reenact.faces.raster.threads import Array, bands, empty, run
+from reenact.faces.raster.threads import Array, bands, run, zeros
 
 _BACKGROUND = np.iinfo(np.int64).max
 _LANES = 8  # pixels tested together without a branch, which the compiler turns into vector instructions
+
+
+@njit(nogil=True, cache=True)
+def to_pixels(vertices: Array, height: int, width: int) -> Array:
+    """`torch_reference.pixel_points` of one frame (V, 3)."""
+    points = np.empty(vertices.shape, dtype=np.float64)
+    for vertex in range(len(vertices)):
+        points[vertex, 0] = np.float64(vertices[vertex, 0]) * (width / 2) + width / 2
+        points[vertex, 1] = np.float64(vertices[vertex, 1]) * (height / 2) + height / 2
+        points[vertex, 2] = vertices[vertex, 2]
+    return points
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -68,14 +79,11 @@ def _draw(points: Array, faces: Array, first: int, end: int, width: int, keys: A
 def _resolve(
     points: Array, faces: Array, first: int, keys: Array, face_index: Array, barycentric: Array, depth: Array
 ) -> None:
-    """Turn the keys of a band that starts at row `first` into its fragments."""
+    """Turn the keys of a band that starts at row `first` into its fragments; `barycentric` comes as zeros."""
     for row in range(face_index.shape[0]):
         for column in range(face_index.shape[1]):
             if keys[row, column] == _BACKGROUND:
                 face_index[row, column] = -1
-                barycentric[row, column, 0] = 0
-                barycentric[row, column, 1] = 0
-                barycentric[row, column, 2] = 0
                 depth[row, column] = np.inf
                 continue
             face = keys[row, column] & 0xFFFFFFFF
@@ -105,10 +113,18 @@ def _erase(keys: Array, away: Array) -> None:
 
 @njit(nogil=True, cache=True)
 def _band(
-    points: Array, faces: Array, first: int, cull: bool, face_index: Array, barycentric: Array, depth: Array
+    vertices: Array,
+    faces: Array,
+    frame_height: int,
+    first: int,
+    cull: bool,
+    face_index: Array,
+    barycentric: Array,
+    depth: Array,
 ) -> None:
     """Fill one band of one frame's fragments; `first` is the band's first row in the frame."""
     height, width = face_index.shape
+    points = to_pixels(vertices, frame_height, width)
     keys = np.full((height, width + _LANES), _BACKGROUND)
     away = np.zeros(faces.shape[0], dtype=np.bool_)
     _draw(points, faces, first, first + height, width, keys, away)
@@ -118,16 +134,16 @@ def _band(
 
 
 def rasterize(
-    points: Tensor, faces: Tensor, height: int, width: int, cull_backfaces: bool, dtype: torch.dtype
+    vertices: Tensor, faces: Tensor, height: int, width: int, cull_backfaces: bool, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Face index (B, H, W), barycentric (B, H, W, 3) and depth (B, H, W) of `pixel_points` (B, V, 3)."""
-    shape = (len(points), height, width)
-    face_index, barycentric, depth = empty(shape, torch.int64), empty((*shape, 3), dtype), empty(shape, dtype)
-    corners, triangles = points.contiguous().numpy(), faces.contiguous().numpy()
+    """Face index (B, H, W), barycentric (B, H, W, 3) and depth (B, H, W), both `dtype`, of vertices (B, V, 3)."""
+    shape = (len(vertices), height, width)
+    face_index, barycentric, depth = zeros(shape, torch.int64), zeros((*shape, 3), dtype), zeros(shape, dtype)
+    meshes, triangles = vertices.to(dtype).contiguous().numpy(), faces.contiguous().numpy()
     index, weights, z = face_index.numpy(), barycentric.numpy(), depth.numpy()
     jobs = [
-        (corners[i], triangles, first, cull_backfaces, index[i, first:end], weights[i, first:end], z[i, first:end])
-        for i, first, end in bands(len(points), height)
+        (meshes[i], triangles, height, first, cull_backfaces, *(out[i, first:end] for out in (index, weights, z)))
+        for i, first, end in bands(len(vertices), height)
     ]
     run(_band, jobs)
     return face_index, barycentric, depth

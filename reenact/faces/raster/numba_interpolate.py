@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from reenact.faces.raster.numba_silhouette import FrameBlends, apply_blends, blend_gradients
-from reenact.faces.raster.threads import Array, bands, empty, run
+from reenact.faces.raster.threads import Array, bands, run, zeros
 
 
 @njit(nogil=True, cache=True)
 def _gather(attributes: Array, faces: Array, face_index: Array, barycentric: Array, image: Array) -> None:
-    """Interpolate a frame's attributes (V, C) into a band of its image (C, H, W)."""
+    """Interpolate a frame's attributes (V, C) into a band of its image (C, H, W), which comes as zeros."""
     height, width = face_index.shape
     channels = attributes.shape[1]
     line = np.empty((width, channels), dtype=attributes.dtype)
@@ -33,10 +33,8 @@ def _gather(attributes: Array, faces: Array, face_index: Array, barycentric: Arr
             for channel in range(channels):
                 line[column, channel] = a[channel] * u + b[channel] * v + c[channel] * w
         for channel in range(channels):
-            image[channel, row, :begin] = 0
             for column in range(begin, end):
                 image[channel, row, column] = line[column, channel]
-            image[channel, row, max(begin, end) :] = 0
 
 
 @njit(nogil=True, cache=True)
@@ -61,17 +59,17 @@ def _scatter(faces: Array, face_index: Array, barycentric: Array, gradient: Arra
 
 @njit(nogil=True, cache=True)
 def _scatter_weights(attributes: Array, faces: Array, face_index: Array, gradient: Array, to_weights: Array) -> None:
-    """Write the gradient (H, W, 3) of a frame's barycentric weights, given its image gradient (C, H, W)."""
+    """Add to the gradient (H, W, 3) of a frame's barycentric weights, given its image gradient (C, H, W)."""
     height, width = face_index.shape
     for row in range(height):
         for column in range(width):
             face = face_index[row, column]
+            if face < 0:
+                continue
             for corner in range(3):
-                total = 0.0
-                if face >= 0:
-                    for channel in range(attributes.shape[1]):
-                        total += gradient[channel, row, column] * attributes[faces[face, corner], channel]
-                to_weights[row, column, corner] = total
+                for channel in range(attributes.shape[1]):
+                    slope = gradient[channel, row, column] * attributes[faces[face, corner], channel]
+                    to_weights[row, column, corner] += slope
 
 
 class _Interpolate(torch.autograd.Function):
@@ -89,7 +87,7 @@ class _Interpolate(torch.autograd.Function):
         ctx.save_for_backward(attributes, barycentric, face_index, faces)
         ctx.blends = blends
         batch, height, width = face_index.shape
-        image = empty((batch, attributes.shape[-1], height, width), attributes.dtype)
+        image = zeros((batch, attributes.shape[-1], height, width), attributes.dtype)
         values, weights = attributes.detach().numpy(), barycentric.detach().numpy()
         index, triangles, out = face_index.numpy(), faces.numpy(), image.numpy()
         jobs = [
@@ -112,11 +110,11 @@ class _Interpolate(torch.autograd.Function):
         frames = range(len(index))
         to_attributes = to_weights = None
         if ctx.needs_input_grad[0]:
-            to_attributes = torch.zeros(attributes.shape, dtype=attributes.dtype)
+            to_attributes = zeros(tuple(attributes.shape), attributes.dtype)
             weights, out = barycentric.detach().numpy(), to_attributes.numpy()
             run(_scatter, [(triangles, index[i], weights[i], slopes[i], out[i]) for i in frames])
         if ctx.needs_input_grad[1]:
-            to_weights = empty(barycentric.shape, barycentric.dtype)
+            to_weights = zeros(tuple(barycentric.shape), barycentric.dtype)
             values, out = attributes.detach().numpy(), to_weights.numpy()
             run(_scatter_weights, [(values[i], triangles, index[i], slopes[i], out[i]) for i in frames])
         return to_attributes, to_weights, None, None, None

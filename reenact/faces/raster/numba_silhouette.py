@@ -10,8 +10,10 @@ from numba import njit
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from reenact.faces.raster.fragments import Fragments
+from reenact.faces.raster.numba_cpu import to_pixels
 from reenact.faces.raster.silhouette import TOLERANCE
-from reenact.faces.raster.threads import Array, empty, run
+from reenact.faces.raster.threads import Array, run, zeros
 
 
 class FrameBlends(NamedTuple):
@@ -32,8 +34,8 @@ def _twice_area(points: Array, a: int, b: int, c: int) -> float:
 
 @njit(nogil=True, cache=True)
 def _silhouette_edges(points: Array, faces: Array, opposite: Array) -> Array:
-    """(F,) uint8: bit k is set where the edge that faces corner k is on the silhouette."""
-    bits = np.zeros(faces.shape[0], dtype=np.uint8)
+    """(F + 1,) uint8: bit k is set where the edge that faces corner k is on the silhouette; background, -1, has none."""
+    bits = np.zeros(faces.shape[0] + 1, dtype=np.uint8)
     for face in range(faces.shape[0]):
         own = _twice_area(points, faces[face, 0], faces[face, 1], faces[face, 2]) < 0
         for k in range(3):
@@ -47,17 +49,14 @@ def _silhouette_edges(points: Array, faces: Array, opposite: Array) -> Array:
 
 
 @njit(nogil=True, cache=True)
-def _crossing(corners: Array, edges: int, axis: int, x: float, y: float, direction: float) -> float:
+def _crossing(points: Array, face: Array, edges: int, axis: int, x: float, y: float, direction: float) -> float:
     """Distance from the pixel centre (x, y) at which a silhouette edge crosses the line to its neighbour, or -inf."""
     farthest, chosen = -np.inf, False
     for k in range(3):
-        start, end = (k + 1) % 3, (k + 2) % 3
-        if axis == 0:
-            along, aside = corners[start, 0] - x, corners[start, 1] - y
-            along_end, aside_end = corners[end, 0] - x, corners[end, 1] - y
-        else:
-            along, aside = corners[start, 1] - y, corners[start, 0] - x
-            along_end, aside_end = corners[end, 1] - y, corners[end, 0] - x
+        start, end = points[face[(k + 1) % 3]], points[face[(k + 2) % 3]]
+        along, aside, along_end, aside_end = start[0] - x, start[1] - y, end[0] - x, end[1] - y
+        if axis == 1:
+            along, aside, along_end, aside_end = aside, along, aside_end, along_end
         if (aside < 0) == (aside_end < 0):
             continue
         run, rise = along_end - along, aside_end - aside
@@ -71,40 +70,48 @@ def _crossing(corners: Array, edges: int, axis: int, x: float, y: float, directi
 
 
 @njit(nogil=True, cache=True)
+def _candidates(face_index: Array, bits: Array) -> Array:
+    """(N,) pixels that show another face than the one to the right or below, one of them with a silhouette edge."""
+    height, width = np.uint64(face_index.shape[0]), np.uint64(face_index.shape[1])
+    one = np.uint64(1)
+    found = np.empty(face_index.size, dtype=np.int64)
+    count = 0
+    for row in range(height):
+        below = min(row + one, height - one)
+        for column in range(width):
+            here = face_index[row, column]
+            right, down = face_index[row, min(column + one, width - one)], face_index[below, column]
+            if (here != right or here != down) and (bits[here] | bits[right] | bits[down]) != 0:
+                found[count] = row * width + column
+                count += 1
+    return found[:count]
+
+
+@njit(nogil=True, cache=True)
 def _find_blends(
-    face_index: Array, depth: Array, points: Array, faces: Array, opposite: Array
+    vertices: Array, faces: Array, opposite: Array, face_index: Array, depth: Array
 ) -> tuple[Array, Array]:
     """The blends of one frame, row by row."""
     height, width = face_index.shape
+    points = to_pixels(vertices, height, width)
     bits = _silhouette_edges(points, faces, opposite)
-    pixels, alpha = np.empty((1024, 2), dtype=np.int64), np.empty(1024)
-    corners = np.empty((3, 2))
+    candidates = _candidates(face_index, bits)
+    pixels, alpha = np.empty((2 * len(candidates), 2), dtype=np.int64), np.empty(2 * len(candidates))
     count = 0
-    for row in range(height):
-        for column in range(width):
-            here = face_index[row, column]
-            for axis in range(2):
-                below, right = row + axis, column + 1 - axis
-                if below == height or right == width:
-                    continue
-                there = face_index[below, right]
-                if here == there:
-                    continue
-                first_wins = there < 0 or (here >= 0 and depth[row, column] < depth[below, right])
-                face = here if first_wins else there
-                if bits[face] == 0:
-                    continue
-                for k in range(3):
-                    corners[k] = points[faces[face, k], :2]
-                direction = 1.0 if first_wins else -1.0
-                x = column + 0.5 if first_wins else right + 0.5
-                y = row + 0.5 if first_wins else below + 0.5
-                distance = _crossing(corners, bits[face], axis, x, y, direction)
-                if distance < 0:
-                    continue
-                if count == len(alpha):
-                    pixels, alpha = np.concatenate((pixels, pixels)), np.concatenate((alpha, alpha))
-                pixels[count, 0], pixels[count, 1] = row * width + column, below * width + right
+    for pixel in candidates:
+        row, column = pixel // width, pixel % width
+        for axis in range(2):
+            below, right = row + axis, column + 1 - axis
+            if below == height or right == width or face_index[row, column] == face_index[below, right]:
+                continue
+            here, there = face_index[row, column], face_index[below, right]
+            first_wins = there < 0 or (here >= 0 and depth[row, column] < depth[below, right])
+            face = here if first_wins else there
+            direction = 1.0 if first_wins else -1.0
+            x, y = (column, row) if first_wins else (right, below)
+            distance = _crossing(points, faces[face], bits[face], axis, x + 0.5, y + 0.5, direction)
+            if distance >= 0:
+                pixels[count, 0], pixels[count, 1] = pixel, below * width + right
                 alpha[count] = direction * (0.5 - distance)
                 count += 1
     return pixels[:count].copy(), alpha[:count].copy()
@@ -139,19 +146,18 @@ def _copy_blend_gradients(source: Array, pixels: Array, alpha: Array, result: Ar
             before[channel, pixels[n, 0]] -= slope
 
 
-def find_blends(
-    face_index: Tensor, depth: Tensor, points: Tensor, faces: Tensor, opposite: Tensor
-) -> list[FrameBlends]:
-    """The blends of each frame of a batch; arguments as of `silhouette.find_pairs`."""
-    index, z, corners = face_index.numpy(), depth.detach().numpy(), points.detach().contiguous().numpy()
+def find_blends(fragments: Fragments, vertices: Tensor, faces: Tensor, opposite: Tensor) -> list[FrameBlends]:
+    """The blends of each frame of a batch; see `silhouette.find_pairs`."""
+    index, depth = fragments.face_index.numpy(), fragments.depth.detach().numpy()
+    meshes = vertices.detach().to(fragments.depth.dtype).contiguous().numpy()
     shared = faces.contiguous().numpy(), opposite.numpy()
-    found = run(_find_blends, [(index[i], z[i], corners[i], *shared) for i in range(len(index))])
+    found = run(_find_blends, [(meshes[i], *shared, index[i], depth[i]) for i in range(len(index))])
     return [FrameBlends(*frame) for frame in found]
 
 
 def blend_gradients(gradient: Tensor, blends: list[FrameBlends]) -> Tensor:
     """The gradient (B, C, H, W) of the image before the blends, given that after them."""
-    result = empty(tuple(gradient.shape), gradient.dtype)
+    result = zeros(tuple(gradient.shape), gradient.dtype)
     source, out = gradient.numpy(), result.numpy()
     run(_copy_blend_gradients, [(source[i], *blends[i], out[i]) for i in range(len(blends))])
     return result

@@ -14,6 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from reenact.faces.raster.fragments import Fragments
+from reenact.faces.raster.torch_reference import pixel_points
+
 TOLERANCE = 1 / 16
 """How far, in pixels, a crossing may lie beyond either pixel centre and still count (nvdiffrast's constant)."""
 
@@ -45,16 +48,17 @@ def _twice_area(x: Tensor, y: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor
     return (x[:, b] - x[:, a]) * (y[:, c] - y[:, a]) - (x[:, c] - x[:, a]) * (y[:, b] - y[:, a])
 
 
-def find_pairs(face_index: Tensor, depth: Tensor, points: Tensor, faces: Tensor, opposite: Tensor) -> Pairs:
+def find_pairs(fragments: Fragments, vertices: Tensor, faces: Tensor, opposite: Tensor) -> Pairs:
     """All blends of a batch.
 
     Args:
-        face_index: (B, H, W) int64.
-        depth: (B, H, W).
-        points: (B, V, 3) float64, x and y in pixels; `Pairs.alpha` is differentiable in it.
+        fragments: of H x W pixels.
+        vertices: (B, V, 3) in normalised device coordinates; `Pairs.alpha` is differentiable in them.
         faces: (F, 3) int64.
         opposite: (F, 3) int64, `Topology.opposite`.
     """
+    face_index, depth = fragments.face_index, fragments.depth.detach()
+    points = pixel_points(vertices, *face_index.shape[1:])
     edges = silhouette_edges(points.detach(), faces, opposite)
     across = _pairs_along(0, face_index, depth, points, faces, edges)
     down = _pairs_along(1, face_index, depth, points, faces, edges)

@@ -41,9 +41,10 @@ def corner_weights(corners: Tensor, centre_x: Tensor, centre_y: Tensor) -> Tenso
 
 
 def rasterize(
-    points: Tensor, faces: Tensor, height: int, width: int, cull_backfaces: bool, dtype: torch.dtype
+    vertices: Tensor, faces: Tensor, height: int, width: int, cull_backfaces: bool, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Face index (B, H, W), barycentric (B, H, W, 3) and depth (B, H, W) of `pixel_points` (B, V, 3)."""
+    """Face index (B, H, W), barycentric (B, H, W, 3) and depth (B, H, W), both `dtype`, of vertices (B, V, 3)."""
+    points = pixel_points(vertices, height, width)
     rows, columns = torch.meshgrid(
         torch.arange(height, device=points.device), torch.arange(width, device=points.device), indexing="ij"
     )

@@ -248,7 +248,7 @@ def _mirror(vertices: Tensor) -> Tensor:
     """
     points = vertices.numpy()
     mirrored = points * np.array([-1, 1, 1], points.dtype)
-    nearest = cKDTree(points).query(mirrored)[1]
+    nearest = np.asarray(cKDTree(points).query(mirrored)[1])
     left = np.flatnonzero(nearest[nearest] != np.arange(len(nearest)))
     rows, columns = linear_sum_assignment(((mirrored[left, None] - points[left]) ** 2).sum(-1))
     nearest[left[rows]] = left[columns]
@@ -256,8 +256,8 @@ def _mirror(vertices: Tensor) -> Tensor:
 
 
 def _float(array: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, np.float32))
+    return torch.from_numpy(np.array(array, np.float32))
 
 
 def _long(array: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, np.int64))
+    return torch.from_numpy(np.array(array, np.int64))

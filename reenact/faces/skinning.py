@@ -105,7 +105,8 @@ def skin(vertices: Tensor, joints: Tensor, rotations: Tensor, weights: Tensor) -
     rotation = torch.stack(turned, 1)
     translation = torch.stack(origin, 1) - (rotation @ joints[..., None])[..., 0]
     blended = torch.einsum("vj,bjkl->bvkl", weights, torch.cat([rotation, translation[..., None]], -1))
-    return (blended[..., :3] @ vertices[..., None])[..., 0] + blended[..., 3]
+    # a product of 3x3 matrices and vectors as sums: batched matrix products of this size mostly copy
+    return (blended[..., :3] * vertices[..., None, :]).sum(-1) + blended[..., 3]
 
 
 def _combine(basis: Tensor, coefficients: Tensor) -> Tensor:

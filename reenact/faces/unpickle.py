@@ -145,7 +145,8 @@ class _Storage(Recipe):
     def value(self) -> NDArray[Any]:
         (raw,) = self.arguments
         storage = torch.load(io.BytesIO(_resolve(raw)), weights_only=True)
-        return np.asarray(torch.empty(0, dtype=storage.dtype).set_(storage.untyped()).numpy())
+        # `untyped()` is the public spelling, but it warns that typed storages, which old files hold, are going away
+        return np.asarray(torch.empty(0, dtype=storage.dtype).set_(storage._untyped_storage).numpy())
 
 
 class _Tensor(Recipe):

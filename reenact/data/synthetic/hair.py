@@ -1,0 +1,241 @@
+"""Hair as shells of strands: sheets that leave the scalp along strand paths, thinned out by noise at their edges.
+
+Built on the mean head, in metres; the scene carries it over to a person's own skull. `azimuth` runs from the front (0)
+to the subject's left (positive) and back (pi); `polar` from straight up (0) downwards, both around `CENTRE`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reenact.data.synthetic.people import Person
+
+Array = NDArray[np.float64]
+CENTRE = np.array([0.0, 0.055, -0.008])
+COLUMNS, ROWS = 97, 22
+# The hair's edge: polar angle (degrees) over |azimuth| (degrees).
+_EDGE_AZIMUTH = np.array([0, 22, 40, 52, 62, 74, 84, 91, 98, 112, 126, 140, 160, 180.0])
+_EDGE_POLAR = np.array([64, 64, 67, 76, 88, 101, 118, 121, 106, 104, 119, 131, 136, 137.0])
+_RECEDED = np.array([50, 36, 38, 62, 82, 100, 118, 121, 106, 104, 119, 131, 136, 137.0])
+_WREATH = np.array([0, 0, 0, 40, 70, 84, 98, 112, 100, 98, 116, 130, 135, 136.0])
+
+
+@dataclass(frozen=True)
+class Style:
+    """Numbers behind a style's name."""
+
+    top: float
+    """Thickness over the crown in mm."""
+    side: float
+    """Thickness at the sides in mm."""
+    tip: float
+    """Height in mm at which hanging strands end; strands end at the hair's edge where it is above 60."""
+    wave: float = 0.0
+    """Amplitude of curls in mm."""
+    wavelength: float = 40.0
+    """Length of curls in mm."""
+    edge: float = 0.25
+    """Share of a strand over which the hair thins out towards its end."""
+    lift: float = 0.0
+    """Extra thickness at the front in mm: a fringe or quiff."""
+    drop: float = 0.0
+    """Degrees by which the front passes the hairline."""
+    layers: int = 2
+
+
+STYLES = {
+    "buzz": Style(2.2, 1.6, 99, edge=0.10, layers=1),
+    "receding": Style(6.0, 5.0, 99, edge=0.3),
+    "short": Style(12.0, 5.5, 99, wave=1.2, edge=0.22, lift=4.0),
+    "swept": Style(15.0, 6.0, 99, wave=1.5, edge=0.2, lift=10.0),
+    "fringe": Style(13.0, 8.0, 99, wave=1.2, edge=0.28, lift=5.0, drop=15.0),
+    "curly": Style(22.0, 15.0, 99, wave=5.0, wavelength=24, edge=0.3, lift=5.0, drop=3.0, layers=3),
+    "afro": Style(46.0, 38.0, 99, wave=3.5, wavelength=15, edge=0.22, layers=3),
+    "bob": Style(12.0, 12.0, -72, wave=1.5, edge=0.12),
+    "long": Style(11.0, 11.0, -190, wave=2.0, edge=0.12),
+    "wavy": Style(15.0, 16.0, -165, wave=7.0, wavelength=55, edge=0.15),
+    "bun": Style(5.5, 4.5, 99, edge=0.12),
+}
+
+
+@dataclass(frozen=True)
+class Hair:
+    """A head of hair over the mean head."""
+
+    vertices: Array
+    """(V, 3) metres."""
+    faces: NDArray[np.int32]
+    """(F, 3)."""
+    strand: Array
+    """(V, 3) strand coordinate, position along the strand (both in texels of the strand tile), density."""
+
+
+def edge_polar(style: str, azimuth: Array, who: Person) -> Array:
+    """Polar angle in radians at which a style's hair ends, by azimuth in radians."""
+    knots = {"receding": _RECEDED, "bald": _WREATH}.get(style, _EDGE_POLAR).copy()
+    ragged = np.random.Generator(np.random.Philox(who.detail + 3))
+    knots[:3] += ragged.normal(0, 2.0) - 2.0 * who.age
+    knots[1:4] -= 6.0 * max(ragged.normal(0.2, 0.5), 0) * (1 - who.feminine)
+    degrees = np.interp(np.abs(np.degrees(azimuth)), _EDGE_AZIMUTH, knots)
+    return np.radians(degrees + 1.2 * np.sin(9 * azimuth + who.detail % 5) + 0.8 * np.sin(23 * azimuth))
+
+
+def hair_cover(places: NDArray[np.float32], who: Person) -> NDArray[np.float32]:
+    """Where hair grows (N, N), 0 to 1, for (3, N, N) places of the mean head in mm."""
+    offset = places.astype(np.float64) * 1e-3 - CENTRE[:, None, None]
+    polar = np.arccos(np.clip(offset[1] / np.sqrt((offset**2).sum(0) + 1e-12), -1, 1))
+    limit = edge_polar(who.hair_style, np.arctan2(offset[0], offset[2]), who)
+    ear = (np.abs(places[0]) > 73) & (places[1] < 50)
+    return np.where(ear, 0, np.clip((limit - polar) / 0.07 + 0.2, 0, 1)).astype(np.float32)
+
+
+def _direction(polar: Array, azimuth: Array) -> Array:
+    sine = np.sin(polar)
+    return np.stack([sine * np.sin(azimuth), np.cos(polar), sine * np.cos(azimuth)], -1)
+
+
+class Skull:
+    """Distance from `CENTRE` to the scalp, by direction."""
+
+    def __init__(self, vertices: Array) -> None:
+        offset = vertices - CENTRE
+        keep = (vertices[:, 1] > -0.06) & ((np.abs(vertices[:, 0]) < 0.0735) | (vertices[:, 1] > 0.05))
+        radius = np.linalg.norm(offset, axis=1)
+        polar, azimuth = np.arccos(offset[:, 1] / radius), np.arctan2(offset[:, 0], offset[:, 2])
+        self._table = np.zeros((37, 73))
+        grid_polar, grid_azimuth = np.meshgrid(np.linspace(0, np.pi, 37), np.linspace(-np.pi, np.pi, 73), indexing="ij")
+        directions = _direction(grid_polar, grid_azimuth).reshape(-1, 3)
+        units = _direction(polar, azimuth)[keep]
+        nearness = np.exp(90.0 * (directions[:, None, :] * units[None]).sum(-1) - 90.0)
+        self._table[:] = ((nearness * radius[keep]).sum(1) / nearness.sum(1)).reshape(37, 73)
+
+    def __call__(self, polar: Array, azimuth: Array) -> Array:
+        """Radius in metres, bilinearly."""
+        row = np.clip(polar * (36 / np.pi), 0, 35.999)
+        column = np.clip((azimuth + np.pi) * (72 / (2 * np.pi)), 0, 71.999)
+        i, j = row.astype(int), column.astype(int)
+        a, b = row - i, column - j
+        t = self._table
+        top = t[i, j] * (1 - b) + t[i, j + 1] * b
+        return top * (1 - a) + (t[i + 1, j] * (1 - b) + t[i + 1, j + 1] * b) * a
+
+
+def _paths(style: Style, who: Person, name: str) -> tuple[Array, Array, Array]:
+    """Polar and azimuth (COLUMNS, ROWS) of the strands over the skull, and how far each hangs, 0 to 1."""
+    start = np.linspace(-np.pi, np.pi, COLUMNS)
+    way = np.linspace(0, 1, ROWS)
+    hanging = np.zeros(COLUMNS)
+    if style.tip < 60:
+        hanging[:] = 1.0
+        part = 0.35 * who.parting
+        # Strands that start over the forehead are combed aside, to hang in front of the ears.
+        end = np.sign(start - part) * np.maximum(np.abs(start - part * (np.abs(start) < 1.3)), np.radians(72))
+        bend = np.clip((way - 0.2) / 0.55, 0, 1)
+        azimuth = start[:, None] + (end - start)[:, None] * (bend * bend * (3 - 2 * bend))
+        limit = np.minimum(edge_polar(name, azimuth, who) + 0.02, np.radians(97))
+        polar = np.minimum(way[None] / 0.8, 1.0) * np.radians(97)
+        return np.minimum(polar, limit), azimuth, hanging
+    azimuth = np.broadcast_to(start[:, None], (COLUMNS, ROWS)) + 0.0
+    limit = edge_polar(name, start, who)
+    front = np.clip(1 - np.abs(start) / np.radians(58), 0, 1)
+    polar = limit[:, None] * way[None] + np.radians(style.drop) * front[:, None] * way[None] ** 2
+    if name == "swept":
+        azimuth = azimuth + 0.5 * np.sign(who.parting) * np.sin(np.pi * way)[None] * np.cos(start / 2)[:, None] ** 2
+    return polar, azimuth, hanging
+
+
+def _layer(style: Style, who: Person, name: str, skull: Skull, depth: float, seed: int) -> tuple[Array, Array]:
+    """One sheet: (COLUMNS, ROWS, 3) positions and strand coordinates; `depth` 1 is the outermost."""
+    rng = np.random.Generator(np.random.Philox(who.detail + 10 + seed))
+    way = np.linspace(0, 1, ROWS)
+    polar, azimuth, hanging = _paths(style, who, name)
+    crown = np.clip(1 - polar / np.radians(95), 0, 1)
+    front = np.clip(1 - np.abs(azimuth) / np.radians(62), 0, 1) ** 0.7
+    lift = style.lift * front * np.sin(np.pi * np.clip(way * 0.9, 0, 1))[None] ** 2
+    thick = (style.side + (style.top - style.side) * crown ** 0.6 + lift) * who.volume * depth
+    if style.tip >= 60:
+        thick = thick * np.clip((1.0 - way) / 0.35, 0.12, 1)[None] ** 0.6 + 1.0
+    phase = rng.uniform(0, 2 * np.pi, 4)
+    lumps = sum(np.sin((3 + 4 * k) * azimuth + (4 + 3 * k) * polar + phase[k]) for k in range(4)) / 4
+    thick = np.maximum(thick * (1 + 0.22 * lumps), 0.8)
+    turns = polar * 95 / style.wavelength * 2 * np.pi
+    ripple = style.wave * np.sin(turns + 7 * lumps + 3.1 * np.sin(11 * azimuth + phase[0]))
+    radius = skull(polar, azimuth) + 1e-3 * (thick + 0.6 * ripple * np.clip(way * 3, 0, 1))
+    points = CENTRE + radius[..., None] * _direction(polar, azimuth)
+    if hanging.any():
+        points = _hang(points, style, way, depth, phase)
+    length = np.concatenate([np.zeros((COLUMNS, 1)), np.cumsum(np.linalg.norm(np.diff(points, axis=1), axis=2), 1)], 1)
+    ends = rng.uniform(0.0, 0.4, COLUMNS)
+    end_fade = np.clip((1.0 - way[None]) / (style.edge * (0.6 + ends[:, None])), 0, 1)
+    density = np.clip(0.08 + 1.3 * end_fade, 0, 1.2) * (1.0 if seed == 0 else 0.93)
+    if depth > 0.9 and style.layers > 1:
+        density = density * 0.82
+    across = np.linspace(0, COLUMNS - 1, COLUMNS)[:, None] * 9.0 + 61 * seed
+    across = across + 0.5 * style.wave * np.sin(length * 1e3 / style.wavelength * 2 * np.pi + lumps * 4)
+    return points, np.stack([across + np.zeros_like(length), length * 700 + 17 * seed, density], -1)
+
+
+def _hang(points: Array, style: Style, way: Array, depth: float, phase: Array) -> Array:
+    """Let the strands fall from where they leave the skull, outside of ears, neck and shoulders."""
+    leave = 0.62
+    fall = np.clip((way - leave) / (1 - leave), 0, 1)
+    anchor = points[:, int(leave * (ROWS - 1))]
+    tip = style.tip * 1e-3 + 0.012 * np.sin(3 * np.linspace(-np.pi, np.pi, COLUMNS) + phase[1])
+    height = anchor[:, None, 1] + (np.minimum(tip, anchor[:, 1] - 0.02) - anchor[:, 1])[:, None] * fall[None]
+    flat = anchor[:, None, [0, 2]] * np.ones((1, ROWS, 1))
+    outward = flat / np.linalg.norm(flat, axis=-1, keepdims=True)
+    below = np.clip((0.03 - height) * 1e3, 0, 250)
+    wave = style.wave * np.sin(below * (2 * np.pi / style.wavelength) + phase[2] + 5 * np.arctan2(flat[..., 0], flat[..., 1]))
+    reach = 0.4 * np.clip(below, 0, 40) * (np.abs(flat[..., 0]) > 0.04) * 0.35 + wave - 0.05 * below + 4 * depth
+    flat = flat + outward * (1e-3 * reach)[..., None]
+    flat[..., 0] = np.sign(flat[..., 0]) * np.maximum(np.abs(flat[..., 0]), 0.083 * (np.abs(flat[..., 0]) > 0.055))
+    fallen = np.stack([flat[..., 0], height, flat[..., 1]], -1)
+    blend = np.clip(fall * 5, 0, 1)[None, :, None]
+    return points * (1 - blend) + fallen * blend
+
+
+def _grid_faces(columns: int, rows: int) -> NDArray[np.int32]:
+    """Triangles of a (columns, rows) vertex grid."""
+    number = np.arange(columns * rows, dtype=np.int32).reshape(columns, rows)
+    a, b, c, d = number[:-1, :-1], number[1:, :-1], number[1:, 1:], number[:-1, 1:]
+    return np.concatenate([np.stack([a, d, c], -1).reshape(-1, 3), np.stack([a, c, b], -1).reshape(-1, 3)])
+
+
+def _knot(who: Person, skull: Skull) -> tuple[Array, Array]:
+    """A bun behind the crown: (COLUMNS // 2, 12, 3) positions and strand coordinates."""
+    columns, rows = COLUMNS // 2, 12
+    polar = np.radians(32 + 25 * (who.parting * 0.5 + 0.5))
+    centre = CENTRE + (skull(np.array(polar), np.array(np.pi)) + 0.018) * _direction(np.array(polar), np.array(np.pi))
+    around, up = np.meshgrid(np.linspace(-np.pi, np.pi, columns), np.linspace(0.02, np.pi - 0.02, rows), indexing="ij")
+    radius = (0.030 + 0.006 * who.volume) * (1 + 0.05 * np.sin(6 * up + 2 * around))
+    points = centre + radius[..., None] * _direction(up, around)
+    strand = np.stack([up * 90 + 12 * np.sin(around), around * 40, np.full_like(up, 1.2)], -1)
+    return points, strand
+
+
+def make_hair(who: Person, vertices: Array) -> Hair | None:
+    """A person's hair over the mean head; None for the bald.
+
+    Args:
+        who: the person.
+        vertices: (V, 3) mean head in metres.
+    """
+    style = STYLES.get(who.hair_style)
+    if style is None:
+        return None
+    skull = Skull(vertices)
+    sheets = [
+        _layer(style, who, who.hair_style, skull, 1.0 - 0.42 * k, k) for k in range(style.layers)
+    ]
+    if who.hair_style == "bun":
+        sheets.append(_knot(who, skull))
+    points, strands, faces, count = [], [], [], 0
+    for position, strand in sheets:
+        faces.append(_grid_faces(*position.shape[:2]) + count)
+        points.append(position.reshape(-1, 3))
+        strands.append(strand.reshape(-1, 3))
+        count += len(points[-1])
+    return Hair(np.concatenate(points), np.concatenate(faces).astype(np.int32), np.concatenate(strands))

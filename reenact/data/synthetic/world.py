@@ -1,0 +1,304 @@
+"""The synthetic world: frames of talking heads, and everything that is true of them.
+
+Flow convention: backward, driving to source. `flow[y, x]` is where the surface seen at the centre of pixel (x, y) of
+the driving frame lies in the source frame, in `grid_sample` units of `align_corners=False` (-1 and 1 are the image's
+edges, x then y). The background stands still.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from reenact.data.synthetic.acting import Act, act, face_params, framing
+from reenact.data.synthetic.actor import (
+    CULL,
+    Actor,
+    actor,
+    bone_matrices,
+    head_model,
+    rotation,
+    view,
+)
+from reenact.data.synthetic.backgrounds import clip_background
+from reenact.data.synthetic.kernels import (
+    EYE,
+    F32,
+    FRAME,
+    HAIR,
+    I32,
+    MOUTH,
+    SKIN,
+    TEETH,
+    TONGUE,
+    pose_points,
+    rasterize,
+    vertex_normals,
+)
+from reenact.data.synthetic.light import Light, clip_light
+from reenact.data.synthetic.motion import manner
+from reenact.data.synthetic.shading import shade
+from reenact.data.synthetic.textures import tiles
+from reenact.data.synthetic.wear import cloth_picture
+from reenact.faces.params import FaceParams
+
+Array = NDArray[np.float64]
+SHADOW_SIDE = 128
+_SHADOW_REACH = 0.19
+"""Half the side of the space that the shadow map covers, metres."""
+VISIBLE_DEPTH = 0.004
+"""How far behind the seen surface (metres) a landmark may lie and still count as visible."""
+
+
+@dataclass(frozen=True)
+class SyntheticFrame:
+    """A frame and its truth. Masks, depth and labels hold at pixel centres."""
+
+    image: NDArray[np.uint8]
+    """(S, S, 3) RGB."""
+    params: FaceParams
+    """Face parameters of the built-in head, without batch dimension; `camera` and `light` among them."""
+    landmarks: F32
+    """(68, 2) iBUG points in continuous pixels."""
+    landmarks_visible: NDArray[np.bool_]
+    """(68,) whether nothing stands in front of the point."""
+    depth: F32
+    """(S, S) NDC depth of the surface seen, infinity for the background."""
+    material: NDArray[np.int8]
+    """(S, S) material of the surface seen (see `kernels`), -1 for the background."""
+
+    @property
+    def foreground(self) -> NDArray[np.bool_]:
+        """(S, S) the person, with clothes, hair and glasses."""
+        return self.material >= 0
+
+    @property
+    def face(self) -> NDArray[np.bool_]:
+        """(S, S) skin, eyes and the inside of the mouth, neck and ears included."""
+        return np.isin(self.material, (SKIN, EYE, TEETH, TONGUE, MOUTH))
+
+    @property
+    def hair(self) -> NDArray[np.bool_]:
+        """(S, S) hair of the head; beards and brows are skin."""
+        return self.material == HAIR
+
+    @property
+    def mouth(self) -> NDArray[np.bool_]:
+        """(S, S) inside of the mouth: teeth, tongue and what lies behind."""
+        return np.isin(self.material, (TEETH, TONGUE, MOUTH))
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """One frame's posed scene."""
+
+    made: Actor
+    done: Act
+    points: F32
+    """(V, 3) model space."""
+
+    def on_screen(self, size: int) -> F32:
+        """(V, 3) in samples of a `size` grid; depth in the same unit."""
+        scale, x, y = self.done.camera[0]
+        screen = np.empty_like(self.points)
+        half = size / 2
+        screen[:, 0] = (scale * (self.points[:, 0] + x) + 1) * half
+        screen[:, 1] = (1 - scale * (self.points[:, 1] + y)) * half
+        screen[:, 2] = -scale * self.points[:, 2] * half
+        return screen
+
+
+@dataclass(frozen=True)
+class _Set:
+    """What a clip adds to its actor."""
+
+    light: Light
+    background: F32
+    cloth: F32
+
+
+@lru_cache(maxsize=256)
+def _set(seed: int, identity: int, clip: int) -> _Set:
+    who = actor(seed, identity).who
+    return _Set(
+        light=clip_light(seed, identity, clip),
+        background=clip_background(seed, identity, clip),
+        cloth=cloth_picture(seed, identity, clip, who.skin),
+    )
+
+
+@lru_cache(maxsize=1)
+def _codes() -> NDArray[np.uint8]:
+    """sRGB codes of linear light from 0 to 2, highlights rolled off above 0.7."""
+    light = np.arange(8192) / 4096
+    light = np.where(light < 0.7, light, 0.7 + 0.3 * (1 - np.exp(-(light - 0.7) / 0.3)))
+    codes = np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.round(255 * np.clip(codes, 0, 1)).astype(np.uint8)
+
+
+def _body(done: Act) -> Array:
+    """(3, 4) transform of the shoulders: they breathe and follow the head's turn a little."""
+    turned = rotation(np.array([0.0, 0.14 * done.turn[0, 1], 0.25 * done.turn[0, 2]]))
+    pivot = np.array([0.0, -0.30, -0.02])
+    shift = np.array([0.0, 0.0012 * done.breath[0], 0.0])
+    return np.concatenate([turned, (pivot - (turned * pivot).sum(-1) + shift)[:, None]], 1)
+
+
+@dataclass(frozen=True)
+class World:
+    """A world of people, each with clips of any length; everything in it follows from the seed.
+
+    Args:
+        seed: another seed has other people, not negative.
+    """
+
+    seed: int = 0
+
+    def _act(self, identity: int, clip: int, frames: NDArray[np.int64]) -> tuple[Actor, Act]:
+        made = actor(self.seed, identity)
+        how = manner(self.seed, identity, clip)
+        return made, act(made, how, framing(self.seed, identity, clip), frames)
+
+    def params(self, identity: int, clip: int, frames: list[int]) -> FaceParams:
+        """Face parameters (N,) of N frames of a clip, without drawing anything."""
+        made, done = self._act(identity, clip, np.asarray(frames, np.int64))
+        return face_params(made, done, clip_light(self.seed, identity, clip))
+
+    def _stage(self, identity: int, clip: int, frame: int) -> _Stage:
+        made, done = self._act(identity, clip, np.array([frame], np.int64))
+        bones = bone_matrices(made, done.blend[0], done.pose[0], _body(done))
+        points = np.empty_like(made.rest)
+        pose_points(made.rest, made.expression, done.blend[0].astype(np.float32), made.weights, bones, points)
+        return _Stage(made, done, points)
+
+    def image(self, identity: int, clip: int, frame: int, size: int) -> NDArray[np.uint8]:
+        """The (size, size, 3) RGB picture alone."""
+        return self._draw(self._stage(identity, clip, frame), _set(self.seed, identity, clip), size)
+
+    def render(self, identity: int, clip: int, frame: int, size: int) -> SyntheticFrame:
+        """A frame with its truth.
+
+        Args:
+            identity: whose, any number from 0.
+            clip: which of the identity's clips, any number from 0.
+            frame: frame number at 25 frames a second, any number from 0.
+            size: side of the image in pixels.
+        """
+        stage, scenery = self._stage(identity, clip, frame), _set(self.seed, identity, clip)
+        index, _, depth = _buffer(stage.made, stage.on_screen(size), size)
+        landmarks = self._landmarks(stage)
+        scale = stage.done.camera[0, 0]
+        points = (landmarks[:, :2] + 1) * (size / 2)
+        pixel = np.clip(points.astype(int), 0, size - 1)
+        behind = landmarks[:, 2] - depth[pixel[:, 1], pixel[:, 0]] * (2 / size)
+        return SyntheticFrame(
+            image=self._draw(stage, scenery, size),
+            params=face_params(stage.made, stage.done, scenery.light)[0],
+            landmarks=points.astype(np.float32),
+            landmarks_visible=behind < scale * VISIBLE_DEPTH,
+            depth=depth * np.float32(2 / size),
+            material=np.where(index < 0, -1, stage.made.material[np.maximum(index, 0)]).astype(np.int8),
+        )
+
+    def _landmarks(self, stage: _Stage) -> Array:
+        """(68, 3) landmarks in NDC."""
+        head = torch.from_numpy(stage.points[: stage.made.expression.shape[1]]).double()
+        points = head_model().landmarks68(head[None])[0].numpy()
+        scale, x, y = stage.done.camera[0]
+        return np.stack([scale * (points[:, 0] + x), -scale * (points[:, 1] + y), -scale * points[:, 2]], -1)
+
+    def landmarks(self, identity: int, clip: int, frames: list[int], size: int) -> F32:
+        """(N, 68, 2) landmarks of N frames in continuous pixels, without drawing anything."""
+        points = [self._landmarks(self._stage(identity, clip, frame))[:, :2] for frame in frames]
+        return ((np.stack(points) + 1) * (size / 2)).astype(np.float32)
+
+    def flow(self, identity: int, clip: int, source: int, driving: int, size: int) -> tuple[F32, NDArray[np.bool_]]:
+        """True flow between two frames of a clip; see the module's convention.
+
+        Args:
+            identity: whose.
+            clip: which clip.
+            source: frame that is sampled.
+            driving: frame that the flow is laid out over.
+            size: side of both images in pixels.
+
+        Returns:
+            (size, size, 2) flow, and (size, size) whether the place it points to shows the same surface.
+        """
+        there, here = self._stage(identity, clip, source), self._stage(identity, clip, driving)
+        made, seen = here.made, there.on_screen(size)
+        index, bary, _ = _buffer(made, here.on_screen(size), size)
+        source_index, _, source_depth = _buffer(made, seen, size)
+        weights = np.concatenate([bary, 1 - bary.sum(-1, keepdims=True)], -1)
+        place = (seen[made.faces[np.maximum(index, 0)]] * weights[..., None]).sum(-2)
+        centre = np.arange(size, dtype=np.float32) + 0.5
+        x, y = np.meshgrid(centre, centre)
+        background = index < 0
+        place[background] = np.stack([x, y, np.zeros_like(x)], -1)[background]
+        inside = (place[..., :2] >= 0).all(-1) & (place[..., :2] < size).all(-1)
+        column, row = np.clip(place[..., 0], 0, size - 1).astype(int), np.clip(place[..., 1], 0, size - 1).astype(int)
+        tolerance = here.done.camera[0, 0] * VISIBLE_DEPTH * size / 2
+        visible = np.abs(source_depth[row, column] - place[..., 2]) < tolerance
+        valid = inside & np.where(background, source_index[row, column] < 0, visible)
+        return (place[..., :2] * (2 / size) - 1).astype(np.float32), valid
+
+    def _draw(self, stage: _Stage, scenery: _Set, size: int) -> NDArray[np.uint8]:
+        made, done, light = stage.made, stage.done, scenery.light
+        normals = np.empty_like(stage.points)
+        vertex_normals(stage.points, made.faces, normals)
+        screen = stage.on_screen(2 * size)
+        index, bary, _ = _buffer(made, screen, 2 * size)
+        shadow_map, to_shadow = _shadow(stage, light, 2 * size)
+        image = np.empty((size, size, 3), np.uint8)
+        shade(
+            index, bary, screen, made.faces, made.material, made.attributes, normals,
+            made.skin, made.relief, scenery.cloth, scenery.background, tiles()["strands"],
+            light.coefficients.astype(np.float32), light.key.astype(np.float32), light.key_colour.astype(np.float32),
+            to_shadow, shadow_map, light.shadow,
+            rotation(done.turn[0]).astype(np.float32), *_palette(made), _codes(), image,
+        )  # fmt: skip
+        return image
+
+
+def _buffer(made: Actor, screen: F32, size: int) -> tuple[I32, F32, F32]:
+    """Face index, barycentrics and depth of a scene on screen."""
+    index, depth = np.empty((size, size), np.int32), np.empty((size, size), np.float32)
+    bary = np.zeros((size, size, 2), np.float32)
+    rasterize(screen, made.faces, made.material, CULL, made.attributes, tiles()["strands"], size, index, bary, depth)
+    return index, bary, depth
+
+
+def _shadow(stage: _Stage, light: Light, size: int) -> tuple[F32, F32]:
+    """The key lamp's z-buffer, and the (3, 4) map from screen positions of a `size` grid into it."""
+    towards = view(light.key)
+    centre = np.array([0.0, 0.0, 0.02])
+    unit = SHADOW_SIDE / (2 * _SHADOW_REACH)
+    offset = np.array([SHADOW_SIDE / 2, SHADOW_SIDE / 2, 0.0])
+    seen = np.empty_like(stage.points)
+    for axis in range(3):
+        row = (towards[axis] * unit).astype(np.float32)
+        shift = np.float32(offset[axis] - unit * (towards[axis] * centre).sum())
+        points = stage.points
+        seen[:, axis] = row[0] * points[:, 0] + row[1] * points[:, 1] + row[2] * points[:, 2] + shift
+    depth = _buffer(stage.made, seen, SHADOW_SIDE)[2]
+    scale, x, y = stage.done.camera[0]
+    pixel = 2 / (size * scale)
+    # Model space from screen: X = pixel * sx - 1/scale - x, and so on.
+    linear = towards * unit * np.array([pixel, -pixel, -pixel])
+    constant = offset + unit * (towards * (np.array([-1 / scale - x, 1 / scale - y, 0.0]) - centre)).sum(-1)
+    return depth, np.concatenate([linear, constant[:, None]], 1).astype(np.float32)
+
+
+def _palette(made: Actor) -> tuple[F32, F32, F32]:
+    """Iris, hair and glasses parameters of `shading.shade`."""
+    who = made.who
+    iris = np.concatenate([who.iris, who.iris * 0.3, [who.pupil, 0.3 + 0.5 * who.age]])
+    sheen = 0.10 + 0.25 * float(who.hair.mean())
+    contrast = 1.1 if who.hair.mean() < 0.1 else 0.8
+    hair = np.concatenate([who.hair * 0.75, who.hair * 1.2, [sheen, contrast]])
+    frame = np.append(who.frame, 0.5)
+    return iris.astype(np.float32), hair.astype(np.float32), frame.astype(np.float32)

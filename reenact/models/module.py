@@ -39,6 +39,11 @@ class ReenactmentModule(LightningModule):
         self.image_size = 256
         self.arguments = {name: _plain(value) for name, value in arguments.items()}
 
+    @property
+    def required_assets(self) -> tuple[str, ...]:
+        """Names in `reenact.assets` without which training can't start."""
+        return ()
+
     def forward(self, source: Portrait, driving: Portrait) -> Reenactment:
         """Reenact: see `Reenactor`."""
         result: Reenactment = self.network(source, driving)
@@ -49,7 +54,8 @@ class ReenactmentModule(LightningModule):
         driving = batch.driving
         if not batch.same_identity and driving.params is not None and batch.source.params is not None:
             driving = replace(driving, params=retarget(batch.source.params, driving.params))
-        return self(batch.source, driving)
+        result: Reenactment = self(batch.source, driving)
+        return result
 
     def on_train_batch_start(self, batch: PortraitPair, batch_idx: int) -> None:
         """Note the size of the images."""

@@ -76,7 +76,7 @@ def _moved(s: FaceParams, d: FaceParams, r: FaceParams, k: float, moving: set[Pa
     if "jaw" in moving:
         changes["jaw_pose"] = _turn(s.jaw_pose, d.jaw_pose, r.jaw_pose, k)
     if "eyes" in moving:
-        eyes = [_turn(a, b, c, k) for a, b, c in zip(*(p.eye_pose.split(3, -1) for p in (s, d, r)), strict=True)]
+        eyes = [_turn(a, b, c, k) for a, b, c in zip(*(p.eye_pose.chunk(2, -1) for p in (s, d, r)), strict=True)]
         changes["eye_pose"] = torch.cat(eyes, dim=-1)
     if "camera" in moving:
         move = _move_orthographic if s.camera.shape[-1] == 3 else _move_perspective
@@ -85,8 +85,7 @@ def _moved(s: FaceParams, d: FaceParams, r: FaceParams, k: float, moving: set[Pa
 
 
 def _blend(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
-    # Written from r's side when r is s, so that k = 1 gives d without rounding.
-    return torch.where(r == s, d + (1 - k) * (s - d), s + k * (d - r))
+    return _without_rounding(s + k * (d - r), s, d, r, k)
 
 
 def _turn(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
@@ -94,10 +93,7 @@ def _turn(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
     change = axis_angle_to_matrix(d) @ axis_angle_to_matrix(r).transpose(-1, -2)
     if k != 1:
         change = axis_angle_to_matrix(k * matrix_to_axis_angle(change))
-    turned = matrix_to_axis_angle(change @ axis_angle_to_matrix(s))
-    if k == 1:
-        turned = torch.where((r == s).all(-1, keepdim=True), d, turned)
-    return torch.where((d == r).all(-1, keepdim=True), s, turned)
+    return _without_rounding(matrix_to_axis_angle(change @ axis_angle_to_matrix(s)), s, d, r, k)
 
 
 def _move_orthographic(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
@@ -105,13 +101,20 @@ def _move_orthographic(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
     scale = s[:, :1] * (d[:, :1] / r[:, :1]) ** k
     way = (d[:, :1] * d[:, 1:] - r[:, :1] * r[:, 1:]) * (s[:, :1] / r[:, :1])
     moved = torch.cat((scale, s[:, 1:] * (s[:, :1] / scale) + k * way / scale), dim=-1)
-    return torch.where((d == r).all(-1, keepdim=True), s, moved)
+    return _without_rounding(moved, s, d, r, k)
 
 
 def _move_perspective(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
     """Cameras (B, 7) `[fx, fy, cx, cy, tx, ty, tz]`; focal lengths change by ratio, the rest by difference."""
     focal = s[:, :2] * (d[:, :2] / r[:, :2]) ** k
     moved = torch.cat((focal, _blend(s[:, 2:], d[:, 2:], r[:, 2:], k)), dim=-1)
+    return _without_rounding(moved, s, d, r, k)
+
+
+def _without_rounding(moved: Tensor, s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
+    """Exactly `s` where nothing changed, exactly `d` where all of the way from the source is gone."""
+    if k == 1:
+        moved = torch.where((r == s).all(-1, keepdim=True), d, moved)
     return torch.where((d == r).all(-1, keepdim=True), s, moved)
 
 

@@ -26,7 +26,7 @@ class Vgg19Features(nn.Module):
 
     def __init__(self, state: dict[str, Tensor] | None = None) -> None:
         super().__init__()
-        from torchvision.models import vgg19  # type: ignore[import-untyped]  # imported late: it takes seconds
+        from torchvision.models import vgg19  # imported late: it takes seconds
 
         network = vgg19(weights=None)
         network.load_state_dict(state or torch.load(assets.require("vgg19"), map_location="cpu", weights_only=True))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning
 import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
 from reenact.models.checkpoint import read
-from reenact.models.module import FORMAT
 from reenact.models.pwm.module import DiscriminatorConfig, PWMModule
 from reenact.models.pwm.network import Guidance, PWMConfig
 
@@ -64,13 +63,8 @@ def _network_config(state: Mapping[str, Tensor]) -> PWMConfig:
 
 
 def _discriminator_config(state: Mapping[str, Tensor]) -> DiscriminatorConfig:
-    return DiscriminatorConfig(
-        [
-            len(value)
-            for key, value in state.items()
-            if key.startswith("discs.x1.layers.") and key.endswith(".conv.bias")
-        ]
-    )
+    biases = [key for key in state if key.startswith("discs.x1.layers.") and key.endswith(".conv.bias")]
+    return DiscriminatorConfig([len(state[key]) for key in biases])
 
 
 def _check_mesh(state: Mapping[str, Tensor], module: PWMModule, path: Path) -> None:
@@ -78,14 +72,12 @@ def _check_mesh(state: Mapping[str, Tensor], module: PWMModule, path: Path) -> N
     ours = module.network.face_model
     triangles = state.get("mesh_renderer.tri")
     if triangles is not None and not torch.equal(triangles.long(), ours.faces.cpu()):
-        raise ReenactError(
-            f"The mesh in {path} is not that of the face model {ours.name}: give --face_model FLAME's file"
-        )
+        raise ReenactError(f"{path} was trained on another mesh than {ours.name}: give FLAME's file as the face model")
     codes = state.get("embeds")
     if codes is not None and len(codes) != len(ours.mean_vertices):
         raise ReenactError(
-            f"{path} has codes for {len(codes)} vertices and the face model {ours.name} has {len(ours.mean_vertices)}:"
-            " give --face_model FLAME's file"
+            f"{path} has codes for {len(codes)} vertices and {ours.name} has {len(ours.mean_vertices)}: give FLAME's"
+            " file as the face model"
         )
 
 
@@ -105,12 +97,12 @@ def _write(module: PWMModule, step: int, output: Path) -> None:
     checkpoint: dict[str, Any] = {
         "epoch": 0,
         "global_step": step,
-        "pytorch-lightning_version": pytorch_lightning.__version__,
+        "pytorch-lightning_version": version("pytorch-lightning"),
         "state_dict": module.state_dict(),
         "loops": {},
         "callbacks": {},
-        "reenact": {"format": FORMAT, "method": module.method, "arguments": module.arguments},
     }
+    module.on_save_checkpoint(checkpoint)
     partial = output.with_name(output.name + ".part")
     output.parent.mkdir(parents=True, exist_ok=True)
     torch.save(checkpoint, partial)

@@ -1,0 +1,73 @@
+"""Official PWM files, made from the parity fixture in their exact format."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from reenact.errors import ReenactError
+from reenact.models.checkpoint import load_method
+from reenact.models.pwm.convert import convert_official
+
+
+class Mesh(torch.nn.Module):
+    """The vertex and face counts of FLAME, without FLAME."""
+
+    name = "flame2020"
+
+    def __init__(self, faces, vertices):
+        super().__init__()
+        self.faces = faces
+        self.mean_vertices = torch.zeros(vertices, 3)
+
+
+@pytest.fixture
+def official(parity, tmp_path, monkeypatch):
+    """A file as `torch.save` of the released trainer writes it, and the tensors it is made of."""
+    tensors = load_file(parity / "pwm.safetensors")
+    generator = {k.removeprefix("both/state/"): v for k, v in tensors.items() if k.startswith("both/state/")}
+    faces = torch.randint(0, 64, (9976, 3))
+    generator["mesh_renderer.tri"] = faces.int()
+    for stride in (1, 2, 4, 8, 16):
+        generator[f"downsamples.x{stride}.weight"] = torch.full((18, 1, 1, 1), torch.nan)
+    prefix = "discriminator/state/"
+    discriminator = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    discriminator["downs.x1.weight"] = torch.full((3, 1, 1, 1), torch.nan)
+    path = tmp_path / "PWM_both.pth"
+    torch.save({"generator": generator, "discriminator": discriminator, "global_step": 270000}, path)
+    monkeypatch.setattr("reenact.models.pwm.module.load_face_model", lambda spec: Mesh(faces, 64))
+    return path, tensors
+
+
+@torch.no_grad()
+def test_converted_file_gives_the_official_output(official, tmp_path):
+    path, tensors = official
+    ours = convert_official(path, tmp_path / "both.ckpt")
+    module = load_method(ours)
+    image, codes_s, codes_d, flow = (
+        tensors[f"both/input/{name}"].float() for name in ("img_s", "codes_s", "codes_d", "flow_map")
+    )
+    generator = module.network.generator
+    decoded = generator.decode(generator.encode(image, codes_s), torch.cat((codes_d, flow), dim=1))
+    torch.testing.assert_close(decoded.image, tensors["both/output/out_img"], atol=1e-4, rtol=0)
+    assert torch.equal(module.network.embeds, tensors["both/state/embeds"])
+    assert torch.load(ours, weights_only=True)["global_step"] == 270000
+
+
+def test_other_files_are_refused_with_one_sentence(official, tmp_path, monkeypatch):
+    path, _ = official
+    output = tmp_path / "out.ckpt"
+    text = tmp_path / "text.pth"
+    text.write_text("not a checkpoint")
+    other = tmp_path / "other.pth"
+    torch.save({"generator": {"fc.weight": torch.zeros(1)}, "discriminator": {}}, other)
+    pickled = tmp_path / "pickled.pth"
+    torch.save({"generator": Mesh}, pickled)
+    for bad in (text, other, pickled, tmp_path / "absent.pth"):
+        with pytest.raises(ReenactError, match=bad.name):
+            convert_official(bad, output)
+    with pytest.raises(ReenactError, match="exists"):
+        convert_official(path, text)
+    monkeypatch.setattr("reenact.models.pwm.module.load_face_model", lambda spec: Mesh(torch.zeros(9, 3).long(), 64))
+    with pytest.raises(ReenactError, match="another mesh"):
+        convert_official(path, output)
+    assert not output.exists()

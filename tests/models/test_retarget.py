@@ -1,0 +1,108 @@
+"""Who gives what: absolute, relative, pose, expression; parts and strength."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from reenact.errors import ReenactError
+from reenact.faces.params import FaceParams
+from reenact.faces.rotation import axis_angle_to_matrix
+from reenact.models.retarget import PARTS, retarget
+
+MOTION = ("expression", "global_pose", "neck_pose", "jaw_pose", "eye_pose", "camera")
+
+
+def face(seed, batch=2, camera=3):
+    draw = torch.Generator().manual_seed(seed)
+    cameras = torch.rand(batch, camera, generator=draw) + 0.5
+    sizes = {"shape": 5, "expression": 4, "global_pose": 3, "neck_pose": 3, "jaw_pose": 3, "eye_pose": 6, "texture": 7}
+    values = {name: 0.4 * torch.randn(batch, size, generator=draw) for name, size in sizes.items()}
+    return FaceParams(camera=cameras, **values)
+
+
+def differences(a, b):
+    return {name for name in (*MOTION, "shape", "texture") if not torch.equal(getattr(a, name), getattr(b, name))}
+
+
+@pytest.mark.parametrize("camera", [3, 7])
+def test_absolute_takes_all_motion_and_keeps_who_it_is(camera):
+    source, driving = face(0, camera=camera), face(1, camera=camera)
+    result = retarget(source, driving)
+    assert differences(result, driving) == {"shape", "texture"}
+    assert differences(result, source) == set(MOTION)
+
+
+@pytest.mark.parametrize("camera", [3, 7])
+@pytest.mark.parametrize("strength", [0.3, 1.0, 1.7])
+def test_relative_to_itself_is_the_source_to_the_bit(camera, strength):
+    source, driving = face(0, camera=camera), face(1, camera=camera)
+    assert not differences(retarget(source, driving, "relative", driving, strength), source)
+    assert not differences(retarget(source[:1], source[:1], "relative", None, strength), source[:1])
+
+
+def test_relative_defaults_to_the_first_driving_frame():
+    source, driving = face(0, batch=1), face(1, batch=3)
+    first = retarget(source, driving, "relative")
+    assert not differences(first[:1], source)
+    assert not differences(first, retarget(source, driving, "relative", driving[:1]))
+
+
+def test_relative_composes_rotations_and_adds_coefficients():
+    source, driving, reference = face(0), face(1), face(2)
+    result = retarget(source, driving, "relative", reference)
+    turn = [axis_angle_to_matrix(p.global_pose) for p in (driving, reference, source)]
+    wanted = turn[0] @ turn[1].transpose(-1, -2) @ turn[2]
+    torch.testing.assert_close(axis_angle_to_matrix(result.global_pose), wanted, atol=1e-5, rtol=0)
+    wanted = source.expression + driving.expression - reference.expression
+    torch.testing.assert_close(result.expression, wanted)
+
+
+def test_relative_camera_moves_the_face_by_its_own_size():
+    source, driving, reference = face(0), face(1), face(2)
+    result = retarget(source, driving, "relative", reference)
+    scale = {name: p.camera[:, :1] for name, p in (("s", source), ("d", driving), ("r", reference), ("n", result))}
+    place = {name: p.camera[:, :1] * p.camera[:, 1:] for name, p in
+             (("s", source), ("d", driving), ("r", reference), ("n", result))}  # fmt: skip
+    torch.testing.assert_close(scale["n"] / scale["s"], scale["d"] / scale["r"])
+    wanted = (place["d"] - place["r"]) / scale["r"]
+    torch.testing.assert_close((place["n"] - place["s"]) / scale["s"], wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_pose_and_expression_split_the_motion():
+    source, driving = face(0), face(1)
+    pose, expression = retarget(source, driving, "pose"), retarget(source, driving, "expression")
+    assert differences(pose, source) == {"global_pose", "neck_pose", "camera"}
+    assert differences(expression, source) == {"expression", "jaw_pose", "eye_pose"}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_one_part_alone(part):
+    fields = {"pose": {"global_pose", "neck_pose"}, "jaw": {"jaw_pose"}, "eyes": {"eye_pose"}}
+    source, driving = face(0), face(1)
+    assert differences(retarget(source, driving, parts=(part,)), source) == fields.get(part, {part})
+
+
+def test_strength_goes_from_source_to_driving():
+    source, driving = face(0), face(1)
+    none, half = retarget(source, driving, strength=0.0), retarget(source, driving, strength=0.5)
+    for name in MOTION:
+        torch.testing.assert_close(getattr(none, name), getattr(source, name), atol=1e-5, rtol=0)
+    torch.testing.assert_close(half.expression, (source.expression + driving.expression) / 2)
+    turn = axis_angle_to_matrix(half.jaw_pose) @ axis_angle_to_matrix(source.jaw_pose).transpose(-1, -2)
+    wanted = turn @ turn @ axis_angle_to_matrix(source.jaw_pose)
+    torch.testing.assert_close(axis_angle_to_matrix(driving.jaw_pose), wanted, atol=1e-5, rtol=0)
+
+
+def test_one_source_serves_a_clip():
+    result = retarget(face(0, batch=1), face(1, batch=5))
+    assert result.shape.shape == (5, 5)
+    assert result.expression.shape == (5, 4)
+
+
+def test_other_models_and_unknown_parts_are_refused():
+    source, driving = face(0), face(1)
+    with pytest.raises(ReenactError, match="same face model"):
+        retarget(source, replace(driving, expression=torch.zeros(2, 9)))
+    with pytest.raises(ReenactError, match="nose"):
+        retarget(source, driving, parts=("nose",))

@@ -1,0 +1,146 @@
+"""What every method of the zoo must do."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from zoo import Pairs, loader, pair, portrait, trainer
+
+from reenact.errors import ReenactError
+from reenact.models.checkpoint import load_method
+from reenact.models.retarget import retarget
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def test_fits_validates_tests_and_predicts(module, tmp_path):
+    run = trainer(tmp_path, fast_dev_run=True)
+    run.fit(module, Pairs())
+    assert run.global_step == 1
+    assert {"val/self/psnr", "val/self/l1"} <= set(run.callback_metrics)
+    assert not any(name.startswith("val/cross") for name in run.callback_metrics)
+    run.validate(module, Pairs(), verbose=False)
+    run.test(module, Pairs(), verbose=False)
+    assert "test/self/psnr" in run.callback_metrics
+    own, cross = run.predict(module, Pairs())
+    assert own[0].image.shape == cross[0].image.shape == (4, 3, 32, 32)
+
+
+def test_global_step_counts_iterations(module, tmp_path):
+    run = trainer(tmp_path, max_steps=3, limit_val_batches=0)
+    run.fit(module, Pairs(2))
+    assert run.global_step == 3
+
+
+def test_pictures_are_images_in_range_with_the_result_last(module):
+    batch = pair(2)
+    pictures = module.eval()(batch.source, batch.driving).pictures()
+    assert list(pictures)[-1] == "result"
+    for name, picture in pictures.items():
+        assert picture.shape == (2, 3, 32, 32), name
+        assert picture.abs().max() <= 1, name
+
+
+def test_checkpoint_round_trip(module, tmp_path):
+    run = trainer(tmp_path, max_steps=2, limit_val_batches=0)
+    run.fit(module, Pairs())
+    path = tmp_path / "method.ckpt"
+    run.save_checkpoint(path)
+    batch = pair(2, seed=9)
+    with torch.no_grad():
+        wanted = module.eval()(batch.source, batch.driving).image
+        plain = load_method(path, fold=False)
+        folded = load_method(path)
+        assert torch.equal(plain(batch.source, batch.driving).image, wanted)
+        torch.testing.assert_close(folded(batch.source, batch.driving).image, wanted, atol=2e-4, rtol=0)
+    assert not any(parameter.requires_grad for parameter in folded.parameters())
+
+
+def test_checkpoint_holds_no_mesh(module):
+    vertices = len(module.network.face_model.mean_vertices)
+    learned = {tuple(p.shape) for p in module.parameters()}
+    shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    assert not [name for name, shape in shapes.items() if vertices in shape and shape not in learned]
+
+
+def test_resumes_exactly(case, tmp_path):
+    def fit(epochs, resume=None):
+        pl.seed_everything(0)
+        module = case.make()
+        run = trainer(tmp_path, max_epochs=epochs, limit_val_batches=0)
+        run.fit(module, Pairs(2), ckpt_path=resume)
+        return run, module
+
+    _, whole = fit(2)
+    first, _ = fit(1)
+    path = tmp_path / "half.ckpt"
+    first.save_checkpoint(path)
+    second, resumed = fit(2, path)
+    assert second.global_step == 4
+    for name, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+
+
+def test_learns_a_batch(module, tmp_path):
+    batches = [pair(4)]
+
+    def error():
+        with torch.no_grad():
+            result = module.eval()(batches[0].source, batches[0].driving).image
+        return torch.nn.functional.l1_loss(result, batches[0].driving.image).item()
+
+    before = torch.nn.functional.l1_loss(batches[0].source.image, batches[0].driving.image).item()
+    module.train()
+    run = trainer(tmp_path, max_steps=40, limit_val_batches=0)
+    run.fit(module, loader(batches))
+    assert error() < 0.7 * before
+
+
+@torch.no_grad()
+def test_encoding_once_equals_the_whole_network(module):
+    module.eval()
+    source, driving = portrait(1, 0, "a"), portrait(3, 1, "a")
+    state = module.network.encode(source)
+    together = module.network.drive(state, driving).image
+    for i in range(3):
+        alone = module.network(source, driving[i : i + 1]).image
+        torch.testing.assert_close(together[i : i + 1], alone, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_samples_of_a_batch_do_not_mix(module):
+    module.eval()
+    batch = pair(3)
+    together = module(batch.source, batch.driving).image
+    changed = replace(batch, driving=pair(3, seed=7).driving)
+    mixed = replace(batch, driving=type(batch.driving).cat([batch.driving[:1], changed.driving[1:]]))
+    torch.testing.assert_close(module(mixed.source, mixed.driving).image[:1], together[:1], atol=1e-6, rtol=0)
+
+
+@torch.no_grad()
+def test_relative_motion_of_a_face_against_itself_does_nothing(case, module):
+    if not case.relative:
+        pytest.skip("not driven by face parameters")
+    module.eval()
+    source = portrait(1, 0, "a")
+    moved = replace(source, params=retarget(source.params, source.params, "relative"))
+    state = module.network.encode(source)
+    assert torch.equal(module.network.drive(state, moved).image, module.network.drive(state, source).image)
+
+
+def test_not_a_number_stops_the_run_and_names_the_clips(module, tmp_path):
+    batches = Pairs(2)
+    batches.batches[1].driving.image[2, 0, 0, 0] = math.nan
+    before = {}
+
+    class Keep(pl.Callback):
+        def on_train_batch_start(self, run, module, batch, batch_idx):
+            before.update({name: p.detach().clone() for name, p in module.named_parameters()})
+
+    run = trainer(tmp_path, max_epochs=1, limit_val_batches=0, callbacks=[Keep()])
+    with pytest.raises(ReenactError, match=r"nan at step 1 in a batch of the clips .*a/clip2.*checkpoint"):
+        run.fit(module, batches)
+    for name, parameter in module.named_parameters():
+        assert torch.equal(parameter, before[name]), name

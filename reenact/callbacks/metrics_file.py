@@ -1,0 +1,73 @@
+"""The logger that is always there: one CSV file that a resumed run goes on writing."""
+
+from __future__ import annotations
+
+import csv
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+
+class MetricsFile(Logger):
+    """Writes `metrics.csv` in the run folder, one row for each step that logs something.
+
+    Lightning's own CSV logger deletes the file of the run that is resumed; this one goes on after its last row.
+    A row of a metric never seen before rewrites the file once, with the new column.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._file = folder / "metrics.csv"
+        self._columns: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """Lightning's name of the logger."""
+        return "csv"
+
+    @property
+    def version(self) -> str:
+        """Lightning's version of the run: its folder's name."""
+        return self._folder.name
+
+    @property
+    def save_dir(self) -> str:
+        """The run folder; Lightning saves the settings there."""
+        return str(self._folder)
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: object, **kwargs: object) -> None:
+        """Nothing: `config.yaml` has them."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Append one row."""
+        row = {"step": step, **metrics}
+        if not self._columns and self._file.is_file():
+            with self._file.open(newline="") as file:
+                self._columns = next(csv.reader(file), [])
+        if not set(row) <= set(self._columns):
+            self._add_columns([name for name in row if name not in self._columns])
+        with self._file.open("a", newline="") as file:
+            csv.DictWriter(file, self._columns).writerow(row)
+
+    def _add_columns(self, new: list[str]) -> None:
+        rows: list[dict[str, str]] = []
+        if self._file.is_file():
+            with self._file.open(newline="") as file:
+                rows = list(csv.DictReader(file))
+        self._columns += new
+        self._folder.mkdir(parents=True, exist_ok=True)
+        partial = self._file.with_suffix(".partial")
+        with partial.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self._columns)
+            writer.writeheader()
+            writer.writerows(rows)
+        partial.replace(self._file)

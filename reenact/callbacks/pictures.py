@@ -1,0 +1,147 @@
+"""Picture grids of what a method sees and makes, to the run folder and to the logger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+from torch import Tensor
+
+from reenact.faces.portrait import PortraitPair
+from reenact.models.base import Reenactment
+from reenact.models.module import ReenactmentModule
+
+LABEL_HEIGHT = 16
+"""Pixels of the strip with the columns' names."""
+
+
+def columns(pair: PortraitPair, result: Reenactment) -> dict[str, Tensor]:
+    """Named pictures (B, 3, H, W) in [-1, 1] of a batch: inputs, the method's own pictures, and the error.
+
+    The error, twice the absolute difference to the driving image with black for none, is there where that image is
+    the wanted result.
+    """
+    pictures = {"source": pair.source.image, "driving": pair.driving.image, **result.pictures()}
+    if pair.same_identity:
+        difference = (result.image - pair.driving.image).abs()
+        pictures["error"] = (2.0 * difference - 1.0).clamp(-1.0, 1.0)
+    return {name: _first_frame(picture) for name, picture in pictures.items()}
+
+
+def grid(pictures: Mapping[str, Tensor], rows: int) -> NDArray[np.uint8]:
+    """A labelled grid (H, W, 3): one row a sample, one column a name. Pictures of another size are resized.
+
+    Args:
+        pictures: The columns, (B, 3, h, w) in [-1, 1]; the first sets the size.
+        rows: At most this many samples.
+    """
+    size = next(iter(pictures.values())).shape[-2:]
+    columns = []
+    for picture in pictures.values():
+        sized = F.interpolate(picture[:rows].float(), size, mode="area")
+        levels = ((sized.clamp(-1.0, 1.0) + 1.0) * 127.5).round().byte()
+        columns.append(levels.permute(0, 2, 3, 1).reshape(-1, size[1], 3).cpu().numpy())
+    return np.concatenate([_labels(list(pictures), size[1]), np.concatenate(columns, axis=1)])
+
+
+class Pictures(pl.Callback):
+    """Writes a grid of pictures every few steps, and one of held-out portraits at each validation and test.
+
+    Files: `pictures/{train,val_self,val_cross,test_self,test_cross}_<step>.png` in the run folder.
+
+    Args:
+        every_n_steps: Training steps between grids; 0 for none while training.
+        samples: Rows of a grid.
+    """
+
+    def __init__(self, every_n_steps: int = 500, samples: int = 4) -> None:
+        self.every_n_steps = every_n_steps
+        self.samples = samples
+        self._last_step = 0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: PortraitPair, batch_idx: int
+    ) -> None:
+        """Write the grid of a training batch when one is due, as the network makes it in evaluation mode."""
+        step = trainer.global_step
+        if not self.every_n_steps or step % self.every_n_steps or step == self._last_step:
+            return
+        self._last_step = step
+        if trainer.is_global_zero and isinstance(pl_module, ReenactmentModule):
+            few = batch[: self.samples]
+            training = {part: part.training for part in pl_module.network.modules()}
+            pl_module.network.eval()
+            with torch.no_grad():
+                self._write(trainer, "train", columns(few, pl_module.reenact(few)))
+            for part, was_training in training.items():
+                part.training = was_training
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401 - Lightning's union; the module returns a Reenactment
+        batch: PortraitPair,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Write the grid of the first held-out batch of each loader."""
+        if batch_idx == 0 and not trainer.sanity_checking and trainer.is_global_zero:
+            loader = loader_name(trainer.val_dataloaders, dataloader_idx)
+            self._write(trainer, f"val_{loader}", columns(batch, outputs))
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401 - as above
+        batch: PortraitPair,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Write the grid of the first test batch of each loader."""
+        if batch_idx == 0 and trainer.is_global_zero:
+            loader = loader_name(trainer.test_dataloaders, dataloader_idx)
+            self._write(trainer, f"test_{loader}", columns(batch, outputs))
+
+    def _write(self, trainer: pl.Trainer, name: str, pictures: dict[str, Tensor]) -> None:
+        picture = grid(pictures, self.samples)
+        folder = Path(trainer.default_root_dir) / "pictures"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folder / f"{name}_{trainer.global_step:07d}.png")
+        _send(trainer, f"pictures/{name}", picture)
+
+
+def _send(trainer: pl.Trainer, name: str, picture: NDArray[np.uint8]) -> None:
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_image(name, [Image.fromarray(picture)])
+        elif isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image(name, picture, trainer.global_step, dataformats="HWC")
+
+
+def loader_name(loaders: object, index: int) -> str:
+    """The name of a loader of several, `self` or `cross`; its number where they have no names."""
+    return str(list(loaders)[index]) if isinstance(loaders, Mapping) else str(index)
+
+
+def _first_frame(picture: Tensor) -> Tensor:
+    """The first frame of clips (B, T, 3, H, W); pictures as they are."""
+    return picture[:, 0] if picture.ndim == 5 else picture
+
+
+def _labels(names: list[str], width: int) -> NDArray[np.uint8]:
+    strip = Image.new("RGB", (width * len(names), LABEL_HEIGHT), "white")
+    draw = ImageDraw.Draw(strip)
+    font = ImageFont.load_default(size=11)
+    for column, name in enumerate(names):
+        draw.text((column * width + 3, 1), name, fill="black", font=font)
+    return np.asarray(strip)

@@ -1,0 +1,5 @@
+"""The command `reenact`."""
+
+from reenact.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,53 @@
+"""The table of commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+TRAINER_COMMANDS = {
+    "fit": "train a method",
+    "validate": "run the validation loop on a checkpoint",
+    "test": "run the test loop on a checkpoint",
+    "predict": "write the results of a checkpoint on a data set as pictures",
+}
+"""Lightning's commands, all with the same options."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of ours: a typed function whose parameters become options.
+
+    The function's module is imported when the command is chosen, never before.
+    """
+
+    summary: str
+    function: str
+    """`module:function`."""
+    positional: tuple[str, ...] = ()
+    """Parameters given by place."""
+    short: dict[str, str] = field(default_factory=dict)
+    """Parameter -> one-letter option."""
+
+
+COMMANDS = {
+    "prepare": Command(
+        "turn videos or pictures into a store: track, crop, landmarks, face parameters",
+        "reenact.data.prepare:prepare",
+        positional=("source",),
+        short={"out": "-o"},
+    ),
+    "animate": Command(
+        "drive a portrait with a video", "reenact.apps.animate:animate", short={"out": "-o", "checkpoint": "-c"}
+    ),
+    "edit": Command(
+        "change the expression or pose of a portrait", "reenact.apps.edit:edit", short={"out": "-o", "checkpoint": "-c"}
+    ),
+    "convert": Command(
+        "turn an official checkpoint into ours",
+        "reenact.models.pwm.convert:convert_official",
+        positional=("path",),
+        short={"output": "-o"},
+    ),
+    "list": Command("list methods, presets, data sets and scales", "reenact.cli.zoo:list_zoo"),
+    "doctor": Command("show what is installed, what is missing and how to get it", "reenact.cli.doctor:doctor"),
+}

@@ -1,0 +1,153 @@
+"""`reenact doctor`: what is installed and found, what is missing and how to get it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from reenact import __version__, assets, presets
+
+State = Literal["ok", "absent", "bad"]
+_MARKS = {"ok": "[green]ok[/]", "absent": "[yellow]absent[/]", "bad": "[red]bad[/]"}
+
+CORE = ("torch", "torchvision", "pytorch-lightning", "jsonargparse", "numba", "av", "opencv-python", "safetensors")
+CODECS: tuple[tuple[str, Literal["r", "w"], str], ...] = (
+    ("h264", "r", "read mp4"),
+    ("libx264", "w", "write mp4"),
+    ("aac", "w", "write sound"),
+)
+OPTIONAL = {
+    "dlib-bin": ("dlib", "faces and landmarks offline, for prepare and animate", "pip install 'reenact[dlib]'"),
+    "face-recognition-models": ("face_recognition_models", "dlib's weights", "pip install 'reenact[dlib]'"),
+    "face-alignment": ("face_alignment", "68 landmarks, more exact than dlib", "pip install 'reenact[face-alignment]'"),
+    "invisible-watermark": ("imwatermark", "invisible mark in generated files", "pip install 'reenact[watermark]'"),
+    "wandb": ("wandb", "--logger wandb", "pip install 'reenact[wandb]'"),
+    "tensorboard": ("tensorboard", "--logger tensorboard", "pip install 'reenact[tensorboard]'"),
+    "pytorch3d": ("pytorch3d", "one more rasteriser to compare with", "build it from source; nothing needs it"),
+    "triton": ("triton", "rasteriser on NVIDIA GPUs", "comes with torch for CUDA on Linux"),
+}
+"""Distribution -> (module, what it is for, how to get it)."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row of the report."""
+
+    group: str
+    name: str
+    state: State
+    detail: str
+
+
+def doctor() -> int:
+    """Show versions, devices, codecs, optional packages, weight files and face models, and what to do about gaps.
+
+    Returns:
+        0, or 1 if something that every command needs is broken.
+    """
+    findings = [*packages(), *devices(), *codecs(), *optional_packages(), *files(), *places()]
+    console = Console()
+    table = Table(box=None, title=f"reenact {__version__}", title_justify="left")
+    for column in ("", "what", "state", "detail"):
+        table.add_column(column, no_wrap=column != "detail", overflow="fold")
+    group = None
+    for finding in findings:
+        if group not in (None, finding.group):
+            table.add_section()
+        table.add_row(
+            finding.group if finding.group != group else "", finding.name, _MARKS[finding.state], finding.detail
+        )
+        group = finding.group
+    console.print(table)
+    return int(any(finding.state == "bad" for finding in findings))
+
+
+def packages() -> Iterator[Finding]:
+    """Python and the packages that are always needed."""
+    yield Finding(
+        "packages", "python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    )
+    for name in CORE:
+        found = _version(name)
+        yield Finding("packages", name, "ok" if found else "bad", found or "missing; pip install --upgrade reenact")
+
+
+def devices() -> Iterator[Finding]:
+    """Where networks can run."""
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield Finding("devices", "cpu", "ok", f"{cores} cores, {torch.get_num_threads()} threads in torch")
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        memory = f"{properties.total_memory / 2**30:.0f} GiB, compute {properties.major}.{properties.minor}"
+        yield Finding("devices", f"cuda:{index}", "ok", f"{properties.name}, {memory}")
+    if not torch.cuda.is_available():
+        built = torch.version.cuda
+        detail = (
+            f"no NVIDIA GPU or driver (torch is built for CUDA {built})" if built else "torch is built without CUDA"
+        )
+        yield Finding("devices", "cuda", "absent", f"{detail}; training runs on the CPU")
+
+
+def codecs() -> Iterator[Finding]:
+    """What PyAV can read and write."""
+    import av
+
+    for name, mode, purpose in CODECS:
+        try:
+            av.Codec(name, mode)
+        except ValueError:
+            yield Finding(
+                "video", name, "bad", f"cannot {purpose}; install av from the package index, it brings FFmpeg"
+            )
+        else:
+            yield Finding("video", name, "ok", purpose)
+    tool = shutil.which("ffmpeg")
+    yield Finding(
+        "video", "ffmpeg program", "ok" if tool else "absent", tool or "not needed: PyAV brings the libraries"
+    )
+
+
+def optional_packages() -> Iterator[Finding]:
+    """Packages behind single features."""
+    for name, (module, purpose, remedy) in OPTIONAL.items():
+        found = find_spec(module) is not None
+        detail = f"{_version(name) or ''} {purpose}".strip() if found else f"{purpose}; {remedy}"
+        yield Finding("optional", name, "ok" if found else "absent", detail)
+
+
+def files() -> Iterator[Finding]:
+    """Weights and face models that people bring."""
+    yield Finding("files", "head", "ok", "built-in face model")
+    for name, asset in assets.ASSETS.items():
+        path = assets.locate(name)
+        detail = str(path) if path else f"{asset.purpose}; {asset.licence}; {asset.source}; put it at {_place(asset)}"
+        yield Finding("files", name, "ok" if path else "absent", detail)
+
+
+def places() -> Iterator[Finding]:
+    """Folders in use."""
+    yield Finding("folders", "presets", "ok" if presets.names("model") else "bad", str(presets.folder()))
+    yield Finding("folders", "files", "ok", f"{assets.cache_dir()} (change with REENACT_HOME)")
+
+
+def _place(asset: assets.Asset) -> Path:
+    return (assets.torch_hub_dir() if asset.torch_hub else assets.cache_dir()) / asset.files[0]
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,86 @@
+"""Commands of ours: the parameters of a typed function become options, its docstring becomes the help."""
+
+from __future__ import annotations
+
+import inspect
+from argparse import ArgumentError
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, get_type_hints
+
+import docstring_parser
+from jsonargparse import ActionYesNo, ArgumentParser
+
+from reenact.cli import sentences
+from reenact.cli.commands import COMMANDS, Command
+from reenact.errors import ReenactError
+
+
+def run(name: str, words: list[str]) -> int:
+    """Run a command of the table.
+
+    Args:
+        name: Its name.
+        words: What follows it on the command line; options may be spelled with `-` or `_`.
+
+    Raises:
+        ReenactError: for wrong options and for what the function refuses.
+    """
+    command = COMMANDS[name]
+    function = resolve(command)
+    parser = build_parser(name, command, function)
+    spelled = [_dashes(word) for word in words]
+    try:
+        values = parser.parse_args(spelled)
+    except ArgumentError as error:
+        raise _complaint(str(error), parser, function, spelled) from error
+    except SystemExit as stop:  # --help
+        return int(stop.code or 0)
+    chosen = {parameter: values[parameter] for parameter in inspect.signature(function).parameters}
+    result = function(**chosen)
+    return int(result) if isinstance(result, int) else 0
+
+
+def resolve(command: Command) -> Callable[..., object]:
+    """Import a command's function."""
+    module, _, attribute = command.function.partition(":")
+    function: Callable[..., object] = getattr(import_module(module), attribute)
+    return function
+
+
+def build_parser(name: str, command: Command, function: Callable[..., object]) -> ArgumentParser:
+    """A parser with one option a parameter: flags for booleans, dashes in names, types checked."""
+    documentation = docstring_parser.parse(function.__doc__ or "")
+    helps = {parameter.arg_name: " ".join((parameter.description or "").split()) for parameter in documentation.params}
+    parser = ArgumentParser(prog=f"reenact {name}", description=documentation.short_description, exit_on_error=False)
+    hints = get_type_hints(function)
+    for parameter in inspect.signature(function).parameters.values():
+        _add(parser, command, parameter, hints[parameter.name], helps.get(parameter.name, ""))
+    return parser
+
+
+def _add(parser: ArgumentParser, command: Command, parameter: inspect.Parameter, hint: Any, text: str) -> None:  # noqa: ANN401 - a type
+    required = parameter.default is inspect.Parameter.empty
+    if parameter.name in command.positional:
+        parser.add_argument(parameter.name, type=hint, help=text)
+        return
+    names = [command.short[parameter.name]] if parameter.name in command.short else []
+    names.append(f"--{parameter.name.replace('_', '-')}")
+    if hint is bool:
+        parser.add_argument(*names, action=ActionYesNo(no_prefix="no-"), default=parameter.default, help=text)
+    elif required:
+        parser.add_argument(*names, type=hint, required=True, help=text)
+    else:
+        parser.add_argument(*names, type=hint, default=parameter.default, help=text)
+
+
+def _dashes(word: str) -> str:
+    if not word.startswith("--"):
+        return word
+    option, equals, value = word.partition("=")
+    return f"--{option[2:].replace('_', '-')}{equals}{value}"
+
+
+def _complaint(message: str, parser: ArgumentParser, function: Callable[..., object], words: list[str]) -> ReenactError:
+    names = [name.replace("_", "-") for name in inspect.signature(function).parameters]
+    return sentences.from_parser(message, lambda class_path: names, words)

@@ -1,0 +1,94 @@
+"""Help pages of `reenact` and of Lightning's commands, made from the presets alone: no torch, well under a second."""
+
+from __future__ import annotations
+
+from reenact import presets
+from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
+
+COMMON_OPTIONS = {
+    "--trainer.max_steps N": "steps to train (a step is one batch)",
+    "--trainer.max_epochs N": "passes over the data to train",
+    "--trainer.devices N": "devices to use",
+    "--trainer.precision P": "32-true, bf16-mixed or 16-mixed",
+    "--model.optimisation.accumulate N": "batches per optimiser step",
+    "--trainer.val_check_interval N": "batches between validations",
+    "--data.root PATH": "folder of the data set or of the store",
+    "--data.batch_size N": "pairs per batch",
+    "--data.num_workers N": "processes that load data",
+    "--checkpoint.every_n_train_steps N": "steps between checkpoints",
+    "--pictures.every_n_steps N": "steps between picture grids (0: none)",
+    "--seed_everything N": "seed of weights and data",
+}
+"""The dotted options that are asked for most; a test parses each."""
+
+EXAMPLES = {
+    "fit": """\
+  reenact fit --model pwm_flame
+  reenact fit --model pwm_flame --scale tiny --trainer.max_steps 200
+  reenact fit --model pwm_flame --data clips --data.root STORE --logger wandb
+  reenact fit --ckpt_path last""",
+    "validate": "  reenact validate --ckpt_path last",
+    "test": "  reenact test --ckpt_path runs/pwm_flame/DATE/checkpoints/last.ckpt --data clips --data.root STORE",
+    "predict": "  reenact predict --ckpt_path last --data clips --data.root STORE",
+}
+
+
+def overview() -> str:
+    """The page of `reenact --help`."""
+    lightning = _table(TRAINER_COMMANDS)
+    ours = _table({name: command.summary for name, command in COMMANDS.items()})
+    return f"""\
+usage: reenact COMMAND [options]
+
+Train, compare and use face-reenactment methods.
+
+Training (PyTorch Lightning's commands):
+{lightning}
+
+Data, use, and the rest:
+{ours}
+
+`reenact COMMAND --help` explains a command. First steps on any machine, with nothing to download:
+  reenact fit --model pwm_flame --scale tiny
+
+Errors are one sentence and exit code 2; REENACT_TRACEBACK=1 shows where they come from.
+"""
+
+
+def trainer_command(command: str) -> str:
+    """The page of `reenact fit --help` and its sisters."""
+    options = {
+        "--model NAME": "the method: " + _known("model"),
+        "--data NAME": "the data set: " + _known("data") + " (default: synthetic)",
+        "--scale NAME": _known("scale") + " (default: tiny on the synthetic world, paper on other data)",
+        "--trainer NAME": "how to run: " + _known("trainer"),
+        "--logger NAME": _known("logger") + " or none (default: csv; the run folder always has metrics.csv)",
+        "--out DIR": "run folder (default: runs/MODEL/DATE-TIME)",
+        "--ckpt_path last|PATH": "checkpoint to go on from; without --model, its run's settings are used",
+        "-c, --config FILE": "YAML file with any of these options; later files win",
+        "--print_config": "print the settings as YAML and stop",
+        "--help-all": "every dotted option of trainer, data, and of the chosen model (imports torch: ten seconds)",
+    }
+    return f"""\
+usage: reenact {command} --model NAME [--data NAME] [--scale NAME] [options]
+
+{TRAINER_COMMANDS[command].capitalize()}.
+
+Names, in any order:
+{_table(options)}
+
+Often used; dotted options win over every preset and file:
+{_table(COMMON_OPTIONS)}
+
+Examples:
+{EXAMPLES[command]}
+"""
+
+
+def _known(kind: str) -> str:
+    return ", ".join(presets.names(kind))
+
+
+def _table(rows: dict[str, str]) -> str:
+    width = max(len(left) for left in rows)
+    return "\n".join(f"  {left:<{width}}  {right}" for left, right in rows.items())

@@ -1,0 +1,156 @@
+"""LightningCLI with the package's classes, names and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jsonargparse import Namespace
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
+
+from reenact import assets
+from reenact.callbacks.checkpoint import Checkpoints
+from reenact.callbacks.metrics_file import MetricsFile
+from reenact.callbacks.pictures import Pictures
+from reenact.callbacks.predictions import PredictedPictures
+from reenact.callbacks.progress import progress_bar
+from reenact.cli import quiet, wandb_key
+from reenact.cli.arguments import Request
+from reenact.cli.run_folder import check_out, make
+from reenact.data.datamodule import ReenactmentDataModule
+from reenact.errors import ReenactError
+from reenact.models.module import ReenactmentModule
+
+SEED = 0
+"""Runs are the same twice unless another seed is asked for."""
+
+
+class ReenactCLI(LightningCLI):
+    """Parses and builds one run; `start` runs it.
+
+    Args:
+        request: The command line, taken apart.
+        arguments: The words for the parser, presets expanded.
+    """
+
+    def __init__(self, request: Request, arguments: Sequence[str]) -> None:
+        self.request = request
+        super().__init__(
+            model_class=ReenactmentModule,
+            datamodule_class=ReenactmentDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=SEED,
+            parser_kwargs={"exit_on_error": False, request.command: {"exit_on_error": False}},
+            auto_configure_optimizers=False,
+            args=[request.command, *arguments],
+        )
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # static there; one command is enough here
+        """The chosen command alone: four parsers would take four times as long to build."""
+        return {self.request.command: LightningCLI.subcommands()[self.request.command]}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the run folder, checkpoints and pictures, and what follows from other options."""
+        parser.add_argument("--out", type=str, help="Run folder.")
+        parser.add_lightning_class_args(Checkpoints, "checkpoint")
+        parser.add_lightning_class_args(Pictures, "pictures")
+        parser.link_arguments("out", "trainer.default_root_dir")
+        parser.link_arguments("out", "checkpoint.dirpath", compute_fn=_checkpoint_folder)
+        parser.link_arguments("data.face_model", "model.init_args.face_model", apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse without Lightning's warning about words that do not come from the process."""
+        self.config = parser.parse_args(args)
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: Lightning would put a checkpoint's settings over those of the command line."""
+
+    def before_instantiate_classes(self) -> None:
+        """Check the run folder and tell the logger of it."""
+        check_out(self.request.out, self.request.resumes)
+        logger = self.config[self.request.command].trainer.logger
+        if isinstance(logger, Namespace):
+            logger.init_args.save_dir = str(self.request.out)
+            if logger.class_path.endswith("WandbLogger") and not wandb_key.present():
+                logger.init_args.offline = True
+                quiet.LOG.info("wandb: no key found, so this run is kept offline; send it later with `wandb sync`")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - Lightning's signature
+        """Build the trainer with the loggers and callbacks that every run has."""
+        check_needs(self.model, self.datamodule, self.request.command)
+        config = self._get(self.config_init, "trainer")
+        if config.logger is not False:
+            others = config.logger if isinstance(config.logger, list) else [config.logger]
+            named = [logger for logger in others if logger not in (None, True)]
+            kwargs["logger"] = [MetricsFile(self.request.out), *named]
+        own: list[Callback] = [PredictedPictures(self.request.out / "predictions")]
+        if config.enable_progress_bar is not False and not config.barebones:
+            own.append(progress_bar())
+        kwargs["callbacks"] = [*(config.callbacks or []), *own]
+        try:
+            return super().instantiate_trainer(**kwargs)
+        except (MisconfigurationException, ValueError, TypeError) as error:
+            raise ReenactError(f"a --trainer option is wrong: {error}") from error
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Nothing yet: `start` runs it, once the caller holds this object."""
+
+    def start(self) -> None:
+        """Make the run folder, say what is about to run, and run it."""
+        make(self.request.out)
+        quiet.log_to(self.request.out / "log.txt")
+        for line in self._headline():
+            quiet.LOG.info(line)
+        super()._run_subcommand(self.request.command)
+
+    def _headline(self) -> list[str]:
+        names = self.request.names
+        scale = f", scale {names['scale']}" if "scale" in names else ""
+        model = self.request.title
+        data = names.get("data", type(self.datamodule).__name__)
+        trainable = sum(p.numel() for p in self.model.network.parameters())
+        device = self.trainer.strategy.root_device
+        threads = f" (threads: {torch.get_num_threads()})" if device.type == "cpu" else ""
+        return [
+            f"{self.request.command}: {model} on {data}{scale}",
+            f"network: {trainable / 1e6:.2f} M parameters, {self.trainer.precision}, on {device}{threads}",
+            f"run folder: {self.request.out}",
+        ]
+
+
+def check_needs(model: ReenactmentModule, data: ReenactmentDataModule, command: str) -> None:
+    """Hold what the method needs against the data and the files of this machine.
+
+    Raises:
+        ReenactError: if something is missing; the message has the command that makes it.
+    """
+    needs, carries = model.network.needs, data.describe()
+    missing = [
+        name
+        for name in ("params", "landmarks", "texture", "light")
+        if getattr(needs, name) and not getattr(carries, name)
+    ]
+    if missing:
+        words = {"params": "face parameters"}
+        what = " and ".join(words.get(name, name) for name in missing)
+        raise ReenactError(
+            f"{type(model).__name__} needs {what} of every portrait and the data has none; "
+            "make a store with: reenact prepare FOLDER --out STORE, and name it with --data clips --data.root STORE"
+        )
+    if needs.clip_length != carries.clip_length:
+        raise ReenactError(
+            f"{type(model).__name__} needs clips of {needs.clip_length} frames; "
+            f"set --data.clip_length {needs.clip_length}"
+        )
+    if command == "fit":
+        for asset in model.required_assets:
+            assets.require(asset)
+
+
+def _checkpoint_folder(out: str) -> str:
+    return f"{out}/checkpoints"

@@ -1,0 +1,74 @@
+"""Entry point: picks the command, imports its module, and turns errors into one sentence and an exit code.
+
+Start-up is part of the interface: this module, the help pages, `list` and the look-up of presets import neither torch
+nor Lightning.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from reenact import __version__
+from reenact.cli import help_pages
+from reenact.cli.arguments import expand, read
+from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
+from reenact.errors import ReenactError
+from reenact.presets import suggest
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command line.
+
+    Args:
+        args: The words after `reenact`; those of the process where None.
+
+    Returns:
+        The exit code: 0 done, 2 bad input, 130 interrupted. Faults of the program itself are raised. With the
+        environment variable `REENACT_TRACEBACK=1`, bad input is raised as well.
+    """
+    words = list(sys.argv[1:] if args is None else args)
+    try:
+        return _dispatch(words)
+    except ReenactError as error:
+        if os.environ.get("REENACT_TRACEBACK") == "1":
+            raise
+        sys.stderr.write(f"reenact: error: {' '.join(str(error).split())}\n")
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        sys.stderr.write("\nreenact: interrupted; the same command starts again\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output (head, less) is gone; Python would complain once more while it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        sys.stdout.write(help_pages.overview())
+        return 0
+    if words[0] in ("-V", "--version"):
+        sys.stdout.write(f"reenact {__version__}\n")
+        return 0
+    command, rest = words[0], words[1:]
+    if command in TRAINER_COMMANDS:
+        return _train(command, rest)
+    if command in COMMANDS:
+        return int(import_module("reenact.cli.functions").run(command, rest))
+    raise ReenactError(f"{command}: no such command; {suggest(command, [*TRAINER_COMMANDS, *COMMANDS])}")
+
+
+def _train(command: str, words: list[str]) -> int:
+    """Answer what the presets alone can answer, then import Lightning and run."""
+    if "-h" in words or "--help" in words:
+        sys.stdout.write(help_pages.trainer_command(command))
+        return 0
+    request = read(command, words)
+    arguments = expand(request)
+    return int(import_module("reenact.cli.train").run(request, arguments))

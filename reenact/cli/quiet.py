@@ -1,0 +1,61 @@
+"""What the terminal hears: our own lines and warnings, not what libraries say about themselves."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+LOG = logging.getLogger("reenact")
+_LIBRARIES = ("pytorch_lightning", "lightning_fabric")
+
+HIDDEN = (
+    # Lightning's own use of a function that newer torch renames.
+    r".*isinstance\(treespec, LeafSpec\).*",
+    # Tiny runs have short epochs; rows are written by step, across epochs.
+    r"The number of training batches .* is smaller than the logging interval",
+    # The number of workers is the datamodule's choice and an option; on small machines it is right.
+    r"The '\w+_dataloader' does not have many workers",
+    # A test writes into a folder of its own; which checkpoint was best matters to the run that made it.
+    r"The dirpath has changed from",
+    # A resumed run goes on in its own folder.
+    r"Checkpoint directory .* exists and is not empty",
+    # Checkpoints in the middle of an epoch: the samplers number their samples, so nothing is seen twice or left out.
+    r"You're resuming from a checkpoint that ended before the epoch ended",
+)
+"""Beginnings of warnings that a person can do nothing about, with the reason."""
+
+
+def begin() -> None:
+    """Let the terminal hear this package's messages, and of Lightning warnings alone."""
+    close()
+    for message in HIDDEN:
+        warnings.filterwarnings("ignore", message=message)
+    terminal = logging.StreamHandler(sys.stdout)
+    terminal.setFormatter(logging.Formatter("%(message)s"))
+    LOG.setLevel(logging.INFO)
+    LOG.addHandler(terminal)
+    for name in _LIBRARIES:
+        for handler in logging.getLogger(name).handlers:
+            handler.setLevel(logging.WARNING)
+
+
+def log_to(path: Path) -> None:
+    """Write the messages of this package and of Lightning to a file as well."""
+    file = logging.FileHandler(path, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    for name in (LOG.name, *_LIBRARIES):
+        logging.getLogger(name).addHandler(file)
+
+
+def close() -> None:
+    """Let go of the terminal and of the file of an earlier run in this process."""
+    for name in (LOG.name, *_LIBRARIES):
+        logger = logging.getLogger(name)
+        for handler in list(logger.handlers):
+            if isinstance(handler, logging.FileHandler):
+                handler.close()
+                logger.removeHandler(handler)
+            elif logger is LOG:
+                logger.removeHandler(handler)

@@ -1,0 +1,124 @@
+"""One sentence for each complaint of the option parser, with the near names where a name is wrong.
+
+The parser nests its complaints: a key, the class behind it, a key of that class, ... and the reason at the end, with
+the types of every union on the way. What a person needs is the whole key, the reason and the value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from reenact.errors import ReenactError
+from reenact.presets import suggest
+
+_UNKNOWN = (
+    re.compile(r"unrecognized arguments: (?P<name>\S+)"),
+    re.compile(r"Option '(?P<name>[^']+)' is not accepted"),
+    re.compile(r"Key '(?P<name>[^']+)' is not expected"),
+)
+_CLASS = re.compile(r"Problem with given class_path '(?P<path>[^']+)'")
+_NO_CLASS = re.compile(
+    r"Problem with given class_path '(?P<path>[^']+)':\s*"
+    r"(?:module|No module|Unable|Import|'[^']+' is not a subclass|[\w.]+ is not a subclass)"
+)
+_NO_PATH = re.compile(r"Expected a path but (?P<path>\S+) either not accessible or invalid")
+_KEY = re.compile(r'(?:Parser )?[Kk]ey "(?P<key>[^"]+)"')
+_EXPECTED = re.compile(r"Expected an? (?P<type>[^\n]+?)(?=\. Got value|\n|$)")
+_GOT = re.compile(r"Got value: (?P<value>.*)|Given value: (?P<given>.*)")
+_ONE_OF = "one of "
+
+Known = Callable[[str | None], Iterable[str]]
+"""From a class path (or None for the parser itself) to the dotted names it knows."""
+
+
+def from_parser(message: str, known: Known, words: list[str]) -> ReenactError:
+    """Translate a parser's complaint.
+
+    Args:
+        message: The complaint, often of many lines.
+        known: Gives the names to suggest.
+        words: The command line, to tell options from keys of a configuration file.
+    """
+    keys = [match.group("key") for match in _KEY.finditer(message)]
+    missing = _NO_CLASS.search(message) or (len(keys) == 1 and _NO_PATH.search(message))
+    if missing:
+        return ReenactError(
+            f"--{'.'.join(keys)} {missing.group('path')}: no class for this; give a preset's name or a class path"
+        )
+    for pattern in _UNKNOWN:
+        found = pattern.search(message)
+        if found:
+            name = found.group("name").removeprefix("--").partition("=")[0]
+            return _unknown(".".join([*keys, name]), message, known, words)
+    if "expected one argument" in message:
+        return _without_value(message, words)
+    if keys and _EXPECTED.search(message):
+        return _wrong_value(".".join(keys), message, words)
+    return ReenactError(" ".join(message.split()))
+
+
+def _unknown(name: str, message: str, known: Known, words: list[str]) -> ReenactError:
+    if name in words and f"--{name}" not in words:
+        return ReenactError(f"{name}: a word that belongs to no option; options start with --")
+    class_path = _CLASS.search(message)
+    group = name.partition(".")[0]
+    candidates = [f"--{group}.{other}" for other in known(class_path.group("path"))] if class_path else []
+    candidates += [f"--{other}" for other in known(None)]
+    return ReenactError(f"{_spell(name, words)}: no such option; {_near(f'--{name}', candidates)}")
+
+
+def _near(name: str, candidates: list[str]) -> str:
+    advice = suggest(name, candidates)
+    if advice.startswith("did you mean"):
+        return advice
+    siblings = [other for other in candidates if "." in name and other.startswith(name.rpartition(".")[0] + ".")]
+    return f"known: {', '.join(siblings)}" if siblings else "--help lists the options"
+
+
+def _without_value(message: str, words: list[str]) -> ReenactError:
+    for word, following in zip(words, [*words[1:], "--"], strict=True):
+        if word.startswith("--") and "=" not in word and following.startswith("--"):
+            return ReenactError(f"{word}: a value is missing")
+    return ReenactError(" ".join(message.split()))
+
+
+def _wrong_value(key: str, message: str, words: list[str]) -> ReenactError:
+    got = [match.group("value") or match.group("given") for match in _GOT.finditer(message)]
+    value = re.sub(r"^NestedArg\(key='[^']*', val=(.*)\)$", r"\1", got[0].strip()) if got else ""
+    shown = repr(value.strip("'\""))
+    if "dot import path string" in message:
+        return ReenactError(f"{_spell(key, words)}: holds several settings; give them as --{key}.NAME, got {shown}")
+    # The unions of the outer keys follow the reason; only a complaint about one key has its whole union to itself.
+    types = [_plain(match.group("type")) for match in _EXPECTED.finditer(message)]
+    if "class_path" in message:
+        types = types[:1]
+    wanted = _joined([kind for kind in types if kind != "NoneType"])
+    return ReenactError(f"{_spell(key, words)}: expected {wanted}, got {shown}")
+
+
+def _spell(key: str, words: list[str]) -> str:
+    """The option as it was typed, or the key of the file it stands in."""
+    for word in words:
+        option = word.partition("=")[0]
+        if option.removeprefix("--").replace(".init_args.", ".") == key.replace(".init_args.", "."):
+            return option
+    return f"{key} (in a configuration file)"
+
+
+def _plain(annotation: str) -> str:
+    annotation = re.sub(r"<class '(?:[\w.]*\.)?(\w+)'>", r"\1", annotation.strip())
+    annotation = re.sub(r"(?:typing\.)?Literal\[([^\]]*)\]", lambda match: _one_of(match.group(1)), annotation)
+    return annotation.replace("typing.", "")
+
+
+def _joined(types: list[str]) -> str:
+    """Types as one phrase; the choices of several lists as one list."""
+    choices = [choice for kind in types if kind.startswith(_ONE_OF) for choice in kind[len(_ONE_OF) :].split(", ")]
+    others = [kind for kind in types if not kind.startswith(_ONE_OF)]
+    listed = [_ONE_OF + ", ".join(dict.fromkeys(choices))] if choices else []
+    return " or ".join(dict.fromkeys([*listed, *others]))
+
+
+def _one_of(choices: str) -> str:
+    return _ONE_OF + ", ".join(choice.strip().strip("'\"") for choice in choices.split(","))

@@ -1,0 +1,86 @@
+"""`fit`, `validate`, `test`, `predict`: a thin LightningCLI between the expanded command line and the trainer."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentError
+from pathlib import Path
+
+from jsonargparse import set_parsing_settings
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+from reenact.cli import quiet, sentences
+from reenact.cli.arguments import Request
+from reenact.cli.lightning import ReenactCLI
+from reenact.cli.options import known_options, print_all_options
+from reenact.cli.run_folder import LAST, discard
+from reenact.errors import ReenactError
+
+INTERRUPTED = 130
+
+
+def run(request: Request, arguments: list[str]) -> int:
+    """Run one of Lightning's commands.
+
+    Args:
+        request: The command line, taken apart.
+        arguments: The words for the parser, presets expanded.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ReenactError: for bad input of any kind.
+    """
+    quiet.begin()
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    try:
+        if request.all_options:
+            print_all_options(request.command, arguments)
+            return 0
+        return _run(request, arguments)
+    except ArgumentError as error:
+        raise sentences.from_parser(str(error), known_options, arguments) from error
+    except MisconfigurationException as error:
+        raise ReenactError(str(error)) from error
+    finally:
+        quiet.close()
+
+
+def _run(request: Request, arguments: list[str]) -> int:
+    try:
+        cli = ReenactCLI(request, arguments)
+    except SystemExit as stop:  # --print_config and the parser's own help end the process
+        return int(stop.code or 0)
+    try:
+        cli.start()
+    except SystemExit:
+        if not cli.trainer.interrupted:
+            raise
+        sys.stderr.write(f"reenact: interrupted; {_way_on(request)}\n")
+        return INTERRUPTED
+    except ReenactError:
+        if not request.resumes:
+            discard(request.out)
+        raise
+    for line in _closing(request):
+        sys.stdout.write(f"{line}\n")
+    return 0
+
+
+def _closing(request: Request) -> list[str]:
+    lines = [f"run folder: {request.out}"]
+    last = _last_checkpoint(request)
+    if last:
+        lines.append(f"use it: reenact animate --checkpoint {last} --source PICTURE --driving VIDEO -o out.mp4")
+    return lines
+
+
+def _way_on(request: Request) -> str:
+    last = _last_checkpoint(request)
+    return f"go on with: reenact fit --ckpt_path {last}" if last else "nothing was saved yet"
+
+
+def _last_checkpoint(request: Request) -> Path | None:
+    last = request.out / LAST
+    return last if request.command == "fit" and last.is_file() else None

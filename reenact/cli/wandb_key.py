@@ -1,0 +1,22 @@
+"""Whether Weights & Biases can log in, found without importing it and without a question on the terminal."""
+
+from __future__ import annotations
+
+import netrc
+import os
+from pathlib import Path
+from urllib.parse import urlparse
+
+HOST = "https://api.wandb.ai"
+
+
+def present() -> bool:
+    """Whether there is a key for the server in use, or the person chose a mode with `WANDB_MODE`."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE"):
+        return True
+    file = Path(os.environ.get("NETRC", Path.home() / ".netrc"))
+    host = urlparse(os.environ.get("WANDB_BASE_URL", HOST)).netloc
+    try:
+        return netrc.netrc(file).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

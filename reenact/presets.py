@@ -1,0 +1,93 @@
+"""Presets: the named YAML files under `configs/`. Nothing here imports torch, so that names are checked at once."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reenact.errors import ReenactError
+
+KINDS = ("model", "data", "scale", "trainer", "logger")
+"""The folders of `configs/`, and the options that take a preset's name."""
+
+_BARE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+def folder() -> Path:
+    """The folder of presets: inside the installed package, or at the top of a source checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def names(kind: str) -> list[str]:
+    """Sorted names of the presets of a kind."""
+    return sorted(path.stem for path in (folder() / kind).glob("*.yaml"))
+
+
+def is_name(text: str) -> bool:
+    """Whether a text has the form of a preset's name; class paths and file names have dots or slashes."""
+    return _BARE_NAME.fullmatch(text) is not None
+
+
+def find(kind: str, name: str) -> Path:
+    """The file of a preset.
+
+    Raises:
+        ReenactError: if there is none of that name; the message lists the near names, or all where none is near.
+    """
+    path = folder() / kind / f"{name}.yaml"
+    if is_name(name) and path.is_file():
+        return path
+    raise ReenactError(f"--{kind} {name}: no such preset; {suggest(name, names(kind))}")
+
+
+def suggest(name: str, known: list[str]) -> str:
+    """Half a sentence that names the known names near to `name`, or all of them where none is near."""
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.55)
+    near += [other for other in known if name and other.startswith(name) and other not in near]
+    if near:
+        return f"did you mean {' or '.join(near[:4])}?"
+    return f"known: {', '.join(known)}" if known else "none is installed"
+
+
+@cache
+def load(path: Path) -> dict[str, Any]:
+    """The content of a YAML file.
+
+    Raises:
+        ReenactError: if the file is missing, is not YAML or does not hold a mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ReenactError(f"{path}: cannot be read ({error.strerror}); give the path of a YAML file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ReenactError(f"{path}: not a YAML file ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise ReenactError(f"{path}: not a configuration; expected keys such as model, data, trainer")
+    return content
+
+
+def describe(kind: str, name: str) -> str:
+    """The first comment line of a preset: what it is, in one line."""
+    first = find(kind, name).read_text(encoding="utf-8").split("\n", 1)[0]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
+def method_of(class_path: str) -> str | None:
+    """The method's folder in a class path `reenact.models.<method>...`, None for classes from elsewhere."""
+    match = re.match(r"reenact\.models\.(\w+)\.", class_path)
+    return match.group(1) if match else None
+
+
+def scale_files(scale: str, method: str | None) -> list[Path]:
+    """The overlays of a scale: the common one, then the method's own where it has one."""
+    common = find("scale", scale)
+    own = common.with_suffix("") / f"{method}.yaml"
+    return [common, own] if own.is_file() else [common]

@@ -1,0 +1,62 @@
+"""Presets of the stand-ins, and an empty folder to run in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reenact import presets
+from reenact.cli import main
+
+from .standins import Method
+
+HERE = Method.__module__
+FILES = {
+    "model/standin.yaml": f"""\
+# A stand-in
+model:
+  class_path: {HERE}.Method
+  init_args: {{lr: 0.5, widths: {{channels: 4}}}}
+""",
+    "model/needy.yaml": f"# Needs too much\nmodel: {{class_path: {HERE}.NeedyMethod}}\n",
+    "data/noise.yaml": f"# Noise\ndata: {{class_path: {HERE}.NoiseData}}\n",
+    "data/synthetic.yaml": f"# Noise, under the name of the default\ndata: {{class_path: {HERE}.NoiseData}}\n",
+    "scale/tiny.yaml": "# Tiny\ntrainer: {max_steps: 4}\ndata: {init_args: {batch_size: 2, size: 8}}\n",
+    "scale/paper.yaml": "# Paper\ndata: {init_args: {batch_size: 4, size: 16}}\n",
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder in which the presets are those of the stand-ins."""
+    configs = tmp_path / "configs"
+    for kind in ("trainer", "logger"):
+        shutil.copytree(presets.folder() / kind, configs / kind)
+    for name, text in FILES.items():
+        path = configs / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setattr(presets, "folder", lambda: configs)
+    return work
+
+
+@pytest.fixture
+def refuse(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a command line that must be refused; gives the sentence."""
+
+    def run(*words: str) -> str:
+        assert main(list(words)) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        lines = captured.err.strip().splitlines()
+        assert len(lines) == 1
+        assert lines[0].startswith("reenact: error: ")
+        return lines[0].removeprefix("reenact: error: ")
+
+    return run

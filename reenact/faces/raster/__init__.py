@@ -1,4 +1,4 @@
-"""Triangle meshes to pixels: one function each to rasterize, interpolate and antialias, several backends behind them."""
+"""Triangle meshes to pixels: rasterize, interpolate and antialias, with several backends behind them."""
 
 from reenact.faces.raster.api import BACKENDS, antialias, interpolate, rasterize, render_attributes
 from reenact.faces.raster.fragments import Fragments

@@ -77,7 +77,7 @@ class _Interpolate(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
+        ctx: Any,  # noqa: ANN401 (torch's)
         attributes: Tensor,
         barycentric: Tensor,
         face_index: Tensor,
@@ -100,8 +100,8 @@ class _Interpolate(torch.autograd.Function):
         return image
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 (torch's)
         attributes, barycentric, face_index, faces = ctx.saved_tensors
         incoming = gradient.contiguous()
         if ctx.blends is not None:

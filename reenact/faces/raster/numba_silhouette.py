@@ -27,14 +27,14 @@ class FrameBlends(NamedTuple):
 
 @njit(nogil=True, cache=True)
 def _twice_area(points: Array, a: int, b: int, c: int) -> float:
-    return (points[b, 0] - points[a, 0]) * (points[c, 1] - points[a, 1]) - (points[c, 0] - points[a, 0]) * (
-        points[b, 1] - points[a, 1]
-    )
+    start, left, right = points[a], points[b], points[c]
+    area: float = (left[0] - start[0]) * (right[1] - start[1]) - (right[0] - start[0]) * (left[1] - start[1])
+    return area
 
 
 @njit(nogil=True, cache=True)
 def _silhouette_edges(points: Array, faces: Array, opposite: Array) -> Array:
-    """(F + 1,) uint8: bit k is set where the edge that faces corner k is on the silhouette; background, -1, has none."""
+    """(F + 1,) uint8: bit k: the edge that faces corner k is on the silhouette. The last entry, background, has none."""
     bits = np.zeros(faces.shape[0] + 1, dtype=np.uint8)
     for face in range(faces.shape[0]):
         own = _twice_area(points, faces[face, 0], faces[face, 1], faces[face, 2]) < 0
@@ -167,7 +167,7 @@ class _Blend(torch.autograd.Function):
     """An image (B, C, H, W) with the blends of each frame applied; gradients to the image."""
 
     @staticmethod
-    def forward(ctx: Any, image: Tensor, blends: list[FrameBlends]) -> Tensor:
+    def forward(ctx: Any, image: Tensor, blends: list[FrameBlends]) -> Tensor:  # noqa: ANN401 (torch's)
         ctx.blends = blends
         result = image.detach().clone(memory_format=torch.contiguous_format)
         out = result.numpy()
@@ -175,8 +175,8 @@ class _Blend(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401 (torch's)
         return blend_gradients(gradient.contiguous(), ctx.blends), None
 
 

@@ -29,7 +29,7 @@ class Pairs(NamedTuple):
     second: Tensor
     """(N,) int64 right or lower pixel."""
     alpha: Tensor
-    """(N,) share: if positive, the first pixel takes it of the second's colour, else the second -alpha of the first's."""
+    """(N,): if positive, the share the first pixel takes of the second's colour; else -alpha is the second's share."""
 
 
 def silhouette_edges(points: Tensor, faces: Tensor, opposite: Tensor) -> Tensor:
@@ -65,9 +65,7 @@ def find_pairs(fragments: Fragments, vertices: Tensor, faces: Tensor, opposite: 
     return Pairs(*(torch.cat(parts) for parts in zip(across, down, strict=True)))
 
 
-def _pairs_along(
-    axis: int, face_index: Tensor, depth: Tensor, points: Tensor, faces: Tensor, edges: Tensor
-) -> Pairs:
+def _pairs_along(axis: int, face_index: Tensor, depth: Tensor, points: Tensor, faces: Tensor, edges: Tensor) -> Pairs:
     """Blends of horizontal (axis 0) or vertical (axis 1) neighbours."""
     dimension = 2 - axis
     length = face_index.shape[dimension] - 1

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
+
+Array = np.ndarray[Any, Any]
 
 
 class Topology:
@@ -32,24 +35,24 @@ class Topology:
         return torch.from_numpy(_opposite_vertices(self._faces)).to(self._device)
 
 
-def _opposite_vertices(faces: np.ndarray) -> np.ndarray:
+def _opposite_vertices(faces: Array) -> Array:
     """Far vertices (F, 3) across each edge; see `Topology.opposite`."""
+    proper = (faces != np.roll(faces, 1, axis=1)).all(axis=1)
+    far = faces[proper].ravel()
+    ends = np.stack([np.roll(faces[proper], -1, axis=1).ravel(), np.roll(faces[proper], -2, axis=1).ravel()])
+    span = int(faces.max(initial=0)) + 1
+    edge, name = np.unique(ends.min(axis=0) * span + ends.max(axis=0), return_inverse=True)
+    # One line per edge and distinct far vertex, in the order in which the faces name them.
+    _, first_seen = np.unique(name * span + far, return_index=True)
+    first_seen = first_seen[np.lexsort((first_seen, name[first_seen]))]
+    place = np.arange(len(first_seen)) - np.searchsorted(name[first_seen], name[first_seen])
+    known = np.full((len(edge), 2), -1, dtype=np.int64)
+    kept = first_seen[place < 2]
+    known[name[kept], place[place < 2]] = far[kept]
     opposite = np.full(faces.shape, -1, dtype=np.int64)
-    far_of_edge: dict[tuple[int, int], list[int]] = {}
-    corners = [
-        ((min(int(face[k - 2]), int(face[k - 1])), max(int(face[k - 2]), int(face[k - 1]))), int(face[k]), row, k)
-        for row, face in enumerate(faces)
-        if len(set(face.tolist())) == 3
-        for k in range(3)
-    ]
-    for edge, far, _, _ in corners:
-        known = far_of_edge.setdefault(edge, [])
-        if len(known) < 2 and far not in known:
-            known.append(far)
-    for edge, far, row, k in corners:
-        known = far_of_edge[edge]
-        if len(known) == 2 and far in known:
-            opposite[row, k] = known[1 - known.index(far)]
+    ours = known[name]
+    across = np.where(ours[:, 0] == far, ours[:, 1], np.where(ours[:, 1] == far, ours[:, 0], -1))
+    opposite[proper] = across.reshape(-1, 3)
     return opposite
 
 
@@ -59,7 +62,7 @@ _KNOWN: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 def topology_of(faces: Tensor) -> Topology:
     """The topology of `faces`, remembered for as long as that tensor lives unchanged."""
     version = 0 if faces.is_inference() else faces._version
-    known: tuple[int, Topology] | None = _KNOWN.get(faces)
+    known: tuple[int, Topology] | None = _KNOWN.get(faces)  # type: ignore[no-untyped-call]
     if known is None or known[0] != version:
         known = (version, Topology(faces))
         _KNOWN[faces] = known

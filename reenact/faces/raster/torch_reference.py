@@ -6,7 +6,7 @@ evaluated in float64, so that backends agree to the bit:
 
 * corner weight: e_k = dx_a * dy_b - dx_b * dy_a of the two other corners a, b, taken relative to the pixel centre;
   this form changes only its sign when a and b swap, so faces that share an edge leave no gap;
-* a face covers a pixel whose centre lies in its bounding box and whose three weights have the sign of its area or are 0;
+* a face covers a pixel whose centre is in its bounding box and whose three weights have the sign of its area or are 0;
 * faces of zero area, or with a vertex that isn't finite, cover nothing;
 * the least depth, rounded to float32, wins; among equals the lowest face index.
 """

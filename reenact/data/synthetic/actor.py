@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from reenact.data.synthetic.complexion import SIDE as SKIN_SIDE
 from reenact.data.synthetic.complexion import Canvas, chart, paint
-from reenact.data.synthetic.hair import hair_cover, make_hair
+from reenact.data.synthetic.hair import Skull, hair_cover, make_hair
 from reenact.data.synthetic.kernels import (
     CLOTH,
     EYE,
@@ -68,6 +68,11 @@ class HeadArrays:
     landmark_vertices: Array
     """(68, 3) landmarks of the mean head, metres."""
     num_shape: int
+    skin: NDArray[np.int64]
+    """Vertices of the skin."""
+    skull: Skull
+    near: cKDTree
+    """The skin's mean vertices."""
 
 
 @lru_cache(maxsize=1)
@@ -87,6 +92,9 @@ def head_arrays() -> HeadArrays:
     names = [_PART_MATERIAL.get(name, SKIN) for name in head.part_names]
     material = np.array(names, np.uint8)[head.part.numpy()]
     landmarks = head.landmarks68(head.mean_vertices[None])[0].double().numpy()
+    normals = np.empty(mean.shape, np.float32)
+    vertex_normals(mean.astype(np.float32), faces, normals)
+    skin = np.unique(faces[material == SKIN])
     return HeadArrays(
         mean=mean,
         basis=head.basis.double().numpy(),
@@ -98,6 +106,9 @@ def head_arrays() -> HeadArrays:
         canvas=Canvas.of(mean, faces[material == SKIN], landmarks),
         landmark_vertices=landmarks,
         num_shape=head.num_shape,
+        skin=skin,
+        skull=Skull(mean[skin], normals[skin].astype(np.float64)),
+        near=cKDTree(mean[skin]),
     )
 
 
@@ -130,15 +141,14 @@ class Actor:
 
 def _shape(seed: int, identity: int, count: int) -> Array:
     rng = stream(seed, IDENTITY, identity, 1)
-    return np.clip(rng.normal(0, 1, count), -2.2, 2.2)
+    return np.clip(rng.normal(0, 0.8, count), -1.8, 1.8)
 
 
 def _carried(points: Array, head: HeadArrays, change: Array) -> Array:
     """Move (N, 3) points of the mean head's space with the (V, 3) change of the skin around them."""
-    skin = np.unique(head.faces[head.material == SKIN])
-    distance, near = cKDTree(head.mean[skin]).query(points, k=12)
+    distance, near = head.near.query(points, k=12)
     weight = 1 / (distance + 0.004) ** 2
-    return np.asarray(points + ((weight / weight.sum(1, keepdims=True))[..., None] * change[skin[near]]).sum(1))
+    return np.asarray(points + ((weight / weight.sum(1, keepdims=True))[..., None] * change[head.skin[near]]).sum(1))
 
 
 def _head_attributes(head: HeadArrays) -> F32:
@@ -164,7 +174,7 @@ def _head_attributes(head: HeadArrays) -> F32:
 def _extras(who: Person, head: HeadArrays, change: Array) -> list[tuple[Array, I32, Array, int]]:
     """Hair, glasses and torso: vertices, faces, attributes (V, 4) and material of each."""
     out: list[tuple[Array, I32, Array, int]] = []
-    hair = make_hair(who, head.mean[np.unique(head.faces[head.material == SKIN])])
+    hair = make_hair(who, head.skull)
     if hair is not None:
         strand = np.insert(hair.strand, 2, 1.0, axis=1)
         out.append((_carried(hair.vertices, head, change), hair.faces, strand, HAIR))
@@ -193,13 +203,13 @@ def _extra_weights(points: Array, material: int) -> Array:
 
 
 def bake_occlusion(points: F32, faces: I32, material: NDArray[np.uint8], attributes: F32, side: int = 96) -> F32:
-    """(V,) ambient occlusion, 0 dark to 1 open, from z-buffers seen from 26 directions around."""
+    """(V,) ambient occlusion, 0 dark to 1 open, from z-buffers seen from 18 directions around."""
     normals = np.empty_like(points)
     vertex_normals(points, faces, normals)
     hit, weight = np.zeros(len(points), np.float32), np.full(len(points), 1e-6, np.float32)
     index, depth = np.empty((side, side), np.int32), np.empty((side, side), np.float32)
     bary = np.empty((side, side, 2), np.float32)
-    count = 26
+    count = 18
     for n in range(count):
         z = 1 - (2 * n + 1) / count * 0.93
         azimuth = n * 2.399963
@@ -262,7 +272,6 @@ def actor(seed: int, identity: int) -> Actor:
 
 def _bake(made: Actor) -> None:
     """Write baked occlusion into the attributes; the jaw hangs open meanwhile, so that light reaches the mouth."""
-    bones = bone_matrices(made, np.zeros(made.expression.shape[0]), np.zeros((5, 3)) + np.eye(5, 3)[:, ::-1] * 0)
     opened = np.zeros((5, 3))
     opened[2, 0] = 0.25
     bones = bone_matrices(made, np.zeros(made.expression.shape[0]), opened)

@@ -162,7 +162,13 @@ def _tone(canvas: Canvas, who: Person, albedo: F32, gloss: F32, u: F32, v: F32) 
     albedo *= 1 + flush * red
     under = _blob(canvas, 30, 19, 10, 4.5) + 0.6 * _blob(canvas, 19, 27, 4, 6)
     albedo *= 1 - np.float32([0.14, 0.18, 0.12])[:, None, None] * under * (0.5 + who.age)
-    gloss *= 1 + 0.8 * _blob(canvas, 0, 85, 35, 18) + 1.0 * _blob(canvas, 0, 0, 6, 20) + 0.4 * _blob(canvas, 42, 5, 12, 9)
+    gloss *= (
+        1 + 0.8 * _blob(canvas, 0, 85, 35, 18) + 1.0 * _blob(canvas, 0, 0, 6, 20) + 0.4 * _blob(canvas, 42, 5, 12, 9)
+    )
+    nostril = np.clip(1.3 * _blob(canvas, 6.4, -19.6, 2.3, 1.3), 0, 1)
+    wing = _blob(canvas, 16.2, -13.5, 1.5, 4.5) + 0.7 * _blob(canvas, 10, -22.4, 5.0, 1.1)
+    albedo *= 1 - np.float32([0.85, 0.92, 0.92])[:, None, None] * nostril
+    albedo *= 1 - np.float32([0.26, 0.36, 0.36])[:, None, None] * np.clip(wing, 0, 1)
     if who.feminine < 0.5:
         chin = _beard_area(canvas, "full")
         albedo *= 1 - np.float32([0.16, 0.10, 0.06])[:, None, None] * chin * (0.9 - who.feminine)
@@ -233,7 +239,9 @@ def _beard(canvas: Canvas, who: Person, albedo: F32, height: F32, u: F32, v: F32
         return
     area = _beard_area(canvas, who.beard)
     px, py, _ = canvas.place
-    hairs = tile_at("strands", u * 2.3 + 0.6 * v, v * 0.9) * 0.65 + 0.35 * tile_at("strands", u * 1.1 - 0.9 * v, v * 1.3)
+    hairs = tile_at("strands", u * 2.3 + 0.6 * v, v * 0.9) * 0.65 + 0.35 * tile_at(
+        "strands", u * 1.1 - 0.9 * v, v * 1.3
+    )
     if who.beard == "stubble":
         cover = area * 0.55 * np.clip(0.35 + tile_at("grain", u * 1.0, v * 1.0), 0.15, 1)
         _mix(albedo, who.hair * 0.8 + who.skin * 0.05, cover)
@@ -259,7 +267,9 @@ def _lips(canvas: Canvas, who: Person, albedo: F32, gloss: F32, u: F32) -> F32:
     seam = np.concatenate([canvas.landmarks[[60, 61, 62, 63, 64], :2]]) * 0.5
     seam += canvas.landmarks[[60, 67, 66, 65, 64], :2] * 0.5
     line, _ = _distance(x, y, np.concatenate([canvas.landmarks[48:49, :2], seam, canvas.landmarks[54:55, :2]]), False)
-    part *= 1 - np.float32([0.55, 0.65, 0.6])[:, None, None] * np.exp(-((line / 1.0) ** 2)) * (canvas.place[2][window] > 40)
+    part *= 1 - np.float32([0.55, 0.65, 0.6])[:, None, None] * np.exp(-((line / 1.0) ** 2)) * (
+        canvas.place[2][window] > 40
+    )
     gloss[window] += alpha * (0.10 + 0.25 * who.liner * who.feminine)
     bump = np.zeros_like(gloss)
     bump[window] = alpha * (0.25 * furrow)

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from reenact.data.synthetic.people import Person
 
 Array = NDArray[np.float64]
 CENTRE = np.array([0.0, 0.055, -0.008])
-COLUMNS, ROWS = 97, 22
+COLUMNS, ROWS = 97, 26
 # The hair's edge: polar angle (degrees) over |azimuth| (degrees).
 _EDGE_AZIMUTH = np.array([0, 22, 40, 52, 62, 74, 84, 91, 98, 112, 126, 140, 160, 180.0])
 _EDGE_POLAR = np.array([64, 64, 67, 76, 88, 101, 118, 121, 106, 104, 119, 131, 136, 137.0])
@@ -44,20 +45,22 @@ class Style:
     drop: float = 0.0
     """Degrees by which the front passes the hairline."""
     layers: int = 2
+    combed: bool = False
+    """Combed back: roots, not tips, lie along the hairline."""
 
 
 STYLES = {
-    "buzz": Style(2.2, 1.6, 99, edge=0.10, layers=1),
-    "receding": Style(6.0, 5.0, 99, edge=0.3),
-    "short": Style(12.0, 5.5, 99, wave=1.2, edge=0.22, lift=4.0),
-    "swept": Style(15.0, 6.0, 99, wave=1.5, edge=0.2, lift=10.0),
+    "buzz": Style(2.2, 1.6, 99, edge=0.10, layers=1, combed=True),
+    "receding": Style(6.0, 5.0, 99, edge=0.12, combed=True),
+    "short": Style(11.0, 4.5, 99, wave=1.2, edge=0.12, lift=4.0, combed=True),
+    "swept": Style(14.0, 5.0, 99, wave=1.5, edge=0.1, lift=12.0, combed=True),
     "fringe": Style(13.0, 8.0, 99, wave=1.2, edge=0.28, lift=5.0, drop=15.0),
     "curly": Style(22.0, 15.0, 99, wave=5.0, wavelength=24, edge=0.3, lift=5.0, drop=3.0, layers=3),
     "afro": Style(46.0, 38.0, 99, wave=3.5, wavelength=15, edge=0.22, layers=3),
     "bob": Style(12.0, 12.0, -72, wave=1.5, edge=0.12),
     "long": Style(11.0, 11.0, -190, wave=2.0, edge=0.12),
     "wavy": Style(15.0, 16.0, -165, wave=7.0, wavelength=55, edge=0.15),
-    "bun": Style(5.5, 4.5, 99, edge=0.12),
+    "bun": Style(5.5, 4.5, 99, edge=0.08, combed=True),
 }
 
 
@@ -98,9 +101,15 @@ def _direction(polar: Array, azimuth: Array) -> Array:
 
 
 class Skull:
-    """Distance from `CENTRE` to the scalp, by direction."""
+    """The mean head as hair sees it: distance from `CENTRE` to the scalp by direction, and the skin's outside.
 
-    def __init__(self, vertices: Array) -> None:
+    Args:
+        vertices: (V, 3) skin of the mean head in metres.
+        normals: (V, 3) its unit normals.
+    """
+
+    def __init__(self, vertices: Array, normals: Array) -> None:
+        self._tree, self._vertices, self._normals = cKDTree(vertices), vertices, normals
         offset = vertices - CENTRE
         keep = (vertices[:, 1] > -0.06) & ((np.abs(vertices[:, 0]) < 0.0735) | (vertices[:, 1] > 0.05))
         radius = np.linalg.norm(offset, axis=1)
@@ -122,6 +131,12 @@ class Skull:
         top = t[i, j] * (1 - b) + t[i, j + 1] * b
         return top * (1 - a) + (t[i + 1, j] * (1 - b) + t[i + 1, j + 1] * b) * a
 
+    def outside(self, points: Array, distance: float) -> Array:
+        """Push (N, 3) points out until they are `distance` above the skin."""
+        near = self._tree.query(points, k=3)[1]
+        height = ((points[:, None] - self._vertices[near]) * self._normals[near]).sum(-1).min(1)
+        return np.asarray(points + np.maximum(distance - height, 0)[:, None] * self._normals[near[:, 0]])
+
 
 def _paths(style: Style, who: Person, name: str) -> tuple[Array, Array, Array]:
     """Polar and azimuth (COLUMNS, ROWS) of the strands over the skull, and how far each hangs, 0 to 1."""
@@ -130,14 +145,17 @@ def _paths(style: Style, who: Person, name: str) -> tuple[Array, Array, Array]:
     hanging = np.zeros(COLUMNS)
     if style.tip < 60:
         hanging[:] = 1.0
-        part = 0.35 * who.parting
-        # Strands that start over the forehead are combed aside, to hang in front of the ears.
-        end = np.sign(start - part) * np.maximum(np.abs(start - part * (np.abs(start) < 1.3)), np.radians(72))
-        bend = np.clip((way - 0.2) / 0.55, 0, 1)
-        azimuth = start[:, None] + (end - start)[:, None] * (bend * bend * (3 - 2 * bend))
-        limit = np.minimum(edge_polar(name, azimuth, who) + 0.02, np.radians(97))
-        polar = np.minimum(way[None] / 0.8, 1.0) * np.radians(97)
-        return np.minimum(polar, limit), azimuth, hanging
+        # Strands over the forehead start along the parting and are combed aside, to hang in front of the ears.
+        part, reach = 0.3 * who.parting, np.radians(75)
+        beside = np.clip(np.abs(start - part) / reach, 0, 1)
+        end = np.sign(start - part) * np.maximum(np.abs(start), np.radians(58) + np.radians(28) * beside)
+        begin = np.where(beside < 1, part + (start - part) * beside**6, start)
+        bend = np.clip(way / 0.6, 0, 1)
+        azimuth = begin[:, None] + (end - begin)[:, None] * (bend * bend * (3 - 2 * bend))
+        first = edge_polar(name, begin, who) * (1 - beside) ** 0.8
+        last = np.radians(97)
+        polar = first[:, None] + (last - first)[:, None] * np.clip(way / 0.7, 0, 1)[None]
+        return np.minimum(polar, np.minimum(edge_polar(name, azimuth, who) + 0.02, last)), azimuth, hanging
     azimuth = np.broadcast_to(start[:, None], (COLUMNS, ROWS)) + 0.0
     limit = edge_polar(name, start, who)
     front = np.clip(1 - np.abs(start) / np.radians(58), 0, 1)
@@ -155,9 +173,10 @@ def _layer(style: Style, who: Person, name: str, skull: Skull, depth: float, see
     crown = np.clip(1 - polar / np.radians(95), 0, 1)
     front = np.clip(1 - np.abs(azimuth) / np.radians(62), 0, 1) ** 0.7
     lift = style.lift * front * np.sin(np.pi * np.clip(way * 0.9, 0, 1))[None] ** 2
-    thick = (style.side + (style.top - style.side) * crown ** 0.6 + lift) * who.volume * depth
+    thick = (style.side + (style.top - style.side) * crown**0.6 + lift) * who.volume * depth
     if style.tip >= 60:
-        thick = thick * np.clip((1.0 - way) / 0.35, 0.12, 1)[None] ** 0.6 + 1.0
+        front_edge = 0.12 + (0.35 * front[:, -1:] if name == "swept" else 0.0)
+        thick = thick * np.maximum(np.clip((1.0 - way) / 0.35, 0, 1)[None], front_edge) ** 0.6 + 1.0
     phase = rng.uniform(0, 2 * np.pi, 4)
     lumps = sum(np.sin((3 + 4 * k) * azimuth + (4 + 3 * k) * polar + phase[k]) for k in range(4)) / 4
     thick = np.maximum(thick * (1 + 0.22 * lumps), 0.8)
@@ -169,13 +188,14 @@ def _layer(style: Style, who: Person, name: str, skull: Skull, depth: float, see
         points = _hang(points, style, way, depth, phase)
     length = np.concatenate([np.zeros((COLUMNS, 1)), np.cumsum(np.linalg.norm(np.diff(points, axis=1), axis=2), 1)], 1)
     ends = rng.uniform(0.0, 0.4, COLUMNS)
-    end_fade = np.clip((1.0 - way[None]) / (style.edge * (0.6 + ends[:, None])), 0, 1)
+    end_fade = np.clip((1.0 - way[None]) / (style.edge * (0.6 + ends[:, None] * (not style.combed))), 0, 1)
     density = np.clip(0.08 + 1.3 * end_fade, 0, 1.2) * (1.0 if seed == 0 else 0.93)
     if depth > 0.9 and style.layers > 1:
         density = density * 0.82
     across = np.linspace(0, COLUMNS - 1, COLUMNS)[:, None] * 9.0 + 61 * seed
     across = across + 0.5 * style.wave * np.sin(length * 1e3 / style.wavelength * 2 * np.pi + lumps * 4)
-    return points, np.stack([across + np.zeros_like(length), length * 700 + 17 * seed, density], -1)
+    stretch = 1500 if style.combed else 700
+    return points, np.stack([across + np.zeros_like(length), length * stretch + 17 * seed, density], -1)
 
 
 def _hang(points: Array, style: Style, way: Array, depth: float, phase: Array) -> Array:
@@ -188,7 +208,9 @@ def _hang(points: Array, style: Style, way: Array, depth: float, phase: Array) -
     flat = anchor[:, None, [0, 2]] * np.ones((1, ROWS, 1))
     outward = flat / np.linalg.norm(flat, axis=-1, keepdims=True)
     below = np.clip((0.03 - height) * 1e3, 0, 250)
-    wave = style.wave * np.sin(below * (2 * np.pi / style.wavelength) + phase[2] + 5 * np.arctan2(flat[..., 0], flat[..., 1]))
+    wave = style.wave * np.sin(
+        below * (2 * np.pi / style.wavelength) + phase[2] + 5 * np.arctan2(flat[..., 0], flat[..., 1])
+    )
     reach = 0.4 * np.clip(below, 0, 40) * (np.abs(flat[..., 0]) > 0.04) * 0.35 + wave - 0.05 * below + 4 * depth
     flat = flat + outward * (1e-3 * reach)[..., None]
     flat[..., 0] = np.sign(flat[..., 0]) * np.maximum(np.abs(flat[..., 0]), 0.083 * (np.abs(flat[..., 0]) > 0.055))
@@ -197,11 +219,14 @@ def _hang(points: Array, style: Style, way: Array, depth: float, phase: Array) -
     return points * (1 - blend) + fallen * blend
 
 
-def _grid_faces(columns: int, rows: int) -> NDArray[np.int32]:
-    """Triangles of a (columns, rows) vertex grid."""
+def _grid_faces(points: Array) -> NDArray[np.int32]:
+    """Triangles of a (columns, rows, 3) vertex grid; neighbours that a parting drives apart are not joined."""
+    columns, rows = points.shape[:2]
     number = np.arange(columns * rows, dtype=np.int32).reshape(columns, rows)
     a, b, c, d = number[:-1, :-1], number[1:, :-1], number[1:, 1:], number[:-1, 1:]
-    return np.concatenate([np.stack([a, d, c], -1).reshape(-1, 3), np.stack([a, c, b], -1).reshape(-1, 3)])
+    gap = np.linalg.norm(np.diff(points, axis=0), axis=-1)
+    near = np.maximum(gap[:, :-1], gap[:, 1:]) < 0.045
+    return np.concatenate([np.stack([a, d, c], -1)[near], np.stack([a, c, b], -1)[near]])
 
 
 def _knot(who: Person, skull: Skull) -> tuple[Array, Array]:
@@ -216,25 +241,18 @@ def _knot(who: Person, skull: Skull) -> tuple[Array, Array]:
     return points, strand
 
 
-def make_hair(who: Person, vertices: Array) -> Hair | None:
-    """A person's hair over the mean head; None for the bald.
-
-    Args:
-        who: the person.
-        vertices: (V, 3) mean head in metres.
-    """
+def make_hair(who: Person, skull: Skull) -> Hair | None:
+    """A person's hair over the mean head; None for the bald."""
     style = STYLES.get(who.hair_style)
     if style is None:
         return None
-    skull = Skull(vertices)
-    sheets = [
-        _layer(style, who, who.hair_style, skull, 1.0 - 0.42 * k, k) for k in range(style.layers)
-    ]
+    sheets = [_layer(style, who, who.hair_style, skull, 1.0 - 0.42 * k, k) for k in range(style.layers)]
     if who.hair_style == "bun":
         sheets.append(_knot(who, skull))
     points, strands, faces, count = [], [], [], 0
     for position, strand in sheets:
-        faces.append(_grid_faces(*position.shape[:2]) + count)
+        position = skull.outside(position.reshape(-1, 3), 0.0012).reshape(position.shape)
+        faces.append(_grid_faces(position) + count)
         points.append(position.reshape(-1, 3))
         strands.append(strand.reshape(-1, 3))
         count += len(points[-1])

@@ -59,16 +59,16 @@ def clip_light(seed: int, identity: int, clip: int) -> Light:
     fill = _direction(-side * rng.uniform(25, 80), rng.uniform(-10, 30))
     rim = _direction(-side * rng.uniform(110, 150), rng.uniform(10, 40))
     key_colour = _colour(rng, 0.10)
-    power = rng.uniform(0.5, 0.9)
+    power = rng.uniform(0.6, 1.05)
     lamps = [
         (key, power * key_colour),
         (fill, rng.uniform(0.1, 0.3) * _colour(rng, 0.12)),
         (rim, (rng.uniform(0.2, 0.7) if rng.random() < 0.4 else 0.0) * _colour(rng, 0.2)),
     ]
     light = np.zeros((9, 3))
-    light[0] = rng.uniform(0.26, 0.42) * _colour(rng, 0.07)
+    light[0] = rng.uniform(0.2, 0.36) * _colour(rng, 0.07)
     light[2] = light[0] * rng.uniform(0.05, 0.3)
     for direction, colour in lamps:
         light += (LAMP_BANDS * basis(direction))[:, None] * colour
-    exposure = rng.uniform(0.66, 0.94) / (basis(np.array([0.0, 0.2, 0.98])) @ light).mean()
+    exposure = rng.uniform(0.44, 0.68) / (basis(np.array([0.0, 0.2, 0.98])) @ light).mean()
     return Light(light * exposure, key, key_colour * power * exposure, shadow=rng.uniform(0.2, 0.5))

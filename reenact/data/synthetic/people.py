@@ -9,7 +9,7 @@ import numpy as np
 from reenact.data.synthetic.rng import IDENTITY, Array, stream
 
 SKIN_TONES = np.array([
-    [0.68, 0.47, 0.385], [0.62, 0.395, 0.30], [0.53, 0.305, 0.21], [0.41, 0.212, 0.128],
+    [0.62, 0.43, 0.35], [0.57, 0.37, 0.28], [0.49, 0.285, 0.20], [0.41, 0.212, 0.128],
     [0.29, 0.138, 0.078], [0.18, 0.080, 0.045], [0.105, 0.047, 0.029],
 ])  # fmt: skip
 """Skin albedo from the lightest to the darkest tone."""
@@ -86,7 +86,9 @@ def _hair_colour(rng: np.random.Generator, tone: float, age: float) -> Array:
 
 def _hair_style(rng: np.random.Generator, feminine: bool, age: float, tone: float) -> str:
     """Draw a style by its weight."""
-    masculine_weights = np.array([1 + 2 * age, 1.3, 0.5 + 3 * age, 3, 2.5, 1.2, 1, 0.3 + 1.5 * tone, 0.1, 0.4, 0.2, 0.2])
+    masculine_weights = np.array(
+        [1 + 2 * age, 1.3, 0.5 + 3 * age, 3, 2.5, 1.2, 1, 0.3 + 1.5 * tone, 0.1, 0.4, 0.2, 0.2]
+    )
     feminine_weights = np.array([0.05, 0.15, 0.02, 0.9, 1.2, 1.2, 1.1, 0.3 + 1.2 * tone, 2.5, 3, 2.5, 2])
     weights = feminine_weights if feminine else masculine_weights
     return HAIR_STYLES[int(rng.choice(len(HAIR_STYLES), p=weights / weights.sum()))]
@@ -104,10 +106,12 @@ def person(seed: int, identity: int) -> Person:
     skin = SKIN_TONES[low] + (place - low) * (SKIN_TONES[low + 1] - SKIN_TONES[low])
     skin = skin * np.exp(rng.normal(0, [0.03, 0.06, 0.10]))
     hair = _hair_colour(rng, tone, age)
-    iris_weights = np.array([0.4 + 3 * tone, 1, 0.7 * (1 - tone), 0.5 * (1 - tone) ** 2, (1 - tone) ** 2, 0.4 * (1 - tone) ** 2])
+    iris_weights = np.array(
+        [0.4 + 3 * tone, 1, 0.7 * (1 - tone), 0.5 * (1 - tone) ** 2, (1 - tone) ** 2, 0.4 * (1 - tone) ** 2]
+    )
     iris = IRIS_COLOURS[rng.choice(len(IRIS_COLOURS), p=iris_weights / iris_weights.sum())]
     made_up = feminine * rng.random()
-    natural_lips = skin * np.array([0.92, 0.60, 0.62])
+    natural_lips = skin * np.array([0.84, 0.50, 0.53])
     painted = np.array([0.45, 0.07, 0.09]) * np.exp(rng.normal(0, [0.25, 0.4, 0.4]))
     paint = 0.75 * max(made_up - 0.45, 0) / 0.55
     beard_weights = np.array([4.5, 2.0, 0.7, 0.9, 1.9]) if not is_feminine else np.array([1.0, 0, 0, 0, 0])
@@ -121,12 +125,14 @@ def person(seed: int, identity: int) -> Person:
         iris=np.asarray(iris * np.exp(rng.normal(0, 0.15, 3))),
         lips=np.asarray(natural_lips * (1 - paint) + painted * paint),
         hair_style=_hair_style(rng, is_feminine, age, tone),
-        beard=str(rng.choice(["none", "stubble", "moustache", "goatee", "full"], p=beard_weights / beard_weights.sum())),
+        beard=str(
+            rng.choice(["none", "stubble", "moustache", "goatee", "full"], p=beard_weights / beard_weights.sum())
+        ),
         glasses=str(rng.choice(["none", "round", "square", "half"], p=[0.76, 0.08, 0.1, 0.06])),
         frame=np.array([0.02, 0.02, 0.022]) if rng.random() < 0.6 else rng.uniform(0.05, 0.45, 3),
         freckles=float(max(rng.normal(-0.2, 0.5), 0) * (1 - tone)),
         blush=float(rng.uniform(0.1, 0.6) + 0.35 * made_up),
-        gloss=float(rng.uniform(0.05, 0.17)),
+        gloss=float(rng.uniform(0.03, 0.10)),
         brow_width=float(np.clip(rng.normal(1.05 - 0.3 * feminine, 0.2), 0.55, 1.5)),
         brow_density=float(rng.uniform(0.6, 0.98)),
         brow_lift=float(rng.normal(0.0, 0.12)),

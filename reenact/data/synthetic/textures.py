@@ -23,9 +23,7 @@ def _smooth(rng: np.random.Generator, rows: int, columns: int) -> NDArray[np.flo
         weights = spline_weights(position - base)
         shape = [1, 1]
         shape[axis] = SIDE
-        values = sum(
-            np.take(values, (base + k - 1) % cells, axis=axis) * weights[k].reshape(shape) for k in range(4)
-        )
+        values = sum(np.take(values, (base + k - 1) % cells, axis=axis) * weights[k].reshape(shape) for k in range(4))
     return 1.6 * values
 
 

@@ -111,7 +111,11 @@ def cloth_picture(seed: int, identity: int, clip: int, skin: Array) -> NDArray[n
         picture[(side < 0.035 * np.clip(1 - (y - 0.1) / 0.13, 0, 1))] = skin
     else:
         depth = {"crew": 0.0, "vee": 0.14, "open": 0.09}[str(kind)]
-        line = neck + depth * np.clip(1 - side / 0.12, 0, 1) if kind == "vee" else neck + depth * np.clip(1 - (side / 0.16) ** 2, 0, 1)
+        line = (
+            neck + depth * np.clip(1 - side / 0.12, 0, 1)
+            if kind == "vee"
+            else neck + depth * np.clip(1 - (side / 0.16) ** 2, 0, 1)
+        )
         hem = rng.uniform(0.012, 0.03)
         shade = 0.8 if rng.random() < 0.6 else 0.0
         collar = y < line + hem

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from reenact.faces.head.expression import EXPRESSION_NAMES, LID_MOVES, expression_basis
 from reenact.faces.head.landmarks import landmark_table
-from reenact.faces.head.mesh import Mesh, build_mesh
+from reenact.faces.head.mesh import PART_NAMES, Mesh, build_mesh
 from reenact.faces.head.parts import EYE_RINGS, EYE_SECTORS
 from reenact.faces.head.regions import region_masks
-from reenact.faces.head.shape import shape_basis
+from reenact.faces.head.shape import SHAPE_NAMES, shape_basis
 from reenact.faces.head.skeleton import JOINTS, part_vertices, skinning_weights
 
 Array = NDArray[np.float64]
@@ -73,6 +73,9 @@ def build() -> dict[str, NDArray[Any]]:
         "skinning_weights": weights.astype(np.float32),
         "landmark_vertices": vertices.astype(np.int16),
         "landmark_weights": mixing.astype(np.float32),
+        "part_names": np.array(PART_NAMES),
+        "shape_names": np.array(SHAPE_NAMES),
+        "expression_names": np.array(EXPRESSION_NAMES),
         "region_names": np.array(list(masks)),
         "regions": np.packbits(np.stack(list(masks.values())), axis=1),
     }

@@ -12,7 +12,7 @@ from scipy.interpolate import PchipInterpolator
 
 Array = NDArray[np.float64]
 
-EYE_CENTRE = np.array([0.03185, 0.0300, 0.0695])
+EYE_CENTRE = np.array([0.03185, 0.0309, 0.0695])
 """Centre of rotation of the left eyeball."""
 EYE_RADIUS = 0.0125
 EYE_POINTS = 40

@@ -16,14 +16,14 @@ class Push:
     """Moves what lies around `centre` by `move`, fading as a Gaussian of standard deviations `size` (all mm).
 
     `side`: 0 applies it on both sides, mirrored (once where the centre is on the midline); 1 left, -1 right alone.
-    `jaw`: the centre belongs to the lower jaw, so it follows it where the field is evaluated with an open mouth.
+    `jaw`: by how much the centre follows the lower jaw (0 to 1) where the field is evaluated with an open mouth.
     """
 
     centre: Triple
     size: Triple
     move: Triple
     side: int = 0
-    jaw: bool = False
+    jaw: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,7 @@ def _pushed(points: Array, push: Push, open_jaw: Array) -> Array:
     for sign in (1, -1) if mirrored else (push.side or 1,):
         mirror = np.array([sign, 1.0, 1.0])
         centre = np.array(push.centre) * mirror
-        if push.jaw:
-            centre = open_jaw[:3, :3] @ centre + open_jaw[:3, 3]
+        centre = (1 - push.jaw) * centre + push.jaw * (open_jaw[:3, :3] @ centre + open_jaw[:3, 3])
         distance = (((points - centre) / np.array(push.size)) ** 2).sum(1)
         total += np.exp(-0.5 * distance)[:, None] * np.array(push.move) * mirror
     return total

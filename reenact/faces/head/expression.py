@@ -17,29 +17,33 @@ _OPEN = 0.40
 """Jaw angle (radians) of the pose in which the fields are laid out, so that the lips are well apart."""
 _CORNER, _UPPER, _LOWER = (26.0, -42.5, 91.0), (0.0, -38.5, 105.0), (0.0, -48.0, 104.0)
 
+_RING_FADE = (1.0, 0.97, 0.92, 0.86, 0.78, 0.68, 0.62, 0.5, 0.32, 0.13, 0.0)
+_BAG_FADE = (1.0, 0.8, 0.45, 0.15, 0.0, 0.0)
+"""How far the loops around and inside the mouth follow its seam."""
+
 SIDED: dict[str, Field] = {
     "smile": (
-        Push(_CORNER, (10, 10, 16), (5.6, 7.0, -3.6)),
+        Push(_CORNER, (12, 11, 17), (5.4, 6.0, -3.4), jaw=0.5),
         Push((40, -20, 80), (14, 14, 18), (1.6, 4.2, 2.6)),
         Push((13, -38, 103), (9, 6, 10), (1.4, 1.6, -1.6)),
-        Push((13, -48, 101), (9, 6, 10), (1.4, 1.0, -1.4), jaw=True),
+        Push((13, -48, 101), (9, 6, 10), (1.4, 1.0, -1.4), jaw=1.0),
         Push((34, 17, 80), (11, 5, 14), (0, 1.6, 0.6)),
     ),
     "frown": (
-        Push(_CORNER, (9, 9, 15), (0.8, -6.0, -0.8)),
-        Push((24, -56, 88), (11, 10, 16), (0.4, -2.4, 0.6), jaw=True),
+        Push(_CORNER, (9, 9, 15), (0.8, -6.0, -0.8), jaw=0.5),
+        Push((24, -56, 88), (11, 10, 16), (0.4, -2.4, 0.6), jaw=1.0),
     ),
     "stretch": (
-        Push(_CORNER, (10, 9, 16), (6.5, -1.0, -4.4)),
+        Push(_CORNER, (10, 9, 16), (6.5, -1.0, -4.4), jaw=0.5),
         Push((13, -38, 103), (9, 6, 10), (1.8, 0, -1.4)),
-        Push((13, -48, 101), (9, 6, 10), (1.8, 0, -1.4), jaw=True),
+        Push((13, -48, 101), (9, 6, 10), (1.8, 0, -1.4), jaw=1.0),
     ),
     "upper_lip_raise": (
         Push((12, -37, 104), (9, 6, 13), (0.4, 4.8, 0.6)),
         Push((17, -14, 98), (7, 9, 12), (0.6, 1.9, 0.6)),
         Push((28, -14, 88), (10, 10, 14), (0, 2.0, 1.0)),
     ),
-    "lower_lip_depress": (Push((12, -50, 101), (9, 7, 13), (0.8, -4.6, -0.6), jaw=True),),
+    "lower_lip_depress": (Push((12, -50, 101), (9, 7, 13), (0.8, -4.6, -0.6), jaw=1.0),),
     "cheek_raise": (Push((38, 10, 80), (15, 10, 18), (0, 3.6, 1.6)),),
     "brow_outer_up": (Push((46, 52, 82), (14, 11, 20), (0, 6.0, 0.6)), Push((44, 75, 85), (16, 14, 20), (0, 2.0, 0))),
     "brow_down": (
@@ -61,31 +65,31 @@ WHOLE: dict[str, Field] = {
     ),
     "nostril_flare": (Push((15, -16, 102), (5, 6, 10), (1.8, 0.3, 0)),),
     "pucker": (
-        Push(_CORNER, (10, 10, 16), (-8.5, 0.2, 3.8)),
+        Push(_CORNER, (10, 10, 16), (-8.5, 0.2, 3.8), jaw=0.5),
         Push(_UPPER, (14, 6, 14), (0, -0.4, 5.0)),
-        Push(_LOWER, (14, 6, 14), (0, 0.6, 4.6), jaw=True),
+        Push(_LOWER, (14, 6, 14), (0, 0.6, 4.6), jaw=1.0),
         Push((13, -37, 103), (7, 6, 12), (-2.6, 0.6, 1.6)),
-        Push((13, -50, 101), (7, 6, 12), (-2.6, -0.4, 1.6), jaw=True),
+        Push((13, -50, 101), (7, 6, 12), (-2.6, -0.4, 1.6), jaw=1.0),
     ),
     "funnel": (
-        Push(_CORNER, (10, 10, 16), (-6.0, 0, 2.6)),
+        Push(_CORNER, (10, 10, 16), (-6.0, 0, 2.6), jaw=0.5),
         Push(_UPPER, (13, 6, 14), (0, 3.4, 4.6)),
-        Push(_LOWER, (13, 6, 14), (0, -3.8, 4.4), jaw=True),
+        Push(_LOWER, (13, 6, 14), (0, -3.8, 4.4), jaw=1.0),
         Push((14, -37, 103), (7, 6, 12), (-1.2, 2.2, 2.0)),
-        Push((14, -50, 101), (7, 6, 12), (-1.2, -2.4, 2.0), jaw=True),
+        Push((14, -50, 101), (7, 6, 12), (-1.2, -2.4, 2.0), jaw=1.0),
     ),
     "lips_press": (
         Push((0, -37, 106), (20, 4.5, 14), (0, -2.0, -1.8)),
-        Push((0, -49, 105), (20, 5.0, 14), (0, 2.4, -1.8), jaw=True),
+        Push((0, -49, 105), (20, 5.0, 14), (0, 2.4, -1.8), jaw=1.0),
     ),
     "lips_part": (
         Push((0, -40, 105), (15, 6, 16), (0, 2.2, 0)),
-        Push((0, -46, 104), (15, 6, 16), (0, -3.0, 0), jaw=True),
+        Push((0, -46, 104), (15, 6, 16), (0, -3.0, 0), jaw=1.0),
     ),
-    "lower_lip_out": (Push((0, -49, 104), (17, 6.5, 13), (0, 1.0, 4.2), jaw=True),),
+    "lower_lip_out": (Push((0, -49, 104), (17, 6.5, 13), (0, 1.0, 4.2), jaw=1.0),),
     "chin_raise": (
-        Push((0, -70, 96), (18, 14, 20), (0, 4.2, 1.2), jaw=True),
-        Push((0, -47, 104), (20, 7, 15), (0, 3.2, 1.8), jaw=True),
+        Push((0, -70, 96), (18, 14, 20), (0, 4.2, 1.2), jaw=1.0),
+        Push((0, -47, 104), (20, 7, 15), (0, 3.2, 1.8), jaw=1.0),
         Push((0, -38, 105), (20, 6, 15), (0, 2.6, 0.8)),
     ),
     "cheek_puff": (
@@ -95,6 +99,8 @@ WHOLE: dict[str, Field] = {
 }
 """Actions of both sides together."""
 
+CLOSED = ("smile", "frown", "stretch", "pucker", "lips_press", "chin_raise", "cheek_puff", "nose_wrinkle")
+"""Actions that leave a closed mouth closed."""
 JAW_SLIDES = {"jaw_forward": (0.0, 0.0, 5.0), "jaw_left": (5.0, -0.5, 0.0), "jaw_right": (-5.0, -0.5, 0.0)}
 LID_MOVES = {"blink": (0.87, 0.13), "wide": (-0.26, -0.10), "squint": (0.10, 0.34)}
 EXPRESSION_NAMES = (
@@ -135,6 +141,21 @@ def _soft_only(field: Array, mesh: Mesh) -> Array:
     return field
 
 
+def _lips_closed(field: Array, mesh: Mesh) -> Array:
+    """Move facing places of the two lips together, so that a closed mouth stays closed."""
+    field = field.copy()
+    for mirror in (np.arange(len(mesh.vertices)), mesh.flip):
+        seam = mirror[mesh.mouth[0]]
+        change = (field[seam[::-1]] - field[seam]) / 2
+        rows = [*((mirror[ring], share) for ring, share in zip(mesh.mouth, _RING_FADE, strict=True))]
+        rows += [(mirror[loop], share) for loop, share in zip(mesh.bag, _BAG_FADE, strict=True)]
+        for numbers, share in rows:
+            middle = mesh.vertices[numbers, 0] == 0
+            once = 1.0 if mirror[0] == 0 else np.where(middle, 0.0, 1.0)[:, None]
+            field[numbers] += share * once * change
+    return field
+
+
 def _lids_stay(field: Array, mesh: Mesh) -> Array:
     """Keep the lids on the eyeball: muscles beyond the lids' own hardly move their rims."""
     for loops in mesh.eyes:
@@ -152,11 +173,7 @@ def _seal(mesh: Mesh, jaw: Array) -> Array:
     meet = (lower[seam] + lower[opposite]) / 2
     move = meet - lower[seam]
     field = np.zeros_like(mesh.vertices)
-    for ring, share in enumerate([1.0, 0.97, 0.92, 0.86, 0.78, 0.68, 0.62, 0.5, 0.32, 0.13, 0.0]):
-        numbers = mesh.mouth[ring]
-        field[numbers] = share * move
-        field[mesh.flip[numbers]] = share * move * [-1, 1, 1]
-    for share, numbers in zip((1.0, 0.8, 0.45, 0.15, 0.0, 0.0), mesh.bag, strict=True):
+    for share, numbers in zip((*_RING_FADE, *_BAG_FADE), (*mesh.mouth, *mesh.bag), strict=True):
         field[numbers] = share * move
         field[mesh.flip[numbers]] = share * move * [-1, 1, 1]
     return field
@@ -184,16 +201,19 @@ def expression_basis(mesh: Mesh, jaw: Array) -> tuple[Array, Array]:
     basis: dict[str, Array] = {}
     for name, field in SIDED.items():
         left = tuple(Push(push.centre, push.size, push.move, 1, push.jaw) for push in field if isinstance(push, Push))
-        basis[f"{name}_left"] = soft(left)
+        moved = soft(left)
+        basis[f"{name}_left"] = _lips_closed(moved, mesh) if name in CLOSED else moved
         basis[f"{name}_right"] = mirrored(basis[f"{name}_left"], mesh)
-    basis |= {name: soft(field) for name, field in WHOLE.items()}
+    whole = {name: soft(field) for name, field in WHOLE.items()}
+    basis |= {name: _lips_closed(moved, mesh) if name in CLOSED else moved for name, moved in whole.items()}
     aside = soft(
         (
             Push((0, -41, 100), (26, 9, 24), (6.0, 0.4, 0)),
-            Push((0, -46, 98), (26, 9, 24), (6.0, 0.4, 0), jaw=True),
+            Push((0, -46, 98), (26, 9, 24), (6.0, 0.4, 0), jaw=1.0),
         )
     )
-    basis |= {"mouth_left": aside * 0.7, "mouth_right": mirrored(aside, mesh) * 0.7}
+    aside = _lips_closed(aside, mesh)
+    basis |= {"mouth_left": aside, "mouth_right": mirrored(aside, mesh)}
     for name, slide in JAW_SLIDES.items():
         basis[name] = jaw[:, None] * np.array(slide) * 1e-3
     basis |= {"lips_seal": _seal(mesh, jaw), "tongue_out": _tongue_out(mesh)}

@@ -10,9 +10,6 @@ import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
-from reenact.faces.head.expression import EXPRESSION_NAMES, LID_MOVES
-from reenact.faces.head.mesh import PART_NAMES
-from reenact.faces.head.shape import SHAPE_NAMES
 from reenact.faces.params import FaceParams
 from reenact.faces.skinning import SkinnedFaceModel
 
@@ -20,6 +17,8 @@ FILE = Path(__file__).with_name("head.npz")
 STEP = 5e-6
 LID_FOLLOW = 0.55
 """How far the upper lid follows the gaze: share of a blink per unit of the sine of the downward angle."""
+LIDS = 6
+"""The last expressions move the lids: blink, wide, squint, each left then right."""
 CROP = 1.485
 """Side of a portrait over the mean side of its landmarks' box (GDPW's crop: 1.1 * 1.35)."""
 CROP_SHIFT = 0.1
@@ -29,16 +28,16 @@ CROP_SHIFT = 0.1
 class Head(SkinnedFaceModel):
     """Our own head: skin, eyes, lids, lips, mouth, teeth, tongue, ears and neck, made by `reenact.faces.head.build`.
 
-    Identity coefficients are standard deviations of `SHAPE_NAMES`; expression coefficients are the share of the
-    actions `EXPRESSION_NAMES`, 1 being full. Lids follow the gaze, and travel on the eyeball's arc. Joints: `root`
+    Identity coefficients are standard deviations of `shape_names`; expression coefficients are the share of the
+    actions `expression_names`, 1 being full. Lids follow the gaze, and travel on the eyeball's arc. Joints: `root`
     (skull base), `neck`, `jaw` (hinge at the condyles), `left_eye`, `right_eye`.
     """
 
     part: Tensor
     """(F,) int64 part of each face, index into `part_names`."""
-    part_names: tuple[str, ...] = PART_NAMES
-    shape_names: tuple[str, ...] = SHAPE_NAMES
-    expression_names: tuple[str, ...] = EXPRESSION_NAMES
+    part_names: tuple[str, ...]
+    shape_names: tuple[str, ...]
+    region_names: tuple[str, ...]
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,12 +53,13 @@ class Head(SkinnedFaceModel):
             joint_regressor=_float(arrays["joint_regressor"]),
             skinning_weights=_float(arrays["skinning_weights"]),
         )
-        self.num_expression = len(EXPRESSION_NAMES)
+        for name in ("part", "shape", "expression", "region"):
+            setattr(self, f"{name}_names", tuple(str(entry) for entry in arrays[f"{name}_names"]))
+        self.num_expression = len(self.expression_names)
         for name in ("part", "flip_permutation", "landmark_vertices"):
             self.register_buffer(name, _long(arrays[name]), persistent=False)
         self.register_buffer("landmark_weights", _float(arrays["landmark_weights"]), persistent=False)
         masks = np.unpackbits(arrays["regions"], axis=1)[:, : len(self.mean_vertices)].astype(bool)
-        self.region_names: tuple[str, ...] = tuple(str(name) for name in arrays["region_names"])
         self.register_buffer("_regions", torch.from_numpy(masks), persistent=False)
 
     def vertices(self, params: FaceParams, subset: Tensor | None = None) -> Tensor:
@@ -87,7 +87,7 @@ class Head(SkinnedFaceModel):
 
     def _with_lids(self, params: FaceParams) -> Tensor:
         """Expression coefficients (B, E + 6): lids moved by the gaze, and the arcs of the lids' actions."""
-        first = self.num_expression - 2 * len(LID_MOVES)
+        first = self.num_expression - LIDS
         other, lids = params.expression[..., :first], params.expression[..., first:]
         down = torch.stack([params.eye_pose[..., 0], params.eye_pose[..., 3]], -1).sin()
         blink = lids[..., :2] + LID_FOLLOW * down * (1 - lids[..., :2])

@@ -48,16 +48,20 @@ def eyeball() -> tuple[Array, Ints]:
 def lid_rims(rim: Array) -> Array:
     """(2, N, 3) loops that carry the lids' (N, 3) rim back to the eyeball and under its surface."""
     flat = rim[:, :2] - EYE_CENTRE[:2]
-    shrunk = EYE_CENTRE[:2] + flat * 0.985
-    level = np.sqrt(np.maximum(EYE_RADIUS**2 - (flat**2).sum(1), 0.0016**2)) + EYE_CENTRE[2]
-    first = np.c_[shrunk, np.minimum(rim[:, 2] - 0.0006, level + 0.0002)]
-    second = np.c_[EYE_CENTRE[:2] + flat * 0.93, level - 0.0032]
-    return np.stack([first, second])
+    far = np.clip((np.linalg.norm(flat, axis=1, keepdims=True) / EYE_RADIUS - 0.80) / 0.25, 0, 1)
+
+    def loop(shrink: Array, above: Array) -> Array:
+        reach = shrink * flat
+        level = EYE_CENTRE[2] + np.sqrt(np.maximum(EYE_RADIUS**2 - (reach**2).sum(1), 0.0)) + above
+        return np.c_[EYE_CENTRE[:2] + reach, np.minimum(level, rim[:, 2] - 0.0004)]
+
+    near = loop(0.985 - 0.05 * far, (0.0003 + 0.0016 * far)[:, 0])
+    return np.stack([near, loop(0.93 - 0.17 * far, (-0.0020 + 0.0012 * far)[:, 0])])
 
 
 def _arch(across: Array, front: float) -> tuple[Array, Array]:
     """Position and outward normal (N, 2) in the xz plane on the dental arch; `across` in [-1, 1]."""
-    x = 0.0255 * np.sin(across * 1.25) / np.sin(1.25)
+    x = 0.25 * front * np.sin(across * 1.25) / np.sin(1.25)
     z = front - 30.0 * x**2 - 9000.0 * x**4 * 2.5
     slope = -60.0 * x - 4 * 22500.0 * x**3
     normal = np.stack([-slope, np.ones_like(slope)], -1)
@@ -67,10 +71,10 @@ def _arch(across: Array, front: float) -> tuple[Array, Array]:
 def teeth(upper: bool) -> tuple[Array, Ints]:
     """One row of teeth with its gum, six teeth a side: (7 rows x ARCH_COLUMNS) vertices, gum first."""
     across = np.linspace(-1, 1, ARCH_COLUMNS)
-    place, normal = _arch(across, 0.0950 if upper else 0.0926)
+    place, normal = _arch(across, 0.0940 if upper else 0.0910)
     gap = np.abs(np.arange(ARCH_COLUMNS) - ARCH_COLUMNS // 2) % 3 == 0
     side = 1.0 if upper else -1.0
-    edge = MOUTH_Y + (-0.0016 if upper else -0.0024)
+    edge = MOUTH_Y + (-0.0024 if upper else -0.0030)
     edge = edge + side * (0.0016 * np.abs(across) ** 2 + 0.0004 * gap)
     # Rows: (height from the cutting edge towards the gum, distance outwards), mm.
     rows = [(15.0, -1.5), (9.6, 0.6), (8.6, 0.1), (4.5, 0.5), (0.7, 0.0), (0.0, -0.9), (6.0, -3.6)]

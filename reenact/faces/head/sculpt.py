@@ -29,27 +29,34 @@ def _mm(heights: list[float], values: list[float]) -> PchipInterpolator:
 
 # By height (mm): how far the ridge of the nose stands out, and half widths of its top and of its foot.
 _RIDGE = _mm(
-    [-40, -24.5, -22.5, -20.5, -18.0, -15.5, -12.5, -9.0, -4, 6, 16, 26, 33, 40, 48, 60],
-    [0, 0, 0.8, 5.5, 14.0, 22.0, 26.8, 27.3, 25.2, 18.6, 12.6, 7.0, 4.6, 3.6, 2.0, 0],
+    [-40, -26, -24.0, -22, -19.5, -17, -14.5, -12, -9, -4, 6, 16, 26, 33, 40, 48, 60],
+    [0, 0, 0.6, 3.2, 8.4, 14.0, 19.5, 23.6, 25.6, 24.2, 18.4, 12.8, 7.4, 4.9, 3.8, 2.0, 0],
 )
-_TOP = _mm([-30, -21, -17, -12, -8, -2, 8, 20, 30, 40, 60], [3.5, 3.6, 4.6, 5.4, 5.0, 3.6, 3.0, 2.6, 2.8, 5.0, 7.0])
-_FOOT = _mm([-30, -21, -17, -12, -6, 2, 12, 22, 32, 42, 60], [8, 8.5, 10.0, 11.0, 10.5, 9.5, 9.0, 8.2, 7.6, 11.0, 16.0])
+_FOOT = _mm(
+    [-30, -22, -18, -13, -8, -2, 6, 14, 22, 32, 42, 60],
+    [8.5, 8.5, 9.5, 11.5, 12.5, 13.0, 13.0, 12.6, 12.0, 11.0, 14.0, 20.0],
+)
+
+
+def _dome(x: Array, y: Array, centre: tuple[float, float], size: tuple[float, float], turn: float = 0.0) -> Array:
+    """A bump with a fuller top and steeper sides than a Gaussian's."""
+    return np.exp(-((-np.log(np.maximum(bump(x, y, centre, size, turn), 1e-30))) ** 1.7))
 
 
 def nose(x: Array, y: Array) -> Array:
     """Ridge, tip and alae."""
-    top, foot = _TOP(y), _FOOT(y)
-    edge = np.clip((np.abs(x) - top * 0.35) / (foot + 0.004 - top * 0.35), 0, 1)
-    section = 0.5 * (1 + np.cos(np.pi * edge**0.9))
-    wing = bump(np.abs(x), y, (0.0118, -0.0148), (0.0036, 0.0050), 0.25)
-    crease = bump(np.abs(x), y, (0.0160, -0.0085), (0.0022, 0.0050), 0.35)
-    return _RIDGE(y) * section + 0.0095 * wing - 0.0012 * crease
+    a = np.abs(x)
+    ridge = _RIDGE(y) * np.exp(-((a / (0.62 * _FOOT(y))) ** 1.9))
+    tip = 0.0265 * _dome(a, y, (0.0, -0.0088), (0.0066, 0.0064)) - 0.0012
+    wing = 0.0128 * _dome(a, y, (0.0110, -0.0136), (0.0049, 0.0050), 0.15)
+    crease = bump(a, y, (0.0172, -0.0100), (0.0020, 0.0046), 0.45)
+    return smooth_max(smooth_max(ridge, tip, 0.0030), wing, 0.0050) - 0.0016 - 0.0012 * crease
 
 
 def nostril_shift(x: Array, y: Array) -> Array:
     """(..., 3) displacement that hollows the nostrils."""
-    hole = bump(np.abs(x), y, (0.0062, -0.0190), (0.0026, 0.0014), -0.15 * 0)
-    return hole[..., None] * np.stack([np.zeros_like(x), np.full_like(x, 0.0032), np.full_like(x, -0.0065)], -1)
+    hole = bump(np.abs(x), y, (0.0064, -0.0190), (0.0026, 0.0015), 0.20)
+    return hole[..., None] * np.stack([np.zeros_like(x), np.full_like(x, 0.0030), np.full_like(x, -0.0070)], -1)
 
 
 def relief(x: Array, y: Array) -> Array:
@@ -82,10 +89,18 @@ def eyeball_cover(x: Array, y: Array, thickness: float) -> Array:
     )
 
 
+def _lid_crease(x: Array, y: Array) -> Array:
+    """The fold above the upper lid, which follows its rim."""
+    across = (np.abs(x) - EYE_CENTRE[0] - 0.0008) / 0.0135
+    height = EYE_CENTRE[1] + 0.0028 + 0.0068 * np.sqrt(np.maximum(1 - (0.82 * across) ** 2, 0.0))
+    return np.exp(-(((y - height) / 0.0014) ** 2) - np.maximum(np.abs(across), 0) ** 6)
+
+
 def face_depth(x: Array, y: Array, base_z: Array) -> Array:
     """Depth of the skin at frontal `(x, y)` over the mannequin's depth `base_z`; lips and lids' rims excepted."""
     fade = np.clip((base_z - 0.015) / 0.03, 0, 1)
     fade = fade * fade * (3 - 2 * fade)
     skin = base_z + fade * (relief(x, y) + nose(x, y))
     lids = eyeball_cover(x, y, 0.0013)
-    return np.where(np.hypot(np.abs(x) - EYE_CENTRE[0], y - EYE_CENTRE[1]) < 0.03, smooth_max(skin, lids, 0.003), skin)
+    near = np.hypot(np.abs(x) - EYE_CENTRE[0], y - EYE_CENTRE[1]) < 0.03
+    return np.where(near, smooth_max(skin, lids, 0.0025) - 0.0009 * _lid_crease(x, y), skin)

@@ -27,9 +27,9 @@ FIELDS: dict[str, Field] = {
     "chin_length": (Push((0, -86, 85), (34, 13, 34), (0, -3.4, 0)),),
     "jaw_width": (Push((54, -50, 8), (24, 24, 34), (4.2, 0, 0)),),
     "jaw_angle": (Push((54, -52, 8), (20, 22, 30), (1.0, -5.0, 0)),),
-    "chin_width": (Push((19, -78, 80), (11, 13, 18), (3.6, 0, 0)),),
+    "chin_width": (Push((24, -78, 76), (14, 15, 22), (2.6, 0, 0)),),
     "chin_forward": (Push((0, -78, 92), (22, 14, 22), (0, 0, 3.6)),),
-    "chin_square": (Push((17, -86, 82), (9, 9, 16), (1.6, -2.2, 0.8)), Push((0, -90, 86), (8, 8, 14), (0, 1.4, 0))),
+    "chin_square": (Push((19, -86, 80), (12, 10, 18), (1.5, -1.9, 0.6)),),
     "cheekbone_width": (Push((60, 6, 42), (18, 15, 24), (3.2, 0, 0)),),
     "cheekbone_forward": (Push((42, 4, 72), (14, 12, 16), (0.5, 0, 2.6)),),
     "cheek_full": (Push((47, -34, 60), (17, 20, 24), (3.6, 0, 2.4)),),
@@ -70,7 +70,7 @@ FIELDS: dict[str, Field] = {
     "masculine": (
         Push((30, 51, 92), (20, 7.5, 20), (0, -1.0, 2.0)),
         Push((54, -56, 8), (24, 22, 34), (3.2, -2.4, 0)),
-        Push((14, -82, 84), (14, 12, 20), (1.8, -1.6, 1.0)),
+        Push((18, -82, 82), (15, 12, 22), (1.3, -1.6, 1.0)),
         Push((0, 10, 110), (9, 16, 18), (0, 0, 1.4)),
         Stretch(0, 0.06, low=-300.0, high=-88.0, soft=50.0),
     ),
@@ -104,9 +104,11 @@ SHAPE_NAMES = (*FIELDS, *LOOPS, *ONE_SIDED)
 def _rigid_parts(field: Array, mesh: Mesh, evaluate: Field) -> Array:
     """Let eyeballs and teeth follow as a whole, and the lids stay around their ball."""
     centres = np.stack([EYE_CENTRE, EYE_CENTRE * [-1, 1, 1]])
-    mouth = np.array([[0.0, -0.0422, 0.092]])
+    mouth = np.array([[0.0, -0.0422, 0.092], [0.027, -0.0422, 0.085]])
     moves = displacement(np.concatenate([centres, mouth]), evaluate)
-    field[part_vertices(mesh, "upper_teeth", "lower_teeth", "tongue")] = moves[2] * [0.0, 1.0, 1.0]
+    inside = part_vertices(mesh, "upper_teeth", "lower_teeth", "tongue")
+    field[inside] = moves[2] * [0.0, 1.0, 1.0]
+    field[inside, 0] = 0.5 * moves[3, 0] / 0.027 * mesh.vertices[inside, 0]
     for side in (0, 1):
         distance = np.linalg.norm(mesh.vertices - centres[side], axis=1)
         share = 0.75 * np.exp(-((np.maximum(distance - 0.012, 0) / 0.0055) ** 2))[:, None]

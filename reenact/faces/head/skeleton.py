@@ -55,10 +55,10 @@ def _jaw_start(points: Array) -> Array:
     back = np.clip((0.088 - z) / 0.088, 0, 1.3)
     line = MOUTH_Y + 0.034 * back**1.2
     width = 0.005 + 0.040 * np.clip(back, 0, 1) + 0.25 * np.clip(x - MOUTH_HALF_WIDTH, 0, 0.04)
-    weight = 1 - _step(y, -1, 1) * 0 - _step((y - line) / width, -0.9, 0.6)
-    weight *= _step(z, -0.012, 0.030)
-    throat = _step(z + 0.9 * (y + 0.090), 0.036, 0.070)
-    return weight * np.where(y < -0.080, throat, 1.0)
+    weight = (1 - _step((y - line) / width, -0.9, 0.6)) * _step(z, -0.030, 0.040)
+    throat = _step(z + 0.9 * (y + 0.090), -0.012, 0.078)
+    above = _step(y, -0.094, -0.056)
+    return weight * (above + (1 - above) * throat)
 
 
 def jaw_weights(mesh: Mesh) -> Array:
@@ -75,7 +75,7 @@ def jaw_weights(mesh: Mesh) -> Array:
             pinned[table] |= ring == 0
     skin = part_vertices(mesh, "skin", "lips")
     adjacency = neighbours(mesh.faces[np.isin(mesh.part, [0, 2])], len(weight))
-    for _ in range(14):
+    for _ in range(24):
         smooth = adjacency @ weight
         weight = np.where(skin & ~pinned, 0.4 * weight + 0.6 * smooth, weight)
     for loop, table in enumerate(mesh.bag):
@@ -92,10 +92,11 @@ def skinning_weights(mesh: Mesh) -> Array:
     points = mesh.vertices
     jaw = jaw_weights(mesh)
     weights = np.zeros((len(points), 5))
-    height = points[:, 1] + 0.35 * np.clip(-points[:, 2] - 0.0, -0.05, 0.08)
-    neck = _step(height, -0.150, -0.070)
+    depth = points[:, 2]
+    height = points[:, 1] + 0.8 * np.clip(depth - 0.025, 0, 0.06) + 0.35 * np.clip(-depth, 0, 0.08)
+    neck = _step(height, -0.162, -0.078)
     inside = part_vertices(mesh, "upper_teeth", "lower_teeth", "tongue", "mouth_bag", "ears")
-    neck = np.where(inside | (points[:, 2] > 0.05), 1.0, neck)
+    neck = np.where(inside, 1.0, neck)
     weights[:, 0] = 1 - neck
     weights[:, 1] = neck * (1 - jaw)
     weights[:, 2] = neck * jaw

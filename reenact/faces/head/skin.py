@@ -41,9 +41,12 @@ class HalfSkin:
 def _spacing(points: Array) -> Array:
     """Wanted edge length (N,) in metres at (N, 3) points of the mannequin."""
     x, y, z = points.T
-    nose = sculpt.bump(x, y, (0.004, -0.014), (0.011, 0.011)) * (z > 0.05)
-    face = np.clip((z - 0.0) / 0.06, 0, 1) * np.clip((0.095 - y) / 0.03, 0, 1) * np.clip((y + 0.1) / 0.01, 0, 1)
-    return 0.0125 - 0.0081 * face - 0.0023 * nose * face
+    front = z > 0.05
+    nose = np.maximum(
+        sculpt.bump(x, y, (0.004, -0.014), (0.012, 0.010)), 0.75 * sculpt.bump(x, y, (0.003, 0.008), (0.011, 0.016))
+    )
+    face = np.clip(z / 0.06, 0, 1) * np.clip((0.095 - y) / 0.03, 0, 1) * np.clip((y + 0.1) / 0.01, 0, 1)
+    return 0.0125 - 0.0080 * face - 0.0025 * nose * face * front
 
 
 def _inside(xy: Array, ellipse: tuple[tuple[float, float], tuple[float, float]], margin: float) -> NDArray[np.bool_]:
@@ -153,14 +156,27 @@ def _chart(parameters: Array) -> Array:
 def _hull_faces(chart: Array, middle: NDArray[np.bool_], holes: list[Ints]) -> Ints:
     """Delaunay triangles on the sphere (as its points' convex hull) of the half x >= 0, without the holes."""
     chart = np.where(middle[:, None], chart * [0, 1, 1], chart)
-    full = np.concatenate([chart, chart[~middle] * [-1, 1, 1]])
+    mirrored = np.flatnonzero(~middle)
+    full = np.concatenate([chart, chart[mirrored] * [-1, 1, 1]])
     faces = ConvexHull(full).simplices.astype(np.int64)
-    faces = faces[(faces < len(chart)).all(1)]
+    faces = np.concatenate([faces[(faces < len(chart)).all(1)], _across_the_middle(faces, mirrored, middle)])
     for ring in holes:
         faces = faces[~np.isin(faces, ring).all(1)]
     inwards = np.linalg.det(chart[faces]) < 0
     faces[inwards] = faces[inwards][:, [0, 2, 1]]
     return faces
+
+
+def _across_the_middle(faces: Ints, mirrored: Ints, middle: NDArray[np.bool_]) -> Ints:
+    """Left halves of the quads (K, 3) that are split along an edge from a vertex to its mirror image."""
+    apexes: dict[int, list[int]] = {}
+    for face in faces:
+        left = [int(v) for v in face if v < len(middle) and not middle[v]]
+        apex = [int(v) for v in face if v < len(middle) and middle[v]]
+        right = [int(mirrored[v - len(middle)]) for v in face if v >= len(middle)]
+        if len(apex) == 1 and left == right:
+            apexes.setdefault(left[0], []).append(apex[0])
+    return np.array([(side, *pair) for side, pair in apexes.items() if len(pair) == 2], np.int64).reshape(-1, 3)
 
 
 def build_half(seed: int = 7) -> HalfSkin:

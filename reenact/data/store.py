@@ -106,7 +106,7 @@ class Store:
     def clips(self, split: str | None = None, status: str | None = "ok") -> list[ClipRecord]:
         """The clips of a split (all splits by default) and status, by name."""
         query = "SELECT * FROM clips WHERE (?1 IS NULL OR split = ?1) AND (?2 IS NULL OR status = ?2) ORDER BY name"
-        return [_record(row) for row in self._rows(query, (split, status))]
+        return [record_of(row) for row in self._rows(query, (split, status))]
 
     def clip(self, which: str | int) -> ClipRecord:
         """A clip by name or by manifest row number; raises `ReenactError` if there is none."""
@@ -114,7 +114,7 @@ class Store:
         rows = self._rows(f"SELECT * FROM clips WHERE {column} = ?", (which,))
         if not rows:
             raise ReenactError(f"{self.root} has no clip {which!r}")
-        return _record(rows[0])
+        return record_of(rows[0])
 
     def splits(self) -> list[str]:
         """The splits that have usable clips."""
@@ -258,7 +258,8 @@ def _read_info(root: Path) -> StoreInfo:
     )
 
 
-def _record(row: sqlite3.Row) -> ClipRecord:
+def record_of(row: sqlite3.Row) -> ClipRecord:
+    """A row of the manifest's table `clips`."""
     values = {field.name: row[field.name] for field in fields(ClipRecord)}
     return ClipRecord(**values | {"fps": Fraction(values["fps"]), "seconds": json.loads(values["seconds"])})
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from reenact.data.frame_file import write_frames
-from reenact.data.store import MANIFEST, PARAMS, SCHEMA, ClipRecord, Store, StoreInfo, clip_stem
+from reenact.data.store import MANIFEST, PARAMS, SCHEMA, ClipRecord, Store, StoreInfo, clip_stem, record_of
 from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
@@ -31,6 +31,10 @@ CREATE TABLE IF NOT EXISTS clips (
 );
 CREATE INDEX IF NOT EXISTS by_split ON clips (split, status);
 """
+
+
+class StoreWriteError(ReenactError):
+    """The disk refused: no fault of the clip in hand, so the run stops."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ class StoreWriter:
         """Write one clip; an older one of the same name goes first, so that no row stands for mixed files.
 
         Raises:
-            ReenactError: if the lengths of frames and arrays differ, or the disk refuses.
+            ReenactError: if the lengths of frames and arrays differ.
+        StoreWriteError: if the disk refuses.
         """
         try:
             self._forget(record.name)
@@ -95,14 +100,15 @@ class StoreWriter:
         """Keep a row for a clip that could not be prepared."""
         self._insert(record)
 
-    def finished(self, name: str, key: str) -> bool:
-        """Whether a clip of this name was dealt with, from the same content under the same settings."""
+    def finished(self, name: str, key: str) -> ClipRecord | None:
+        """The row of a clip made from the same content under the same settings, or None where it or a file is missing."""
         with closing(self._connect()) as database:
-            row = database.execute("SELECT key, status FROM clips WHERE name = ?", (name,)).fetchone()
-        if row is None or row[0] != key:
-            return False
+            row = database.execute("SELECT * FROM clips WHERE name = ? AND key = ?", (name, key)).fetchone()
+        if row is None:
+            return None
+        record = record_of(row)
         files = (clip_stem(self.root, name, suffix) for suffix in (".mov", ".safetensors"))
-        return row[1] != "ok" or all(file.is_file() for file in files)
+        return record if record.status != "ok" or all(file.is_file() for file in files) else None
 
     def _check(self, found: StoreInfo) -> None:
         for field in fields(StoreInfo):
@@ -144,7 +150,9 @@ class StoreWriter:
             database.execute("DELETE FROM clips WHERE name = ?", (name,))
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.root / MANIFEST, timeout=60)
+        database = sqlite3.connect(self.root / MANIFEST, timeout=60)
+        database.row_factory = sqlite3.Row
+        return database
 
 
 def fields_of(arrays: ClipArrays) -> tuple[str, ...]:

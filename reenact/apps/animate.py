@@ -12,7 +12,7 @@ import numpy as np
 
 from reenact.apps.animator import Animator, Motion, Smoothing
 from reenact.apps.compose import Composer
-from reenact.apps.face_clip import FaceClip, OnMissing, settle_missing
+from reenact.apps.face_clip import FaceClip, OnMissing, check_missing
 from reenact.apps.media import check_input, check_output, is_picture
 from reenact.apps.output import write_frames
 from reenact.apps.performance import Performance
@@ -82,7 +82,7 @@ def animate(
         face_index: which face of the source, 0 is the largest.
         driving_face_index: which face of the driving video.
         driving_clip: name of the clip when the driving is a store; the first by default.
-        on_missing: frames without a face: `hold` the last one, `skip` them, or stop with an `error`.
+        on_missing: frames without a face: `hold` (fill in from the neighbours), `skip`, or `error`.
         length: which clip ends the result: `driving`, `source` or the shorter (`min`).
         audio: whose sound is kept.
         side_by_side: show source, result and driving in a row.
@@ -102,15 +102,15 @@ def animate(
     check_input(source, "--source")
     if not driving.is_dir():
         check_input(driving, "--driving")
-    _check_numbers(strength, batch_size, parts)
+    _check_options(strength, batch_size, parts, min(face_index, driving_face_index))
+    if is_picture(out) and not (is_picture(source) and is_picture(driving)):
+        raise ReenactError(f"output {out} is a picture but the result is a video; name it .mp4")
     animator = Animator(checkpoint, Motion(motion, tuple(parts), strength), "none", device)
-    faces = (
-        open_clip(driving, animator, crop, driving_face_index, driving_clip),
-        open_clip(source, animator, crop, face_index),
-    )
-    driver, actor = (_smooth(settle_missing(clip, on_missing), smoothing) for clip in faces)
+    actor = _smooth(open_clip(source, animator.target, crop, face_index), smoothing)
+    check_missing(actor, on_missing)
+    driver = _smooth(open_clip(driving, animator.target, crop, driving_face_index, driving_clip), smoothing)
+    check_missing(driver, on_missing)
     timeline = make_timeline((len(driver), driver.fps), (len(actor), actor.fps), length)
-    _check_still(out, timeline, driver.fps is None and actor.fps is None)
     missing = ~(driver.found[timeline.driving] & actor.found[timeline.source])
     sound = {"driving": driver.sound, "source": actor.sound, "none": None}[audio]
     if on_missing == "skip" and missing.any():
@@ -128,20 +128,12 @@ def _smooth(clip: FaceClip, smoothing: Smoothing) -> FaceClip:
     return replace(clip, params=OneEuro()(clip.params))
 
 
-def _check_still(out: Path, timeline: Timeline, still: bool) -> None:
-    if is_picture(out) and not still:
-        raise ReenactError(f"output {out} is a picture but the result has {len(timeline)} frames; name it .mp4")
-
-
-def _check_numbers(strength: float, batch_size: int, parts: Sequence[Part]) -> None:
+def _check_options(strength: float, batch_size: int, parts: Sequence[Part], face_index: int) -> None:
     if not np.isfinite(strength):
         raise ReenactError(f"--strength {strength} is not a finite number; 1 is the full motion")
     if batch_size < 1:
         raise ReenactError(f"--batch_size {batch_size} must be at least 1")
+    if face_index < 0:
+        raise ReenactError(f"--face_index {face_index} must be at least 0, which is the largest face")
     if not parts:
         raise ReenactError(f"--parts is empty; name some of {', '.join(PARTS)}")
-
-
-def smooth(clip: FaceClip) -> FaceClip:
-    """The clip with its parameters filtered over time; shape stays."""
-    return clip if clip.params is None else replace(clip, params=OneEuro()(clip.params))

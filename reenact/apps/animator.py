@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reenact.apps.tracking import portrait_of
 from reenact.apps.smoothing import OneEuro
+from reenact.apps.tracking import Target, picture_clip
 from reenact.data.store import to_image
 from reenact.data.video import Image
 from reenact.errors import ReenactError
+from reenact.estimators.registry import load_face_finder
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
 from reenact.faces.registry import load_face_model
@@ -62,6 +63,7 @@ class Animator:
         self.size = self.module.image_size
         spec = self.module.arguments.get("face_model")
         self.face_model = load_face_model(str(spec)) if self.network.needs.params else None
+        self._target: Target | None = None
         self.motion = motion or Motion()
         self._filter = OneEuro() if smoothing == "one_euro" else None
         self._state: Any = None
@@ -127,8 +129,20 @@ class Animator:
         motion = self.motion
         return retarget(self._base, driving, motion.mode, self._reference, motion.strength, motion.parts)
 
+    @property
+    def target(self) -> Target:
+        """What faces have to be found, cropped and fitted for; the estimators are loaded when first asked for.
+
+        Raises:
+            ReenactError: if no estimator is installed.
+        """
+        if self._target is None:
+            self._target = Target(load_face_finder(device=str(self.device)), self.face_model, self.size)
+        return self._target
+
     def _portrait(self, image: Image) -> Portrait:
-        return portrait_of(image, self.face_model, self.size)
+        clip = picture_clip(Path("picture"), image, self.target)
+        return clip.portraits(np.zeros(1, np.int64), [image])
 
 
 def pick_device(name: str) -> torch.device:

@@ -135,7 +135,7 @@ def edit(
     animator = Animator(checkpoint, device=device)
     if animator.face_model is None:
         raise ReenactError(f"{checkpoint} is of a method without face parameters, which cannot be edited")
-    face = open_clip(source, animator, face_index=face_index)
+    face = open_clip(source, animator.target, face_index=face_index)
     assert face.params is not None
     params = request.faces(face.params, animator.face_model)
     count = len(params.shape)

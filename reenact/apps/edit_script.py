@@ -157,7 +157,7 @@ def _one_of(edit: Edit, keys: tuple[str, ...]) -> int:
 
 
 def _coefficient(edit: Edit, count: int, face_model: FaceModel) -> int:
-    names = face_model.expression_names if edit.name == "exp" else ()
+    names = face_model.expression_names if edit.name == "exp" else face_model.shape_names
     if edit.key in names:
         return names.index(edit.key)
     if not edit.key.isdigit() or int(edit.key) >= count:

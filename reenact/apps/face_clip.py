@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -22,7 +22,7 @@ from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
 
 OnMissing = Literal["hold", "skip", "error"]
-"""What to do in frames without a face: keep the last one, leave the frame out, or stop."""
+"""In frames without a face: fill it in from the neighbours, leave the frame out, or stop."""
 CHUNK = 16
 """Frames of a store read at once."""
 
@@ -38,7 +38,7 @@ class FaceClip:
     crops: list[Crop]
     """Where the face is cut from each full frame, T of them."""
     found: NDArray[np.bool_]
-    """(T,) whether a face was seen; crops and parameters of the other frames are those of the nearest seen before."""
+    """(T,) whether a face was seen; in other frames it is filled in from its neighbours."""
     params: FaceParams | None
     """Batch T, in the normalised device coordinates of the crops; None for methods that read images alone."""
     record: ClipRecord | None = None
@@ -82,32 +82,19 @@ class FaceClip:
         return Portrait(image=to_tensor(np.stack(crops)), params=params)
 
 
-def settle_missing(clip: FaceClip, on_missing: OnMissing) -> FaceClip:
-    """Apply the rule for frames without a face; `skip` is left to the timeline.
+def check_missing(clip: FaceClip, on_missing: OnMissing) -> None:
+    """Hold a clip against the rule for frames without a face.
 
     Raises:
-        ReenactError: if no frame has a face, or `error` is asked for and a frame has none.
+        ReenactError: if `error` is asked for and a frame has none.
     """
-    if not clip.found.any():
-        raise ReenactError(f"{clip.path} shows no face; give a file with a visible face")
-    if clip.found.all() or on_missing == "skip":
-        return clip
-    missing = int(np.flatnonzero(~clip.found)[0])
-    if on_missing == "error":
-        raise ReenactError(
-            f"{clip.path} has no face in frame {missing} ({int((~clip.found).sum())} such frames); "
-            "pass --on_missing hold or skip, or cut them out"
-        )
-    holders = held_frames(clip.found)
-    params = None if clip.params is None else clip.params[torch.from_numpy(holders)]
-    return replace(clip, crops=[clip.crops[number] for number in holders], params=params)
-
-
-def held_frames(found: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(T,) for every frame the last one with a face up to it; the first with a face for those before it."""
-    numbers = np.where(found, np.arange(len(found)), -1)
-    held = np.maximum.accumulate(numbers)
-    return np.where(held < 0, int(np.argmax(found)), held)
+    if on_missing != "error" or clip.found.all():
+        return
+    missing = np.flatnonzero(~clip.found)
+    raise ReenactError(
+        f"{clip.path} has no face in {len(missing)} frame(s), the first is {missing[0]}; "
+        "pass --on_missing hold or skip, or cut them out"
+    )
 
 
 def store_clip(root: Path, name: str | None, size: int, face_model: str) -> FaceClip:

@@ -84,12 +84,12 @@ def pick(items: Iterable[Item], numbers: NDArray[np.int64]) -> Iterator[Item]:
     Raises:
         ValueError: if the stream ends before the last number.
     """
-    stream = enumerate(items)
-    place, item = -1, None
-    for number in numbers.tolist():
-        while place < number:
-            place, item = next(stream, (None, None))
-            if place is None or item is None:
-                raise ValueError(f"the stream has no item {number}")
-        assert item is not None
-        yield item
+    wanted = numbers.tolist()
+    place = 0
+    for number, item in enumerate(items):
+        while place < len(wanted) and wanted[place] == number:
+            yield item
+            place += 1
+        if place == len(wanted):
+            return
+    raise ValueError(f"the stream has no item {wanted[place]}")

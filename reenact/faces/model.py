@@ -25,8 +25,10 @@ class FaceModel(nn.Module, ABC):
     camera_type: CameraType
     num_shape: int
     num_expression: int
+    shape_names: tuple[str, ...] = ()
+    """Names of the identity coefficients in order, where they mean something; people edit by them."""
     expression_names: tuple[str, ...] = ()
-    """Names of the expression coefficients in order, where they mean something; people edit by them."""
+    """Names of the expression coefficients in order, the same."""
     faces: Tensor
     """(F, 3) int64 vertex indices."""
     flip_permutation: Tensor

@@ -101,7 +101,7 @@ class StoreWriter:
         self._insert(record)
 
     def finished(self, name: str, key: str) -> ClipRecord | None:
-        """The row of a clip made from the same content under the same settings, or None where it or a file is missing."""
+        """The row of a clip made from the same content and settings, or None where it or a file of it is missing."""
         with closing(self._connect()) as database:
             row = database.execute("SELECT * FROM clips WHERE name = ? AND key = ?", (name, key)).fetchone()
         if row is None:

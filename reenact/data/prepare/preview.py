@@ -8,18 +8,21 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from reenact.data.video import Image
 from reenact.faces.crop import Crop
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
+from reenact.faces.raster import rasterize
 
 COLUMNS = 4
-SIDE = 480
+SIDE = 320
 """Pixels of a tile."""
 CROP_COLOUR, LANDMARK_COLOUR, MESH_COLOUR = (255, 200, 0), (0, 255, 90), (90, 200, 255)
-THIN = 2500
-"""Edges drawn at most; more would cover the face."""
+SHIFT = 4
+"""OpenCV draws in 1/2**SHIFT of a pixel, and counts from pixel centres."""
+FIXED = 1 << SHIFT
 
 
 class Preview:
@@ -45,14 +48,13 @@ class Preview:
             yield frame
 
     def draw(self, face_model: FaceModel, params: FaceParams, title: str) -> Image:
-        """A picture with the whole frames above (crop and landmarks) and the crops below (landmarks and mesh)."""
-        mesh = face_model.posed(params[torch.tensor(self._rows)]).detach().cpu().numpy()
-        edges = wireframe(face_model)
+        """A picture of three rows: whole frames with the crop, crops with the landmarks, crops with the mesh."""
+        mesh = face_model.posed(params[torch.tensor(self._rows)])
         columns = []
         for column, row in enumerate(self._rows):
             crop = self._crops[min(row, len(self._crops) - 1)]
             frame, points = self._frames[row], self._landmarks[row]
-            tiles = _frame_tile(frame, crop, points), _crop_tile(frame, crop, points, mesh[column], edges)
+            tiles = [_frame_tile(frame, crop), *_crop_tiles(frame, crop, points, mesh[column], face_model.faces)]
             columns.append(np.concatenate(tiles))
         sheet = np.concatenate(columns, axis=1)
         bar = np.full((36, sheet.shape[1], 3), 24, np.uint8)
@@ -60,44 +62,36 @@ class Preview:
         return np.concatenate([bar, sheet])
 
 
-def wireframe(face_model: FaceModel) -> NDArray[np.int64]:
-    """(E, 2) vertex numbers of the mesh's edges, thinned out evenly to what can be seen through."""
-    faces = face_model.faces.cpu().numpy()
-    edges = np.unique(np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1), axis=0)
-    return np.asarray(edges[:: -(-len(edges) // THIN)], np.int64)
-
-
-def _frame_tile(frame: Image, crop: Crop, points: NDArray[np.float32]) -> Image:
-    """The whole frame, letterboxed, with crop and landmarks."""
+def _frame_tile(frame: Image, crop: Crop) -> Image:
+    """The whole frame, letterboxed, with the crop."""
     whole = Crop.whole(*frame.shape[:2]).resized(SIDE)
     tile = whole.warp_to_crop(frame)
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * crop.size
-    _lines(tile, whole.to_crop(crop.to_frame(corners))[None], CROP_COLOUR, closed=True)
-    _dots(tile, whole.to_crop(points), 2)
+    outline = np.rint((whole.to_crop(crop.to_frame(corners)) - 0.5) * FIXED).astype(np.int32)
+    cv2.polylines(tile, [outline], True, CROP_COLOUR, 2, cv2.LINE_AA, SHIFT)
     return tile
 
 
-def _crop_tile(
-    frame: Image, crop: Crop, points: NDArray[np.float32], mesh: NDArray[np.float32], edges: NDArray[np.int64]
-) -> Image:
-    """The crop with the camera-facing half of the mesh and the landmarks."""
+def _crop_tiles(frame: Image, crop: Crop, points: NDArray[np.float32], mesh: Tensor, faces: Tensor) -> list[Image]:
+    """The crop with the landmarks, and with the fitted mesh over it."""
     big = crop.resized(SIDE)
-    tile = big.warp_to_crop(frame)
-    near = mesh[:, 2] < np.median(mesh[:, 2])
-    shown = edges[near[edges].all(axis=1)]
-    overlay = tile.copy()
-    _lines(overlay, big.from_ndc(mesh[:, :2])[shown], MESH_COLOUR, closed=False)
-    tile = cv2.addWeighted(overlay, 0.45, tile, 0.55, 0).astype(np.uint8, copy=False)
-    _dots(tile, big.to_crop(points), 3)
-    return tile
+    plain = big.warp_to_crop(frame)
+    marked = plain.copy()
+    _dots(marked, big.to_crop(points), 2)
+    return [marked, _with_mesh(plain, mesh, faces)]
 
 
-def _lines(image: Image, points: NDArray[np.floating], colour: tuple[int, int, int], closed: bool) -> None:
-    # OpenCV draws in sixteenths of a pixel and counts from pixel centres
-    fixed = np.rint((points - 0.5) * 16).astype(np.int32)
-    cv2.polylines(image, list(fixed), closed, colour, 1, cv2.LINE_AA, 4)
+def _with_mesh(image: Image, mesh: Tensor, faces: Tensor) -> Image:
+    """The (V, 3) mesh in normalised device coordinates, lit from the camera, with the picture shining through."""
+    hit = rasterize(mesh[None], faces, SIDE).face_index[0].cpu().numpy()
+    corners = mesh[faces].detach().cpu().numpy()
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    light = np.abs(normals[:, 2]) / np.maximum(np.linalg.norm(normals, axis=1), 1e-12)
+    drawn = light[hit][..., None] * np.array(MESH_COLOUR)
+    blended = np.where(hit[..., None] >= 0, 0.75 * drawn + 0.25 * image, image)
+    return blended.astype(np.uint8)
 
 
 def _dots(image: Image, points: NDArray[np.floating], radius: int) -> None:
-    for x, y in np.rint((points - 0.5) * 16).astype(np.int32).tolist():
-        cv2.circle(image, (x, y), radius * 16, LANDMARK_COLOUR, -1, cv2.LINE_AA, 4)
+    for x, y in np.rint((points - 0.5) * FIXED).astype(np.int32).tolist():
+        cv2.circle(image, (x, y), radius * FIXED, LANDMARK_COLOUR, -1, cv2.LINE_AA, SHIFT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -43,7 +44,7 @@ class VideoWriter:
         crf: x264's quality, 0 lossless to 51 worst; 17 is taken as visually lossless.
 
     Raises:
-        ReenactError: if the file can't be written.
+        ReenactError: if the file can't be written, now or later.
     """
 
     def __init__(
@@ -62,16 +63,14 @@ class VideoWriter:
         self._size = size
         self._temporary = path.with_name(f".{path.stem}.{os.getpid()}.part")
         try:
-            self._container = av.open(
-                str(self._temporary),
-                "w",
-                format="mp4",
-                container_options={"movflags": "use_metadata_tags+faststart"},
-            )
-        except (FFmpegError, OSError) as error:
+            self._temporary.touch()  # FFmpeg opens the file at the first packet alone
+            self._temporary.unlink()
+        except OSError as error:
             raise ReenactError(
                 f"{path} can't be written ({error.strerror}); give a path in a writable folder"
             ) from error
+        options = {"movflags": "use_metadata_tags+faststart"}
+        self._container = av.open(str(self._temporary), "w", format="mp4", container_options=options)
         self._container.metadata.update(metadata or {})
         self._stream = self._container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": "medium"})
         self._stream.width, self._stream.height = size[0] + size[0] % 2, size[1] + size[1] % 2
@@ -95,10 +94,11 @@ class VideoWriter:
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
         frame.pts, frame.time_base = self.frames_written, 1 / self._fps
-        self._container.mux(self._stream.encode(frame))
-        self.frames_written += 1
-        if self._audio:
-            self._audio.mux_until(self.frames_written / self._fps)
+        with self._disk():
+            self._container.mux(self._stream.encode(frame))
+            self.frames_written += 1
+            if self._audio:
+                self._audio.mux_until(self.frames_written / self._fps)
 
     def __enter__(self) -> Self:
         return self
@@ -107,21 +107,25 @@ class VideoWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error is None:
-                if not self.frames_written:
-                    raise ReenactError(f"{self.path} would have no frame; nothing was written")
-                self._container.mux(self._stream.encode())
+            with self._disk():
+                if error is None and self.frames_written:
+                    self._container.mux(self._stream.encode())
+                self._container.close()
+                if error is None and self.frames_written:
+                    self._temporary.replace(self.path)
+        finally:
             if self._audio:
                 self._audio.close()
-            self._container.close()
-            if error is None:
-                self._temporary.replace(self.path)
-        except OSError as failure:
-            raise ReenactError(
-                f"{self.path} can't be written ({failure.strerror}); free space or choose another path"
-            ) from failure
-        finally:
             self._temporary.unlink(missing_ok=True)
+        if error is None and not self.frames_written:
+            raise ReenactError(f"{self.path} would have no frame; nothing was written")
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except (FFmpegError, OSError) as error:
+            raise ReenactError(f"{self.path} can't be written ({error}); free space or choose another path") from error
 
 
 class _Audio:

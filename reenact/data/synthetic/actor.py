@@ -10,9 +10,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from reenact.data.synthetic.complexion import SIDE as SKIN_SIDE
 from reenact.data.synthetic.complexion import Canvas, chart, paint
-from reenact.data.synthetic.hair import Skull, hair_cover, make_hair
+from reenact.data.synthetic.hair import Scalp, Skull, make_hair
 from reenact.data.synthetic.kernels import (
     CLOTH,
     EYE,
@@ -31,6 +30,7 @@ from reenact.data.synthetic.kernels import (
 )
 from reenact.data.synthetic.people import Person, person
 from reenact.data.synthetic.rng import IDENTITY, stream
+from reenact.data.synthetic.shading import encode
 from reenact.data.synthetic.textures import tiles
 from reenact.data.synthetic.wear import Piece, glasses, torso
 from reenact.faces.head import Head
@@ -64,6 +64,8 @@ class HeadArrays:
     faces: I32
     material: NDArray[np.uint8]
     """(F,)."""
+    expression: F32
+    """(E, V, 3) expression basis, laid out for posing."""
     canvas: Canvas
     landmark_vertices: Array
     """(68, 3) landmarks of the mean head, metres."""
@@ -71,6 +73,7 @@ class HeadArrays:
     skin: NDArray[np.int64]
     """Vertices of the skin."""
     skull: Skull
+    scalp: Scalp
     near: cKDTree
     """The skin's mean vertices."""
 
@@ -95,6 +98,7 @@ def head_arrays() -> HeadArrays:
     normals = np.empty(mean.shape, np.float32)
     vertex_normals(mean.astype(np.float32), faces, normals)
     skin = np.unique(faces[material == SKIN])
+    canvas = Canvas.of(mean, faces[material == SKIN], landmarks)
     return HeadArrays(
         mean=mean,
         basis=head.basis.double().numpy(),
@@ -103,7 +107,9 @@ def head_arrays() -> HeadArrays:
         weights=head.skinning_weights.double().numpy(),
         faces=faces,
         material=material,
-        canvas=Canvas.of(mean, faces[material == SKIN], landmarks),
+        expression=np.ascontiguousarray(head.basis[..., head.num_shape :].permute(2, 0, 1).numpy()),
+        canvas=canvas,
+        scalp=Scalp.of(canvas.place),
         landmark_vertices=landmarks,
         num_shape=head.num_shape,
         skin=skin,
@@ -133,8 +139,8 @@ class Actor:
     material: NDArray[np.uint8]
     attributes: F32
     """(V, 4); see `shading.shade`."""
-    skin: F32
-    relief: F32
+    skin: NDArray[np.uint8]
+    relief: NDArray[np.int8]
     box: tuple[Array, float]
     """Centre (2,) and mean side of the neutral landmarks' frontal box, metres."""
 
@@ -203,13 +209,13 @@ def _extra_weights(points: Array, material: int) -> Array:
 
 
 def bake_occlusion(points: F32, faces: I32, material: NDArray[np.uint8], attributes: F32, side: int = 96) -> F32:
-    """(V,) ambient occlusion, 0 dark to 1 open, from z-buffers seen from 18 directions around."""
+    """(V,) ambient occlusion, 0 dark to 1 open, from z-buffers seen from 14 directions around."""
     normals = np.empty_like(points)
     vertex_normals(points, faces, normals)
     hit, weight = np.zeros(len(points), np.float32), np.full(len(points), 1e-6, np.float32)
     index, depth = np.empty((side, side), np.int32), np.empty((side, side), np.float32)
     bary = np.empty((side, side, 2), np.float32)
-    count = 18
+    count = 14
     for n in range(count):
         z = 1 - (2 * n + 1) / count * 0.93
         azimuth = n * 2.399963
@@ -230,14 +236,13 @@ def view(towards: Array) -> Array:
     return np.stack([right, -np.cross(towards, right), -towards])
 
 
-@lru_cache(maxsize=48)
+@lru_cache(maxsize=256)
 def actor(seed: int, identity: int) -> Actor:
-    """Make an identity (about a tenth of a second), or take it from the last 48 made."""
+    """Make an identity (about a tenth of a second), or take it from the last 256 made (2 MB each)."""
     head = head_arrays()
     who = person(seed, identity)
     shape = _shape(seed, identity, head.num_shape)
-    shape_basis, expression_basis = head.basis[..., : head.num_shape], head.basis[..., head.num_shape :]
-    change = (shape_basis * shape).sum(-1)
+    change = (head.basis[..., : head.num_shape] * shape).sum(-1)
     extras = _extras(who, head, change)
     points, faces, material = [head.mean + change], [head.faces], [head.material]
     attributes = [_head_attributes(head)]
@@ -248,22 +253,22 @@ def actor(seed: int, identity: int) -> Actor:
         points.append(vertices)
         attributes.append(chart_.astype(np.float32))
         weights.append(_extra_weights(vertices, kind))
-    skin, relief = paint(head.canvas, who, hair_cover(head.canvas.place, who))
+    skin, relief = paint(head.canvas, who, head.scalp.cover(who))
     landmarks = head_model().landmarks68(torch.from_numpy(points[0][None]))[0].numpy()[:, :2]
     low, high = landmarks.min(0), landmarks.max(0)
     made = Actor(
         who=who,
         shape=shape,
         rest=np.concatenate(points).astype(np.float32),
-        expression=np.ascontiguousarray(np.moveaxis(expression_basis, -1, 0), np.float32),
+        expression=head.expression,
         weights=np.concatenate(weights).astype(np.float32),
         joints=head.joints + (head.joint_basis[..., : head.num_shape] * shape).sum(-1),
         joint_expression=head.joint_basis[..., head.num_shape :],
         faces=np.concatenate(faces).astype(np.int32),
         material=np.concatenate(material),
         attributes=np.concatenate(attributes),
-        skin=skin,
-        relief=relief,
+        skin=encode(skin),
+        relief=np.clip(np.round(relief * 64), -127, 127).astype(np.int8),
         box=((low + high) / 2, float((high - low).mean())),
     )
     _bake(made)

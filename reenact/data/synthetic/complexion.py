@@ -8,6 +8,7 @@ there in millimetres; since all heads share the mean head's vertices, the paint 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,36 @@ class Canvas:
         return cls(np.ascontiguousarray(np.moveaxis(place, -1, 0), np.float32), landmarks * 1e3)
 
 
+    @cached_property
+    def redness(self) -> F32:
+        """Where blood shows: cheeks, nose, chin, ears."""
+        px, py, _ = self.place
+        red = 0.55 * _blob(self, 44, -8, 14, 13) + 0.5 * _blob(self, 0, -12, 10, 7) + 0.2 * _blob(self, 0, -76, 14, 8)
+        return red + np.float32(0.5) * _ramp(68, 78, np.abs(px)) * (np.abs(py) < 35)
+
+    @cached_property
+    def shine(self) -> F32:
+        """Where skin is oily: forehead, nose, cheek bones."""
+        return 0.8 * _blob(self, 0, 85, 35, 18) + 1.0 * _blob(self, 0, 0, 6, 20) + 0.4 * _blob(self, 42, 5, 12, 9)
+
+    @cached_property
+    def hollows(self) -> tuple[F32, F32, F32]:
+        """Shade under the eyes; the nostrils; the creases around the wings of the nose."""
+        under = _blob(self, 30, 19, 10, 4.5) + 0.6 * _blob(self, 19, 27, 4, 6)
+        wing = _blob(self, 16.2, -13.5, 1.5, 4.5) + 0.7 * _blob(self, 10, -22.4, 5.0, 1.1)
+        return under, np.clip(1.3 * _blob(self, 6.4, -19.6, 2.3, 1.3), 0, 1), np.clip(wing, 0, 1)
+
+    @cached_property
+    def creases(self) -> tuple[F32, F32]:
+        """Depth of the creases that everyone has, and of those that age adds."""
+        return _creases(self)
+
+    @cached_property
+    def beards(self) -> dict[str, F32]:
+        """Where a beard of each kind grows, 0 to 1."""
+        return _beards(self)
+
+
 def _blob(canvas: Canvas, x: float, y: float, width: float, height: float, mirrored: bool = True) -> F32:
     """Gaussian at (x, y) mm of the front, mirrored to both sides, with standard deviations in mm."""
     px, py, pz = canvas.place
@@ -110,7 +141,7 @@ def _curve(points: NDArray[np.float64], steps: int = 5) -> NDArray[np.float64]:
     """A Catmull-Rom curve through closed (N, 2) points."""
     previous, following, after = np.roll(points, 1, 0), np.roll(points, -1, 0), np.roll(points, -2, 0)
     t = (np.arange(steps) / steps)[:, None, None]
-    a, b, c = -previous + following, 2 * previous - 5 * points + 4 * following - after, None
+    a, b = -previous + following, 2 * previous - 5 * points + 4 * following - after
     c = -previous + 3 * points - 3 * following + after
     return np.swapaxes(points + 0.5 * (a * t + b * t**2 + c * t**3), 0, 1).reshape(-1, 2)
 
@@ -135,7 +166,10 @@ def paint(canvas: Canvas, who: Person, hairline: F32) -> tuple[F32, F32]:
     height = 0.10 * tile_at("grain", u * 0.9, v * 0.9) + 0.12 * tile_at("fine", u, v)
     gloss = np.full((SIDE, SIDE), who.gloss, np.float32)
     _tone(canvas, who, albedo, gloss, u, v)
-    height += _creases(canvas, who, albedo)
+    always, aged = canvas.creases
+    crease = np.minimum(always + np.float32(who.age) * aged, 1)
+    albedo *= 1 - np.float32([0.20, 0.30, 0.32])[:, None, None] * crease
+    height -= 0.55 * crease
     if who.freckles > 0.05:
         _freckles(canvas, who, albedo, u, v)
     _moles(canvas, who, albedo, rng)
@@ -154,49 +188,39 @@ def paint(canvas: Canvas, who: Person, hairline: F32) -> tuple[F32, F32]:
 
 def _tone(canvas: Canvas, who: Person, albedo: F32, gloss: F32, u: F32, v: F32) -> None:
     """Blotches, redness of cheeks, nose and ears, shade under the eyes, shine of the forehead and nose."""
-    px, py, pz = canvas.place
-    albedo *= 1 + 0.05 * tile_at("blotch", u * 0.7, v * 0.7) + 0.025 * tile_at("fine", u, v)
-    red = 0.55 * _blob(canvas, 44, -8, 14, 13) + 0.5 * _blob(canvas, 0, -12, 10, 7) + 0.2 * _blob(canvas, 0, -76, 14, 8)
-    red += 0.5 * _ramp(68, 78, np.abs(px)) * (np.abs(py) < 35) + 0.25 * tile_at("blotch", u * 0.4, v * 0.4)
+    blotch = tile_at("blotch", u * 0.7, v * 0.7)
+    albedo *= 1 + 0.05 * blotch + 0.025 * tile_at("fine", u, v)
     flush = np.float32([0.10, -0.34, -0.32])[:, None, None] * who.blush
-    albedo *= 1 + flush * red
-    under = _blob(canvas, 30, 19, 10, 4.5) + 0.6 * _blob(canvas, 19, 27, 4, 6)
+    albedo *= 1 + flush * (canvas.redness + 0.2 * blotch)
+    under, nostril, wing = canvas.hollows
     albedo *= 1 - np.float32([0.14, 0.18, 0.12])[:, None, None] * under * (0.5 + who.age)
-    gloss *= (
-        1 + 0.8 * _blob(canvas, 0, 85, 35, 18) + 1.0 * _blob(canvas, 0, 0, 6, 20) + 0.4 * _blob(canvas, 42, 5, 12, 9)
-    )
-    nostril = np.clip(1.3 * _blob(canvas, 6.4, -19.6, 2.3, 1.3), 0, 1)
-    wing = _blob(canvas, 16.2, -13.5, 1.5, 4.5) + 0.7 * _blob(canvas, 10, -22.4, 5.0, 1.1)
     albedo *= 1 - np.float32([0.85, 0.92, 0.92])[:, None, None] * nostril
-    albedo *= 1 - np.float32([0.26, 0.36, 0.36])[:, None, None] * np.clip(wing, 0, 1)
+    albedo *= 1 - np.float32([0.26, 0.36, 0.36])[:, None, None] * wing
+    gloss *= 1 + canvas.shine
     if who.feminine < 0.5:
-        chin = _beard_area(canvas, "full")
-        albedo *= 1 - np.float32([0.16, 0.10, 0.06])[:, None, None] * chin * (0.9 - who.feminine)
+        albedo *= 1 - np.float32([0.16, 0.10, 0.06])[:, None, None] * canvas.beards["full"] * (0.9 - who.feminine)
 
 
-def _creases(canvas: Canvas, who: Person, albedo: F32) -> F32:
-    """Wrinkles of forehead, eyes, mouth and neck; returns their height and darkens their floors."""
+def _creases(canvas: Canvas) -> tuple[F32, F32]:
+    """Wrinkles of forehead, eyes, mouth and neck: what everyone has, and what age adds."""
     px, py, pz = canvas.place
     side = np.abs(px)
-    front = pz > 0
-    line = np.zeros_like(px)
-    wave = 2.0 * np.sin(px * 0.09 + who.detail % 7) + 0.4 * np.sin(px * 0.31)
-    for level in (70.0, 80.0, 90.0):
-        line += np.exp(-(((py - level - wave) / 1.1) ** 2)) * _ramp(44, 22, side) * who.age
-    fold = np.interp(py, [-52, -38, -22, -8], [36, 31, 24, 17]).astype(np.float32)
-    line += 0.9 * np.exp(-(((side - fold) / 1.6) ** 2)) * _ramp(-54, -42, py) * _ramp(-6, -14, py) * (0.25 + who.age)
+    wave = 2.0 * np.sin(px * 0.09 + 2) + 0.4 * np.sin(px * 0.31)
+    lines = sum(np.exp(-(((py - level - wave) / 1.1) ** 2)) for level in (70.0, 80.0, 90.0))
+    aged = lines * _ramp(44, 22, side)
+    fold_x = np.interp(py, [-52, -38, -22, -8], [36, 31, 24, 17]).astype(np.float32)
+    fold = np.exp(-(((side - fold_x) / 1.6) ** 2)) * _ramp(-54, -42, py) * _ramp(-6, -14, py)
     for slope, start in ((0.28, 30.0), (0.0, 27.5), (-0.3, 25.0)):
         feet = np.exp(-(((py - start - slope * (side - 50)) / 0.9) ** 2)) * _ramp(48, 53, side) * _ramp(66, 57, side)
-        line += 0.8 * who.age * feet
-    bag = np.interp(side, [16, 22, 30, 40, 46], [24, 17.5, 15.5, 18.5, 23]).astype(np.float32)
-    line += 0.55 * np.exp(-(((py - bag) / 1.3) ** 2)) * _ramp(16, 22, side) * _ramp(47, 40, side) * (0.15 + who.age)
-    crease = np.interp(side, [18, 24, 32, 40, 47], [34, 39.5, 41, 39.5, 34]).astype(np.float32)
-    line += 0.9 * np.exp(-(((py - crease) / 0.9) ** 2)) * _ramp(17, 22, side) * _ramp(49, 43, side)
+        aged = aged + 0.8 * feet
+    bag_y = np.interp(side, [16, 22, 30, 40, 46], [24, 17.5, 15.5, 18.5, 23]).astype(np.float32)
+    bag = np.exp(-(((py - bag_y) / 1.3) ** 2)) * _ramp(16, 22, side) * _ramp(47, 40, side)
+    lid_y = np.interp(side, [18, 24, 32, 40, 47], [34, 39.5, 41, 39.5, 34]).astype(np.float32)
+    lid = np.exp(-(((py - lid_y) / 0.9) ** 2)) * _ramp(17, 22, side) * _ramp(49, 43, side)
     for level in (-112.0, -128.0):
-        line += 0.5 * who.age * np.exp(-(((py - level - 0.004 * px * px) / 1.4) ** 2))
-    line = np.where(front, line, 0).astype(np.float32)
-    albedo *= 1 - np.float32([0.20, 0.30, 0.32])[:, None, None] * np.minimum(line, 1)
-    return -0.55 * line
+        aged = aged + 0.5 * np.exp(-(((py - level - 0.004 * px * px) / 1.4) ** 2))
+    always = (0.22 * fold + 0.08 * bag + 0.9 * lid) * (pz > 0)
+    return always.astype(np.float32), ((aged + 0.9 * fold + 0.55 * bag) * (pz > 0)).astype(np.float32)
 
 
 def _freckles(canvas: Canvas, who: Person, albedo: F32, u: F32, v: F32) -> None:
@@ -220,25 +244,25 @@ def _scalp(canvas: Canvas, who: Person, albedo: F32, hairline: F32, u: F32, v: F
     _mix(albedo, who.hair * 0.8 + 0.1 * who.skin, strength * edge * (0.8 + 0.2 * tile_at("grain", u, v)))
 
 
-def _beard_area(canvas: Canvas, kind: str) -> F32:
-    """(SIDE, SIDE) 0 to 1, where a beard grows."""
+def _beards(canvas: Canvas) -> dict[str, F32]:
+    """(SIDE, SIDE) 0 to 1 by kind of beard."""
     px, py, pz = canvas.place
     side = np.abs(px)
-    moustache = _ramp(29, 23, side) * _ramp(-22.5, -25, py) * _ramp(-39 - 0.0, -36, py + 0.22 * np.maximum(side - 6, 0))
+    lip = py + 0.22 * np.maximum(side - 6, 0)
+    moustache = _ramp(29, 23, side) * _ramp(-22.5, -25, py) * _ramp(-39, -36, lip)
     cheek = np.interp(side, [0, 18, 30, 45, 60, 72], [-52, -50, -38, -24, -6, 30]).astype(np.float32)
     jaw = _ramp(0, -7, py - cheek) * _ramp(-118, -100, py)
     chin = _ramp(20, 14, side) * _ramp(-52, -55, py) * _ramp(-102, -94, py)
     frame = np.exp(-(((side - 27) / 4.5) ** 2)) * _ramp(-26, -36, py) * _ramp(-66, -56, py)
-    areas = {"moustache": moustache, "goatee": np.maximum(np.maximum(moustache, chin), frame)}
-    area = areas.get(kind, np.maximum(np.maximum(moustache, jaw), np.maximum(chin, frame)))
-    return np.where(pz > -25, area, 0).astype(np.float32)
+    goatee = np.maximum(np.maximum(moustache, chin), frame)
+    areas = {"moustache": moustache, "goatee": goatee, "full": np.maximum(goatee, jaw)}
+    return {kind: np.where(pz > -25, area, 0).astype(np.float32) for kind, area in areas.items()}
 
 
 def _beard(canvas: Canvas, who: Person, albedo: F32, height: F32, u: F32, v: F32) -> None:
     if who.beard == "none":
         return
-    area = _beard_area(canvas, who.beard)
-    px, py, _ = canvas.place
+    area = canvas.beards["full" if who.beard == "stubble" else who.beard]
     hairs = tile_at("strands", u * 2.3 + 0.6 * v, v * 0.9) * 0.65 + 0.35 * tile_at(
         "strands", u * 1.1 - 0.9 * v, v * 1.3
     )

@@ -86,13 +86,26 @@ def edge_polar(style: str, azimuth: Array, who: Person) -> Array:
     return np.radians(degrees + 1.2 * np.sin(9 * azimuth + who.detail % 5) + 0.8 * np.sin(23 * azimuth))
 
 
-def hair_cover(places: NDArray[np.float32], who: Person) -> NDArray[np.float32]:
-    """Where hair grows (N, N), 0 to 1, for (3, N, N) places of the mean head in mm."""
-    offset = places.astype(np.float64) * 1e-3 - CENTRE[:, None, None]
-    polar = np.arccos(np.clip(offset[1] / np.sqrt((offset**2).sum(0) + 1e-12), -1, 1))
-    limit = edge_polar(who.hair_style, np.arctan2(offset[0], offset[2]), who)
-    ear = (np.abs(places[0]) > 73) & (places[1] < 50)
-    return np.where(ear, 0, np.clip((limit - polar) / 0.07 + 0.2, 0, 1)).astype(np.float32)
+@dataclass(frozen=True)
+class Scalp:
+    """Where around the skull each texel of the skin chart lies."""
+
+    polar: Array
+    azimuth: Array
+    ear: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, place: NDArray[np.float32]) -> Scalp:
+        """From the (3, N, N) places of the texels on the mean head, in mm."""
+        offset = place.astype(np.float64) * 1e-3 - CENTRE[:, None, None]
+        polar = np.arccos(np.clip(offset[1] / np.sqrt((offset**2).sum(0) + 1e-12), -1, 1))
+        return cls(polar, np.arctan2(offset[0], offset[2]), (np.abs(place[0]) > 73) & (place[1] < 50))
+
+    def cover(self, who: Person) -> NDArray[np.float32]:
+        """(N, N) where a person's hair grows, 0 to 1."""
+        table = np.linspace(-np.pi, np.pi, 721)
+        limit = np.interp(self.azimuth, table, edge_polar(who.hair_style, table, who))
+        return np.where(self.ear, 0, np.clip((limit - self.polar) / 0.07 + 0.2, 0, 1)).astype(np.float32)
 
 
 def _direction(polar: Array, azimuth: Array) -> Array:

@@ -26,19 +26,38 @@ from reenact.data.synthetic.kernels import (
 )
 
 U8 = NDArray[np.uint8]
+I8 = NDArray[np.int8]
+
+
+def encode(picture: NDArray[np.floating]) -> U8:
+    """Square-root code of linear values from 0 to 1, which spends its steps where the eye does."""
+    return np.round(255 * np.sqrt(np.clip(picture, 0, 1))).astype(np.uint8)
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def _texel(picture: F32, u: float, v: float, channel: int) -> float:
-    """Bilinear sample of a float picture; u and v from 0 to 1."""
-    height, width = picture.shape[0], picture.shape[1]
-    x = min(max(u * width - 0.5, 0.0), width - 1.001)
-    y = min(max(v * height - 0.5, 0.0), height - 1.001)
-    i, j = np.int64(x), np.int64(y)
-    a, b = x - i, y - j
+def _place(coordinate: float, size: int) -> tuple[int, float]:
+    """The texel before a coordinate from 0 to 1, and how far towards the next one it lies."""
+    at = min(max(coordinate * size - 0.5, 0.0), size - 1.001)
+    first = np.int64(at)
+    return first, at - first
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _blend(picture: U8, i: int, a: float, j: int, b: float, channel: int) -> float:
+    """Bilinear value at column i + a, row j + b, in the picture's own code."""
     top = picture[j, i, channel] * (1 - a) + picture[j, i + 1, channel] * a
     low = picture[j + 1, i, channel] * (1 - a) + picture[j + 1, i + 1, channel] * a
     return top * (1 - b) + low * b
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _colour(picture: U8, u: float, v: float) -> tuple[float, float, float]:
+    """Bilinear linear-light RGB of a picture in square-root code; u and v from 0 to 1."""
+    i, a = _place(u, picture.shape[1])
+    j, b = _place(v, picture.shape[0])
+    red, green = _blend(picture, i, a, j, b, 0) / 255, _blend(picture, i, a, j, b, 1) / 255
+    blue = _blend(picture, i, a, j, b, 2) / 255
+    return red * red, green * green, blue * blue
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
@@ -77,7 +96,7 @@ def _power(x: float, doublings: int) -> float:
 @nb.njit(cache=True, nogil=True)
 def shade(
     face_index: I32, barycentric: F32, screen: F32, faces: I32, material: U8, attributes: F32, normals: F32,
-    skin: F32, relief: F32, cloth: F32, background: F32, strands: F32,
+    skin: U8, relief: I8, cloth: U8, background: U8, strands: F32,
     light: F32, key: F32, key_colour: F32, shadow: F32, shadow_map: F32, shadow_strength: float,
     turn: F32, iris: F32, hair: F32, frame: F32, table: U8, image: U8,
 ) -> None:  # fmt: skip
@@ -92,8 +111,8 @@ def shade(
         attributes: (V, 4); of skin: chart u, v (0 to 1), occlusion, wetness; of eyes: direction in the eyeball's rest
             frame, occlusion; of mouth parts: x, y, occlusion; of hair: see `rasterize`; of cloth: chart u, v, occlusion.
         normals: (V, 3) unit.
-        skin: (N, N, 4) albedo and gloss over the skin chart.
-        relief: (N, N, 2) slope of the skin along the chart's right and up.
+        skin: (N, N, 4) albedo and gloss over the skin chart, in square-root code as all pictures (see `encode`).
+        relief: (N, N, 2) slope of the skin along the chart's right and up, in units of 1/64.
         cloth: (N, N, 3) albedo over the cloth chart.
         background: (N, N, 3) radiance.
         strands: (N, N) tileable strand noise in [0, 1].
@@ -121,9 +140,8 @@ def shade(
                 f = face_index[y, x]
                 if f < 0:
                     u, v = (x + 0.5) / (2 * size), (y + 0.5) / (2 * size)
-                    red += _texel(background, u, v, 0)
-                    green += _texel(background, u, v, 1)
-                    blue += _texel(background, u, v, 2)
+                    r, g, b = _colour(background, u, v)
+                    red, green, blue = red + r, green + g, blue + b
                     continue
                 i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
                 b0, b1 = barycentric[y, x, 0], barycentric[y, x, 1]
@@ -140,9 +158,12 @@ def shade(
                 bump_x, bump_y = 0.0, 0.0
                 occluded, gloss, shine = a2, 0.0, 5
                 if kind == SKIN:
-                    r, g, b = _texel(skin, a0, a1, 0), _texel(skin, a0, a1, 1), _texel(skin, a0, a1, 2)
-                    gloss = _texel(skin, a0, a1, 3)
-                    bump_x, bump_y = _texel(relief, a0, a1, 0), _texel(relief, a0, a1, 1)
+                    r, g, b = _colour(skin, a0, a1)
+                    column_, part_x = _place(a0, skin.shape[1])
+                    row_, part_y = _place(a1, skin.shape[0])
+                    gloss = (_blend(skin, column_, part_x, row_, part_y, 3) / 255) ** 2
+                    bump_x = _blend(relief, column_, part_x, row_, part_y, 0) / 64
+                    bump_y = _blend(relief, column_, part_x, row_, part_y, 1) / 64
                 elif kind == EYE:
                     occluded = a3
                     radius = np.sqrt(a0 * a0 + a1 * a1) if a2 > 0 else 1.0
@@ -172,7 +193,7 @@ def shade(
                     g = tone * (hair[1] + (hair[4] - hair[1]) * along)
                     b = tone * (hair[2] + (hair[5] - hair[2]) * along)
                 elif kind == CLOTH:
-                    r, g, b = _texel(cloth, a0, a1, 0), _texel(cloth, a0, a1, 1), _texel(cloth, a0, a1, 2)
+                    r, g, b = _colour(cloth, a0, a1)
                 else:
                     r, g, b = frame[0], frame[1], frame[2]
                     gloss, shine = frame[3], 5

@@ -41,7 +41,7 @@ from reenact.data.synthetic.kernels import (
 )
 from reenact.data.synthetic.light import Light, clip_light
 from reenact.data.synthetic.motion import manner
-from reenact.data.synthetic.shading import shade
+from reenact.data.synthetic.shading import encode, shade
 from reenact.data.synthetic.textures import tiles
 from reenact.data.synthetic.wear import cloth_picture
 from reenact.faces.params import FaceParams
@@ -117,8 +117,8 @@ class _Set:
     """What a clip adds to its actor."""
 
     light: Light
-    background: F32
-    cloth: F32
+    background: NDArray[np.uint8]
+    cloth: NDArray[np.uint8]
 
 
 @lru_cache(maxsize=256)
@@ -126,8 +126,8 @@ def _set(seed: int, identity: int, clip: int) -> _Set:
     who = actor(seed, identity).who
     return _Set(
         light=clip_light(seed, identity, clip),
-        background=clip_background(seed, identity, clip),
-        cloth=cloth_picture(seed, identity, clip, who.skin),
+        background=encode(clip_background(seed, identity, clip)),
+        cloth=encode(cloth_picture(seed, identity, clip, who.skin)),
     )
 
 

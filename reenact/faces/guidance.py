@@ -7,10 +7,10 @@ is seen from behind count as background and silhouettes are antialiased by nvdif
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from reenact.faces.raster import render_attributes
+from reenact.faces.raster import antialias as blend_silhouettes
+from reenact.faces.raster import interpolate, rasterize, render_attributes
 
 
 def displacement_map(
@@ -119,5 +119,9 @@ def face_mask(
     Returns:
         (B, 1, H, W) in [0, 1].
     """
-    inside = torch.ones_like(vertices[0, :, :1]) if region is None else region[:, None].to(vertices.dtype)
-    return render_attributes(vertices, faces, inside, size, smooth=antialias, backend=backend)
+    fragments = rasterize(vertices, faces, size, cull_backfaces=True, backend=backend)
+    # Not interpolated ones, which are 1 only up to rounding.
+    mask = fragments.covered[:, None].to(fragments.depth.dtype)
+    if region is not None:
+        mask = interpolate(fragments, faces, region[:, None].to(mask.dtype)).clamp(0, 1)
+    return blend_silhouettes(mask, fragments, vertices, faces) if antialias else mask

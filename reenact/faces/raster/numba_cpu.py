@@ -5,7 +5,7 @@ Frames, or bands of rows of a frame, are independent; results don't depend on th
 
 from __future__ import annotations
 
-from math import ceil, floor, isfinite
+from math import isfinite
 
 import numpy as np
 import torch
@@ -45,15 +45,13 @@ def _draw(points: Array, faces: Array, first: int, end: int, width: int, keys: A
         if area == 0 or not (isfinite(area) and isfinite(z0) and isfinite(z1) and isfinite(z2)):
             continue
         away[face] = area > 0
-        top = int(min(max(ceil(min(y0, y1, y2) - 0.5), first), end))
-        bottom = int(max(min(floor(max(y0, y1, y2) - 0.5), end - 1), first - 1))
-        left = int(min(max(ceil(min(x0, x1, x2) - 0.5), 0), width))
-        right = int(max(min(floor(max(x0, x1, x2) - 0.5), width - 1), -1))
+        top = int(min(max(np.ceil(min(y0, y1, y2) - 0.5), first), end))
+        bottom = int(max(min(np.floor(max(y0, y1, y2) - 0.5), end - 1), first - 1))
+        left = int(min(max(np.ceil(min(x0, x1, x2) - 0.5), 0), width))
+        right = int(max(min(np.floor(max(x0, x1, x2) - 0.5), width - 1), -1))
         if top > bottom or left > right:
             continue
-        if area < 0:
-            x1, y1, z1, x2, y2, z2 = x2, y2, z2, x1, y1, z1
-        scale = 1.0 / abs(area)
+        sign, scale = 1.0 if area > 0 else -1.0, 1.0 / area
         # Unsigned, because a signed index costs a test for counting from the end.
         for row in range(np.uint64(top - first), np.uint64(bottom + 1 - first)):
             line = keys[row]
@@ -69,7 +67,7 @@ def _draw(points: Array, faces: Array, first: int, end: int, width: int, keys: A
                     # Adding 0 turns -0, whose bits would order before 0, into 0.
                     bits = np.int64(np.float32((e0 * z0 + e1 * z1 + e2 * z2) * scale + 0.0).view(np.int32))
                     bits ^= (bits >> 31) & 0x7FFFFFFF
-                    inside = (e0 >= 0) & (e1 >= 0) & (e2 >= 0) & (centre_x <= right + 0.5)
+                    inside = (e0 * sign >= 0) & (e1 * sign >= 0) & (e2 * sign >= 0) & (centre_x <= right + 0.5)
                     key = (bits << 32) | face if inside else _BACKGROUND
                     column = block + np.uint64(lane)
                     line[column] = min(line[column], key)

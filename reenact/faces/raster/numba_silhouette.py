@@ -34,7 +34,7 @@ def _twice_area(points: Array, a: int, b: int, c: int) -> float:
 
 @njit(nogil=True, cache=True)
 def _silhouette_edges(points: Array, faces: Array, opposite: Array) -> Array:
-    """(F + 1,) uint8: bit k: the edge that faces corner k is on the silhouette. The last entry, background, has none."""
+    """(F + 1,) uint8: bit k: the edge that faces corner k is on the silhouette; the last entry is background."""
     bits = np.zeros(faces.shape[0] + 1, dtype=np.uint8)
     for face in range(faces.shape[0]):
         own = _twice_area(points, faces[face, 0], faces[face, 1], faces[face, 2]) < 0

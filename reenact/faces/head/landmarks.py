@@ -13,28 +13,28 @@ Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 # Frontal positions (mm) on the subject's left of points on plain skin, by their number on the left (image right).
-_BROWS = {22: (13.0, 48.0), 23: (25.0, 53.2), 24: (38.2, 55.0), 25: (50.0, 52.2), 26: (59.0, 45.0)}
+_BROWS = {22: (12.2, 48.0), 23: (23.6, 53.8), 24: (36.0, 56.0), 25: (47.8, 53.8), 26: (57.0, 46.8)}
 _NOSE = {
-    27: (0.0, 31.0),
-    28: (0.0, 18.0),
-    29: (0.0, 5.0),
+    27: (0.0, 32.0),
+    28: (0.0, 18.6),
+    29: (0.0, 5.3),
     30: (0.0, -8.5),
-    33: (0.0, -22.2),
-    34: (7.4, -20.6),
-    35: (14.4, -17.6),
+    33: (0.0, -22.0),
+    34: (6.6, -20.6),
+    35: (12.9, -18.0),
 }
 # The jaw line: frontal height (mm) and depth of the points beside the face, then frontal positions around the chin.
-_JAW_SIDE = {16: (29.0, 2.0), 15: (9.0, 4.0), 14: (-11.5, 7.0), 13: (-31.0, 12.0), 12: (-50.0, 20.0)}
-_JAW_CHIN = {11: (49.5, -66.5), 10: (35.0, -80.5), 9: (18.6, -90.0), 8: (0.0, -93.5)}
+_JAW_SIDE = {16: (32.0, 2.0), 15: (12.0, 4.0), 14: (-8.0, 7.0), 13: (-27.5, 12.0), 12: (-47.0, 20.0)}
+_JAW_CHIN = {11: (50.0, -64.2), 10: (35.2, -78.8), 9: (18.6, -89.0), 8: (0.0, -92.4)}
 # Mirror images on the subject's right.
 _MIRROR = {22: 21, 23: 20, 24: 19, 25: 18, 26: 17, 34: 32, 35: 31} | {k: 16 - k for k in range(9, 17)}
 # Places on loops, counted from the subject's left corner over the upper side.
-_LID = {45: 0, 44: 8, 43: 12, 42: 20, 47: 28, 46: 32}
+_LID = {45: (3, 37), 44: (8,), 43: (12,), 42: (20,), 47: (28,), 46: (32,)}
 _LID_MIRROR = {45: 36, 44: 37, 43: 38, 42: 39, 47: 40, 46: 41}
 
 
-def _closest(mesh: Mesh, faces: Ints, distance: Array) -> tuple[Ints, Array]:
-    """The triangle that holds the least `distance` (V, 2) = 0, by projection to the plane of those two columns."""
+def _closest(faces: Ints, distance: Array) -> tuple[Ints, Array]:
+    """The triangle over the place where the offsets `distance` (V, 2) vanish, and its barycentric weights."""
     corners = distance[faces]
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     edges = np.stack([b - a, c - a], -1)
@@ -48,11 +48,11 @@ def _closest(mesh: Mesh, faces: Ints, distance: Array) -> tuple[Ints, Array]:
 
 
 def _frontal(mesh: Mesh, faces: Ints, place: tuple[float, float]) -> tuple[Ints, Array]:
-    return _closest(mesh, faces, mesh.vertices[:, :2] - np.array(place) * 1e-3)
+    return _closest(faces, mesh.vertices[:, :2] - np.array(place) * 1e-3)
 
 
 def _sideways(mesh: Mesh, faces: Ints, place: tuple[float, float]) -> tuple[Ints, Array]:
-    return _closest(mesh, faces, mesh.vertices[:, 1:] - np.array(place) * 1e-3)
+    return _closest(faces, mesh.vertices[:, 1:] - np.array(place) * 1e-3)
 
 
 def _facing(mesh: Mesh, faces: Ints, axis: int) -> Ints:
@@ -74,26 +74,41 @@ def landmark_table(mesh: Mesh) -> tuple[Ints, Array]:
     for number, mirror in _MIRROR.items():
         vertices, weights = table[number]
         table[mirror] = mesh.flip[vertices], weights
-    for number, place in _LID.items():
+    for number, places in _LID.items():
         for eye, landmark in ((0, number), (1, _LID_MIRROR[number])):
-            table[landmark] = np.full(3, mesh.eyes[eye, 0, place]), np.array([1.0, 0, 0])
+            table[landmark] = _mean(mesh.eyes[eye, 0], places)
     _add_mouth(mesh, table)
     rows = [table[number] for number in range(68)]
     return np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows])
 
 
+def _mean(loop: Ints, places: tuple[int, ...]) -> tuple[Ints, Array]:
+    """The middle of one or two places on a loop."""
+    vertices = loop[[places[0], places[-1], places[0]]]
+    return vertices, np.array([0.5, 0.5, 0.0])
+
+
 def _add_mouth(mesh: Mesh, table: dict[int, tuple[Ints, Array]]) -> None:
     quarter = curves.MOUTH_POINTS // 4
-    border, seam = mesh.mouth[BORDER], mesh.mouth[0]
+    upper, corner, lower, seam = mesh.mouth[BORDER - 1], mesh.mouth[BORDER - 3], mesh.mouth[BORDER], mesh.mouth[0]
     # Places on the half loops: 0 is the lower middle, `quarter` the corner, 2 quarter the upper middle.
-    outer = {57: 0, 56: 3, 55: 6, 54: quarter, 53: 2 * quarter - 6, 52: 2 * quarter - 2, 51: 2 * quarter}
-    inner = {66: (0,), 65: (3,), 64: (quarter - 3, quarter + 3), 63: (2 * quarter - 3,), 62: (2 * quarter,)}
+    places: dict[int, tuple[Ints, tuple[int, ...]]] = {
+        57: (lower, (0,)),
+        56: (lower, (3,)),
+        55: (lower, (6,)),
+        54: (corner, (quarter,)),
+        53: (upper, (2 * quarter - 6,)),
+        52: (upper, (2 * quarter - 2,)),
+        51: (upper, (2 * quarter,)),
+        66: (seam, (0,)),
+        65: (seam, (3,)),
+        64: (seam, (quarter - 4, quarter + 4)),
+        63: (seam, (2 * quarter - 3,)),
+        62: (seam, (2 * quarter,)),
+    }
     mirror = {56: 58, 55: 59, 54: 48, 53: 49, 52: 50, 65: 67, 64: 60, 63: 61}
-    places = {number: (border, (place,)) for number, place in outer.items()}
-    places |= {number: (seam, place) for number, place in inner.items()}
-    for number, (loop, place) in places.items():
-        vertices = loop[list((place * 3)[:3] if len(place) == 1 else (*place, place[0]))]
-        weights = np.array([1.0, 0, 0]) if len(place) == 1 else np.array([0.5, 0.5, 0.0])
+    for number, (loop, where) in places.items():
+        vertices, weights = _mean(loop, where)
         table[number] = vertices, weights
         if number in mirror:
             table[mirror[number]] = mesh.flip[vertices], weights

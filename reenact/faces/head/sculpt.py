@@ -48,7 +48,7 @@ def nose(x: Array, y: Array) -> Array:
     a = np.abs(x)
     ridge = _RIDGE(y) * np.exp(-((a / (0.62 * _FOOT(y))) ** 1.9))
     tip = 0.0265 * _dome(a, y, (0.0, -0.0088), (0.0066, 0.0064)) - 0.0012
-    wing = 0.0128 * _dome(a, y, (0.0110, -0.0136), (0.0049, 0.0050), 0.15)
+    wing = 0.0130 * _dome(a, y, (0.0112, -0.0134), (0.0050, 0.0049), 0.10)
     crease = bump(a, y, (0.0172, -0.0100), (0.0020, 0.0046), 0.45)
     return smooth_max(smooth_max(ridge, tip, 0.0030), wing, 0.0050) - 0.0016 - 0.0012 * crease
 
@@ -68,7 +68,7 @@ def relief(x: Array, y: Array) -> Array:
     z += 0.0020 * bump(a, y, (0.0000, 0.0480), (0.0100, 0.0080))  # glabella
     z += 0.0030 * bump(a, y, (0.0480, 0.0030), (0.0130, 0.0105), 0.35)  # cheek bone
     z += 0.0022 * bump(a, y, (0.0340, 0.0040), (0.0120, 0.0120))  # apple of the cheek
-    z -= 0.0028 * bump(a, y, (0.0470, -0.0400), (0.0120, 0.0190))  # hollow of the cheek
+    z -= 0.0036 * bump(a, y, (0.0470, -0.0380), (0.0120, 0.0180))  # hollow of the cheek
     z -= 0.0022 * bump(a, y, (0.0215, -0.0130), (0.0040, 0.0080), 0.45)  # nasolabial fold
     z += 0.0050 * bump(a, y, (0.0000, -0.0380), (0.0240, 0.0160))  # muzzle over the teeth
     z -= 0.0014 * bump(a, y, (0.0000, -0.0290), (0.0024, 0.0055))  # philtrum

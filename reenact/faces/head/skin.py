@@ -211,4 +211,4 @@ def _sculpted(base: Array, mouth: Ints, half: Ints) -> Array:
     vertices[mouth.ravel(), 2] += _lip_bulge()[:, half].ravel()
     shift = sculpt.nostril_shift(base[:, 0], base[:, 1]) * (base[:, 2:] > 0.05)
     shift[base[:, 0] == 0, 0] = 0.0
-    return vertices + shift
+    return np.asarray(vertices + shift)

@@ -1,22 +1,91 @@
-"""Checkpoints of a run."""
+"""Checkpoints of a run, and its end at Ctrl-C."""
 
 from __future__ import annotations
 
+import logging
+import signal
+import threading
 from pathlib import Path
+from types import FrameType
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.utilities.types import STEP_OUTPUT
 
+LOG = logging.getLogger("reenact")
 LAST = "last.ckpt"
 
 
 class Checkpoints(ModelCheckpoint):
-    """Lightning's ModelCheckpoint, which also saves `last.ckpt` when a person interrupts the run.
+    """Lightning's ModelCheckpoint, and `last.ckpt` when a person presses Ctrl-C.
 
-    Not at any other error: what went wrong may be in the weights.
+    The step in hand is finished first, so that the run can go on exactly; pressed again, Ctrl-C ends it at once and
+    nothing is saved. At any other error nothing is saved: what went wrong may be in the weights.
     """
 
+    _asked = False
+    _previous: signal._HANDLER = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listen for Ctrl-C; with several processes each would stop at another step, so there it ends at once."""
+        super().on_train_start(trainer, pl_module)
+        self._asked = False
+        if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._ask)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        """Stop when asked to, now that the step before is logged.
+
+        Also numbers what is logged by the batches done; after a restart Lightning is off by one for some checkpoints.
+        """
+        if self._asked:
+            raise KeyboardInterrupt
+        done = trainer.fit_loop.total_batch_idx // trainer.accumulate_grad_batches
+        trainer.fit_loop.epoch_loop._batches_that_stepped = done
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, batch: object, batch_idx: int
+    ) -> None:
+        """Save when one is due or the run is asked to stop."""
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        if self._asked:
+            self._save(trainer)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: STEP_OUTPUT,
+        batch: object,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Save and stop when asked to."""
+        if self._asked:
+            self._save(trainer)
+            raise KeyboardInterrupt
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save, and stop to listen."""
+        super().on_train_end(trainer, pl_module)
+        self._deafen()
+
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Save at Ctrl-C, once something was learned."""
-        if isinstance(exception, KeyboardInterrupt) and trainer.training and trainer.global_step:
-            trainer.save_checkpoint(Path(str(self.dirpath)) / LAST)
+        """Stop to listen."""
+        self._deafen()
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        LOG.info("finishing this step and saving it; Ctrl-C again stops at once")
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        trainer.save_checkpoint(Path(str(self.dirpath)) / LAST)
+
+    def _deafen(self) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+            self._previous = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 
@@ -16,19 +17,21 @@ LOG = logging.getLogger("reenact")
 
 def progress_bar() -> ProgressBar:
     """A bar on a terminal, lines in a log file."""
-    if sys.stderr.isatty() and sys.stdout.isatty():
+    if sys.stdout.isatty():
         return RichProgressBar(leave=True, theme=RichProgressBarTheme(metrics_format=".3g"))
     return ProgressLines()
 
 
 class ProgressLines(ProgressBar):
-    """One line every `log_every_n_steps` batches: step, losses, batches per second, time left."""
+    """One line every `log_every_n_steps` steps, at the first and at the last: losses, steps per second, time left."""
 
     def __init__(self) -> None:
         super().__init__()
         self._enabled = True
         self._began = 0.0
-        self._first_batch = 0
+        self._first = 0
+        self._written = 0
+        self._total = math.inf
 
     def disable(self) -> None:
         """Be silent, as Lightning asks on all ranks but the first."""
@@ -41,22 +44,26 @@ class ProgressLines(ProgressBar):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
         self._began = time.monotonic()
-        self._first_batch = trainer.fit_loop.total_batch_idx
+        self._first = self._written = trainer.global_step
+        self._total = trainer.estimated_stepping_batches
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, batch: object, batch_idx: int
     ) -> None:
         """Write a line when one is due."""
-        done = trainer.fit_loop.total_batch_idx + 1
-        if not self._enabled or done % trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning sets it in a connector:
+        step = trainer.global_step
+        every = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set by one of Lightning's connectors
+        due = step % every == 0 or step in (self._first + 1, self._total)
+        if not self._enabled or not due or step == self._written:
             return
-        speed = (done - self._first_batch) / max(time.monotonic() - self._began, 1e-9)
-        total = self._total(trainer)
-        metrics = self.get_metrics(trainer, pl_module)
-        metrics.pop("v_num", None)
-        losses = "  ".join(f"{name} {float(str(value)):.4g}" for name, value in metrics.items())
-        left = f"  {_clock((total - done) / speed)} left" if total else ""
-        LOG.info("step %d%s  %s  %.2f batches/s%s", done, f"/{total}" if total else "", losses, speed, left)
+        self._written = step
+        speed = (step - self._first) / max(time.monotonic() - self._began, 1e-9)
+        metrics = {name: value for name, value in self.get_metrics(trainer, pl_module).items() if name != "v_num"}
+        figures = "  ".join(f"{name} {float(str(value)):.4g}" for name, value in metrics.items())
+        of, left = "", ""
+        if math.isfinite(self._total):
+            of, left = f"/{int(self._total)}", f"  {_clock((self._total - step) / speed)} left"
+        LOG.info("step %d%s  %s  %.2f steps/s%s", step, of, figures, speed, left)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the figures of a validation."""
@@ -65,16 +72,6 @@ class ProgressLines(ProgressBar):
         figures = {name: value for name, value in trainer.logged_metrics.items() if name.startswith("val")}
         if figures:
             LOG.info("validation  %s", "  ".join(f"{name} {float(value):.4g}" for name, value in figures.items()))
-
-    @staticmethod
-    def _total(trainer: pl.Trainer) -> int | None:
-        """Batches of the whole run, None where it is endless."""
-        batches = trainer.num_training_batches
-        epochs = trainer.max_epochs
-        by_epochs = int(batches * epochs) if epochs and epochs > 0 and batches != float("inf") else None
-        steps = trainer.max_steps if trainer.max_steps > 0 else None
-        known = [limit for limit in (by_epochs, steps) if limit is not None]
-        return min(known) if known else None
 
 
 def _clock(seconds: float) -> str:

@@ -65,6 +65,7 @@ class ReenactCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse without Lightning's warning about words that do not come from the process."""
+        assert isinstance(args, list)
         self.config = parser.parse_args(args)
 
     def _parse_ckpt_path(self) -> None:

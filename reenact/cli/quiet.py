@@ -21,8 +21,6 @@ HIDDEN = (
     r"The dirpath has changed from",
     # A resumed run goes on in its own folder.
     r"Checkpoint directory .* exists and is not empty",
-    # Checkpoints in the middle of an epoch: the samplers number their samples, so nothing is seen twice or left out.
-    r"You're resuming from a checkpoint that ended before the epoch ended",
 )
 """Beginnings of warnings that a person can do nothing about, with the reason."""
 

@@ -1,0 +1,44 @@
+"""One sentence and exit code 2 for what the parser, the data and the method refuse; nothing is left behind."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--trainer.max_stepz 5", "--trainer.max_stepz: no such option; did you mean --trainer.max_steps"),
+        ("--model.lrr 5", "--model.lrr: no such option; did you mean --model.lr"),
+        ("--model.widths.chanels 3", "--model.widths.chanels: no such option; did you mean --model.widths.channels"),
+        ("--data.bach_size=3", "--data.bach_size: no such option; did you mean --data.batch_size"),
+        ("--picture.every_n_steps 3", "--picture.every_n_steps: no such option; did you mean --pictures.every_n_steps"),
+        ("--qqq", "--qqq: no such option; --help lists the options"),
+        ("extra", "extra: a word that belongs to no option"),
+        ("--trainer.max_steps abc", "--trainer.max_steps: expected int, got 'abc'"),
+        ("--trainer.max_steps=abc", "--trainer.max_steps: expected int, got 'abc'"),
+        ("--model.widths.channels x", "--model.widths.channels: expected int, got 'x'"),
+        ("--model.init_args.lr x", "--model.init_args.lr: expected float, got 'x'"),
+        ("--model.widths 3", "--model.widths: holds several settings; give them as --model.widths.NAME, got '3'"),
+        ("--trainer.precision 17", "--trainer.precision: expected one of 64, 32, 16, "),
+        ("--trainer.accelerator abacus", "a --trainer option is wrong: You selected an invalid accelerator"),
+        ("--data.size", "--data.size: a value is missing"),
+        ("--model no.such.Class", "--model no.such.Class: no class for this; give a preset's name or a class path"),
+        ("--model collections.Nope", "--model collections.Nope: no class for this"),
+        ("-c bad_key.yaml", "model.lrr (in a configuration file): no such option; did you mean --model.lr"),
+        ("-c bad_value.yaml", "trainer.max_steps (in a configuration file): expected int, got 'many'"),
+        ("--model needy", "NeedyMethod needs face parameters and light of every portrait and the data has none"),
+        ("--out taken", "--out taken: the folder is not empty"),
+        ("--out file", "--out file: is a file"),
+        ("--out file/run", "--out file/run: cannot be written"),
+    ],
+)
+def test_refused_in_one_sentence(place, refuse, words, sentence):
+    (place / "bad_key.yaml").write_text("model: {init_args: {lrr: 1}}\n")
+    (place / "bad_value.yaml").write_text("trainer: {max_steps: many}\n")
+    (place / "file").touch()
+    (place / "taken").mkdir()
+    (place / "taken" / "something").touch()
+    before = sorted(place.rglob("*"))
+    assert refuse("fit", "--model", "standin", *words.split()).startswith(sentence)
+    assert sorted(place.rglob("*")) == before

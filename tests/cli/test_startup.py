@@ -1,0 +1,50 @@
+"""What is answered before torch is imported; and the command as a process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from reenact.cli import main
+
+SCRIPT = """
+import sys
+from reenact.cli import main
+
+codes = [main(words.split()) for words in sys.argv[1:]]
+heavy = sorted({"torch", "pytorch_lightning", "torchvision", "numpy", "numba"} & set(sys.modules))
+print("RESULT", codes, heavy)
+"""
+
+
+def test_help_lists_and_wrong_names_need_no_torch():
+    lines = ["--help", "--version", "fit --help", "predict -h", "list", "fti", "fit --model pwm_flam"]
+    done = subprocess.run([sys.executable, "-c", SCRIPT, *lines], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "RESULT [0, 0, 0, 0, 0, 2, 2] []", done.stderr
+    assert done.stderr.splitlines()[0] == "reenact: error: fti: no such command; did you mean fit?"
+    assert "--model pwm_flam: no such preset; did you mean pwm_flame" in done.stderr
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "reenact", "nonsense"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.startswith("reenact: error: nonsense: no such command; known: fit, ")
+
+
+def test_the_overview_names_every_command(capsys):
+    from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
+
+    assert main([]) == 0
+    overview = capsys.readouterr().out
+    for name in (*COMMANDS, *TRAINER_COMMANDS):
+        assert f"\n  {name} " in overview
+
+
+def test_tracebacks_on_request(monkeypatch):
+    from reenact.errors import ReenactError
+
+    monkeypatch.setenv("REENACT_TRACEBACK", "1")
+    with pytest.raises(ReenactError):
+        main(["fit", "--model", "no_such"])

@@ -1,0 +1,59 @@
+"""Arrows between the rooms of the package point one way."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "reenact"
+EVERYBODY = {"errors", "assets"}
+MAY_USE = {
+    "faces": set(),
+    "nn": set(),
+    "estimators": {"faces"},
+    "data": {"faces", "estimators"},
+    "models": {"faces", "nn"},
+    "metrics": {"faces", "models", "estimators"},
+    "callbacks": {"faces", "models", "estimators", "metrics"},
+}
+"""Room -> rooms it may import; rooms not named here (apps, cli, benchmark) may import all."""
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and room of each import from this package, wherever in the file it stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative imports hide the room"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "reenact" and len(parts) > 1:
+                yield node.lineno, parts[1]
+
+
+@pytest.mark.parametrize("room", sorted(MAY_USE))
+def test_a_room_imports_only_what_it_may(room):
+    wrong = [
+        f"{path.relative_to(PACKAGE.parent)}:{line} imports {other}"
+        for path in sorted((PACKAGE / room).rglob("*.py"))
+        for line, other in imported(path)
+        if other not in MAY_USE[room] | EVERYBODY | {room}
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", sorted(EVERYBODY))
+def test_what_everybody_imports_imports_nobody(name):
+    assert {other for _, other in imported(PACKAGE / f"{name}.py")} <= EVERYBODY
+
+
+def test_networks_know_nothing_of_lightning():
+    for path in [*PACKAGE.glob("models/*/network.py"), *PACKAGE.glob("nn/*.py"), *PACKAGE.glob("faces/**/*.py")]:
+        assert "pytorch_lightning" not in path.read_text(encoding="utf-8"), path

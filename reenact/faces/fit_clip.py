@@ -31,23 +31,26 @@ POSE, CAMERA, JAW, EXPRESSION = slice(0, 3), slice(3, 6), slice(6, 9), slice(9, 
 class FitOptions:
     """Standard deviations of the fit's Gaussians, and its length."""
 
-    noise: float = 0.015
+    noise: float = 0.03
     """Of a landmark, as a fraction of the inter-ocular distance; beyond three of it the loss turns linear."""
-    contour_noise: float = 0.03
+    contour_noise: float = 0.05
     """The same of the jaw line, which detectors place less exactly."""
-    shape: float = 1.0
+    shape: float = 0.6
     """Of a shape coefficient."""
     expression: float = 1.0
     """Of an expression coefficient."""
+    beyond: float = 0.05
+    """Of an expression coefficient outside the face model's `expression_range`, and of a jaw closed beyond its rest
+    pose, in radians."""
     jaw: float = 0.2
-    """Of the jaw's opening in radians; half of it for its other axes, a fifth for closing beyond the rest pose."""
+    """Of the jaw's opening in radians; half of it for its other axes."""
     motion: float = 0.05
     """Of the change of pose (radians) and camera (relative) from frame to frame."""
     expression_motion: float = 0.3
     """Of the change of an expression coefficient from frame to frame; the jaw's is a fifth of it, in radians."""
-    shape_steps: int = 12
+    shape_steps: int = 8
     """Gauss-Newton steps on the key frames."""
-    steps: int = 6
+    steps: int = 4
     """Gauss-Newton steps on the whole clip."""
 
 
@@ -181,13 +184,18 @@ class ClipFit:
             return -self.model.default_camera()[0] / state[:, 5]
         return state[:, 3]
 
-    def _prior(self, state: Tensor) -> Tensor:
-        """(T, D) inverse variances of the entries around zero."""
-        options, prior = self.options, torch.zeros_like(state)
-        prior[:, JAW] = state.new_tensor([options.jaw, options.jaw / 2, options.jaw / 2]) ** -2
-        prior[:, 6] = torch.where(state[:, 6] < 0, (options.jaw / 5) ** -2, prior[:, 6])
-        prior[:, EXPRESSION] = options.expression**-2
-        return prior
+    def _prior(self, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradient and diagonal Hessian (T, D) of the prior, with its soft walls at the ends of the ranges."""
+        options = self.options
+        prior, low, high = torch.zeros_like(state[0]), *torch.full((2, state.shape[1]), torch.inf).to(state)
+        low = -low
+        prior[JAW] = state.new_tensor([options.jaw, options.jaw / 2, options.jaw / 2]) ** -2
+        prior[EXPRESSION] = options.expression**-2
+        low[6] = 0
+        low[EXPRESSION], high[EXPRESSION] = self.model.expression_range
+        beyond = state - state.clamp(low, high)
+        wall = options.beyond**-2
+        return prior * state + wall * beyond, prior + wall * (beyond != 0)
 
     def _smoothness(self, state: Tensor) -> Tensor:
         """(D,) inverse variances of the change from frame to frame."""
@@ -217,10 +225,10 @@ class ClipFit:
         weight = self.seen[frames] / deviation**2 * (3 / size.clamp(min=3))
         weight = weight[..., None].expand(-1, -1, 2).flatten(1)[..., None].double()
         jacobian = _jacobian(lambda value: self._project(value, shapes)[..., :2], state, mix)
-        prior = self._prior(state).double()
+        prior_gradient, prior = (part.double() for part in self._prior(state))
         error = residual.flatten(1)[..., None].double()
         weighted = (weight * jacobian).mT
-        parts = [(weighted @ error)[..., 0] + prior * state, weighted @ jacobian + prior.diag_embed()]
+        parts = [(weighted @ error)[..., 0] + prior_gradient, weighted @ jacobian + prior.diag_embed()]
         if with_shape:
             by_shape = _jacobian(lambda value: self._project(state, value)[..., :2], shapes, mix)
             shape_weighted = (weight * by_shape).mT

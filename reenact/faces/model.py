@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -27,6 +28,8 @@ class FaceModel(nn.Module, ABC):
     num_expression: int
     shape_names: tuple[str, ...] = ()
     """Names of the identity coefficients in order, where they mean something; people edit by them."""
+    expression_range: tuple[float, float] = (-math.inf, math.inf)
+    """Between which values an expression coefficient makes sense; fitting stays there."""
     expression_names: tuple[str, ...] = ()
     """Names of the expression coefficients in order, the same."""
     faces: Tensor

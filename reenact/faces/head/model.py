@@ -33,6 +33,7 @@ class Head(SkinnedFaceModel):
     (skull base), `neck`, `jaw` (hinge at the condyles), `left_eye`, `right_eye`.
     """
 
+    expression_range = (0.0, 1.0)
     part: Tensor
     """(F,) int64 part of each face, index into `part_names`."""
     part_names: tuple[str, ...]

@@ -24,7 +24,7 @@ def clip_background(seed: int, identity: int, clip: int) -> Picture:
 
 
 def _grid() -> tuple[Array, Array]:
-    """y and x of texel centres, from -1 (top, left) to 1."""
+    """Y and x of texel centres, from -1 (top, left) to 1."""
     axis = (np.arange(SIZE) + 0.5) * (2 / SIZE) - 1
     y, x = np.meshgrid(axis, axis, indexing="ij")
     return y, x

@@ -15,7 +15,6 @@ from reenact.data.synthetic.kernels import (
     CLOTH,
     EYE,
     F32,
-    FRAME,
     HAIR,
     I32,
     MOUTH,
@@ -87,7 +86,7 @@ def _shade_of(shadow: F32, x: float, y: float, z: float, bias: float) -> float:
 
 @nb.njit(cache=True, nogil=True, inline="always")
 def _power(x: float, doublings: int) -> float:
-    """x to the power 2**doublings, for x >= 0."""
+    """X to the power 2**doublings, for x >= 0."""
     for _ in range(doublings):
         x = x * x
     return x

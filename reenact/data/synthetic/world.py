@@ -28,7 +28,6 @@ from reenact.data.synthetic.backgrounds import clip_background
 from reenact.data.synthetic.kernels import (
     EYE,
     F32,
-    FRAME,
     HAIR,
     I32,
     MOUTH,
@@ -133,7 +132,7 @@ def _set(seed: int, identity: int, clip: int) -> _Set:
 
 @lru_cache(maxsize=1)
 def _codes() -> NDArray[np.uint8]:
-    """sRGB codes of linear light from 0 to 2, highlights rolled off above 0.7."""
+    """SRGB codes of linear light from 0 to 2, highlights rolled off above 0.7."""
     light = np.arange(8192) / 4096
     light = np.where(light < 0.7, light, 0.7 + 0.3 * (1 - np.exp(-(light - 0.7) / 0.3)))
     codes = np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)

@@ -1,0 +1,122 @@
+"""A small untrained PWM, and short clips of the synthetic world as files whose faces are known without looking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import torch
+from pytorch_lightning import Trainer
+
+from reenact.apps import animate, animator, edit
+from reenact.apps.animator import Animator
+from reenact.apps.face_clip import FaceClip
+from reenact.apps.media import is_picture
+from reenact.data.pictures import read_image, write_image
+from reenact.data.store import to_tensor
+from reenact.data.synthetic import World
+from reenact.data.video import VideoReader
+from reenact.data.video_writer import VideoWriter
+from reenact.faces.crop import Crop
+from reenact.faces.params import FaceParams
+from reenact.faces.portrait import Portrait
+from reenact.models.pwm import PWMModule
+from reenact.models.pwm.network import PWMConfig
+
+NTSC = Fraction(30000, 1001)
+SIZE = 64
+FRAME = 96
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    return World(0)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, world: World) -> Path:
+    """Untrained, but with the norms' statistics of a few batches, without which its output is not finite."""
+    torch.manual_seed(0)
+    module = PWMModule("head", PWMConfig(widths=[8, 8, 8, 8, 8, 8], code_channels=4))
+    module.image_size = SIZE
+    images = np.stack([world.image(0, 0, frame, SIZE) for frame in range(4)])
+    portrait = Portrait(to_tensor(images), world.params(0, 0, list(range(4))))
+    with torch.no_grad():
+        for _ in range(30):
+            module.network(portrait, portrait.map(lambda values: values.roll(1, 0)))
+        out = module.network.generator.up_layers["x1_out"]
+        out.weight.mul_(5)  # more contrast, so that differences show
+    trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu")
+    trainer.strategy.connect(module)
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.ckpt"
+    trainer.save_checkpoint(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory, world: World) -> Path:
+    """`0.png`, a picture of person 0; `1.mp4`, person 1 with sound; `2.mp4`, person 2, silent, at another rate."""
+    folder = tmp_path_factory.mktemp("clips")
+    write_image(folder / "0.png", world.image(0, 0, 0, FRAME))
+    tone = write_tone(folder / "tone.m4a", seconds=2)
+    for identity, fps, count, sound in ((1, NTSC, 21, tone), (2, Fraction(24), 9, None)):
+        path = folder / f"{identity}.mp4"
+        with VideoWriter(path, fps, (FRAME, FRAME), audio_from=sound) as writer:
+            for frame in range(count):
+                writer.write(world.image(identity, 0, frame, FRAME))
+    return folder
+
+
+def write_tone(path: Path, seconds: int) -> Path:
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("aac", rate=44100)
+        wave = np.sin(np.arange(44100 * seconds) * 2 * np.pi * 440 / 44100, dtype=np.float32)
+        for start in range(0, len(wave), 1024):
+            frame = av.AudioFrame.from_ndarray(wave[None, start : start + 1024], format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 44100, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def known_clip(world: World, path: Path, found: np.ndarray | None = None) -> FaceClip:
+    """The face of one of `clips`, from the world's own parameters; pictures show frame 0."""
+    still = is_picture(path)
+    count = 1 if still else sum(1 for _ in VideoReader(path))
+    params: FaceParams = world.params(int(path.stem[0]), 0, list(range(count)))
+    fps = None if still else VideoReader(path).fps
+    seen = np.ones(count, np.bool_) if found is None else found
+    return FaceClip(path, fps, [Crop(0, 0, FRAME, SIZE)] * count, seen, params.map(torch.Tensor.float))
+
+
+@pytest.fixture
+def known_faces(monkeypatch: pytest.MonkeyPatch, world: World) -> Callable[[str, np.ndarray], None]:
+    """Makes `animate` and `edit` know the faces; the function says which frames of a file show none."""
+    missing: dict[str, np.ndarray] = {}
+
+    def open_known(path: Path, *_: Any, **__: Any) -> FaceClip:
+        return known_clip(world, path, missing.get(path.name))
+
+    monkeypatch.setattr(animate, "open_clip", open_known)
+    monkeypatch.setattr(edit, "open_clip", open_known)
+    monkeypatch.setattr(animator, "load_face_finder", lambda device: None)
+    return missing.__setitem__
+
+
+@pytest.fixture
+def self_reconstruction(world: World, checkpoint: Path) -> Callable[[Path], np.ndarray]:
+    """What the method makes of each frame of a file when it drives itself, without any of the apps' machinery."""
+
+    def reconstruct(path: Path) -> np.ndarray:
+        method = Animator(checkpoint, device="cpu")
+        clip = known_clip(world, path)
+        images = [read_image(path)] if is_picture(path) else list(VideoReader(path))
+        portrait = clip.portraits(np.arange(len(clip)), images)
+        return method.prepare(portrait).pose(portrait)
+
+    return reconstruct

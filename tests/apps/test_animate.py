@@ -1,0 +1,204 @@
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from reenact.apps.animate import animate
+from reenact.apps.animator import Animator, Motion
+from reenact.apps.compose import Composer
+from reenact.apps.performance import Performance
+from reenact.apps.provenance import read_mark
+from reenact.apps.timeline import make_timeline
+from reenact.apps.watermark import detect
+from reenact.data.pictures import read_image
+from reenact.data.synthetic import World
+from reenact.data.video import VideoReader, probe
+from reenact.errors import ReenactError
+
+from .conftest import FRAME, NTSC, SIZE, known_clip
+
+Known = Callable[[str, np.ndarray], None]
+Reconstruct = Callable[[Path], np.ndarray]
+
+
+def perform(checkpoint: Path, world: World, source: Path, driving: Path, motion: Motion, **options) -> np.ndarray:
+    """The frames as they go into the file, before compression."""
+    clips = known_clip(world, source), known_clip(world, driving)
+    timeline = make_timeline((len(clips[1]), clips[1].fps), (len(clips[0]), clips[0].fps), "min")
+    composer = Composer(watermark=False)
+    method = Animator(checkpoint, motion, device="cpu")
+    reference = options.pop("reference", "first")
+    return np.stack(
+        list(Performance(method, *clips, composer, **{"batch_size": 4, **options}).frames(timeline, reference))
+    )
+
+
+@pytest.mark.parametrize("reference", ["first", "best", "5"])
+def test_a_source_that_drives_itself_is_left_as_it_is(
+    checkpoint: Path, world: World, clips: Path, self_reconstruction: Reconstruct, reference: str
+) -> None:
+    path = clips / "1.mp4"
+    result = perform(checkpoint, world, path, path, Motion("relative"), reference=reference)
+    difference = result.astype(int) - self_reconstruction(path)
+    assert np.abs(difference).max() <= 1  # batches of another size round differently
+    assert np.abs(difference).mean() < 0.001
+
+
+def test_a_picture_that_drives_itself_is_left_as_it_is(
+    checkpoint: Path, world: World, clips: Path, self_reconstruction: Reconstruct
+) -> None:
+    path = clips / "0.png"
+    for strength in (0.3, 1.0, 2.0):
+        result = perform(checkpoint, world, path, path, Motion("relative", strength=strength))
+        np.testing.assert_array_equal(result, self_reconstruction(path))
+
+
+def test_no_motion_at_strength_zero(
+    checkpoint: Path, world: World, clips: Path, self_reconstruction: Reconstruct
+) -> None:
+    result = perform(checkpoint, world, clips / "0.png", clips / "1.mp4", Motion("relative", strength=0))
+    still = self_reconstruction(clips / "0.png").astype(int)
+    assert np.abs(result - still).max() <= 1
+
+
+def test_driving_moves_the_source_and_batches_do_not_matter(checkpoint: Path, world: World, clips: Path) -> None:
+    source, driving = clips / "0.png", clips / "1.mp4"
+    one = perform(checkpoint, world, source, driving, Motion(), batch_size=1)
+    many = perform(checkpoint, world, source, driving, Motion(), batch_size=8)
+    assert np.abs(one.astype(int) - many).max() <= 1
+    assert np.abs(one[0].astype(int) - one[-1]).max() > 20
+
+
+def test_parts_that_do_not_move_stay_with_a_moving_source(checkpoint: Path, world: World, clips: Path) -> None:
+    """Relative expression of another person on a moving source: pose and camera are the source's of each frame."""
+    driven = []
+    method = Animator(checkpoint, Motion("relative", parts=("expression",)), device="cpu")
+    drive = method.network.drive
+
+    def spy(state, driving):
+        driven.append(driving.params)
+        return drive(state, driving)
+
+    method.network.drive = spy
+    source, driving = known_clip(world, clips / "2.mp4"), known_clip(world, clips / "1.mp4")
+    timeline = make_timeline((len(driving), driving.fps), (len(source), source.fps), "min")
+    list(Performance(method, source, driving, Composer(watermark=False), 4).frames(timeline))
+    posed = torch.cat([params.global_pose for params in driven])
+    torch.testing.assert_close(posed, source.params.global_pose[torch.from_numpy(timeline.source)])
+    moved = torch.cat([params.expression for params in driven])
+    change = driving.params.expression[torch.from_numpy(timeline.driving)] - driving.params.expression[0]
+    torch.testing.assert_close(moved, source.params.expression[0] + change)
+
+
+def test_file_keeps_rate_length_and_sound(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:
+    made = animate(checkpoint, clips / "0.png", clips / "1.mp4", tmp_path / "out.mp4", device="cpu")
+    info = probe(tmp_path / "out.mp4")
+    assert (made.frames, made.fps, made.missing) == (21, NTSC, 0)
+    assert (info.fps, info.width, info.height) == (NTSC, SIZE, SIZE)
+    assert sum(1 for _ in VideoReader(tmp_path / "out.mp4")) == 21
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        audio = container.streams.audio[0]
+        assert audio.codec_context.name == "aac"
+        assert float(audio.duration * audio.time_base) == pytest.approx(21 / NTSC, abs=0.05)
+        samples = np.concatenate([frame.to_ndarray().ravel() for frame in container.decode(audio)])
+        assert np.abs(samples).max() > 0.5
+    assert read_mark(tmp_path / "out.mp4")["method"] == "pwm"
+    assert detect(tmp_path / "out.mp4").present
+
+
+def test_switches(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:
+    out = tmp_path / "out.mp4"
+    made = animate(
+        checkpoint, clips / "2.mp4", clips / "1.mp4", out,
+        side_by_side=True, paste_back=True, audio="none", watermark=False, smoothing="none", device="cpu",
+    )  # fmt: skip
+    info = probe(out)
+    # The source lasts 9 / 24 s, which are 11 frames at the driving rate.
+    assert made.frames == sum(1 for _ in VideoReader(out)) == 11
+    assert (info.width, info.height, info.has_audio) == (3 * FRAME, FRAME, False)
+    assert not detect(out).present
+
+
+@pytest.mark.parametrize(("rule", "frames", "sound"), [("hold", 21, True), ("skip", 18, False)])
+def test_frames_without_a_face(
+    tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known, rule: str, frames: int, sound: bool
+) -> None:
+    found = np.ones(21, np.bool_)
+    found[[3, 4, 20]] = False
+    known_faces("1.mp4", found)
+    made = animate(checkpoint, clips / "0.png", clips / "1.mp4", tmp_path / "out.mp4", on_missing=rule, device="cpu")
+    assert (made.frames, made.missing) == (frames, 3)
+    assert sum(1 for _ in VideoReader(tmp_path / "out.mp4")) == frames
+    assert probe(tmp_path / "out.mp4").has_audio == sound
+
+
+def test_frames_without_a_face_can_stop_it(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:
+    known_faces("1.mp4", np.arange(21) != 7)
+    with pytest.raises(ReenactError, match=r"1\.mp4 has no face in 1 frame\(s\), the first is 7; pass --on_missing"):
+        animate(checkpoint, clips / "0.png", clips / "1.mp4", tmp_path / "out.mp4", on_missing="error", device="cpu")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_picture_drives_picture(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:
+    made = animate(checkpoint, clips / "0.png", clips / "0.png", tmp_path / "out.png", device="cpu")
+    assert made.frames == 1
+    assert read_image(tmp_path / "out.png").shape == (SIZE, SIZE, 3)
+    assert read_mark(tmp_path / "out.png")["synthetic"] == "true"
+    assert detect(tmp_path / "out.png").present
+
+
+def test_options_that_cannot_be_used(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:
+    picture, video, out = clips / "0.png", clips / "1.mp4", tmp_path / "out.mp4"
+    (tmp_path / "there.mp4").touch()
+    cases = [
+        ((picture, video, tmp_path / "out.png"), {}, "is a picture but the result is a video"),
+        ((picture, video, tmp_path / "there.mp4"), {}, "exists; choose another path or pass --overwrite"),
+        ((picture, tmp_path / "no.mp4", out), {}, "--driving .* is not a file"),
+        ((picture, video, out), {"strength": float("nan")}, "--strength nan"),
+        ((picture, video, out), {"batch_size": 0}, "--batch_size 0"),
+        ((picture, video, out), {"parts": ()}, "--parts is empty"),
+        ((picture, video, out), {"parts": ("nose",)}, "Unknown part 'nose'"),
+        ((picture, video, out), {"motion": "relative", "reference_frame": "21"}, "--reference_frame 21: .* 0 to 20"),
+        ((picture, video, out), {"length": "source"}, "--length source"),
+        ((picture, video, out), {"device": "nothing"}, "--device nothing is not available"),
+        ((picture, video, out), {"face_index": -1}, "--face_index -1"),
+    ]
+    for paths, options, message in cases:
+        with pytest.raises(ReenactError, match=message):
+            animate(checkpoint, *paths, **{"device": "cpu", **options})
+    assert [path.name for path in tmp_path.iterdir()] == ["there.mp4"]
+
+
+def test_a_truncated_driving_video_leaves_nothing(
+    tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known
+) -> None:
+    whole = (clips / "1.mp4").read_bytes()
+    (tmp_path / "1.mp4").write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(ReenactError, match=r"1\.mp4 is"):
+        animate(checkpoint, clips / "0.png", tmp_path / "1.mp4", tmp_path / "out.mp4", device="cpu")
+    assert [path.name for path in tmp_path.iterdir()] == ["1.mp4"]
+
+
+def test_steps_stream_frames(checkpoint: Path, world: World, clips: Path) -> None:
+    """Frame by frame, the streaming interface gives what the clip gives."""
+    clip = known_clip(world, clips / "1.mp4")
+    images = list(VideoReader(clips / "1.mp4"))
+    source = known_clip(world, clips / "0.png").portraits(np.zeros(1, np.int64), [read_image(clips / "0.png")])
+    method = Animator(checkpoint, Motion("relative"), device="cpu").prepare(source)
+    streamed = [method.step(clip.portraits(np.array([number]), images[number : number + 1]))[0] for number in range(6)]
+    whole = perform(checkpoint, world, clips / "0.png", clips / "1.mp4", Motion("relative"))
+    assert np.abs(np.stack(streamed).astype(int) - whole[:6]).max() <= 1
+    with pytest.raises(ReenactError, match="call `prepare`"):
+        Animator(checkpoint, device="cpu").step(source)
+
+
+def test_rates_other_than_the_driving_one(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:
+    made = animate(checkpoint, clips / "1.mp4", clips / "0.png", tmp_path / "out.mp4", audio="source", device="cpu")
+    assert (made.frames, made.fps) == (21, NTSC)
+    assert probe(tmp_path / "out.mp4").has_audio
+    made = animate(checkpoint, clips / "0.png", clips / "2.mp4", tmp_path / "two.mp4", device="cpu")
+    assert (made.frames, made.fps) == (9, Fraction(24))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from reenact.data.frame_file import write_frames
@@ -80,7 +81,7 @@ class StoreWriter:
 
         Raises:
             ReenactError: if the lengths of frames and arrays differ.
-        StoreWriteError: if the disk refuses.
+            StoreWriteError: if the disk refuses.
         """
         try:
             self._forget(record.name)
@@ -91,8 +92,8 @@ class StoreWriter:
                 with _renamed(clip_stem(self.root, record.name, ".safetensors")) as path:
                     save_file(tables, path, {"clip": record.name, "face_model": self.info.face_model})
             self._insert(record)
-        except (OSError, sqlite3.Error) as error:
-            raise ReenactError(
+        except (OSError, SafetensorError, sqlite3.Error) as error:
+            raise StoreWriteError(
                 f"{self.root} can't be written ({error}); free space or choose another folder"
             ) from error
 

@@ -1,0 +1,61 @@
+"""A small store with random parameters: frame k of clip c is one grey level."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reenact.data.store import ClipRecord, StoreInfo
+from reenact.data.store_writer import ClipArrays, StoreWriter, fields_of
+from reenact.faces.params import FaceParams
+
+from .made_videos import grey
+
+SIZE = 32
+RECORD = ClipRecord("", "train", "", "ok", "", "raw.mp4", "key", 0, Fraction(30000, 1001), 64, 64, 0.02, {"track": 1.5})
+
+
+def made_arrays(frames: int, seed: int = 0) -> ClipArrays:
+    generator = torch.Generator().manual_seed(seed)
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    params = FaceParams(
+        shape=random(1, 10).expand(frames, -1),
+        expression=random(frames, 5),
+        global_pose=random(frames, 3),
+        neck_pose=random(frames, 3),
+        jaw_pose=random(frames, 3),
+        eye_pose=random(frames, 6),
+        camera=random(frames, 3),
+    )
+    landmarks = random(frames, 68, 2).numpy() + 16
+    return ClipArrays(np.array([[1.0, 2.0, 40.0, SIZE]]), np.ones(frames, np.bool_), landmarks, params)
+
+
+def made_writer(root: Path) -> StoreWriter:
+    return StoreWriter(root, StoreInfo("head", SIZE, {"crop": "fomm"}, fields_of(made_arrays(2))))
+
+
+def add_clip(
+    writer: StoreWriter, name: str, frames: int = 12, split: str = "train", arrays: ClipArrays | None = None
+) -> ClipRecord:
+    record = replace(RECORD, name=name, identity=name.partition("#")[0], split=split, num_frames=frames)
+    pictures = (grey(number, SIZE, SIZE) for number in range(frames))
+    writer.add(record, pictures, arrays or made_arrays(frames, len(name)))
+    return record
+
+
+def made_store(root: Path, identities: int = 4, clips: int = 2, split: str | None = None) -> Path:
+    """Identities `p0`, `p1`, ... of some clips each; the last two are the test split unless all have one split."""
+    writer = made_writer(root)
+    for identity in range(identities):
+        for clip in range(clips):
+            part = split or ("test" if identity >= identities - 2 else "train")
+            add_clip(writer, f"p{identity}#{clip}", 12 + identity, part)
+    return root

@@ -7,6 +7,7 @@ edges, x then y). The background stands still.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -110,6 +111,13 @@ class _Stage:
         screen[:, 2] = -scale * self.points[:, 2] * half
         return screen
 
+    def landmarks(self) -> Array:
+        """(68, 3) landmarks in NDC."""
+        head = torch.from_numpy(self.points[: self.made.expression.shape[1]])
+        points = head_model().landmarks68(head[None])[0].double().numpy()
+        scale, x, y = self.done.camera[0]
+        return np.stack([scale * (points[:, 0] + x), -scale * (points[:, 1] + y), -scale * points[:, 2]], -1)
+
 
 @dataclass(frozen=True)
 class _Set:
@@ -162,7 +170,7 @@ class World:
         how = manner(self.seed, identity, clip)
         return made, act(made, how, framing(self.seed, identity, clip), frames)
 
-    def params(self, identity: int, clip: int, frames: list[int]) -> FaceParams:
+    def params(self, identity: int, clip: int, frames: Sequence[int]) -> FaceParams:
         """Face parameters (N,) of N frames of a clip, without drawing anything."""
         made, done = self._act(identity, clip, np.asarray(frames, np.int64))
         return face_params(made, done, clip_light(self.seed, identity, clip))
@@ -174,9 +182,26 @@ class World:
         pose_points(made.rest, made.expression, done.blend[0].astype(np.float32), made.weights, bones, points)
         return _Stage(made, done, points)
 
-    def image(self, identity: int, clip: int, frame: int, size: int) -> NDArray[np.uint8]:
-        """The (size, size, 3) RGB picture alone."""
-        return self._draw(self._stage(identity, clip, frame), _set(self.seed, identity, clip), size)
+    def sequence(
+        self, identity: int, clip: int, frames: Sequence[int], size: int
+    ) -> tuple[NDArray[np.uint8], FaceParams, F32]:
+        """Some frames of a clip, without their masks and depth.
+
+        Args:
+            identity: whose, any number from 0.
+            clip: which of the identity's clips, any number from 0.
+            frames: N frame numbers at 25 frames a second, in any order.
+            size: side of the images in pixels.
+
+        Returns:
+            (N, size, size, 3) RGB, (N) face parameters, and (N, 68, 2) landmarks in continuous pixels.
+        """
+        scenery = _set(self.seed, identity, clip)
+        stages = [self._stage(identity, clip, frame) for frame in frames]
+        images = np.stack([_draw(stage, scenery, size) for stage in stages])
+        landmarks = np.stack([stage.landmarks()[:, :2] for stage in stages])
+        params = FaceParams.cat([face_params(stage.made, stage.done, scenery.light) for stage in stages])
+        return images, params, ((landmarks + 1) * (size / 2)).astype(np.float32)
 
     def render(self, identity: int, clip: int, frame: int, size: int) -> SyntheticFrame:
         """A frame with its truth.
@@ -189,13 +214,13 @@ class World:
         """
         stage, scenery = self._stage(identity, clip, frame), _set(self.seed, identity, clip)
         index, _, depth = _buffer(stage.made, stage.on_screen(size), size)
-        landmarks = self._landmarks(stage)
+        landmarks = stage.landmarks()
         scale = stage.done.camera[0, 0]
         points = (landmarks[:, :2] + 1) * (size / 2)
         pixel = np.clip(points.astype(int), 0, size - 1)
         behind = landmarks[:, 2] - depth[pixel[:, 1], pixel[:, 0]] * (2 / size)
         return SyntheticFrame(
-            image=self._draw(stage, scenery, size),
+            image=_draw(stage, scenery, size),
             params=face_params(stage.made, stage.done, scenery.light)[0],
             landmarks=points.astype(np.float32),
             landmarks_visible=behind < scale * VISIBLE_DEPTH,
@@ -203,16 +228,9 @@ class World:
             material=np.where(index < 0, -1, stage.made.material[np.maximum(index, 0)]).astype(np.int8),
         )
 
-    def _landmarks(self, stage: _Stage) -> Array:
-        """(68, 3) landmarks in NDC."""
-        head = torch.from_numpy(stage.points[: stage.made.expression.shape[1]]).double()
-        points = head_model().landmarks68(head[None])[0].numpy()
-        scale, x, y = stage.done.camera[0]
-        return np.stack([scale * (points[:, 0] + x), -scale * (points[:, 1] + y), -scale * points[:, 2]], -1)
-
-    def landmarks(self, identity: int, clip: int, frames: list[int], size: int) -> F32:
+    def landmarks(self, identity: int, clip: int, frames: Sequence[int], size: int) -> F32:
         """(N, 68, 2) landmarks of N frames in continuous pixels, without drawing anything."""
-        points = [self._landmarks(self._stage(identity, clip, frame))[:, :2] for frame in frames]
+        points = [self._stage(identity, clip, frame).landmarks()[:, :2] for frame in frames]
         return ((np.stack(points) + 1) * (size / 2)).astype(np.float32)
 
     def flow(self, identity: int, clip: int, source: int, driving: int, size: int) -> tuple[F32, NDArray[np.bool_]]:
@@ -245,22 +263,24 @@ class World:
         valid = inside & np.where(background, source_index[row, column] < 0, visible)
         return (place[..., :2] * (2 / size) - 1).astype(np.float32), valid
 
-    def _draw(self, stage: _Stage, scenery: _Set, size: int) -> NDArray[np.uint8]:
-        made, done, light = stage.made, stage.done, scenery.light
-        normals = np.empty_like(stage.points)
-        vertex_normals(stage.points, made.faces, normals)
-        screen = stage.on_screen(2 * size)
-        index, bary, _ = _buffer(made, screen, 2 * size)
-        shadow_map, to_shadow = _shadow(stage, light, 2 * size)
-        image = np.empty((size, size, 3), np.uint8)
-        shade(
-            index, bary, screen, made.faces, made.material, made.attributes, normals,
-            made.skin, made.relief, scenery.cloth, scenery.background, tiles()["strands"],
-            light.coefficients.astype(np.float32), light.key.astype(np.float32), light.key_colour.astype(np.float32),
-            to_shadow, shadow_map, light.shadow,
-            rotation(done.turn[0]).astype(np.float32), *_palette(made), _codes(), image,
-        )  # fmt: skip
-        return image
+
+def _draw(stage: _Stage, scenery: _Set, size: int) -> NDArray[np.uint8]:
+    """The (size, size, 3) picture of a scene."""
+    made, done, light = stage.made, stage.done, scenery.light
+    normals = np.empty_like(stage.points)
+    vertex_normals(stage.points, made.faces, normals)
+    screen = stage.on_screen(2 * size)
+    index, bary, _ = _buffer(made, screen, 2 * size)
+    shadow_map, to_shadow = _shadow(stage, light, 2 * size)
+    image = np.empty((size, size, 3), np.uint8)
+    shade(
+        index, bary, screen, made.faces, made.material, made.attributes, normals,
+        made.skin, made.relief, scenery.cloth, scenery.background, tiles()["strands"],
+        light.coefficients.astype(np.float32), light.key.astype(np.float32), light.key_colour.astype(np.float32),
+        to_shadow, shadow_map, light.shadow,
+        rotation(done.turn[0]).astype(np.float32), *_palette(made), _codes(), image,
+    )  # fmt: skip
+    return image
 
 
 def _buffer(made: Actor, screen: F32, size: int) -> tuple[I32, F32, F32]:

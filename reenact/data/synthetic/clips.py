@@ -1,0 +1,63 @@
+"""The synthetic world's clips as a source of portraits, drawn as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from reenact.data.store import ClipIndex, to_tensor
+from reenact.data.synthetic.world import World
+from reenact.faces.portrait import Portrait
+
+
+class SyntheticClips:
+    """Clips of some people of a world; a `reenact.data.clips.ClipSource`.
+
+    Clip number i shows identity `identities[i // clips_per_identity]`. A person's clips are the same whichever range
+    they are read through, so disjoint ranges are disjoint people.
+
+    Args:
+        seed: The world's seed.
+        identities: Which people.
+        clips_per_identity: Clips of each person.
+        frames_per_clip: Frames of each clip, at 25 per second.
+        size: Side of the images in pixels.
+    """
+
+    def __init__(
+        self, seed: int, identities: range, clips_per_identity: int, frames_per_clip: int, size: int
+    ) -> None:
+        self.identities = identities
+        self.clips_per_identity = clips_per_identity
+        self.size = size
+        self.world = World(seed)
+        count = len(identities) * clips_per_identity
+        self.index = ClipIndex(
+            ids=np.arange(count, dtype=np.int64),
+            identities=np.arange(count, dtype=np.int64) // clips_per_identity,
+            num_frames=np.full(count, frames_per_clip, np.int64),
+        )
+
+    def place(self, clip: int) -> tuple[int, int]:
+        """The world's identity and clip number of clip number `clip`."""
+        return self.identities[clip // self.clips_per_identity], clip % self.clips_per_identity
+
+    def read(self, clip: int, frames: Sequence[int]) -> Portrait:
+        """Draw N frames of a clip: a batch of N portraits, with N names of identity and clip."""
+        identity, number = self.place(int(clip))
+        images, params, landmarks = self.world.sequence(identity, number, frames, self.size)
+        return Portrait(
+            image=to_tensor(images),
+            params=params,
+            landmarks=torch.from_numpy(landmarks),
+            frame=torch.as_tensor(frames, dtype=torch.int64),
+            identity=[person_name(identity)] * len(frames),
+            clip=[f"{person_name(identity)}#{number:03d}"] * len(frames),
+        )
+
+
+def person_name(identity: int) -> str:
+    """The name of an identity in batches and files."""
+    return f"person{identity:05d}"

@@ -1,0 +1,11 @@
+"""Write the golden file again: `python -m tests.data.synthetic.make_golden`."""
+
+import json
+from pathlib import Path
+
+from reenact.data.synthetic import World
+from tests.data.synthetic.test_world import OTHERS, SHOT, SIZE, digest
+
+if __name__ == "__main__":
+    pictures = {"-".join(map(str, shot)): digest(World(0).render(*shot, SIZE).image).tolist() for shot in [SHOT, *OTHERS]}
+    Path(__file__).with_name("golden.json").write_text(json.dumps(pictures) + "\n")

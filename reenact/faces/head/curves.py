@@ -45,7 +45,7 @@ def lid_outline() -> Array:
     way = (1 + cosine) / 2
     line = EYE_INNER + way[:, None] * (EYE_OUTER - EYE_INNER)
     line[:, 1] += np.where(sine >= 0, _UPPER_LID(way), _LOWER_LID(way))
-    return line
+    return np.asarray(line)
 
 
 def lip_outline(which: str) -> Array:

@@ -23,7 +23,7 @@ _BAG_FADE = (1.0, 0.8, 0.45, 0.15, 0.0, 0.0)
 
 SIDED: dict[str, Field] = {
     "smile": (
-        Push(_CORNER, (12, 11, 17), (5.4, 6.0, -3.4), jaw=0.5),
+        Push(_CORNER, (12, 11, 17), (6.2, 7.2, -3.8), jaw=0.5),
         Push((40, -20, 80), (14, 14, 18), (1.6, 4.2, 2.6)),
         Push((13, -38, 103), (9, 6, 10), (1.4, 1.6, -1.6)),
         Push((13, -48, 101), (9, 6, 10), (1.4, 1.0, -1.4), jaw=1.0),
@@ -215,7 +215,7 @@ def expression_basis(mesh: Mesh, jaw: Array) -> tuple[Array, Array]:
     aside = _lips_closed(aside, mesh)
     basis |= {"mouth_left": aside, "mouth_right": mirrored(aside, mesh)}
     for name, slide in JAW_SLIDES.items():
-        basis[name] = jaw[:, None] * np.array(slide) * 1e-3
+        basis[name] = _lips_closed(jaw[:, None] * np.array(slide) * 1e-3, mesh)
     basis |= {"lips_seal": _seal(mesh, jaw), "tongue_out": _tongue_out(mesh)}
     arcs = dict.fromkeys(EXPRESSION_NAMES, np.zeros_like(mesh.vertices))
     for name, (upper, lower) in LID_MOVES.items():

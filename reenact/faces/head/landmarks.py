@@ -59,7 +59,8 @@ def _facing(mesh: Mesh, faces: Ints, axis: int) -> Ints:
     """Triangles on the side of +x or +z (`axis` 0 or 2)."""
     corners = mesh.vertices[faces]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    return faces[(normal[:, axis] > 0) & (corners[:, :, axis].min(1) > (0.03 if axis == 2 else 0.02))]
+    chosen = (normal[:, axis] > 0) & (corners[:, :, axis].min(1) > (0.03 if axis == 2 else 0.02))
+    return np.asarray(faces[chosen])
 
 
 def landmark_table(mesh: Mesh) -> tuple[Ints, Array]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from reenact.faces.head import parts, sculpt
 from reenact.faces.head.base import FrontMap, surface
-from reenact.faces.head.curves import EYE_INNER, EYE_OUTER, lid_outline
+from reenact.faces.head.curves import lid_outline
 from reenact.faces.head.mesh import Mesh
 
 Array = NDArray[np.float64]
@@ -22,30 +22,25 @@ def _depth(xy: Array) -> Array:
     return sculpt.face_depth(xy[..., 0].ravel(), xy[..., 1].ravel(), base).reshape(xy.shape[:-1])
 
 
-def _target(mesh: Mesh, upper: float, lower: float, width: float) -> Array:
-    """(rings, points, 2) left loops: `upper`, `lower` move each lid by that share of the opening towards the other.
-
-    `width` scales the opening's width about its middle.
-    """
+def _target(mesh: Mesh, upper: float, lower: float) -> Array:
+    """(rings, points, 2) left loops: `upper`, `lower` move each lid by that share of the opening towards the other."""
     rim = lid_outline()
     opposite = rim[(-np.arange(len(rim))) % len(rim)]
     above = (rim[:, 1] >= opposite[:, 1])[:, None]
     gap = opposite - rim
     xy = mesh.vertices[mesh.eyes[0]][..., :2].copy()
-    middle = (EYE_INNER + EYE_OUTER) / 2
     xy += np.where(above, upper * gap * _UPPER_FADE[:, None, None], lower * gap * _LOWER_FADE[:, None, None])
-    xy[..., 0] += width * (rim[:, 0] - middle[0]) * _LOWER_FADE[:, None]
-    return xy
+    return np.asarray(xy)
 
 
-def lid_motion(mesh: Mesh, upper: float = 0.0, lower: float = 0.0, width: float = 0.0) -> tuple[Array, Array]:
+def lid_motion(mesh: Mesh, upper: float = 0.0, lower: float = 0.0) -> tuple[Array, Array]:
     """Displacement (V, 3) of the left eye's lids and, (V, 3), the bulge half-way along the straight path.
 
     `upper` = 1 brings the upper lid down to the lower lid's rim; negative values open it. Metres.
     """
     total, arc = np.zeros_like(mesh.vertices), np.zeros_like(mesh.vertices)
     loops = mesh.eyes[0]
-    start, goal = mesh.vertices[loops], _target(mesh, upper, lower, width)
+    start, goal = mesh.vertices[loops], _target(mesh, upper, lower)
     half = (start[..., :2] + goal) / 2
     rest = _depth(start[..., :2])
     total[loops, :2] = goal - start[..., :2]

@@ -53,7 +53,7 @@ def lid_rims(rim: Array) -> Array:
     def loop(shrink: Array, above: Array) -> Array:
         reach = shrink * flat
         level = EYE_CENTRE[2] + np.sqrt(np.maximum(EYE_RADIUS**2 - (reach**2).sum(1), 0.0)) + above
-        return np.c_[EYE_CENTRE[:2] + reach, np.minimum(level, rim[:, 2] - 0.0004)]
+        return np.asarray(np.c_[EYE_CENTRE[:2] + reach, np.minimum(level, rim[:, 2] - 0.0004)])
 
     near = loop(0.985 - 0.05 * far, (0.0003 + 0.0016 * far)[:, 0])
     return np.stack([near, loop(0.93 - 0.17 * far, (-0.0020 + 0.0012 * far)[:, 0])])

@@ -15,7 +15,7 @@ def bump(x: Array, y: Array, centre: tuple[float, float], size: tuple[float, flo
     """Gaussian of height 1; `size` in metres (standard deviations), turned by `turn` radians."""
     u, v = x - centre[0], y - centre[1]
     c, s = np.cos(turn), np.sin(turn)
-    return np.exp(-0.5 * (((c * u + s * v) / size[0]) ** 2 + ((c * v - s * u) / size[1]) ** 2))
+    return np.asarray(np.exp(-0.5 * (((c * u + s * v) / size[0]) ** 2 + ((c * v - s * u) / size[1]) ** 2)))
 
 
 def smooth_max(a: Array, b: Array, softness: float) -> Array:
@@ -55,8 +55,8 @@ def nose(x: Array, y: Array) -> Array:
 
 def nostril_shift(x: Array, y: Array) -> Array:
     """(..., 3) displacement that hollows the nostrils."""
-    hole = bump(np.abs(x), y, (0.0064, -0.0190), (0.0026, 0.0015), 0.20)
-    return hole[..., None] * np.stack([np.zeros_like(x), np.full_like(x, 0.0030), np.full_like(x, -0.0070)], -1)
+    hole = bump(np.abs(x), y, (0.0066, -0.0182), (0.0026, 0.0017), 0.20)
+    return hole[..., None] * np.stack([np.zeros_like(x), np.full_like(x, 0.0014), np.full_like(x, -0.0050)], -1)
 
 
 def relief(x: Array, y: Array) -> Array:
@@ -84,16 +84,15 @@ def eyeball_cover(x: Array, y: Array, thickness: float) -> Array:
     """Depth of the lids' outer surface where they wrap the eyeball; far behind the face elsewhere."""
     radius = EYE_RADIUS + thickness
     flat = ((np.abs(x) - EYE_CENTRE[0]) ** 2 + (y - EYE_CENTRE[1]) ** 2) / radius**2
-    return EYE_CENTRE[2] + radius * np.where(
-        flat < 0.9, np.sqrt(np.maximum(1 - flat, 0.1)), 0.316 - 1.58 * (flat - 0.9)
-    )
+    height = np.where(flat < 0.9, np.sqrt(np.maximum(1 - flat, 0.1)), 0.316 - 1.58 * (flat - 0.9))
+    return np.asarray(EYE_CENTRE[2] + radius * height)
 
 
 def _lid_crease(x: Array, y: Array) -> Array:
     """The fold above the upper lid, which follows its rim."""
     across = (np.abs(x) - EYE_CENTRE[0] - 0.0008) / 0.0135
     height = EYE_CENTRE[1] + 0.0028 + 0.0068 * np.sqrt(np.maximum(1 - (0.82 * across) ** 2, 0.0))
-    return np.exp(-(((y - height) / 0.0014) ** 2) - np.maximum(np.abs(across), 0) ** 6)
+    return np.asarray(np.exp(-(((y - height) / 0.0014) ** 2) - np.abs(across) ** 6))
 
 
 def face_depth(x: Array, y: Array, base_z: Array) -> Array:

@@ -46,7 +46,7 @@ def _spacing(points: Array) -> Array:
         sculpt.bump(x, y, (0.004, -0.014), (0.012, 0.010)), 0.75 * sculpt.bump(x, y, (0.003, 0.008), (0.011, 0.016))
     )
     face = np.clip(z / 0.06, 0, 1) * np.clip((0.095 - y) / 0.03, 0, 1) * np.clip((y + 0.1) / 0.01, 0, 1)
-    return 0.0125 - 0.0080 * face - 0.0025 * nose * face * front
+    return np.asarray(0.0125 - 0.0080 * face - 0.0025 * nose * face * front)
 
 
 def _inside(xy: Array, ellipse: tuple[tuple[float, float], tuple[float, float]], margin: float) -> NDArray[np.bool_]:
@@ -103,7 +103,7 @@ def _relaxed_points(fixed: Array, generator: np.random.Generator) -> Array:
         used = mass > 0
         centres[used] = (np.stack(sums, -1)[used]) / mass[used, None]
     chosen = np.unique(cKDTree(points).query(centres)[1])
-    return cloud[chosen]
+    return np.asarray(cloud[chosen])
 
 
 def _eye_outlines() -> Array:
@@ -132,7 +132,7 @@ def _lip_bulge() -> Array:
     blend = np.clip(0.5 + np.sin(angle) * 2.5, 0, 1)
     profile = upper[:, None] * blend + lower[:, None] * (1 - blend)
     corner = np.array([-2.4, -2.0, -1.7, -1.4, -1.2, -1.0, -0.9, -0.6, -0.2, 0, 0])[:, None]
-    return 1e-3 * (profile * across + corner * (1 - across))
+    return np.asarray(1e-3 * (profile * across + corner * (1 - across)))
 
 
 def _chart(parameters: Array) -> Array:
@@ -202,7 +202,20 @@ def build_half(seed: int = 7) -> HalfSkin:
     holes.append(np.flatnonzero(parameters[outer, 0] > 1 - 1e-9))
     faces = outer[_hull_faces(_chart(parameters[outer]), base[outer, 0] == 0, holes)]
     faces = np.concatenate([faces, strip(eye, True), strip(mouth, False)])
-    return HalfSkin(_sculpted(base, mouth, half), faces, eye, mouth)
+    return HalfSkin(_evened(_sculpted(base, mouth, half), faces), faces, eye, mouth)
+
+
+def _evened(vertices: Array, faces: Ints) -> Array:
+    """Smooth the ridge of the nose, which bends more sharply than its triangles can follow."""
+    x, y, z = vertices.T
+    share = 0.6 * (z > 0.09) * sculpt.bump(x, y, (0.0, 0.010), (0.008, 0.011))
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    edges = np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0)
+    degree = np.bincount(edges[:, 0], minlength=len(z))
+    for _ in range(4):
+        mean = np.bincount(edges[:, 0], z[edges[:, 1]], len(z)) / degree
+        z = z + share * (mean - z)
+    return np.stack([x, y, z], -1)
 
 
 def _sculpted(base: Array, mouth: Ints, half: Ints) -> Array:

@@ -25,28 +25,30 @@ class Command:
     """`module:function`."""
     positional: tuple[str, ...] = ()
     """Parameters given by place."""
-    short: dict[str, str] = field(default_factory=dict)
-    """Parameter -> one-letter option."""
+    aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Parameter -> other spellings of its option."""
 
 
 COMMANDS = {
     "prepare": Command(
         "turn videos or pictures into a store: track, crop, landmarks, face parameters",
         "reenact.data.prepare:prepare",
-        positional=("source",),
-        short={"out": "-o"},
+        positional=("input",),
+        aliases={"out": ("-o",)},
     ),
     "animate": Command(
-        "drive a portrait with a video", "reenact.apps.animate:animate", short={"out": "-o", "checkpoint": "-c"}
+        "drive a portrait with a video", "reenact.apps.animate:animate", aliases={"out": ("-o",), "checkpoint": ("-c",)}
     ),
     "edit": Command(
-        "change the expression or pose of a portrait", "reenact.apps.edit:edit", short={"out": "-o", "checkpoint": "-c"}
+        "change the expression or pose of a portrait",
+        "reenact.apps.edit:edit",
+        aliases={"out": ("-o",), "checkpoint": ("-c",)},
     ),
     "convert": Command(
         "turn an official checkpoint into ours",
         "reenact.models.pwm.convert:convert_official",
         positional=("path",),
-        short={"output": "-o"},
+        aliases={"output": ("-o", "--out")},
     ),
     "list": Command("list methods, presets, data sets and scales", "reenact.cli.zoo:list_zoo"),
     "doctor": Command("show what is installed, what is missing and how to get it", "reenact.cli.doctor:doctor"),

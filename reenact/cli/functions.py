@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 from argparse import ArgumentError
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import docstring_parser
 from jsonargparse import ActionYesNo, ArgumentParser
@@ -62,11 +62,16 @@ def build_parser(name: str, command: Command, function: Callable[..., object]) -
 def _add(parser: ArgumentParser, command: Command, parameter: inspect.Parameter, hint: Any, text: str) -> None:  # noqa: ANN401 - a type
     required = parameter.default is inspect.Parameter.empty
     if parameter.name in command.positional:
-        parser.add_argument(parameter.name, type=hint, help=text)
+        optional = {} if required else {"nargs": "?", "default": parameter.default}
+        parser.add_argument(parameter.name, type=hint, help=text, **optional)
         return
-    names = [command.short[parameter.name]] if parameter.name in command.short else []
-    names.append(f"--{parameter.name.replace('_', '-')}")
-    if hint is bool:
+    aliases = command.aliases.get(parameter.name, ())
+    # The first long option names the value; one-letter options come before it in the help.
+    names = sorted([f"--{parameter.name.replace('_', '-')}", *aliases], key=lambda name: name.startswith("--"))
+    if get_origin(hint) in (list, Sequence, Collection):  # several words: --parts jaw eyes
+        default = None if required else list(parameter.default)
+        parser.add_argument(*names, nargs="+", type=get_args(hint)[0], required=required, default=default, help=text)
+    elif hint is bool:
         parser.add_argument(*names, action=ActionYesNo(no_prefix="no-"), default=parameter.default, help=text)
     elif required:
         parser.add_argument(*names, type=hint, required=True, help=text)

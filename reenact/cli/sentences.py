@@ -23,6 +23,7 @@ _NO_CLASS = re.compile(
     r"(?:module|No module|Unable|Import|'[^']+' is not a subclass|[\w.]+ is not a subclass)"
 )
 _NO_PATH = re.compile(r"Expected a path but (?P<path>\S+) either not accessible or invalid")
+_REQUIRED = re.compile(r"arguments are required: (?P<names>.*)")
 _KEY = re.compile(r'(?:Parser )?[Kk]ey "(?P<key>[^"]+)"')
 _EXPECTED = re.compile(r"Expected an? (?P<type>[^\n]+?)(?=\. Got value|\n|$)")
 _GOT = re.compile(r"Got value: (?P<value>.*)|Given value: (?P<given>.*)")
@@ -51,6 +52,9 @@ def from_parser(message: str, known: Known, words: list[str]) -> ReenactError:
         if found:
             name = found.group("name").removeprefix("--").partition("=")[0]
             return _unknown(".".join([*keys, name]), message, known, words)
+    required = _REQUIRED.search(message)
+    if required:
+        return ReenactError(f"missing: {required.group('names')}; --help explains the options")
     if "expected one argument" in message:
         return _without_value(message, words)
     if keys and _EXPECTED.search(message):
@@ -101,9 +105,13 @@ def _spell(key: str, words: list[str]) -> str:
     """The option as it was typed, or the key of the file it stands in."""
     for word in words:
         option = word.partition("=")[0]
-        if option.removeprefix("--").replace(".init_args.", ".") == key.replace(".init_args.", "."):
+        if option.startswith("--") and _bare(option) == _bare(key):
             return option
     return f"{key} (in a configuration file)"
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix("--").replace(".init_args.", ".").replace("-", "_")
 
 
 def _plain(annotation: str) -> str:

@@ -202,20 +202,7 @@ def build_half(seed: int = 7) -> HalfSkin:
     holes.append(np.flatnonzero(parameters[outer, 0] > 1 - 1e-9))
     faces = outer[_hull_faces(_chart(parameters[outer]), base[outer, 0] == 0, holes)]
     faces = np.concatenate([faces, strip(eye, True), strip(mouth, False)])
-    return HalfSkin(_evened(_sculpted(base, mouth, half), faces), faces, eye, mouth)
-
-
-def _evened(vertices: Array, faces: Ints) -> Array:
-    """Smooth the ridge of the nose, which bends more sharply than its triangles can follow."""
-    x, y, z = vertices.T
-    share = 0.6 * (z > 0.09) * sculpt.bump(x, y, (0.0, 0.010), (0.008, 0.011))
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    edges = np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0)
-    degree = np.bincount(edges[:, 0], minlength=len(z))
-    for _ in range(4):
-        mean = np.bincount(edges[:, 0], z[edges[:, 1]], len(z)) / degree
-        z = z + share * (mean - z)
-    return np.stack([x, y, z], -1)
+    return HalfSkin(_sculpted(base, mouth, half), faces, eye, mouth)
 
 
 def _sculpted(base: Array, mouth: Ints, half: Ints) -> Array:

@@ -24,15 +24,12 @@ class ContourLines:
     """
 
     vertices: Tensor
-    """(10, STEPS, 2) int64 vertices around each place."""
+    """(10, STEPS, K) int64 vertices around each place."""
     weights: Tensor
-    """(10, STEPS, 2) of the two vertices, of sum 1; both 0 where a line has no such place."""
+    """(10, STEPS, K) of those vertices, of sum 1; all 0 where a line has no such place."""
 
     def __init__(self, face_model: FaceModel) -> None:
-        mesh = face_model.mean_vertices
-        landmarks = face_model.landmarks68(mesh[None])[0]
-        unit = (landmarks[36] - landmarks[45]).norm()
-        lines = [_line(mesh, landmarks[index], unit) for index in SLIDING]
+        lines = [_line(face_model, index) for index in SLIDING]
         self.vertices = torch.stack([vertices for vertices, _ in lines])
         self.weights = torch.stack([weights for _, weights in lines])
 
@@ -45,7 +42,7 @@ class ContourLines:
         Args:
             projected: (B, N, 3) vertices in NDC.
             unit: (B, 2) vector in NDC from the outer corner of the eye at image left (landmark 36) to the other one.
-            columns: (10, STEPS, 2) where the vertices of the lines are among the N.
+            columns: (10, STEPS, K) where the vertices of the lines are among the N.
 
         Returns:
             (B, 10, N) weights of sum 1.
@@ -61,20 +58,29 @@ class ContourLines:
         return mix.scatter_add(2, columns.flatten(1).expand_as(flat), flat)
 
 
-def _line(mesh: Tensor, landmark: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:
-    """Vertices and weights (STEPS, 2) of one line; a place lies between a vertex above and one below its height."""
-    step = 0.05 * unit
-    offset = mesh - landmark
-    outer = mesh[:, 0] * landmark[0].sign() > 0.5 * landmark[0].abs()
-    vertices = torch.zeros(STEPS, 2, dtype=torch.int64, device=mesh.device)
-    weights = mesh.new_zeros(STEPS, 2)
-    for place in range(STEPS):
-        near = outer & ((offset[:, 2] - place * step).abs() <= 0.6 * step) & (offset[:, 1].abs() < 0.1 * unit)
-        above, below = near & (offset[:, 1] >= 0), near & (offset[:, 1] < 0)
-        if not (above.any() and below.any()):
-            continue
-        pair = [torch.where(half, offset[:, 1].abs(), torch.inf).argmin() for half in (above, below)]
-        high, low = (offset[vertex, 1].abs() for vertex in pair)
-        vertices[place] = torch.stack(pair)
-        weights[place] = torch.stack([low, high]) / (high + low)
+def _line(face_model: FaceModel, index: int) -> tuple[Tensor, Tensor]:
+    """Vertices and weights (STEPS, K) of one line: the landmark, then the section of the mesh at its height.
+
+    Among the points at which edges cross that height, the outermost one of every step forward is taken; the inside of
+    the mouth and nose is left out by its distance from the middle.
+    """
+    mesh, faces = face_model.mean_vertices, face_model.faces
+    landmarks = face_model.landmarks68(mesh[None])[0]
+    landmark, step = landmarks[index], 0.05 * (landmarks[36] - landmarks[45]).norm()
+    vertices = face_model.landmark_vertices.new_zeros(STEPS, max(2, face_model.landmark_vertices.shape[1]))
+    weights = mesh.new_zeros(vertices.shape)
+    own = face_model.landmark_vertices.shape[1]
+    vertices[0, :own], weights[0, :own] = face_model.landmark_vertices[index], face_model.landmark_weights[index]
+    edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    height = mesh[edges, 1] - landmark[1]
+    edges, height = edges[height.prod(1) < 0], height[height.prod(1) < 0]
+    share = height.abs().flip(1) / height.abs().sum(1, keepdim=True)
+    places = (mesh[edges] * share[..., None]).sum(1)
+    outward = places[:, 0] * landmark[0].sign()
+    forward = (places[:, 2] - landmark[2]) / step
+    for place in range(1, STEPS):
+        near = (forward > place - 0.5) & (forward <= place + 0.5) & (outward > 0.5 * landmark[0].abs())
+        if near.any():
+            best = torch.where(near, outward, -torch.inf).argmax()
+            vertices[place, :2], weights[place, :2] = edges[best], share[best]
     return vertices, weights

@@ -44,6 +44,7 @@ class Recipe:
     state: Any
 
     def __setstate__(self, state: Any) -> None:  # noqa: ANN401
+        """Keep the state; without this method a pickle could set attributes of the recipes' classes."""
         self.state = state
 
     def value(self) -> Any:  # noqa: ANN401
@@ -198,8 +199,7 @@ class _Unpickler(pickle.Unpickler):
         known = _Chumpy if module.split(".")[0] == "chumpy" else _KNOWN.get((module, name))
         if known is None:
             raise _RefusedError(f"{module}.{name}")
-        # a class of its own for every mention, so that no pickle can change one that another will meet
-        return type(known.__name__, (known,), {})
+        return known
 
 
 def load_arrays(path: Path) -> dict[str, Any]:

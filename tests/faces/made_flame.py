@@ -73,7 +73,9 @@ def made_arrays(seed: int = 0, shapes: int = 300, expressions: int = 100) -> dic
     weights[:, 2], weights[:, 0] = jaw * ~eye, np.clip(-(points[:, 1] + 0.08) / 0.02, 0, 1) * (points[:, 2] < 0)
     weights[:, 3], weights[:, 4] = eye & (points[:, 0] > 0), eye & (points[:, 0] <= 0)
     weights[:, 1] = 1 - weights.sum(1)
-    joints = np.array([[0, -0.1, -0.03], [0, -0.07, -0.01], [0, -0.03, -0.01], [0.032, 0.01, 0.07], [-0.032, 0.01, 0.07]])
+    joints = np.array(
+        [[0, -0.1, -0.03], [0, -0.07, -0.01], [0, -0.03, -0.01], [0.032, 0.01, 0.07], [-0.032, 0.01, 0.07]]
+    )
     regressor = np.zeros((5, VERTICES))
     for row, joint in enumerate(joints):
         near = np.argsort(((points - joint) ** 2).sum(1))[:4]

@@ -35,7 +35,8 @@ FIRST_PERSON = 5000
 def weights(name: str) -> str:
     """The path of one of dlib's weight files."""
     spec = importlib.util.find_spec("face_recognition_models")
-    assert spec is not None and spec.submodule_search_locations
+    assert spec is not None
+    assert spec.submodule_search_locations
     return str(Path(spec.submodule_search_locations[0]) / "models" / name)
 
 
@@ -81,7 +82,9 @@ def judge(picks: list[tuple[int, int, int]], size: int) -> tuple[np.ndarray, np.
         boxes = detector(shot.image, 1)
         truth = shot.landmarks.astype(np.float64)
         middle = truth.mean(0)
-        hits = [box for box in boxes if box.left() <= middle[0] <= box.right() and box.top() <= middle[1] <= box.bottom()]
+        hits = [
+            box for box in boxes if box.left() <= middle[0] <= box.right() and box.top() <= middle[1] <= box.bottom()
+        ]
         if not hits:
             continue
         found[i] = True
@@ -129,7 +132,8 @@ def main() -> None:
     options = parser.parse_args()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("dlib-bin", "numba", "numpy"))
-    print(f"{date.today()}, commit {commit.strip()}, Python {platform.python_version()}, {versions}, {os.cpu_count()} cores")
+    machine = f"Python {platform.python_version()}, {versions}, {os.cpu_count()} cores"
+    print(f"{date.today()}, commit {commit.strip()}, {machine}")
     picks = draw_frames(World(), options.frames)
     half = len(picks) // 2
     with ProcessPoolExecutor(2) as pool:
@@ -137,7 +141,9 @@ def main() -> None:
         speeds = list(pool.map(_render_some, (FIRST_PERSON, FIRST_PERSON + 4)))
     found, offsets, embeddings = (np.concatenate(column) for column in zip(*parts, strict=True))
     error = np.linalg.norm(offsets[found], axis=-1)
-    print(f"faces found                        {found.mean():.1%} of {len(picks)} (|yaw| < 30 degrees, {options.size} px)")
+    print(
+        f"faces found                        {found.mean():.1%} of {len(picks)} (|yaw| < 30 degrees, {options.size} px)"
+    )
     print(f"landmark distance / inter-ocular   {error.mean():.2%} mean, {np.median(error):.2%} median")
     groups = {"jaw": (0, 17), "brows": (17, 27), "nose": (27, 36), "eyes": (36, 48), "mouth": (48, 68)}
     print("    " + ", ".join(f"{name} {error[:, low:high].mean():.2%}" for name, (low, high) in groups.items()))

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from reenact.data.synthetic.complexion import Canvas, chart, paint
+from reenact.data.synthetic.complexion import Canvas, chart, ear_chart, paint
 from reenact.data.synthetic.hair import Scalp, Skull, make_hair
 from reenact.data.synthetic.kernels import (
     CLOTH,
@@ -66,6 +66,8 @@ class HeadArrays:
     """(F,)."""
     expression: F32
     """(E, V, 3) expression basis, laid out for posing."""
+    charted: F32
+    """(V, 2) place in the skin chart."""
     canvas: Canvas
     landmark_vertices: Array
     """(68, 3) landmarks of the mean head, metres."""
@@ -98,7 +100,11 @@ def head_arrays() -> HeadArrays:
     normals = np.empty(mean.shape, np.float32)
     vertex_normals(mean.astype(np.float32), faces, normals)
     skin = np.unique(faces[material == SKIN])
-    canvas = Canvas.of(mean, faces[material == SKIN], landmarks)
+    ears = head.part.numpy() == head.part_names.index("ears")
+    charted = chart(mean)
+    ear_vertices = np.unique(faces[ears])
+    charted[ear_vertices] = ear_chart(mean[ear_vertices])
+    canvas = Canvas.of(mean, faces[material == SKIN], charted, ears[material == SKIN], landmarks)
     return HeadArrays(
         mean=mean,
         basis=head.basis.double().numpy(),
@@ -108,8 +114,9 @@ def head_arrays() -> HeadArrays:
         faces=faces,
         material=material,
         expression=np.ascontiguousarray(head.basis[..., head.num_shape :].permute(2, 0, 1).numpy()),
+        charted=charted,
         canvas=canvas,
-        scalp=Scalp.of(canvas.place),
+        scalp=Scalp.of(canvas.place, canvas.ear),
         landmark_vertices=landmarks,
         num_shape=head.num_shape,
         skin=skin,
@@ -152,7 +159,7 @@ def _shape(seed: int, identity: int, count: int) -> Array:
 
 def _carried(points: Array, head: HeadArrays, change: Array) -> Array:
     """Move (N, 3) points of the mean head's space with the (V, 3) change of the skin around them."""
-    distance, near = head.near.query(points, k=12)
+    distance, near = map(np.asarray, head.near.query(points, k=12))
     weight = 1 / (distance + 0.004) ** 2
     return np.asarray(points + ((weight / weight.sum(1, keepdims=True))[..., None] * change[head.skin[near]]).sum(1))
 
@@ -160,7 +167,7 @@ def _carried(points: Array, head: HeadArrays, change: Array) -> Array:
 def _head_attributes(head: HeadArrays) -> F32:
     """(H, 4) shading attributes of the head's vertices, occlusion left at 1."""
     out = np.ones((len(head.mean), 4), np.float32)
-    out[:, :2] = chart(head.mean)
+    out[:, :2] = head.charted
     for material in (EYE, TEETH, TONGUE, MOUTH):
         used = np.unique(head.faces[head.material == material])
         if material == EYE:
@@ -222,8 +229,8 @@ def bake_occlusion(points: F32, faces: I32, material: NDArray[np.uint8], attribu
         flat = np.sqrt(1 - z * z)
         towards = np.array([flat * np.cos(azimuth), 0.25 + flat * np.sin(azimuth), z])
         towards /= np.linalg.norm(towards)
-        screen = (points - np.float32([0, -0.02, 0])) @ view(towards).T.astype(np.float32)
-        screen = (screen * np.float32(side / 0.5) + np.float32([side / 2, side / 2, 0])).astype(np.float32)
+        screen = (points - np.array([0, -0.02, 0], np.float32)) @ view(towards).T.astype(np.float32)
+        screen = (screen * (side / 0.5) + np.array([side / 2, side / 2, 0])).astype(np.float32)
         rasterize(screen, faces, material, CULL, attributes, tiles()["strands"], side, index, bary, depth)
         occlusion(screen, normals, towards.astype(np.float32), depth, 1.6, hit, weight)
     return hit / weight

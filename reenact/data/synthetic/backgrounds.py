@@ -20,7 +20,7 @@ def clip_background(seed: int, identity: int, clip: int) -> Picture:
     picture = np.clip(kind(rng), 0, 1.2)
     y, x = _grid()
     vignette = 1 - rng.uniform(0, 0.35) * np.clip(x * x + y * y, 0, 2)
-    return (0.75 * picture * vignette[..., None]).astype(np.float32)
+    return (0.62 * picture * vignette[..., None]).astype(np.float32)
 
 
 def _grid() -> tuple[Array, Array]:
@@ -36,7 +36,7 @@ def _paint(rng: np.random.Generator, low: float = 0.03, high: float = 0.75, chro
     hue = rng.uniform(0, 2 * np.pi)
     saturation = chroma * rng.random() ** 1.5
     wheel = np.cos(hue - np.array([0.0, 2.0944, 4.1888]))
-    return np.clip(value * (1 + saturation * wheel), 0.005, 1.1)
+    return np.asarray(np.clip(value * (1 + saturation * wheel), 0.005, 1.1))
 
 
 def _blur(picture: Array, radius: int) -> Array:
@@ -68,7 +68,7 @@ def _gradient(rng: np.random.Generator) -> Array:
     ramp = 0.5 + 0.35 * (np.cos(angle) * x + np.sin(angle) * y) + 0.12 * _cloud(rng, 5)
     a = _paint(rng)
     b = np.clip(a * rng.uniform(0.3, 1.0) + 0.1 * _paint(rng), 0, 1)
-    return a * ramp[..., None] + b * (1 - ramp[..., None])
+    return np.asarray(a * ramp[..., None] + b * (1 - ramp[..., None]))
 
 
 def _disc(picture: Array, centre: tuple[float, float], radius: float, colour: Array, alpha: float) -> None:

@@ -26,9 +26,7 @@ class SyntheticClips:
         size: Side of the images in pixels.
     """
 
-    def __init__(
-        self, seed: int, identities: range, clips_per_identity: int, frames_per_clip: int, size: int
-    ) -> None:
+    def __init__(self, seed: int, identities: range, clips_per_identity: int, frames_per_clip: int, size: int) -> None:
         self.identities = identities
         self.clips_per_identity = clips_per_identity
         self.size = size

@@ -26,11 +26,21 @@ _REACH = 1.25
 
 
 def chart(points: NDArray[np.floating]) -> F32:
-    """(N, 2) chart coordinates u, v of (N, 3) points of the mean head, in metres."""
+    """(N, 2) chart coordinates u, v of (N, 3) points of the mean head, in metres; of ears, see `ear_chart`."""
     offset = np.asarray(points, np.float64) - _CENTRE
     below = np.sqrt((offset**2).sum(-1)) + offset[:, 2]
     plane = offset[:, :2] / np.maximum(below, 1e-3)[:, None] / (2 * _REACH)
-    return np.clip(np.stack([0.5 + plane[:, 0], 0.5 - plane[:, 1]], -1), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(np.stack([0.5 + plane[:, 0], 0.5 - plane[:, 1]], -1), 0, 1), np.float32)
+
+
+def ear_chart(points: NDArray[np.floating]) -> F32:
+    """(N, 2) chart coordinates of ears, which stand off the head: seen from their side, in the chart's upper corners.
+
+    What the corners would show otherwise is the back of the head, which no portrait sees.
+    """
+    u = 0.04 + (points[:, 2] + 0.05) * 1.5
+    v = 0.04 + (0.06 - points[:, 1]) * 1.5
+    return np.stack([np.where(points[:, 0] > 0, 1 - u, u), v], -1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -39,21 +49,29 @@ class Canvas:
 
     place: F32
     """(3, SIDE, SIDE) x, y, z in millimetres."""
+    ear: NDArray[np.bool_]
+    """(SIDE, SIDE) texels of the ears."""
     landmarks: NDArray[np.float64]
     """(68, 3) iBUG points of the mean head in millimetres."""
 
     @classmethod
-    def of(cls, vertices: NDArray[np.float64], faces: NDArray[np.int32], landmarks: NDArray[np.float64]) -> Canvas:
+    def of(
+        cls, vertices: NDArray[np.float64], faces: NDArray[np.int32], charted: F32, ears: NDArray[np.bool_],
+        landmarks: NDArray[np.float64],
+    ) -> Canvas:  # fmt: skip
         """Lay the chart over the mean head.
 
         Args:
             vertices: (V, 3) mean head in metres.
             faces: (F, 3) its skin's triangles.
+            charted: (V, 2) chart coordinates.
+            ears: (F,) whether a triangle belongs to an ear.
             landmarks: (68, 3) in metres.
         """
         screen = np.zeros((len(vertices), 3), np.float32)
-        screen[:, :2] = chart(vertices) * SIDE
+        screen[:, :2] = charted * SIDE
         screen[:, 2] = -np.sqrt(((vertices - _CENTRE) ** 2).sum(-1))
+        screen[np.unique(faces[ears]), 2] -= 1
         index = np.empty((SIDE, SIDE), np.int32)
         weights, depth = np.zeros((SIDE, SIDE, 2), np.float32), np.empty((SIDE, SIDE), np.float32)
         rasterize(
@@ -64,20 +82,26 @@ class Canvas:
         bary = np.concatenate([weights, 1 - weights.sum(-1, keepdims=True)], -1)
         place = (corner * bary[..., None]).sum(-2) * 1e3
         place[index < 0] = (0, -200, -100)
-        return cls(np.ascontiguousarray(np.moveaxis(place, -1, 0), np.float32), landmarks * 1e3)
-
+        seen = ears[np.maximum(index, 0)] & (index >= 0)
+        return cls(np.ascontiguousarray(np.moveaxis(place, -1, 0), np.float32), seen, landmarks * 1e3)
 
     @cached_property
     def redness(self) -> F32:
         """Where blood shows: cheeks, nose, chin, ears."""
         px, py, _ = self.place
         red = 0.55 * _blob(self, 44, -8, 14, 13) + 0.5 * _blob(self, 0, -12, 10, 7) + 0.2 * _blob(self, 0, -76, 14, 8)
-        return red + np.float32(0.5) * _ramp(68, 78, np.abs(px)) * (np.abs(py) < 35)
+        return np.asarray(red + 0.5 * _ramp(68, 78, np.abs(px)) * (np.abs(py) < 35), np.float32)
 
     @cached_property
     def shine(self) -> F32:
         """Where skin is oily: forehead, nose, cheek bones."""
-        return 0.8 * _blob(self, 0, 85, 35, 18) + 1.0 * _blob(self, 0, 0, 6, 20) + 0.4 * _blob(self, 42, 5, 12, 9)
+        forehead, nose, cheeks = _blob(self, 0, 85, 35, 18), _blob(self, 0, 0, 6, 20), _blob(self, 42, 5, 12, 9)
+        return np.asarray(0.8 * forehead + nose + 0.4 * cheeks, np.float32)
+
+    @cached_property
+    def sun(self) -> F32:
+        """Where freckles grow."""
+        return np.clip(_blob(self, 26, 0, 26, 20) + 0.5 * _blob(self, 0, 80, 40, 20), 0, 1)
 
     @cached_property
     def hollows(self) -> tuple[F32, F32, F32]:
@@ -101,12 +125,17 @@ def _blob(canvas: Canvas, x: float, y: float, width: float, height: float, mirro
     """Gaussian at (x, y) mm of the front, mirrored to both sides, with standard deviations in mm."""
     px, py, pz = canvas.place
     side = np.abs(px) if mirrored else px
-    return np.exp(-0.5 * (((side - x) / width) ** 2 + ((py - y) / height) ** 2)) * (pz > 0)
+    return np.asarray(np.exp(-0.5 * (((side - x) / width) ** 2 + ((py - y) / height) ** 2)) * (pz > 0), np.float32)
 
 
 def _ramp(low: float, high: float, value: F32) -> F32:
     x = np.clip((value - low) / (high - low), 0, 1)
-    return x * x * (3 - 2 * x)
+    return np.asarray(x * x * (3 - 2 * x), np.float32)
+
+
+def _tint(red: float, green: float, blue: float) -> F32:
+    """(3, 1, 1) factor or colour for (3, N, N) albedo."""
+    return np.array([[[red]], [[green]], [[blue]]], np.float32)
 
 
 def _mix(albedo: F32, colour: NDArray[np.float64], alpha: F32) -> None:
@@ -168,7 +197,7 @@ def paint(canvas: Canvas, who: Person, hairline: F32) -> tuple[F32, F32]:
     _tone(canvas, who, albedo, gloss, u, v)
     always, aged = canvas.creases
     crease = np.minimum(always + np.float32(who.age) * aged, 1)
-    albedo *= 1 - np.float32([0.20, 0.30, 0.32])[:, None, None] * crease
+    albedo *= 1 - _tint(0.20, 0.30, 0.32) * crease
     height -= 0.55 * crease
     if who.freckles > 0.05:
         _freckles(canvas, who, albedo, u, v)
@@ -190,15 +219,15 @@ def _tone(canvas: Canvas, who: Person, albedo: F32, gloss: F32, u: F32, v: F32) 
     """Blotches, redness of cheeks, nose and ears, shade under the eyes, shine of the forehead and nose."""
     blotch = tile_at("blotch", u * 0.7, v * 0.7)
     albedo *= 1 + 0.05 * blotch + 0.025 * tile_at("fine", u, v)
-    flush = np.float32([0.10, -0.34, -0.32])[:, None, None] * who.blush
+    flush = _tint(0.10, -0.34, -0.32) * who.blush
     albedo *= 1 + flush * (canvas.redness + 0.2 * blotch)
     under, nostril, wing = canvas.hollows
-    albedo *= 1 - np.float32([0.14, 0.18, 0.12])[:, None, None] * under * (0.5 + who.age)
-    albedo *= 1 - np.float32([0.85, 0.92, 0.92])[:, None, None] * nostril
-    albedo *= 1 - np.float32([0.26, 0.36, 0.36])[:, None, None] * wing
+    albedo *= 1 - _tint(0.14, 0.18, 0.12) * under * (0.5 + who.age)
+    albedo *= 1 - _tint(0.85, 0.92, 0.92) * nostril
+    albedo *= 1 - _tint(0.26, 0.36, 0.36) * wing
     gloss *= 1 + canvas.shine
     if who.feminine < 0.5:
-        albedo *= 1 - np.float32([0.16, 0.10, 0.06])[:, None, None] * canvas.beards["full"] * (0.9 - who.feminine)
+        albedo *= 1 - _tint(0.16, 0.10, 0.06) * canvas.beards["full"] * (0.9 - who.feminine)
 
 
 def _creases(canvas: Canvas) -> tuple[F32, F32]:
@@ -224,13 +253,11 @@ def _creases(canvas: Canvas) -> tuple[F32, F32]:
 
 
 def _freckles(canvas: Canvas, who: Person, albedo: F32, u: F32, v: F32) -> None:
-    where = np.clip(_blob(canvas, 26, 0, 26, 20) + 0.5 * _blob(canvas, 0, 80, 40, 20), 0, 1)
-    spots = tile_at("spots", u * 0.8, v * 0.8) * where * who.freckles
-    albedo *= 1 - np.float32([0.35, 0.55, 0.62])[:, None, None] * np.clip(spots, 0, 1)
+    spots = tile_at("spots", u * 0.8, v * 0.8) * canvas.sun * who.freckles
+    albedo *= 1 - _tint(0.35, 0.55, 0.62) * np.clip(spots, 0, 1)
 
 
 def _moles(canvas: Canvas, who: Person, albedo: F32, rng: np.random.Generator) -> None:
-    px, py, _ = canvas.place
     for _ in range(int(rng.poisson(1.2 + who.age))):
         x, y, size = rng.uniform(-60, 60), rng.uniform(-80, 90), rng.uniform(0.6, 1.5)
         spot = _blob(canvas, x, y, size, size, mirrored=False)
@@ -249,14 +276,15 @@ def _beards(canvas: Canvas) -> dict[str, F32]:
     px, py, pz = canvas.place
     side = np.abs(px)
     lip = py + 0.22 * np.maximum(side - 6, 0)
-    moustache = _ramp(29, 23, side) * _ramp(-22.5, -25, py) * _ramp(-39, -36, lip)
+    top = -23.0 - 0.012 * np.maximum(side - 5, 0) ** 2
+    moustache = _ramp(30, 19, side) * _ramp(1.0, -2.5, py - top) * _ramp(-40, -35.5, lip)
     cheek = np.interp(side, [0, 18, 30, 45, 60, 72], [-52, -50, -38, -24, -6, 30]).astype(np.float32)
     jaw = _ramp(0, -7, py - cheek) * _ramp(-118, -100, py)
     chin = _ramp(20, 14, side) * _ramp(-52, -55, py) * _ramp(-102, -94, py)
     frame = np.exp(-(((side - 27) / 4.5) ** 2)) * _ramp(-26, -36, py) * _ramp(-66, -56, py)
     goatee = np.maximum(np.maximum(moustache, chin), frame)
     areas = {"moustache": moustache, "goatee": goatee, "full": np.maximum(goatee, jaw)}
-    return {kind: np.where(pz > -25, area, 0).astype(np.float32) for kind, area in areas.items()}
+    return {kind: np.where((pz > -25) & ~canvas.ear, area, 0).astype(np.float32) for kind, area in areas.items()}
 
 
 def _beard(canvas: Canvas, who: Person, albedo: F32, height: F32, u: F32, v: F32) -> None:
@@ -270,7 +298,7 @@ def _beard(canvas: Canvas, who: Person, albedo: F32, height: F32, u: F32, v: F32
         cover = area * 0.55 * np.clip(0.35 + tile_at("grain", u * 1.0, v * 1.0), 0.15, 1)
         _mix(albedo, who.hair * 0.8 + who.skin * 0.05, cover)
         return
-    cover = np.clip(area * 2.2 - hairs * (1.15 - 0.6 * area), 0, 1) * (0.8 + 0.2 * hairs)
+    cover = np.clip(area * 1.9 - hairs * (1.25 - 0.75 * area), 0, 1) * (0.8 + 0.2 * hairs)
     tone = (0.7 + 0.6 * hairs)[None] * who.hair[:, None, None].astype(np.float32)
     albedo += (tone * 0.95 - albedo) * cover
     height += 2.0 * cover * hairs + 0.6 * area
@@ -291,9 +319,7 @@ def _lips(canvas: Canvas, who: Person, albedo: F32, gloss: F32, u: F32) -> F32:
     seam = np.concatenate([canvas.landmarks[[60, 61, 62, 63, 64], :2]]) * 0.5
     seam += canvas.landmarks[[60, 67, 66, 65, 64], :2] * 0.5
     line, _ = _distance(x, y, np.concatenate([canvas.landmarks[48:49, :2], seam, canvas.landmarks[54:55, :2]]), False)
-    part *= 1 - np.float32([0.55, 0.65, 0.6])[:, None, None] * np.exp(-((line / 1.0) ** 2)) * (
-        canvas.place[2][window] > 40
-    )
+    part *= 1 - _tint(0.55, 0.65, 0.6) * np.exp(-((line / 1.0) ** 2)) * (canvas.place[2][window] > 40)
     gloss[window] += alpha * (0.10 + 0.25 * who.liner * who.feminine)
     bump = np.zeros_like(gloss)
     bump[window] = alpha * (0.25 * furrow)
@@ -317,10 +343,10 @@ def _eyelid(canvas: Canvas, who: Person, albedo: F32, side: int) -> None:
     rng = np.random.Generator(np.random.Philox(who.detail + 1))
     powder = who.skin * 0.3 + 0.08 * rng.random(3)
     part += (powder[:, None, None].astype(np.float32) - part) * (lid * who.shade)
-    part *= 1 - np.float32([0.22, 0.3, 0.3])[:, None, None] * lid
+    part *= 1 - _tint(0.22, 0.3, 0.3) * lid
     rim = np.exp(-((outside / 0.7) ** 2)) * (1 - upper) * 0.4
-    part += (np.float32([0.5, 0.22, 0.2])[:, None, None] * who.skin.max() - part) * rim
-    part += (np.float32([0.012, 0.009, 0.008])[:, None, None] - part) * lash
+    part += (_tint(0.5, 0.22, 0.2) * who.skin.max() - part) * rim
+    part += (_tint(0.012, 0.009, 0.008) - part) * lash
 
 
 def _brow(canvas: Canvas, who: Person, albedo: F32, height: F32, side: int, shift: NDArray[np.int64]) -> None:

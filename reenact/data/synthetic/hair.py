@@ -16,10 +16,13 @@ from reenact.data.synthetic.people import Person
 
 Array = NDArray[np.float64]
 CENTRE = np.array([0.0, 0.055, -0.008])
-COLUMNS, ROWS = 97, 26
+COLUMNS = 89
+"""Strand paths around the head."""
+LEAVE = 0.5
+"""Share of a hanging strand's vertices that lie on the skull."""
 # The hair's edge: polar angle (degrees) over |azimuth| (degrees).
 _EDGE_AZIMUTH = np.array([0, 22, 40, 52, 62, 74, 84, 91, 98, 112, 126, 140, 160, 180.0])
-_EDGE_POLAR = np.array([64, 64, 67, 76, 88, 101, 118, 121, 106, 104, 119, 131, 136, 137.0])
+_EDGE_POLAR = np.array([64, 64, 67, 76, 88, 101, 112, 108, 103, 104, 119, 131, 136, 137.0])
 _RECEDED = np.array([50, 36, 38, 62, 82, 100, 118, 121, 106, 104, 119, 131, 136, 137.0])
 _WREATH = np.array([0, 0, 0, 40, 70, 84, 98, 112, 100, 98, 116, 130, 135, 136.0])
 
@@ -45,6 +48,8 @@ class Style:
     drop: float = 0.0
     """Degrees by which the front passes the hairline."""
     layers: int = 2
+    rows: int = 22
+    """Vertices along a strand."""
     combed: bool = False
     """Combed back: roots, not tips, lie along the hairline."""
 
@@ -57,9 +62,9 @@ STYLES = {
     "fringe": Style(13.0, 8.0, 99, wave=1.2, edge=0.28, lift=5.0, drop=15.0),
     "curly": Style(22.0, 15.0, 99, wave=5.0, wavelength=24, edge=0.3, lift=5.0, drop=3.0, layers=3),
     "afro": Style(46.0, 38.0, 99, wave=3.5, wavelength=15, edge=0.22, layers=3),
-    "bob": Style(12.0, 12.0, -72, wave=1.5, edge=0.12),
-    "long": Style(11.0, 11.0, -190, wave=2.0, edge=0.12),
-    "wavy": Style(15.0, 16.0, -165, wave=7.0, wavelength=55, edge=0.15),
+    "bob": Style(12.0, 12.0, -72, wave=1.5, edge=0.12, rows=40),
+    "long": Style(11.0, 11.0, -190, wave=2.0, edge=0.12, rows=40),
+    "wavy": Style(15.0, 16.0, -165, wave=7.0, wavelength=55, edge=0.15, rows=40),
     "bun": Style(5.5, 4.5, 99, edge=0.08, combed=True),
 }
 
@@ -83,7 +88,7 @@ def edge_polar(style: str, azimuth: Array, who: Person) -> Array:
     knots[:3] += ragged.normal(0, 2.0) - 2.0 * who.age
     knots[1:4] -= 6.0 * max(ragged.normal(0.2, 0.5), 0) * (1 - who.feminine)
     degrees = np.interp(np.abs(np.degrees(azimuth)), _EDGE_AZIMUTH, knots)
-    return np.radians(degrees + 1.2 * np.sin(9 * azimuth + who.detail % 5) + 0.8 * np.sin(23 * azimuth))
+    return np.asarray(np.radians(degrees + 1.2 * np.sin(9 * azimuth + who.detail % 5) + 0.8 * np.sin(23 * azimuth)))
 
 
 @dataclass(frozen=True)
@@ -95,11 +100,11 @@ class Scalp:
     ear: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, place: NDArray[np.float32]) -> Scalp:
-        """From the (3, N, N) places of the texels on the mean head, in mm."""
+    def of(cls, place: NDArray[np.float32], ear: NDArray[np.bool_]) -> Scalp:
+        """From the (3, N, N) places of the texels on the mean head, in mm, and which of them are ears."""
         offset = place.astype(np.float64) * 1e-3 - CENTRE[:, None, None]
         polar = np.arccos(np.clip(offset[1] / np.sqrt((offset**2).sum(0) + 1e-12), -1, 1))
-        return cls(polar, np.arctan2(offset[0], offset[2]), (np.abs(place[0]) > 73) & (place[1] < 50))
+        return cls(polar, np.arctan2(offset[0], offset[2]), ear)
 
     def cover(self, who: Person) -> NDArray[np.float32]:
         """(N, N) where a person's hair grows, 0 to 1."""
@@ -142,19 +147,19 @@ class Skull:
         a, b = row - i, column - j
         t = self._table
         top = t[i, j] * (1 - b) + t[i, j + 1] * b
-        return top * (1 - a) + (t[i + 1, j] * (1 - b) + t[i + 1, j + 1] * b) * a
+        return np.asarray(top * (1 - a) + (t[i + 1, j] * (1 - b) + t[i + 1, j + 1] * b) * a)
 
     def outside(self, points: Array, distance: float) -> Array:
         """Push (N, 3) points out until they are `distance` above the skin."""
-        near = self._tree.query(points, k=3)[1]
+        near = np.asarray(self._tree.query(points, k=3)[1])
         height = ((points[:, None] - self._vertices[near]) * self._normals[near]).sum(-1).min(1)
         return np.asarray(points + np.maximum(distance - height, 0)[:, None] * self._normals[near[:, 0]])
 
 
 def _paths(style: Style, who: Person, name: str) -> tuple[Array, Array, Array]:
-    """Polar and azimuth (COLUMNS, ROWS) of the strands over the skull, and how far each hangs, 0 to 1."""
+    """Polar and azimuth (COLUMNS, rows) of the strands over the skull, and how far each hangs, 0 to 1."""
     start = np.linspace(-np.pi, np.pi, COLUMNS)
-    way = np.linspace(0, 1, ROWS)
+    way = np.linspace(0, 1, style.rows)
     hanging = np.zeros(COLUMNS)
     if style.tip < 60:
         hanging[:] = 1.0
@@ -163,13 +168,13 @@ def _paths(style: Style, who: Person, name: str) -> tuple[Array, Array, Array]:
         beside = np.clip(np.abs(start - part) / reach, 0, 1)
         end = np.sign(start - part) * np.maximum(np.abs(start), np.radians(58) + np.radians(28) * beside)
         begin = np.where(beside < 1, part + (start - part) * beside**6, start)
-        bend = np.clip(way / 0.6, 0, 1)
+        bend = np.clip(way / (LEAVE - 0.03), 0, 1)
         azimuth = begin[:, None] + (end - begin)[:, None] * (bend * bend * (3 - 2 * bend))
         first = edge_polar(name, begin, who) * (1 - beside) ** 0.8
         last = np.radians(97)
-        polar = first[:, None] + (last - first)[:, None] * np.clip(way / 0.7, 0, 1)[None]
+        polar = first[:, None] + (last - first)[:, None] * np.clip(way / (LEAVE + 0.06), 0, 1)[None]
         return np.minimum(polar, np.minimum(edge_polar(name, azimuth, who) + 0.02, last)), azimuth, hanging
-    azimuth = np.broadcast_to(start[:, None], (COLUMNS, ROWS)) + 0.0
+    azimuth = np.broadcast_to(start[:, None], (COLUMNS, style.rows)) + 0.0
     limit = edge_polar(name, start, who)
     front = np.clip(1 - np.abs(start) / np.radians(58), 0, 1)
     polar = limit[:, None] * way[None] + np.radians(style.drop) * front[:, None] * way[None] ** 2
@@ -179,9 +184,9 @@ def _paths(style: Style, who: Person, name: str) -> tuple[Array, Array, Array]:
 
 
 def _layer(style: Style, who: Person, name: str, skull: Skull, depth: float, seed: int) -> tuple[Array, Array]:
-    """One sheet: (COLUMNS, ROWS, 3) positions and strand coordinates; `depth` 1 is the outermost."""
+    """One sheet: (COLUMNS, rows, 3) positions and strand coordinates; `depth` 1 is the outermost."""
     rng = np.random.Generator(np.random.Philox(who.detail + 10 + seed))
-    way = np.linspace(0, 1, ROWS)
+    way = np.linspace(0, 1, style.rows)
     polar, azimuth, hanging = _paths(style, who, name)
     crown = np.clip(1 - polar / np.radians(95), 0, 1)
     front = np.clip(1 - np.abs(azimuth) / np.radians(62), 0, 1) ** 0.7
@@ -213,12 +218,11 @@ def _layer(style: Style, who: Person, name: str, skull: Skull, depth: float, see
 
 def _hang(points: Array, style: Style, way: Array, depth: float, phase: Array) -> Array:
     """Let the strands fall from where they leave the skull, outside of ears, neck and shoulders."""
-    leave = 0.62
-    fall = np.clip((way - leave) / (1 - leave), 0, 1)
-    anchor = points[:, int(leave * (ROWS - 1))]
+    fall = np.clip((way - LEAVE) / (1 - LEAVE), 0, 1)
+    anchor = points[:, int(LEAVE * (style.rows - 1))]
     tip = style.tip * 1e-3 + 0.012 * np.sin(3 * np.linspace(-np.pi, np.pi, COLUMNS) + phase[1])
     height = anchor[:, None, 1] + (np.minimum(tip, anchor[:, 1] - 0.02) - anchor[:, 1])[:, None] * fall[None]
-    flat = anchor[:, None, [0, 2]] * np.ones((1, ROWS, 1))
+    flat = anchor[:, None, [0, 2]] * np.ones((1, style.rows, 1))
     outward = flat / np.linalg.norm(flat, axis=-1, keepdims=True)
     below = np.clip((0.03 - height) * 1e3, 0, 250)
     wave = style.wave * np.sin(

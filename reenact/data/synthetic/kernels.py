@@ -6,6 +6,8 @@ neighbouring triangles leave no gap and the last bit of a float moves no edge. N
 operations, and with it every pixel, is the same on every machine.
 """
 
+# Numba gives these loops their types; numpy's stubs see an array in every element.
+# mypy: disable-error-code="index, call-overload, assignment, operator, no-any-return, arg-type, misc"
 from __future__ import annotations
 
 import numba as nb

@@ -42,7 +42,7 @@ def _colour(rng: np.random.Generator, spread: float) -> Array:
     warmth = rng.normal(0, spread)
     tint = rng.normal(0, spread * 0.25)
     colour = np.exp(np.array([warmth, tint, -warmth]))
-    return colour / colour.mean()
+    return np.asarray(colour / colour.mean())
 
 
 def _direction(azimuth: float, elevation: float) -> Array:

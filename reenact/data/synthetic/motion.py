@@ -72,7 +72,7 @@ def manner(seed: int, identity: int, clip: int) -> Manner:
     rng = stream(seed, MOTION, identity, clip)
     key = int(rng.integers(0, 2**63))
     far = rng.random() < 1 / 7
-    sway = np.radians([rng.uniform(2, 6), rng.uniform(16, 24) if far else rng.uniform(3, 12), rng.uniform(1.5, 5)])
+    sway = np.radians([rng.uniform(3, 8), rng.uniform(16, 24) if far else rng.uniform(5, 15), rng.uniform(2, 6)])
     return Manner(
         key=key,
         syllables=rng.uniform(3.6, 5.4),
@@ -197,7 +197,7 @@ def motion(how: Manner, frames: NDArray[np.int64]) -> dict[str, Array]:
     out["brow_inner"] = np.clip(raise_brows + 0.3 * noise(key, 36, time, 0.6), 0, 1)
     out["brow_outer_left"] = np.clip(raise_brows + tilt, 0, 1)
     out["brow_outer_right"] = np.clip(raise_brows - tilt, 0, 1)
-    out["brow_lower"] = np.clip(-0.7 * raise_brows - 0.15, 0, 0.9)
+    out["brow_lower"] = np.clip(-0.6 * raise_brows - 0.22, 0, 0.6)
     out["squint"] = np.clip(0.55 * smile + 0.35 * noise(key, 37, time, 0.5) - 0.1, 0, 0.8)
     closure = blinks(how, time)
     eyes = gaze(how, time, head)

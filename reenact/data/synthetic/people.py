@@ -15,7 +15,7 @@ SKIN_TONES = np.array([
 """Skin albedo from the lightest to the darkest tone."""
 HAIR_COLOURS = np.array([
     [0.012, 0.010, 0.010], [0.030, 0.018, 0.012], [0.070, 0.036, 0.020], [0.15, 0.078, 0.038],
-    [0.36, 0.22, 0.10], [0.52, 0.38, 0.20], [0.26, 0.075, 0.022], [0.36, 0.35, 0.34], [0.62, 0.61, 0.59],
+    [0.36, 0.22, 0.10], [0.52, 0.38, 0.20], [0.26, 0.075, 0.022], [0.24, 0.235, 0.23], [0.44, 0.43, 0.41],
 ])  # fmt: skip
 """Black, dark brown, brown, light brown, dark blond, blond, red, grey, white."""
 IRIS_COLOURS = np.array([
@@ -111,7 +111,7 @@ def person(seed: int, identity: int) -> Person:
     )
     iris = IRIS_COLOURS[rng.choice(len(IRIS_COLOURS), p=iris_weights / iris_weights.sum())]
     made_up = feminine * rng.random()
-    natural_lips = skin * np.array([0.84, 0.50, 0.53])
+    natural_lips = skin * np.array([0.80, 0.44, 0.48])
     painted = np.array([0.45, 0.07, 0.09]) * np.exp(rng.normal(0, [0.25, 0.4, 0.4]))
     paint = 0.75 * max(made_up - 0.45, 0) / 0.55
     beard_weights = np.array([4.5, 2.0, 0.7, 0.9, 1.9]) if not is_feminine else np.array([1.0, 0, 0, 0, 0])

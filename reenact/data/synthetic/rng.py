@@ -70,4 +70,4 @@ def noise(key: int, channel: int, time: Array, frequency: float) -> Array:
     base = np.floor(position)
     index = base.astype(np.int64) + np.arange(-1, 3)[:, None]
     values = lattice(key, channel, index) * 2 - 1
-    return 1.7 * (values * spline_weights(position - base)).sum(0)
+    return np.asarray(1.7 * (values * spline_weights(position - base)).sum(0))

@@ -5,6 +5,8 @@ Light and colour are linear until the last step. Positions, normals and directio
 clamped edges, texel i having its centre at i + 0.5.
 """
 
+# Numba gives these loops their types; numpy's stubs see an array in every element.
+# mypy: disable-error-code="return-value, index, call-overload, assignment, operator, no-any-return, arg-type, misc"
 from __future__ import annotations
 
 import numba as nb
@@ -92,6 +94,45 @@ def _power(x: float, doublings: int) -> float:
     return x
 
 
+@nb.njit(cache=True, nogil=True, inline="always")
+def _eye(x: float, y: float, z: float, iris: F32, strands: F32) -> tuple[float, float, float]:
+    """Albedo of an eyeball in a direction of its rest frame: pupil, iris with fibres and a dark rim, veined white."""
+    radius = np.sqrt(x * x + y * y) if z > 0 else 1.0
+    fibre = wrap_sample(strands, 30 * x / (radius + 0.05) + 70 * y / (radius + 0.05), 60 * radius)
+    ring = min(max((radius - 0.44) * 22, 0.0), 1.0)
+    inner = min(max((radius - iris[6]) * 30, 0.0), 1.0)
+    glow = inner * (0.6 + 0.8 * fibre) * (1.15 - 0.5 * ring)
+    veins = iris[7] * (0.3 + 0.7 * fibre) * min(max(abs(x) - 0.45, 0.0) * 1.6, 1.0)
+    white = min(max((radius - 0.49) * 25, 0.0), 1.0)
+    coloured = (1 - white) * glow
+    red = coloured * (iris[0] * (1 - ring) + iris[3] * ring) + white * (0.58 - 0.08 * veins)
+    green = coloured * (iris[1] * (1 - ring) + iris[4] * ring) + white * (0.54 - 0.34 * veins)
+    blue = coloured * (iris[2] * (1 - ring) + iris[5] * ring) + white * (0.51 - 0.34 * veins)
+    return red, green, blue
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _strand_gloss(
+    screen: F32, attributes: F32, i: int, j: int, k: int, strand: float,
+    nx: float, ny: float, nz: float, hx: float, hy: float, hz: float,
+) -> float:  # fmt: skip
+    """Highlight along hair (after Kajiya & Kay 1989): bright where the half vector is across the strand.
+
+    The tangent is the direction in which the position along the strand grows on the triangle (i, j, k); noise tilts
+    it along the normal, which breaks the highlight up.
+    """
+    du1, du2 = attributes[j, 0] - attributes[i, 0], attributes[k, 0] - attributes[i, 0]
+    tx = (screen[k, 0] - screen[i, 0]) * du1 - (screen[j, 0] - screen[i, 0]) * du2
+    ty = -((screen[k, 1] - screen[i, 1]) * du1 - (screen[j, 1] - screen[i, 1]) * du2)
+    tz = -((screen[k, 2] - screen[i, 2]) * du1 - (screen[j, 2] - screen[i, 2]) * du2)
+    length = np.sqrt(tx * tx + ty * ty + tz * tz) + 1e-9
+    shift = 0.35 * (strand - 0.5)
+    tx, ty, tz = tx / length + shift * nx, ty / length + shift * ny, tz / length + shift * nz
+    cosine = (tx * hx + ty * hy + tz * hz) / np.sqrt(tx * tx + ty * ty + tz * tz)
+    lobe = max(1 - cosine * cosine, 0.0)
+    return (0.5 * _power(lobe, 5) + 0.12 * _power(lobe, 2)) * (0.3 + strand)
+
+
 @nb.njit(cache=True, nogil=True)
 def shade(
     face_index: I32, barycentric: F32, screen: F32, faces: I32, material: U8, attributes: F32, normals: F32,
@@ -165,16 +206,7 @@ def shade(
                     bump_y = _blend(relief, column_, part_x, row_, part_y, 1) / 64
                 elif kind == EYE:
                     occluded = a3
-                    radius = np.sqrt(a0 * a0 + a1 * a1) if a2 > 0 else 1.0
-                    fibre = wrap_sample(strands, 30 * a0 / (radius + 0.05) + 70 * a1 / (radius + 0.05), 60 * radius)
-                    ring = min(max((radius - 0.44) * 22, 0.0), 1.0)
-                    inner = min(max((radius - iris[6]) * 30, 0.0), 1.0)
-                    glow = inner * (0.6 + 0.8 * fibre) * (1.15 - 0.5 * ring)
-                    veins = iris[7] * (0.3 + 0.7 * fibre) * min(max(abs(a0) - 0.45, 0.0) * 1.6, 1.0)
-                    white = min(max((radius - 0.49) * 25, 0.0), 1.0)
-                    r = (1 - white) * (iris[0] * (1 - ring) + iris[3] * ring) * glow + white * (0.62 - 0.08 * veins)
-                    g = (1 - white) * (iris[1] * (1 - ring) + iris[4] * ring) * glow + white * (0.58 - 0.34 * veins)
-                    b = (1 - white) * (iris[2] * (1 - ring) + iris[5] * ring) * glow + white * (0.55 - 0.34 * veins)
+                    r, g, b = _eye(a0, a1, a2, iris, strands)
                     gloss, shine = 1.6, 7
                 elif kind == TEETH:
                     r, g, b = 0.62, 0.56, 0.46
@@ -213,26 +245,16 @@ def shade(
                 taken = shadow_strength * hidden * min(max(facing * 2 + 0.4, 0.0), 1.0)
                 spec = 0.0
                 if kind == HAIR:
-                    # The strand's tangent is the direction in which a1 grows on this triangle.
-                    du1, dv1 = attributes[j, 0] - attributes[i, 0], attributes[j, 1] - attributes[i, 1]
-                    du2, dv2 = attributes[k, 0] - attributes[i, 0], attributes[k, 1] - attributes[i, 1]
-                    tx = (screen[k, 0] - screen[i, 0]) * du1 - (screen[j, 0] - screen[i, 0]) * du2
-                    ty = -((screen[k, 1] - screen[i, 1]) * du1 - (screen[j, 1] - screen[i, 1]) * du2)
-                    tz = -((screen[k, 2] - screen[i, 2]) * du1 - (screen[j, 2] - screen[i, 2]) * du2)
-                    length = np.sqrt(tx * tx + ty * ty + tz * tz) + 1e-9
-                    shift = 0.35 * (strand - 0.5)
-                    tx, ty, tz = tx / length + shift * nx, ty / length + shift * ny, tz / length + shift * nz
-                    cosine = (tx * hx + ty * hy + tz * hz) / np.sqrt(tx * tx + ty * ty + tz * tz)
-                    lobe = max(1 - cosine * cosine, 0.0)
-                    spec = hair[6] * (0.5 * _power(lobe, 5) + 0.12 * _power(lobe, 2)) * (0.3 + strand) * lit * occluded
+                    spec = _strand_gloss(screen, attributes, i, j, k, strand, nx, ny, nz, hx, hy, hz)
+                    spec *= hair[6] * lit * a2
                 elif gloss > 0:
                     level = max(nx * hx + ny * hy + nz * hz, 0.0)
                     spec = gloss * (_power(level, shine) + 0.25 * _power(level, 3)) * lit * (0.3 + 0.7 * occluded)
                     if kind == EYE:
                         spec = gloss * _power(level, shine) * min(1.0, 2 * occluded)
                 # Light scattered under skin leaves shade redder than the surface that casts it.
-                bleed = 0.72 if kind == SKIN else 1.0
-                warm = occluded + (1 - occluded) * (0.25 if kind == SKIN else 0.0)
+                bleed = 0.82 if kind == SKIN else 1.0
+                warm = occluded + (1 - occluded) * (0.12 if kind == SKIN else 0.0)
                 red += r * _irradiance(light, nx, ny, nz, 0) * (1 - bleed * taken) * warm + spec * key_colour[0]
                 green += g * _irradiance(light, nx, ny, nz, 1) * (1 - taken) * occluded + spec * key_colour[1]
                 blue += b * _irradiance(light, nx, ny, nz, 2) * (1 - taken) * occluded + spec * key_colour[2]

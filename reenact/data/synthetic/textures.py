@@ -23,12 +23,13 @@ def _smooth(rng: np.random.Generator, rows: int, columns: int) -> NDArray[np.flo
         weights = spline_weights(position - base)
         shape = [1, 1]
         shape[axis] = SIDE
-        values = sum(np.take(values, (base + k - 1) % cells, axis=axis) * weights[k].reshape(shape) for k in range(4))
+        near = [np.take(values, (base + k - 1) % cells, axis=axis) * weights[k].reshape(shape) for k in range(4)]
+        values = near[0] + near[1] + near[2] + near[3]
     return 1.6 * values
 
 
 def _octaves(rng: np.random.Generator, first: int, count: int) -> NDArray[np.float64]:
-    return sum(_smooth(rng, first << k, first << k) * 0.55**k for k in range(count)) * 0.6
+    return np.asarray(sum(_smooth(rng, first << k, first << k) * 0.55**k for k in range(count)) * 0.6)
 
 
 def _uniform(values: NDArray[np.float64]) -> Tile:
@@ -68,4 +69,4 @@ def tiles() -> dict[str, Tile]:
 def tile_at(name: str, u: NDArray[np.float32], v: NDArray[np.float32]) -> NDArray[np.float32]:
     """Nearest-texel look-up of a tile; u (column) and v (row) in texels, any range."""
     mask = SIDE - 1
-    return tiles()[name][v.astype(np.int32) & mask, u.astype(np.int32) & mask]
+    return np.asarray(tiles()[name][v.astype(np.int32) & mask, u.astype(np.int32) & mask])

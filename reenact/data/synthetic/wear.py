@@ -49,10 +49,12 @@ def torso(who: Person, build: float) -> Piece:
     sine, cosine = np.sin(angle), np.cos(angle)
     # By level: height at side, front, back; half width; depth in front and behind; exponent. Millimetres.
     levels = np.array([
-        [-112, -150, -100, 62, 50, 78, 2.0], [-116, -155, -104, 66, 56, 84, 2.0], [-126, -163, -112, 76, 60, 90, 2.0],
-        [-137, -176, -124, 98, 62, 98, 2.0], [-147, -196, -140, 132, 68, 108, 2.1], [-160, -222, -160, 168, 80, 118, 2.3],
-        [-182, -250, -184, 196, 92, 124, 2.5], [-214, -280, -216, 210, 102, 128, 2.6], [-262, -315, -262, 214, 110, 130, 2.6],
-        [-330, -370, -330, 212, 116, 130, 2.6], [-460, -480, -460, 208, 120, 130, 2.6],
+        [-112, -150, -100, 62, 50, 78, 2.0], [-116, -155, -104, 66, 56, 84, 2.0],
+        [-126, -163, -112, 76, 60, 90, 2.0], [-137, -176, -124, 98, 62, 98, 2.0],
+        [-147, -196, -140, 132, 68, 108, 2.1], [-160, -222, -160, 168, 80, 118, 2.3],
+        [-182, -250, -184, 196, 92, 124, 2.5], [-214, -280, -216, 210, 102, 128, 2.6],
+        [-262, -315, -262, 214, 110, 130, 2.6], [-330, -370, -330, 212, 116, 130, 2.6],
+        [-460, -480, -460, 208, 120, 130, 2.6],
     ], float)  # fmt: skip
     fine = np.linspace(0, len(levels) - 1, _LEVELS)
     side, front, back, width, ahead, behind, power = (
@@ -79,7 +81,7 @@ def cloth_picture(seed: int, identity: int, clip: int, skin: Array) -> NDArray[n
 
     def dye(high: float = 0.7) -> Array:
         value, hue, chroma = rng.uniform(0.015, high) ** 1.3, rng.uniform(0, 6.28), rng.random() ** 1.3
-        return np.clip(value * (1 + chroma * np.cos(hue - np.array([0, 2.09, 4.19]))), 0.01, 0.9)
+        return np.asarray(np.clip(value * (1 + chroma * np.cos(hue - np.array([0, 2.09, 4.19]))), 0.01, 0.9))
 
     main, second = dye(), dye()
     picture = np.zeros((CLOTH_SIDE, CLOTH_SIDE, 3)) + main

@@ -74,7 +74,7 @@ class SyntheticFrame:
     @property
     def foreground(self) -> NDArray[np.bool_]:
         """(S, S) the person, with clothes, hair and glasses."""
-        return self.material >= 0
+        return np.asarray(self.material >= 0)
 
     @property
     def face(self) -> NDArray[np.bool_]:
@@ -84,7 +84,7 @@ class SyntheticFrame:
     @property
     def hair(self) -> NDArray[np.bool_]:
         """(S, S) hair of the head; beards and brows are skin."""
-        return self.material == HAIR
+        return np.asarray(self.material == HAIR)
 
     @property
     def mouth(self) -> NDArray[np.bool_]:

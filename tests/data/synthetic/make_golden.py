@@ -7,5 +7,6 @@ from reenact.data.synthetic import World
 from tests.data.synthetic.test_world import OTHERS, SHOT, SIZE, digest
 
 if __name__ == "__main__":
-    pictures = {"-".join(map(str, shot)): digest(World(0).render(*shot, SIZE).image).tolist() for shot in [SHOT, *OTHERS]}
+    world = World(0)
+    pictures = {"-".join(map(str, shot)): digest(world.render(*shot, SIZE).image).tolist() for shot in [SHOT, *OTHERS]}
     Path(__file__).with_name("golden.json").write_text(json.dumps(pictures) + "\n")

@@ -24,7 +24,7 @@ def smooth_max(a: Array, b: Array, softness: float) -> Array:
 
 
 def _mm(heights: list[float], values: list[float]) -> PchipInterpolator:
-    return PchipInterpolator(np.array(heights) * 1e-3, np.array(values) * 1e-3, extrapolate=True)
+    return PchipInterpolator(np.array(heights) * 1e-3, np.array(values) * 1e-3)
 
 
 # By height (mm): how far the ridge of the nose stands out, and half widths of its top and of its foot.
@@ -46,7 +46,8 @@ def _dome(x: Array, y: Array, centre: tuple[float, float], size: tuple[float, fl
 def nose(x: Array, y: Array) -> Array:
     """Ridge, tip and alae."""
     a = np.abs(x)
-    ridge = _RIDGE(y) * np.exp(-((a / (0.62 * _FOOT(y))) ** 1.9))
+    level = np.clip(y, -0.030, 0.060)
+    ridge = _RIDGE(level) * np.exp(-((a / (0.62 * _FOOT(level))) ** 1.9))
     tip = 0.0265 * _dome(a, y, (0.0, -0.0088), (0.0066, 0.0064)) - 0.0012
     wing = 0.0130 * _dome(a, y, (0.0112, -0.0134), (0.0050, 0.0049), 0.10)
     crease = bump(a, y, (0.0172, -0.0100), (0.0020, 0.0046), 0.45)

@@ -18,7 +18,7 @@ from reenact.apps.output import write_frames
 from reenact.apps.performance import Performance
 from reenact.apps.provenance import make_mark
 from reenact.apps.smoothing import OneEuro
-from reenact.apps.timeline import Length, Timeline, make_timeline
+from reenact.apps.timeline import Length, make_timeline
 from reenact.apps.tracking import CropMotion, open_clip
 from reenact.errors import ReenactError
 from reenact.models.base import Mode

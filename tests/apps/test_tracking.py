@@ -29,7 +29,7 @@ def target() -> Target:
 def frame(world: World) -> np.ndarray:
     """A larger frame with a face off centre, left edge of its square at 100, upper at 40."""
     image = np.full((320, 480, 3), 90, np.uint8)
-    image[40:296, 100:356] = world.image(3, 0, 0, 256)
+    image[40:296, 100:356] = world.sequence(3, 0, [0], 256)[0][0]
     return image
 
 

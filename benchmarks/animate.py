@@ -3,9 +3,9 @@
     python benchmarks/animate.py [--size 256] [--widths paper|tiny] [--frames 24] [--batch 4] [--device cpu]
 
 Both start from the same crops and parameters of a clip of the synthetic world. The loop encodes the source once and
-drives batches with the folded network, decoding and cropping the driving video on the way; the other way calls the network as training has it, source and driving frame
-together, frame by frame. A third figure adds the watermark and writing the video file. Detection and fitting, which
-happen once per file, are left out.
+drives batches with the folded network, decoding and cropping the driving video on the way; the other way calls the
+network as training has it, source and driving frame together, frame by frame. A third figure adds the watermark and
+writing the video file. Detection and fitting, which happen once per file, are left out.
 """
 
 from __future__ import annotations

@@ -171,7 +171,9 @@ def _seal(mesh: Mesh, jaw: Array) -> Array:
     seam = mesh.mouth[0]
     opposite = seam[::-1]
     meet = (lower[seam] + lower[opposite]) / 2
-    move = meet - lower[seam]
+    # The jaw turns what is added before it, so the wanted motion is turned back.
+    skinning = np.eye(3) + jaw[seam, None, None] * (turn - np.eye(3))
+    move = np.linalg.solve(skinning, (meet - lower[seam])[..., None])[..., 0]
     field = np.zeros_like(mesh.vertices)
     for share, numbers in zip((*_RING_FADE, *_BAG_FADE), (*mesh.mouth, *mesh.bag), strict=True):
         field[numbers] = share * move

@@ -33,6 +33,8 @@ class FitOptions:
 
     noise: float = 0.03
     """Of a landmark, as a fraction of the inter-ocular distance; beyond three of it the loss turns linear."""
+    eye_noise: float = 0.012
+    """The same of the eyes, whose opening is but a tenth of that distance."""
     contour_noise: float = 0.05
     """The same of the jaw line, which detectors place less exactly."""
     shape: float = 0.6
@@ -46,7 +48,7 @@ class FitOptions:
     """Of the jaw's opening in radians; half of it for its other axes."""
     motion: float = 0.05
     """Of the change of pose (radians) and camera (relative) from frame to frame."""
-    expression_motion: float = 0.3
+    expression_motion: float = 0.4
     """Of the change of an expression coefficient from frame to frame; the jaw's is a fifth of it, in radians."""
     shape_steps: int = 8
     """Gauss-Newton steps on the key frames."""
@@ -77,7 +79,7 @@ class ClipFit:
         mean = face_model.landmarks68(face_model.mean_vertices[None])[0]
         self.unit = (mean[36] - mean[45]).norm()
         noise = torch.full((68,), options.noise).to(target)
-        noise[:17] = options.contour_noise
+        noise[:17], noise[36:48] = options.contour_noise, options.eye_noise
         self.noise = noise
 
     def start(self) -> Tensor:

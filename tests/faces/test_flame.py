@@ -221,7 +221,7 @@ def test_registry(official, monkeypatch, tmp_path):
     path = official / "generic_model.pkl"
     by_path = load_face_model(str(path))
     monkeypatch.setenv("REENACT_HOME", str(tmp_path))
-    with pytest.raises(ReenactError, match="is missing: put flame/generic_model.pkl"):
+    with pytest.raises(ReenactError, match=r"is missing: put flame/generic_model.pkl"):
         load_face_model("flame")
     folder = assets.cache_dir() / "flame"
     folder.mkdir()

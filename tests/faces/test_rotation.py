@@ -28,7 +28,7 @@ def test_axis_angle_round_trip(vector):
     np.testing.assert_allclose(back, vector, atol=1e-7)
 
 
-@pytest.mark.parametrize("axis", np.eye(3).tolist() + [[0.6, -0.8, 0.0], [-0.48, 0.6, 0.64]])
+@pytest.mark.parametrize("axis", [*np.eye(3).tolist(), [0.6, -0.8, 0.0], [-0.48, 0.6, 0.64]])
 def test_half_turn(axis):
     matrix = torch.from_numpy(Rotation.from_rotvec(np.pi * np.array(axis)).as_matrix())
     back = axis_angle_to_matrix(matrix_to_axis_angle(matrix))

@@ -76,6 +76,10 @@ class AdversarialModule(ReenactmentModule):
     def discriminator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
         """What the discriminator minimises; `result` is detached."""
 
+    def generator_groups(self) -> list[dict[str, Any]]:
+        """Parameter groups of the network's optimiser, for a method whose parts learn at different rates."""
+        return [{"params": [p for p in self.network.parameters() if p.requires_grad]}]
+
     def training_step(self, batch: PortraitPair, batch_idx: int) -> None:
         """One generator step and one discriminator step, or their share of an accumulated one."""
         generator, discriminator = self._optimizers()
@@ -117,11 +121,9 @@ class AdversarialModule(ReenactmentModule):
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own type is a union of a dozen
         """Adam and a multi-step schedule for each network."""
         o = self.optimisation
-        parts = ((self.network, o.generator_lr), (self.discriminator, o.discriminator_lr))
-        optimizers = [
-            torch.optim.Adam([p for p in part.parameters() if p.requires_grad], lr, (o.beta1, o.beta2))
-            for part, lr in parts
-        ]
+        discriminator = [p for p in self.discriminator.parameters() if p.requires_grad]
+        parts = ((self.generator_groups(), o.generator_lr), ([{"params": discriminator}], o.discriminator_lr))
+        optimizers = [torch.optim.Adam(groups, lr, (o.beta1, o.beta2)) for groups, lr in parts]
         return optimizers, [MultiStepLR(optimizer, o.milestones, o.gamma) for optimizer in optimizers]
 
     def _optimizers(self) -> tuple[LightningOptimizer, LightningOptimizer]:

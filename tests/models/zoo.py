@@ -11,9 +11,8 @@ from torch.utils.data import DataLoader
 
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
-from reenact.models.adversarial import AdversarialOptimisation
 from reenact.models.module import ReenactmentModule
-from reenact.models.pwm.module import DiscriminatorConfig, PWMLosses, PWMModule
+from reenact.models.pwm.module import DiscriminatorConfig, PWMLosses, PWMModule, PWMOptimisation
 from reenact.models.pwm.network import PWMConfig
 
 SIZE = 32
@@ -37,7 +36,7 @@ def pwm(guidance: str) -> Case:
             network=PWMConfig(guidance=guidance, widths=[8, 8, 12, 16], code_channels=4),
             discriminator=DiscriminatorConfig([8, 8]),
             losses=PWMLosses(perceptual="pixels"),
-            optimisation=AdversarialOptimisation(generator_lr=5e-3, discriminator_lr=1e-4, milestones=[50]),
+            optimisation=PWMOptimisation(generator_lr=5e-3, discriminator_lr=1e-4, milestones=[50]),
         )
 
     return Case(f"pwm-{guidance}", make)

@@ -56,11 +56,25 @@ class PWMGenerator(nn.Module):
         source_channels: channels of the map that joins the source image, 0 for none.
         guidance_channels: channels of the guidance that modulates the decoder.
         displaced: whether the last two guidance channels are a displacement that warps the bottleneck.
+        displacement_gain: factor on those channels where they modulate; 1 as released.
     """
 
-    def __init__(self, widths: Sequence[int], source_channels: int, guidance_channels: int, displaced: bool) -> None:
+    gain: Tensor
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        source_channels: int,
+        guidance_channels: int,
+        displaced: bool,
+        displacement_gain: float = 1.0,
+    ) -> None:
         super().__init__()
         self.displaced = displaced
+        gain = torch.ones(1, guidance_channels, 1, 1)
+        if displaced:
+            gain[:, -2:] = displacement_gain
+        self.register_buffer("gain", gain, persistent=False)
         strides = [2**level for level in range(len(widths))]
         width = dict(zip(strides, widths, strict=True))
         self.strides = strides
@@ -93,16 +107,16 @@ class PWMGenerator(nn.Module):
 
     def decode(self, source: SourceFeatures, guidance: Tensor) -> Decoded:
         """The source driven by guidance (B, M, H, W); a source of batch 1 serves any B."""
-        modulation = {s: self.downsamples[f"x{s}"](guidance) for s in self.strides[1:]}
+        reduced = {s: self.downsamples[f"x{s}"](guidance) for s in self.strides[1:]}
         bottleneck = source.bottleneck.expand(guidance.shape[0], -1, -1, -1)
         if source.still is None:
-            warped = warp(source.bottleneck, modulation[self.strides[-1]][:, -2:], grid="centres")
+            warped = warp(source.bottleneck, reduced[self.strides[-1]][:, -2:], grid="centres")
         else:
             warped = source.still.expand_as(bottleneck)
         x = torch.cat((bottleneck, warped), dim=1)
         displacements = []
         for stride, shortcut in zip(reversed(self.strides[1:]), source.shortcuts, strict=True):
-            x = self.up_layers[f"x{stride}_spade"](x, modulation[stride])
+            x = self.up_layers[f"x{stride}_spade"](x, reduced[stride] * self.gain)
             displacement = finer_displacement(self.up_layers[f"x{stride}_flow"](x))
             x = torch.cat((self.up_layers[f"x{stride}_up"](x), warp(shortcut, displacement, grid="centres")), dim=1)
             displacements.append(displacement)

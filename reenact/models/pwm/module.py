@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -50,6 +51,15 @@ class DiscriminatorConfig:
     """Channels of its blocks."""
 
 
+@dataclass(frozen=True)
+class PWMOptimisation(AdversarialOptimisation):
+    """Adam for both networks; defaults are `config.py` of the released code."""
+
+    head_lr_factor: float = 1.0
+    """Factor on the learning rate of the displacement heads. They alone carry no spectral norm, so in a short run
+    their weights are what keeps displacements small."""
+
+
 class PWMModule(AdversarialModule):
     """PWM with its discriminator, losses and schedule.
 
@@ -70,12 +80,12 @@ class PWMModule(AdversarialModule):
         network: PWMConfig | None = None,
         discriminator: DiscriminatorConfig | None = None,
         losses: PWMLosses | None = None,
-        optimisation: AdversarialOptimisation | None = None,
+        optimisation: PWMOptimisation | None = None,
     ) -> None:
         network = network or PWMConfig()
         discriminator = discriminator or DiscriminatorConfig()
         losses = losses or PWMLosses()
-        optimisation = optimisation or AdversarialOptimisation()
+        optimisation = optimisation or PWMOptimisation()
         arguments = {
             "face_model": face_model,
             "network": network,
@@ -87,6 +97,7 @@ class PWMModule(AdversarialModule):
             PWM(network, load_face_model(face_model)), Discriminator(discriminator.widths), optimisation, arguments
         )
         self.losses = losses
+        self.head_lr = optimisation.generator_lr * optimisation.head_lr_factor
         self.pyramid = nn.ModuleList(AntiAliasDown(scale) for scale in RECONSTRUCTION_SCALES)
         self._perceptual: PerceptualLoss | None = None
 
@@ -103,6 +114,12 @@ class PWMModule(AdversarialModule):
     def required_assets(self) -> tuple[str, ...]:
         """Names in `reenact.assets` without which training can't start."""
         return ("vgg19",) if self.losses.perceptual == "vgg19" else ()
+
+    def generator_groups(self) -> list[dict[str, Any]]:
+        """The displacement heads apart from the rest."""
+        heads = [p for name, p in self.network.named_parameters() if "_flow." in name]
+        rest = [p for name, p in self.network.named_parameters() if "_flow." not in name]
+        return [{"params": rest}, {"params": heads, "lr": self.head_lr}]
 
     def generator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
         """Pixel, perceptual, adversarial and feature terms of the result and of the warped source."""

@@ -32,6 +32,9 @@ class PWMConfig:
     """Channels at strides 1, 2, 4, ...; the image size must be a multiple of the last stride."""
     code_channels: int = 16
     """Length of the learned code of a vertex."""
+    displacement_gain: float = 1.0
+    """Factor on the displacement where it modulates the decoder. As released it is 1, so that a displacement is some
+    hundredths where a code is about 1, and many thousand steps go by until it is heard."""
 
     @property
     def map_channels(self) -> int:
@@ -96,7 +99,11 @@ class PWM(Reenactor[PWMState]):
         self.config = config
         self.face_model = face_model
         self.generator = PWMGenerator(
-            config.widths, config.map_channels, config.map_channels + 2 * config.displaced, config.displaced
+            config.widths,
+            config.map_channels,
+            config.map_channels + 2 * config.displaced,
+            config.displaced,
+            config.displacement_gain,
         )
         if config.guidance in ("both", "codes"):
             self.embeds = nn.Parameter(torch.rand(len(face_model.mean_vertices), config.code_channels))

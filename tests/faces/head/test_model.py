@@ -136,6 +136,15 @@ def test_lids_never_cut_into_the_eyeball(head: Head, blink: float, seed: int) ->
     assert (vertices[lids] - centre).norm(dim=-1).min() > radius - 2e-4
 
 
+def test_lids_travel_on_an_arc(head: Head) -> None:
+    radius = (head.mean_vertices[head.region("left_eyeball")] - head.joints[3]).norm(dim=-1).mean()
+    lids = (head.region("left_upper_lid") | head.region("left_lower_lid")) & ~head.region("left_lid_rim")
+    for blink in (0.25, 0.5, 0.75):
+        vertices = head.vertices(_act(head, head.neutral(), blink=blink))[0]
+        # A straight path would come 0.4 mm nearer half-way.
+        assert (vertices[lids] - head.joints[3]).norm(dim=-1).min() > radius + 1.3e-3
+
+
 def test_a_blink_closes_the_gap(head: Head) -> None:
     marks = _marks(head, _act(head, head.neutral(), blink=1.0))
     before = _marks(head, head.neutral())

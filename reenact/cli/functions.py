@@ -29,7 +29,7 @@ def run(name: str, words: list[str]) -> int:
     command = COMMANDS[name]
     function = resolve(command)
     parser = build_parser(name, command, function)
-    spelled = [_dashes(word) for word in words]
+    spelled = [dashed(word) for word in words]
     try:
         values = parser.parse_args(spelled)
     except ArgumentError as error:
@@ -79,7 +79,8 @@ def _add(parser: ArgumentParser, command: Command, parameter: inspect.Parameter,
         parser.add_argument(*names, type=hint, default=parameter.default, help=text)
 
 
-def _dashes(word: str) -> str:
+def dashed(word: str) -> str:
+    """An option in the spelling of the parser, `--face_index` as `--face-index`; other words as they are."""
     if not word.startswith("--"):
         return word
     option, equals, value = word.partition("=")

@@ -24,6 +24,7 @@ from reenact.data.datamodule import ReenactmentDataModule
 from reenact.errors import ReenactError
 from reenact.models.module import ReenactmentModule
 
+REMEDY = "make a store with: reenact prepare FOLDER --out STORE, and name it with --data clips --data.root STORE"
 SEED = 0
 """Runs are the same twice unless another seed is asked for."""
 
@@ -61,7 +62,9 @@ class ReenactCLI(LightningCLI):
         parser.add_lightning_class_args(Pictures, "pictures")
         parser.link_arguments("out", "trainer.default_root_dir")
         parser.link_arguments("out", "checkpoint.dirpath", compute_fn=_checkpoint_folder)
-        parser.link_arguments("data.face_model", "model.init_args.face_model", apply_on="instantiate")
+        parser.link_arguments(
+            "data.face_model", "model.init_args.face_model", compute_fn=_face_model, apply_on="instantiate"
+        )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse without Lightning's warning about words that do not come from the process."""
@@ -139,10 +142,7 @@ def check_needs(model: ReenactmentModule, data: ReenactmentDataModule, command: 
     if missing:
         words = {"params": "face parameters"}
         what = " and ".join(words.get(name, name) for name in missing)
-        raise ReenactError(
-            f"{type(model).__name__} needs {what} of every portrait and the data has none; "
-            "make a store with: reenact prepare FOLDER --out STORE, and name it with --data clips --data.root STORE"
-        )
+        raise ReenactError(f"{type(model).__name__} needs {what} of every portrait and the data has none; {REMEDY}")
     if needs.clip_length != carries.clip_length:
         raise ReenactError(
             f"{type(model).__name__} needs clips of {needs.clip_length} frames; "
@@ -151,6 +151,13 @@ def check_needs(model: ReenactmentModule, data: ReenactmentDataModule, command: 
     if command == "fit":
         for asset in model.required_assets:
             assets.require(asset)
+
+
+def _face_model(name: str) -> str:
+    """The face model of the data; a method that asks for one cannot do without."""
+    if not name:
+        raise ReenactError(f"the method needs face parameters of every portrait and the data has none; {REMEDY}")
+    return name
 
 
 def _checkpoint_folder(out: str) -> str:

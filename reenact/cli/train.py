@@ -43,8 +43,18 @@ def run(request: Request, arguments: list[str]) -> int:
         raise sentences.from_parser(str(error), known_options, arguments) from error
     except MisconfigurationException as error:
         raise ReenactError(str(error)) from error
+    except ValueError as error:
+        raise _refusal(error) from error
     finally:
         quiet.close()
+
+
+def _refusal(error: BaseException) -> BaseException:
+    """The refusal behind an error: the parser wraps what a constructor raises into one of its own."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ReenactError):
+        cause = cause.__cause__ or cause.__context__
+    return cause or error
 
 
 def _run(request: Request, arguments: list[str]) -> int:

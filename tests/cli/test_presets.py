@@ -1,0 +1,153 @@
+"""Every preset that ships parses and builds; every command in the documents parses."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from reenact import presets
+from reenact.cli import main
+from reenact.cli.arguments import expand, read
+from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
+from reenact.cli.functions import build_parser, dashed, resolve
+from reenact.cli.help_pages import COMMON_OPTIONS
+from reenact.cli.lightning import ReenactCLI
+from reenact.models.module import ReenactmentModule
+from reenact.models.registry import METHODS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+VALUES = {"N": "2", "P": "32-true", "PATH": "somewhere"}
+
+
+class Parsed(ReenactCLI):
+    """Stops before anything is built."""
+
+    def instantiate_classes(self) -> None:
+        """Keep the settings alone."""
+
+
+class Built(ReenactCLI):
+    """Builds data, method and trainer, and does not run them."""
+
+    def start(self) -> None:
+        """Nothing."""
+
+
+def settings(words: str, cli: type[ReenactCLI] = Parsed) -> ReenactCLI:
+    command, *rest = shlex.split(words)
+    request = read(command, rest)
+    return cli(request, expand(request))
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_with_a_run(tmp_path, monkeypatch):
+    """An empty folder but for a run that `--ckpt_path last` finds."""
+    monkeypatch.chdir(tmp_path)
+    for folder in (Path("runs/pwm_flame/DATE"), Path("raw")):
+        folder.mkdir(parents=True)
+    run = Path("runs/pwm_flame/DATE")
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "last.ckpt").touch()
+    (run / "config.yaml").write_text(presets.find("model", "pwm_flame").read_text())
+
+
+@pytest.mark.parametrize("scale", presets.names("scale"))
+@pytest.mark.parametrize("model", presets.names("model"))
+def test_methods_parse_at_every_scale(model, scale):
+    config = settings(f"fit --model {model} --data clips --data.root STORE --scale {scale}").config.fit
+    assert config.model.class_path == presets.load(presets.find("model", model))["model"]["class_path"]
+    assert config.data.init_args.size == presets.load(presets.find("scale", scale))["data"]["init_args"]["size"]
+
+
+@pytest.mark.parametrize("model", presets.names("model"))
+def test_methods_build_at_tiny_scale(model):
+    cli = settings(f"fit --model {model}", Built)
+    assert isinstance(cli.model, ReenactmentModule)
+    assert cli.model.arguments["face_model"] == cli.datamodule.face_model == "head"
+    assert not Path("runs", model, cli.request.out.name).exists()
+
+
+@pytest.mark.parametrize("data", presets.names("data"))
+def test_data_sets_parse(data):
+    config = settings(f"fit --model pwm_flame --data {data} --data.batch_size 2 {root(data)}").config.fit
+    assert config.data.init_args.batch_size == 2
+
+
+def root(data: str) -> str:
+    return "" if data == "synthetic" else "--data.root raw"
+
+
+def test_a_data_set_that_needs_a_root_asks_for_it():
+    with pytest.raises(Exception, match="root"):
+        settings("fit --model pwm_flame --data clips")
+    assert main(["fit", "--model", "pwm_flame", "--data", "clips"]) == 2
+
+
+def test_raw_videos_cannot_train_a_method_that_needs_parameters(capsys):
+    for split in ("train", "test"):
+        (Path("raw") / split).mkdir()
+    assert main(["fit", "--model", "pwm_flame", "--data", "voxceleb", "--data.root", "raw", "--scale", "tiny"]) == 2
+    sentence = capsys.readouterr().err
+    assert sentence.startswith("reenact: error: the method needs face parameters of every portrait")
+    assert "reenact prepare FOLDER --out STORE" in sentence
+
+
+def test_a_folder_that_is_no_store_is_refused(capsys):
+    assert main(["fit", "--model", "pwm_flame", "--data", "clips", "--data.root", "raw", "--scale", "tiny"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["trainer", "logger"])
+def test_other_presets_parse(kind):
+    for name in presets.names(kind):
+        settings(f"fit --model pwm_flame --{kind} {name}")
+
+
+def test_every_preset_says_what_it_is():
+    for kind in presets.KINDS:
+        for name in presets.names(kind):
+            assert presets.describe(kind, name), f"{kind}/{name}.yaml needs a first comment line"
+
+
+def test_the_zoo_and_the_presets_name_the_same():
+    assert {name for method in METHODS.values() for name in method.presets} == set(presets.names("model"))
+
+
+@pytest.mark.parametrize("option", COMMON_OPTIONS)
+def test_options_of_the_help_page_parse(option):
+    name, placeholder = option.split()
+    data = "--data clips" if name == "--data.root" else ""
+    settings(f"fit --model pwm_flame {data} {name} {VALUES[placeholder]}")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_of_ours_have_help_for_every_option(name):
+    command = COMMANDS[name]
+    page = build_parser(name, command, resolve(command)).format_help()
+    assert "usage: reenact" in page
+
+
+def documented() -> list[str]:
+    """Commands in code blocks of the documents and on our help pages, placeholders and all."""
+    found = []
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf-8").replace("\\\n", " ") if path.is_file() else ""
+        for block in re.findall(r"```(?:bash|sh|console)?\n(.*?)```", text, re.DOTALL):
+            found += re.findall(r"^\s*(?:\$ )?reenact (\S.*?)(?:\s+#.*)?$", block, re.MULTILINE)
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("line", documented())
+def test_documented_commands_parse(line):
+    name, *words = shlex.split(line)
+    if "--help" in words or "--help-all" in words or name.startswith("-"):
+        return
+    if name in TRAINER_COMMANDS:
+        settings(line)
+        return
+    command = COMMANDS[name]
+    build_parser(name, command, resolve(command)).parse_args([dashed(word) for word in words])

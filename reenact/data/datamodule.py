@@ -135,7 +135,7 @@ class ReenactmentDataModule(LightningDataModule):
             num_workers=self.num_workers,
             collate_fn=collate,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_one_thread,
+            worker_init_fn=one_thread,
             persistent_workers=persistent_workers,
         )
 
@@ -172,5 +172,6 @@ def _change(image: Tensor, factors: NDArray[np.float64], hue: float) -> Tensor:
     return changed.mul(2).sub(1)
 
 
-def _one_thread(worker: int) -> None:
-    cv2.setNumThreads(0)  # one core per worker; OpenCV's own threads would fight over them
+def one_thread(worker: int) -> None:
+    """Start of a loading process: its core is its own, and OpenCV's threads would fight over it."""
+    cv2.setNumThreads(0)

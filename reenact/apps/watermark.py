@@ -74,7 +74,9 @@ def _change(low: NDArray[np.float32]) -> NDArray[np.float32]:
     patches = low.reshape(rows, 4, columns, 4).swapaxes(1, 2).reshape(-1, 4, 4)
     left, value, right = _leading_singular(patches)
     bits = np.resize(np.array(WORD, np.float32), len(patches))
-    wanted = (np.floor(value / SCALE) + 0.25 + 0.5 * bits) * SCALE
+    # The nearest value that tells the bit, in whichever cell; the library stays in its cell and changes a third more
+    offset = 0.25 + 0.5 * bits
+    wanted = (np.rint(value / SCALE - offset) + offset) * SCALE
     change = (wanted - value)[:, None, None] * left[:, :, None] * right[:, None, :]
     return np.asarray(change.reshape(rows, columns, 4, 4).swapaxes(1, 2).reshape(low.shape), np.float32)
 

@@ -149,7 +149,7 @@ def shade(
         faces: (F, 3).
         material: (F,).
         attributes: (V, 4); of skin: chart u, v (0 to 1), occlusion, wetness; of eyes: direction in the eyeball's rest
-            frame, occlusion; of mouth parts: x, y, occlusion; of hair: see `rasterize`; of cloth: chart u, v, occlusion.
+            frame, occlusion; of mouth parts: x, y, occlusion; of hair: see `rasterize`; of cloth: chart, occlusion.
         normals: (V, 3) unit.
         skin: (N, N, 4) albedo and gloss over the skin chart, in square-root code as all pictures (see `encode`).
         relief: (N, N, 2) slope of the skin along the chart's right and up, in units of 1/64.

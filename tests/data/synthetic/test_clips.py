@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from reenact.data.synthetic.clips import SyntheticClips
-from reenact.data.synthetic.files import write_synthetic
+from reenact.data.synthetic.write import write_synthetic
 from reenact.data.video import VideoReader
 from reenact.errors import ReenactError
 

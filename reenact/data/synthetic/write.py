@@ -40,7 +40,7 @@ def write_synthetic(
         ReenactError: if a number is not positive or the folder can't be written.
     """
     if min(identities, clips_per_identity, frames_per_clip) < 1 or test_identities < 0 or world < 0:
-        raise ReenactError("--identities, --clips_per_identity and --frames_per_clip must be 1 or more, the others 0")
+        raise ReenactError("people, clips and frames to write must be 1 or more, and the seed 0 or more")
     if size < 16 or size % 2:
         raise ReenactError(f"--size {size} is not an even number of at least 16 pixels; 256 is usual")
     people = {

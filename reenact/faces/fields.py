@@ -45,7 +45,11 @@ class TensorFields:
         return self.map(Tensor.detach)
 
     def __getitem__(self, index: int | slice | Tensor | tuple[int | slice | Tensor, ...]) -> Self:
-        """Index the leading dimension(s) of every tensor; name lists are indexed by ints and slices alone."""
+        """Index the leading dimension(s) of every tensor; name lists are indexed by ints and slices alone.
+
+        Raises:
+            TypeError: for another index where there are names.
+        """
         changes: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
@@ -53,9 +57,10 @@ class TensorFields:
                 changes[field.name] = value[index]
             elif isinstance(value, tuple):
                 changes[field.name] = tuple(tensor[index] for tensor in value)
-            elif isinstance(value, list):
-                picked = value[index]
-                changes[field.name] = picked if isinstance(picked, list) else [picked]
+            elif isinstance(value, list) and value:
+                if not isinstance(index, int | slice):
+                    raise TypeError(f"{type(self).__name__}.{field.name} holds names: index it with an int or a slice")
+                changes[field.name] = value[index] if isinstance(index, slice) else [value[index]]
         return replace(self, **changes)
 
     @classmethod

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from reenact.data.pictures import read_image
+from reenact.data.video import VideoReader
+from reenact.errors import ReenactError
+from reenact.estimators import dlib as adapter
+from reenact.estimators.base import FaceBox
+from reenact.faces.landmarks import inter_ocular_distance, mirror_landmarks
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return adapter.DlibDetector()
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return adapter.DlibLandmarks()
+
+
+def test_boxes():
+    box = FaceBox(10, 20, 30, 60, 0.5)
+    assert (box.area, box.size, box.centre) == (800, 30, (20, 40))
+    assert box.overlap(box) == 1
+    assert box.overlap(FaceBox(30, 20, 50, 60)) == 0
+    assert box.overlap(FaceBox(10, 40, 30, 80)) == pytest.approx(1 / 3)
+    assert box.mapped(2, 1, -1) == FaceBox(21, 39, 61, 119, 0.5)
+    assert FaceBox.around(np.array([[3.0, 9], [1, 4]])) == FaceBox(1, 4, 3, 9)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.4, 2.7])
+def test_patches_keep_continuous_pixels(scale):
+    x = np.arange(300, dtype=np.float32) + 0.5
+    image = np.repeat(np.clip(x / 300 * 250, 0, 255)[None, :, None], 300, axis=0).repeat(3, axis=2)
+    patch = adapter._patch(np.rint(image).astype(np.uint8), 40.0, 30.0, scale, 60)
+    expected = (40 + (np.arange(60) + 0.5) * scale) / 300 * 250
+    assert np.abs(patch[20, :, 0] - expected).max() < 1.5
+
+
+def test_a_portrait(real, detector, predictor):
+    image = read_image(real / "portrait_s42.jpg")
+    (box,) = detector.detect(image)
+    points = predictor.landmarks(image, box)
+    assert points.shape == (68, 2)
+    assert FaceBox.around(points).overlap(box) > 0.5
+    near = detector.detect_near(image, box)
+    assert near is not None
+    assert near.overlap(box) > 0.6
+    mirrored = np.ascontiguousarray(image[:, ::-1])
+    width = image.shape[1]
+    turned = predictor.landmarks(mirrored, FaceBox(width - box.right, box.top, width - box.left, box.bottom))
+    error = np.linalg.norm(mirror_landmarks(turned, width) - points, axis=1).mean()
+    assert error < 0.03 * inter_ocular_distance(points)
+
+
+def test_landmarks_follow_the_size_of_the_picture(real, detector, predictor):
+    image = read_image(real / "portrait_s42.jpg")
+    (box,) = detector.detect(image)
+    points = predictor.landmarks(image, box)
+    half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    small = predictor.landmarks(half, box.mapped(0.5, 0, 0)) * 2
+    assert np.linalg.norm(small - points, axis=1).mean() < 0.02 * inter_ocular_distance(points)
+
+
+def test_no_face_in_a_dog_and_a_hard_face_found(real, detector):
+    assert detector.detect(read_image(real / "not_a_face_dog.jpg")) == []
+    assert len(detector.detect(read_image(real / "portrait_d8.jpg"))) == 1
+
+
+def test_a_small_face(real, detector):
+    frame = next(iter(VideoReader(real / "full_body_s13.mp4")))
+    (box,) = detector.detect(frame)
+    assert 40 < box.size < 110
+
+
+def test_faces_are_sorted_by_size(real, detector):
+    large = read_image(real / "portrait_s42.jpg")
+    small = cv2.resize(read_image(real / "portrait_d19.jpg"), (360, 360), interpolation=cv2.INTER_AREA)
+    both = np.zeros((512, 872, 3), np.uint8)
+    both[:, 360:], both[:360, :360] = large, small
+    boxes = detector.detect(both)
+    assert len(boxes) == 2
+    assert boxes[0].left > 360 > boxes[1].left
+
+
+def test_embeddings_tell_people_apart(real, detector, predictor):
+    network = adapter.DlibIdentity()
+
+    def embed(image):
+        return network.embed(image, predictor.landmarks(image, detector.detect(image)[0]))
+
+    clip = VideoReader(real / "clip_d18.mp4").frames([0, 150])
+    first, later = (embed(image) for image in clip)
+    other = embed(read_image(real / "portrait_s42.jpg"))
+    assert first.shape == (128,)
+    assert np.linalg.norm(first - later) < 0.4 < np.linalg.norm(first - other)
+
+
+def test_missing_weights_and_missing_library(monkeypatch):
+    with pytest.raises(ReenactError, match="pip install face_recognition_models"):
+        adapter.weights("nothing.dat")
+    adapter._dlib.cache_clear()
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    with pytest.raises(ReenactError, match="pip install dlib-bin"):
+        adapter.DlibDetector()
+    adapter._dlib.cache_clear()

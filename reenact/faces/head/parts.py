@@ -71,7 +71,7 @@ def _arch(across: Array, front: float) -> tuple[Array, Array]:
 def teeth(upper: bool) -> tuple[Array, Ints]:
     """One row of teeth with its gum, six teeth a side: (7 rows x ARCH_COLUMNS) vertices, gum first."""
     across = np.linspace(-1, 1, ARCH_COLUMNS)
-    place, normal = _arch(across, 0.0940 if upper else 0.0910)
+    place, normal = _arch(across, 0.0940 if upper else 0.0892)
     gap = np.abs(np.arange(ARCH_COLUMNS) - ARCH_COLUMNS // 2) % 3 == 0
     side = 1.0 if upper else -1.0
     edge = MOUTH_Y + (-0.0024 if upper else -0.0030)

@@ -104,10 +104,12 @@ SHAPE_NAMES = (*FIELDS, *LOOPS, *ONE_SIDED)
 def _rigid_parts(field: Array, mesh: Mesh, evaluate: Field) -> Array:
     """Let eyeballs and teeth follow as a whole, and the lids stay around their ball."""
     centres = np.stack([EYE_CENTRE, EYE_CENTRE * [-1, 1, 1]])
-    mouth = np.array([[0.0, -0.0422, 0.092], [0.027, -0.0422, 0.085]])
+    mouth = np.array([[0.0, -0.0422, 0.092], [0.027, -0.0422, 0.085], [0.0, -0.0560, 0.098]])
     moves = displacement(np.concatenate([centres, mouth]), evaluate)
     inside = part_vertices(mesh, "upper_teeth", "lower_teeth", "tongue")
     field[inside] = moves[2] * [0.0, 1.0, 1.0]
+    lower = part_vertices(mesh, "lower_teeth")
+    field[lower, 2] = moves[4, 2]
     field[inside, 0] = 0.5 * moves[3, 0] / 0.027 * mesh.vertices[inside, 0]
     for side in (0, 1):
         distance = np.linalg.norm(mesh.vertices - centres[side], axis=1)

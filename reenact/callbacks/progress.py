@@ -18,8 +18,24 @@ LOG = logging.getLogger("reenact")
 def progress_bar() -> ProgressBar:
     """A bar on a terminal, lines in a log file."""
     if sys.stdout.isatty():
-        return RichProgressBar(leave=True, theme=RichProgressBarTheme(metrics_format=".3g"))
+        return StepBar(leave=True, theme=RichProgressBarTheme(metrics_format=".3g"))
     return ProgressLines()
+
+
+class StepBar(RichProgressBar):
+    """Lightning's bar of an epoch, with the steps of the whole run beside the losses."""
+
+    def get_metrics(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """Step of the run, then the losses; not the version of the logger."""
+        metrics = {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
+        of = f"/{trainer.max_steps}" if trainer.max_steps > 0 else ""
+        return {"step": f"{trainer.global_step}{of}", **metrics}
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        # Lightning's own says "Epoch 2/-2" for runs that are bounded by their steps.
+        return f"epoch {current_epoch}"
 
 
 class ProgressLines(ProgressBar):

@@ -49,7 +49,7 @@ def animate(
     strength: float = 1.0,
     parts: Sequence[Part] = PARTS,
     smoothing: Smoothing = "one_euro",
-    crop: CropMotion = "fixed",
+    crop: Literal["auto", "fixed", "per_frame"] = "auto",
     face_index: int = 0,
     driving_face_index: int = 0,
     driving_clip: str | None = None,
@@ -78,7 +78,7 @@ def animate(
         parts: what may move.
         smoothing: filter over time: `one_euro` as GDPW's demo, or `none`.
         crop: `fixed` keeps one crop through a clip, so that heads move in the picture; `per_frame` follows the face,
-            as GDPW's demo.
+            as GDPW's demo; `auto` is `fixed` for a source picture and `per_frame` for a source video.
         face_index: which face of the source, 0 is the largest.
         driving_face_index: which face of the driving video.
         driving_clip: name of the clip when the driving is a store; the first by default.
@@ -106,9 +106,10 @@ def animate(
     if is_picture(out) and not (is_picture(source) and is_picture(driving)):
         raise ReenactError(f"output {out} is a picture but the result is a video; name it .mp4")
     animator = Animator(checkpoint, Motion(motion, tuple(parts), strength), "none", device)
-    actor = _smooth(open_clip(source, animator.target, crop, face_index), smoothing)
+    rule: CropMotion = ("fixed" if is_picture(source) else "per_frame") if crop == "auto" else crop
+    actor = _smooth(open_clip(source, animator.target, rule, face_index), smoothing)
     check_missing(actor, on_missing)
-    driver = _smooth(open_clip(driving, animator.target, crop, driving_face_index, driving_clip), smoothing)
+    driver = _smooth(open_clip(driving, animator.target, rule, driving_face_index, driving_clip), smoothing)
     check_missing(driver, on_missing)
     timeline = make_timeline((len(driver), driver.fps), (len(actor), actor.fps), length)
     missing = ~(driver.found[timeline.driving] & actor.found[timeline.source])

@@ -30,7 +30,6 @@ OPTIONAL = {
     "dlib-bin": ("dlib", "faces and landmarks offline, for prepare and animate", "pip install 'reenact[dlib]'"),
     "face-recognition-models": ("face_recognition_models", "dlib's weights", "pip install 'reenact[dlib]'"),
     "face-alignment": ("face_alignment", "68 landmarks, more exact than dlib", "pip install 'reenact[face-alignment]'"),
-    "invisible-watermark": ("imwatermark", "invisible mark in generated files", "pip install 'reenact[watermark]'"),
     "wandb": ("wandb", "--logger wandb", "pip install 'reenact[wandb]'"),
     "tensorboard": ("tensorboard", "--logger tensorboard", "pip install 'reenact[tensorboard]'"),
     "pytorch3d": ("pytorch3d", "one more rasteriser to compare with", "build it from source; nothing needs it"),

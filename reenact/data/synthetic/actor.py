@@ -171,12 +171,11 @@ def _head_attributes(head: HeadArrays) -> F32:
     for material in (EYE, TEETH, TONGUE, MOUTH):
         used = np.unique(head.faces[head.material == material])
         if material == EYE:
-            for side in (used[head.mean[used, 0] > 0], used[head.mean[used, 0] < 0]):
-                # All of an eyeball's vertices lie on a sphere, which four sums determine.
-                points = head.mean[side]
-                system = np.concatenate([2 * points, np.ones((len(points), 1))], 1)
-                centre = np.linalg.lstsq(system, (points**2).sum(1), rcond=None)[0][:3]
-                offset = points - centre
+            for side, centre in (
+                (used[head.mean[used, 0] > 0], head.joints[3]),
+                (used[head.mean[used, 0] < 0], head.joints[4]),
+            ):
+                offset = head.mean[side] - centre
                 out[side, :3] = offset / np.linalg.norm(offset, axis=1, keepdims=True)
         else:
             out[used, :2] = head.mean[used, :2]
@@ -229,8 +228,7 @@ def bake_occlusion(points: F32, faces: I32, material: NDArray[np.uint8], attribu
         flat = np.sqrt(1 - z * z)
         towards = np.array([flat * np.cos(azimuth), 0.25 + flat * np.sin(azimuth), z])
         towards /= np.linalg.norm(towards)
-        screen = (points - np.array([0, -0.02, 0], np.float32)) @ view(towards).T.astype(np.float32)
-        screen = (screen * (side / 0.5) + np.array([side / 2, side / 2, 0])).astype(np.float32)
+        screen = seen_from(towards, points, np.array([0.0, -0.02, 0.0]), 0.25, side)
         rasterize(screen, faces, material, CULL, attributes, tiles()["strands"], side, index, bary, depth)
         occlusion(screen, normals, towards.astype(np.float32), depth, 1.6, hit, weight)
     return hit / weight
@@ -241,6 +239,27 @@ def view(towards: Array) -> Array:
     right = np.cross([0.0, 1.0, 0.0], towards)
     right /= np.linalg.norm(right)
     return np.stack([right, -np.cross(towards, right), -towards])
+
+
+def seen_from(towards: Array, points: F32, centre: Array, reach: float, side: int) -> F32:
+    """(V, 3) points on a square screen that looks at them from a direction; depth in the same unit.
+
+    Spelled out, because a library's matrix product may add up in another order on another machine.
+
+    Args:
+        towards: (3,) unit vector to the viewer.
+        points: (V, 3).
+        centre: (3,) what the screen's middle shows.
+        reach: half the side of what it shows.
+        side: its side in samples.
+    """
+    axes, unit = view(towards), side / (2 * reach)
+    screen = np.empty_like(points)
+    for axis in range(3):
+        row = (axes[axis] * unit).astype(np.float32)
+        shift = np.float32((side / 2 if axis < 2 else 0.0) - unit * (axes[axis] * centre).sum())
+        screen[:, axis] = row[0] * points[:, 0] + row[1] * points[:, 1] + row[2] * points[:, 2] + shift
+    return screen
 
 
 @lru_cache(maxsize=256)

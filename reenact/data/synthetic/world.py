@@ -23,6 +23,7 @@ from reenact.data.synthetic.actor import (
     bone_matrices,
     head_model,
     rotation,
+    seen_from,
     view,
 )
 from reenact.data.synthetic.backgrounds import clip_background
@@ -297,12 +298,7 @@ def _shadow(stage: _Stage, light: Light, size: int) -> tuple[F32, F32]:
     centre = np.array([0.0, 0.0, 0.02])
     unit = SHADOW_SIDE / (2 * _SHADOW_REACH)
     offset = np.array([SHADOW_SIDE / 2, SHADOW_SIDE / 2, 0.0])
-    seen = np.empty_like(stage.points)
-    for axis in range(3):
-        row = (towards[axis] * unit).astype(np.float32)
-        shift = np.float32(offset[axis] - unit * (towards[axis] * centre).sum())
-        points = stage.points
-        seen[:, axis] = row[0] * points[:, 0] + row[1] * points[:, 1] + row[2] * points[:, 2] + shift
+    seen = seen_from(light.key, stage.points, centre, _SHADOW_REACH, SHADOW_SIDE)
     depth = _buffer(stage.made, seen, SHADOW_SIDE)[2]
     scale, x, y = stage.done.camera[0]
     pixel = 2 / (size * scale)

@@ -1,0 +1,73 @@
+"""Files that are no checkpoint of ours get one sentence; nothing in them is run."""
+
+import os
+import pickle
+
+import pytest
+import torch
+from zoo import ZOO, Pairs, trainer
+
+from reenact.errors import ReenactError
+from reenact.models.checkpoint import check_header, load_method, read
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved")
+    run = trainer(folder, max_steps=1, limit_val_batches=0)
+    run.fit(ZOO[0].make(), Pairs(1))
+    run.save_checkpoint(folder / "good.ckpt")
+    return folder / "good.ckpt"
+
+
+def altered(saved, tmp_path, change):
+    checkpoint = torch.load(saved, weights_only=True)
+    change(checkpoint)
+    path = tmp_path / "altered.ckpt"
+    torch.save(checkpoint, path)
+    return path
+
+
+CHANGES = {
+    "was not written by reenact": lambda c: c.pop("reenact"),
+    "format 99": lambda c: c["reenact"].update(format=99),
+    "'unheard_of'": lambda c: c["reenact"].update(method="unheard_of"),
+    "does not know": lambda c: c["reenact"]["arguments"]["network"].update(colour="red"),
+    "does not fit pwm": lambda c: c["state_dict"].pop("network.embeds"),
+    "reenact convert": lambda c: (c.clear(), c.update(generator={}, discriminator={})),
+}
+
+
+@pytest.mark.parametrize("message", CHANGES)
+def test_altered_checkpoints_are_refused(saved, tmp_path, message):
+    with pytest.raises(ReenactError, match=message):
+        load_method(altered(saved, tmp_path, CHANGES[message]))
+
+
+def test_a_checkpoint_of_another_method_is_refused(saved):
+    with pytest.raises(ReenactError, match="of the method pwm, not mmfa"):
+        check_header(torch.load(saved, weights_only=True), "mmfa", "x.ckpt")
+
+
+class Attack:
+    def __reduce__(self):
+        return os.system, ("touch attacked",)
+
+
+def test_a_malicious_pickle_is_refused_and_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, save in (("zip.ckpt", torch.save), ("plain.ckpt", lambda o, p: p.write_bytes(pickle.dumps(o)))):
+        save({"reenact": Attack()}, tmp_path / name)
+        with pytest.raises(ReenactError, match=name):
+            read(tmp_path / name)
+    assert not (tmp_path / "attacked").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 cut off"])
+def test_other_files_are_refused(tmp_path, content):
+    path = tmp_path / "file.ckpt"
+    path.write_bytes(content)
+    with pytest.raises(ReenactError, match=r"file\.ckpt"):
+        read(path)
+    with pytest.raises(ReenactError, match="no checkpoint"):
+        read(tmp_path / "absent.ckpt")

@@ -1,0 +1,78 @@
+"""PWM's own training: what only PWM has."""
+
+import pytest
+import torch
+from zoo import SIZE, Pairs, loader, pair, pwm, trainer
+
+from reenact.models.module import image_scores
+from reenact.models.pwm.generator import PWMGenerator
+from reenact.models.pwm.module import DiscriminatorConfig, PWMLosses, PWMModule, PWMOptimisation
+from reenact.models.pwm.network import PWMConfig
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def test_generator_losses_leave_the_discriminator_alone_and_the_reverse(tmp_path):
+    module = pwm("both").make().train()
+    module.setup("fit")
+    batch = pair(2)
+    result = module(batch.source, batch.driving)
+    sum(module.discriminator_losses(batch, result.detach()).values()).backward()
+    assert all(p.grad is None for p in module.network.parameters())
+    assert all(p.grad is not None for p in module.discriminator.parameters())
+
+
+def test_learning_rates_fall_at_the_milestones(tmp_path):
+    options = PWMOptimisation(generator_lr=1e-3, discriminator_lr=1e-4, milestones=[2], head_lr_factor=10)
+    module = PWMModule(
+        "head", PWMConfig(widths=[8, 8, 8]), DiscriminatorConfig([8]), PWMLosses(perceptual="none"), options
+    )
+    run = trainer(tmp_path, max_steps=3, limit_val_batches=0)
+    run.fit(module, Pairs(3))
+    rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in run.optimizers]
+    assert rates == [pytest.approx([1e-4, 1e-3]), pytest.approx([1e-5])]
+
+
+def test_accumulated_batches_are_one_step(tmp_path):
+    options = PWMOptimisation(accumulate=2, clip_norm=1.0)
+    module = PWMModule(
+        "head", PWMConfig(widths=[8, 8, 8]), DiscriminatorConfig([8]), PWMLosses(perceptual="none"), options
+    )
+    run = trainer(tmp_path, max_epochs=1, limit_val_batches=0)
+    run.fit(module, Pairs(4))
+    assert run.global_step == 2
+
+
+def test_displacement_gain_changes_modulation_and_not_the_warp():
+    torch.manual_seed(0)
+    plain, loud = (PWMGenerator([8, 8, 8], 0, 2, True, gain) for gain in (1.0, 10.0))
+    loud.load_state_dict(plain.state_dict())
+    source = plain.eval().encode(torch.rand(1, 3, SIZE, SIZE), None)
+    guidance = torch.full((1, 2, SIZE, SIZE), 0.1)
+    loud.eval()
+    loud.gain /= 10
+    assert torch.equal(plain.decode(source, guidance).image, loud.decode(source, guidance).image)
+    loud.gain *= 10
+    assert not torch.equal(plain.decode(source, guidance).image, loud.decode(source, guidance).image)
+
+
+@pytest.mark.slow
+def test_overfits_one_clip_of_eight_frames(tmp_path):
+    from reenact.data.synthetic.clips import SyntheticClips
+    from reenact.faces.portrait import PortraitPair
+
+    clip = SyntheticClips(0, range(7, 8), 1, 64, 64).read(0, range(0, 64, 8))
+    pairs = [PortraitPair(clip[:4], clip[4:]), PortraitPair(clip[4:], clip[:4])]
+    module = PWMModule(
+        "head",
+        PWMConfig(widths=[16, 24, 32, 64], code_channels=8, displacement_gain=10.0),
+        DiscriminatorConfig([8, 16]),
+        PWMLosses(perceptual="pixels", gan=0.1, feature_matching=1.0, warped=30.0),
+        PWMOptimisation(generator_lr=2e-3, head_lr_factor=30.0, milestones=[400, 550], gamma=0.3),
+    )
+    run = trainer(tmp_path, max_steps=600, limit_val_batches=0)
+    run.fit(module, loader(pairs))
+    module.eval()
+    with torch.no_grad():
+        psnr = [image_scores(module(p.source, p.driving).image, p.driving.image)["psnr"].item() for p in pairs]
+    assert sum(psnr) / 2 > 26

@@ -64,21 +64,36 @@ def store_info(settings: Settings) -> StoreInfo:
     return StoreInfo(settings.face_model, settings.size, settings.recipe, (*fields, "visible"))
 
 
+def look_up(clip: ClipInput, settings: Settings, writer: StoreWriter) -> tuple[str, ClipRecord | None]:
+    """The fingerprint of a clip, and its row where the store has it from the same content and settings.
+
+    The fingerprint of a file that can't be read is empty, and such a clip is never finished.
+    """
+    try:
+        key = fingerprint(clip.path, repr(settings))
+    except OSError:
+        return "", None
+    return key, writer.finished(clip.name, key)
+
+
 def prepare_clip(
-    clip: ClipInput, settings: Settings, tools: Tools, on_frame: Callable[[], None] = lambda: None
+    clip: ClipInput, key: str, settings: Settings, tools: Tools, on_frame: Callable[[], None] = lambda: None
 ) -> ClipRecord:
     """Prepare one clip into the store; a clip that can't be used is quarantined with the reason.
 
+    Args:
+        clip: Which.
+        key: Its fingerprint.
+        settings: How.
+        tools: With what.
+        on_frame: Called after each frame that is tracked.
+
     Returns:
-        The clip's row, as it is in the manifest now; the existing one where content and settings are the same.
+        The clip's row in the manifest.
 
     Raises:
         StoreWriteError: if the store can't be written.
     """
-    key = fingerprint(clip.path, repr(settings))
-    done = tools.writer.finished(clip.name, key)
-    if done is not None:
-        return done
     try:
         return _prepared(clip, key, settings, tools, on_frame)
     except StoreWriteError:

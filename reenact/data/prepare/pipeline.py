@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from reenact.data.prepare.inputs import ClipInput, find_inputs, has_fomm_layout
-from reenact.data.prepare.job import CropChoice, OnMissing, Settings, Tools, prepare_clip, store_info
+from reenact.data.prepare.job import CropChoice, OnMissing, Settings, Tools, look_up, prepare_clip, store_info
 from reenact.data.prepare.report import print_report, print_status
 from reenact.data.store import MANIFEST, ClipRecord, Store
 from reenact.data.store_writer import StoreWriter
@@ -122,7 +122,8 @@ def _run(clips: Sequence[ClipInput], settings: Settings, spec: str, out: Path, w
 def _run_here(
     clips: Sequence[ClipInput], settings: Settings, spec: str, out: Path, show: Callable[[int, int], None]
 ) -> list[ClipRecord]:
-    tools = _load_tools(settings, spec, out)
+    writer = StoreWriter(out, store_info(settings))
+    tools: Tools | None = None
     records: list[ClipRecord] = []
     seen = 0
 
@@ -132,7 +133,11 @@ def _run_here(
         show(len(records), seen)
 
     for clip in clips:
-        records.append(prepare_clip(clip, settings, tools, on_frame))
+        key, done = look_up(clip, settings, writer)
+        if done is None:
+            tools = tools or _load_tools(settings, spec, out)
+            done = prepare_clip(clip, key, settings, tools, on_frame)
+        records.append(done)
         show(len(records), seen)
     return records
 
@@ -148,9 +153,16 @@ def _run_pool(
     # A forked child would inherit locks of torch's and OpenCV's threads, so workers start afresh.
     context = multiprocessing.get_context("spawn")
     counter: Synchronized[int] = context.Value("q", 0)
+    writer = StoreWriter(out, store_info(settings))
     with ProcessPoolExecutor(workers, context, _start_worker, (settings, spec, out, counter)) as pool:
-        futures = [pool.submit(_work, clip, settings) for clip in clips]
+        futures: list[Future[ClipRecord]] = []
+        ready = 0
         try:
+            for clip in clips:  # workers start with the first clip that is not finished
+                key, record = look_up(clip, settings, writer)
+                futures.append(_ready(record) if record else pool.submit(_work, clip, key, settings))
+                ready += record is not None
+                show(ready, counter.value)
             for done in _finished(futures):
                 show(done, counter.value)
         except BrokenProcessPool as error:
@@ -160,6 +172,12 @@ def _run_pool(
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
         return [future.result() for future in futures]
+
+
+def _ready(record: ClipRecord) -> Future[ClipRecord]:
+    future: Future[ClipRecord] = Future()
+    future.set_result(record)
+    return future
 
 
 def _finished(futures: Sequence[Future[ClipRecord]]) -> Iterator[int]:
@@ -181,9 +199,9 @@ def _start_worker(settings: Settings, spec: str, out: Path, counter: Synchronize
     _tools, _counter = _load_tools(settings, spec, out), counter
 
 
-def _work(clip: ClipInput, settings: Settings) -> ClipRecord:
+def _work(clip: ClipInput, key: str, settings: Settings) -> ClipRecord:
     assert _tools is not None
-    return prepare_clip(clip, settings, _tools, _count_frame)
+    return prepare_clip(clip, key, settings, _tools, _count_frame)
 
 
 def _count_frame() -> None:

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from reenact.data.synthetic.complexion import Canvas, chart, ear_chart, paint
+from reenact.data.synthetic.canvas import Canvas, chart, ear_chart
+from reenact.data.synthetic.complexion import paint
 from reenact.data.synthetic.hair import Scalp, Skull, make_hair
 from reenact.data.synthetic.kernels import (
     CLOTH,

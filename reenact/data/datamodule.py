@@ -89,9 +89,8 @@ class ReenactmentDataModule(LightningDataModule):
         world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
         step = self.batch_size * world
         samples = math.ceil((self.pairs_per_epoch or 75 * len(pairs)) / step) * step
-        return self._loader(
-            pairs, sampler=EpochSampler(pairs, samples, rank, world), persistent_workers=self.num_workers > 0
-        )
+        sampler = EpochSampler(pairs, samples, rank, world, self._samples_done)
+        return self._loader(pairs, sampler=sampler, persistent_workers=self.num_workers > 0)
 
     def val_dataloader(self) -> dict[str, Loader]:
         """Held-out pairs: `self`, and `cross` where there are two identities."""
@@ -113,6 +112,12 @@ class ReenactmentDataModule(LightningDataModule):
         return jitter_colours(
             batch, self.jitter, np.random.default_rng([self.seed, 4, self.trainer.global_rank, number + 1])
         )
+
+    def _samples_done(self) -> int:
+        """Samples that this process has trained on, before an interruption too."""
+        if self.trainer is None:
+            return 0
+        return self.batch_size * self.trainer.fit_loop.epoch_loop.batch_progress.total.processed
 
     def _test_loaders(self, count: int) -> dict[str, Loader]:
         clips = self.test_clips()

@@ -6,7 +6,7 @@ and a run that resumes in the middle of an epoch goes on with what would have co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -79,25 +79,40 @@ class TrainingPairs(Dataset[PortraitPair]):
 
 
 class EpochSampler(DistributedSampler[Any]):
-    """Numbers the samples of an epoch so that no two epochs or ranks share one.
+    """Numbers the samples of a run: one endless sequence, of which ranks take turns and epochs are sections.
+
+    An iterator starts where the run stands and ends with its section, so a resumed run goes on with the samples that
+    would have come.
 
     Args:
         dataset: What is sampled.
         samples: Samples per epoch over all ranks, a multiple of `world`.
         rank: This process.
         world: Number of processes.
+        done: Samples of this process that the run has trained on so far, asked whenever an iterator starts. Epochs can't
+            serve: Lightning counts one too many when it resumes from the end of an epoch.
     """
 
-    def __init__(self, dataset: Dataset[PortraitPair], samples: int, rank: int, world: int) -> None:
+    def __init__(
+        self,
+        dataset: Dataset[PortraitPair],
+        samples: int,
+        rank: int = 0,
+        world: int = 1,
+        done: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._samples = samples
-        # Lightning leaves a DistributedSampler alone and tells it the epoch; its own order is not used.
+        self._done = done
+        # Lightning leaves a DistributedSampler alone; its own order is not used.
         super().__init__(dataset, num_replicas=world, rank=rank, shuffle=False)
 
     def __iter__(self) -> Iterator[int]:
-        start = self.epoch * self._samples
-        return iter(range(start + self.rank, start + self._samples, self.num_replicas))
+        start = self._done() * self.num_replicas
+        end = (start // self._samples + 1) * self._samples
+        return iter(range(start + self.rank, end, self.num_replicas))
 
     def __len__(self) -> int:
+        # Of a whole epoch, also where the first is shortened: Lightning counts the batches before it itself.
         return self._samples // self.num_replicas
 
 

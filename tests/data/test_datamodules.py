@@ -63,17 +63,6 @@ def test_the_number_of_workers_changes_nothing(root):
     assert equal(*batches)
 
 
-def test_an_epoch_goes_on_where_the_last_one_ended(root):
-    data = Clips(root, size=16, batch_size=2, num_workers=0, pairs_per_epoch=4)
-    loader = data.train_dataloader()
-    assert len(loader) == 2
-    first = seen(loader, 2)
-    loader.sampler.set_epoch(1)
-    second = seen(loader, 2)
-    both = seen(Clips(root, size=16, batch_size=2, num_workers=0, pairs_per_epoch=8).train_dataloader(), 4)
-    assert equal(first + second, both)
-
-
 @pytest.mark.parametrize(("identities", "held_out"), [(1, 1), (2, 1), (3, 1), (5, 2)])
 def test_identities_are_held_out_of_a_store_of_one_split(tmp_path, identities, held_out):
     store = made_store(tmp_path / "store", identities, split="train")

@@ -89,8 +89,8 @@ class EpochSampler(DistributedSampler[Any]):
         samples: Samples per epoch over all ranks, a multiple of `world`.
         rank: This process.
         world: Number of processes.
-        done: Samples of this process that the run has trained on so far, asked whenever an iterator starts. Epochs can't
-            serve: Lightning counts one too many when it resumes from the end of an epoch.
+        done: Samples of this process that the run has trained on so far, asked whenever an iterator starts. Epochs
+            can't serve: Lightning counts one too many when it resumes from the end of an epoch.
     """
 
     def __init__(

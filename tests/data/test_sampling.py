@@ -63,10 +63,10 @@ def test_clips_are_frames_in_a_row(clips):
 
 def test_ranks_and_epochs_share_no_sample(clips):
     pairs = TrainingPairs(clips, 0, 0.5)
-    done = 0
-    samplers = [EpochSampler(pairs, 24, rank, 3, lambda: done) for rank in range(3)]
+    done = [0]
+    samplers = [EpochSampler(pairs, 24, rank, 3, lambda: done[0]) for rank in range(3)]
     seen = []
-    for done in (0, 8):
+    for done[0] in (0, 8):
         for sampler in samplers:
             numbers = list(sampler)
             assert len(numbers) == len(sampler) == 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from reenact.cli.arguments import Request
 from reenact.cli.run_folder import check_out, make
 from reenact.data.datamodule import ReenactmentDataModule
 from reenact.errors import ReenactError
+from reenact.models.checkpoint import check_resumable
 from reenact.models.module import ReenactmentModule
 
 REMEDY = "make a store with: reenact prepare FOLDER --out STORE, and name it with --data clips --data.root STORE"
@@ -87,6 +89,8 @@ class ReenactCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - Lightning's signature
         """Build the trainer with the loggers and callbacks that every run has."""
         check_needs(self.model, self.datamodule, self.request.command)
+        if "ckpt_path" in self.request.names:
+            check_resumable(Path(self.request.names["ckpt_path"]), self.model, training=self.request.command == "fit")
         config = self._get(self.config_init, "trainer")
         if config.logger is not False:
             others = config.logger if isinstance(config.logger, list) else [config.logger]

@@ -29,17 +29,33 @@ def load_method(path: str | Path, device: torch.device | str = "cpu", *, fold: b
     checkpoint = read(Path(path))
     header = check_header(checkpoint, None, str(path))
     module = _build(_method_class(header["method"]), header["arguments"], path)
-    try:
-        module.load_state_dict(checkpoint["state_dict"])
-    except (RuntimeError, KeyError) as error:
-        raise ReenactError(
-            f"{path} does not fit {header['method']} of this version of reenact: {_first_line(error)}"
-        ) from error
+    _check_weights(checkpoint, module, path)
+    module.load_state_dict(checkpoint["state_dict"])
     module.image_size = header["image_size"]
     module.eval().requires_grad_(False)
     if fold:
         module.network = module.network.folded()
     return module.to(device)
+
+
+def check_resumable(path: Path, module: ReenactmentModule, *, training: bool) -> None:
+    """Hold a checkpoint against the module that is to go on from it, before Lightning reads it.
+
+    Args:
+        path: a checkpoint.
+        module: as the command line built it.
+        training: whether optimisers, schedules and the place in the data are needed, too.
+
+    Raises:
+        ReenactError: as `load_method`, or if the weights are not this module's, or the training state is not there.
+    """
+    checkpoint = read(path)
+    check_header(checkpoint, module.method, str(path))
+    _check_weights(checkpoint, module, path)
+    if training and not ("fit_loop" in checkpoint.get("loops", {}) and checkpoint.get("optimizer_states")):
+        raise ReenactError(
+            f"{path} holds weights alone, from which training can't go on; give the checkpoint of a `reenact fit` run"
+        )
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -85,7 +101,24 @@ def check_header(checkpoint: Mapping[str, Any], method: str | None, name: str) -
         raise ReenactError(
             f"{name} is of the method {header['method']}, not {method}: choose the --model it was made by"
         )
+    if not isinstance(header.get("arguments"), dict) or not isinstance(header.get("image_size"), int):
+        raise ReenactError(f"{name} lacks the settings of its method: use the version of reenact that wrote it")
     return header
+
+
+def _check_weights(checkpoint: Mapping[str, Any], module: ReenactmentModule, path: str | Path) -> None:
+    """Refuse weights of other names or shapes than the module's, naming the first."""
+    found, wanted = checkpoint.get("state_dict"), module.state_dict()
+    if not isinstance(found, dict):
+        raise ReenactError(f"{path} holds no weights: give the .ckpt of a run")
+    other = found.keys() ^ wanted.keys() or {
+        name for name in wanted if getattr(found[name], "shape", None) != wanted[name].shape
+    }
+    if other:
+        raise ReenactError(
+            f"{path} does not fit {module.method} with these settings or in this version of reenact; the weights differ"
+            f" in {min(other)} and {len(other) - 1} more: use the settings and version that it was made with"
+        )
 
 
 def _method_class(name: str) -> type[ReenactmentModule]:

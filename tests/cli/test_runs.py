@@ -135,6 +135,21 @@ def test_a_second_interrupt_stops_at_once_and_saves_nothing(place, monkeypatch, 
     assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
 
 
+def test_a_checkpoint_that_cannot_go_on_is_refused_before_anything_runs(place, capsys):
+    assert fit("--model", "standin", "--out", "run") == 0
+    last = "run/checkpoints/last.ckpt"
+    (place / "damaged.ckpt").write_bytes((place / last).read_bytes()[:1000])
+    for words, sentence in (
+        (["fit", "--model", "standin", "--ckpt_path", "damaged.ckpt"], "damaged.ckpt is not a checkpoint"),
+        (["fit", "--ckpt_path", last, "--model.widths.channels", "9"], f"{last} does not fit pwm with these settings"),
+        (["test", "--ckpt_path", last, "--model.widths.channels", "9", "--out", "b"], f"{last} does not fit pwm"),
+    ):
+        capsys.readouterr()
+        assert main(words) == 2
+        assert capsys.readouterr().err.startswith(f"reenact: error: {sentence}")
+    assert sorted(path.name for path in place.iterdir()) == ["damaged.ckpt", "run"]
+
+
 def test_no_logger_and_no_pictures_on_request(place):
     assert main(["fit", "--model", "standin", "--logger", "none", "--pictures.every_n_steps", "0", "--out", "run"]) == 0
     assert not (place / "run" / "metrics.csv").exists()

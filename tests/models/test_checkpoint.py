@@ -8,7 +8,7 @@ import torch
 from zoo import ZOO, Pairs, trainer
 
 from reenact.errors import ReenactError
-from reenact.models.checkpoint import check_header, load_method, read
+from reenact.models.checkpoint import check_header, check_resumable, load_method, read
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +34,10 @@ CHANGES = {
     "'unheard_of'": lambda c: c["reenact"].update(method="unheard_of"),
     "does not know": lambda c: c["reenact"]["arguments"]["network"].update(colour="red"),
     "does not fit pwm": lambda c: c["state_dict"].pop("network.embeds"),
+    "differ in network.embeds and 0 more": lambda c: c["state_dict"].update({"network.embeds": torch.zeros(3, 3)}),
+    "holds no weights": lambda c: c.pop("state_dict"),
+    "lacks the settings": lambda c: c["reenact"].pop("arguments"),
+    "lacks the settings of": lambda c: c["reenact"].pop("image_size"),
     "reenact convert": lambda c: (c.clear(), c.update(generator={}, discriminator={})),
 }
 
@@ -47,6 +51,16 @@ def test_altered_checkpoints_are_refused(saved, tmp_path, message):
 def test_a_checkpoint_of_another_method_is_refused(saved):
     with pytest.raises(ReenactError, match="of the method pwm, not mmfa"):
         check_header(torch.load(saved, weights_only=True), "mmfa", "x.ckpt")
+
+
+def test_a_run_goes_on_from_a_whole_checkpoint_of_its_own_alone(saved, tmp_path):
+    check_resumable(saved, ZOO[0].make(), training=True)
+    with pytest.raises(ReenactError, match="does not fit pwm"):
+        check_resumable(saved, ZOO[1].make(), training=True)
+    weights = altered(saved, tmp_path, lambda c: c.update(loops={}))
+    check_resumable(weights, ZOO[0].make(), training=False)
+    with pytest.raises(ReenactError, match="holds weights alone"):
+        check_resumable(weights, ZOO[0].make(), training=True)
 
 
 class Attack:

@@ -30,13 +30,11 @@ from torchvision.utils import make_grid, save_image
 
 from reenact.cli import main as reenact
 from reenact.data.datamodules import Synthetic
+from reenact.data.pictures import write_image
 from reenact.data.video_writer import VideoWriter
-from reenact.errors import ReenactError
 from reenact.estimators.dlib import DlibDetector, DlibLandmarks
-from reenact.faces.portrait import Portrait
 from reenact.models.checkpoint import load_method
 from reenact.models.module import ReenactmentModule, image_scores
-from reenact.models.retarget import retarget
 
 GAIN = 3.0
 """dB of PSNR above the copied source."""
@@ -59,11 +57,12 @@ def main() -> None:
     if code:
         sys.exit(code)
     trained = time.perf_counter()
-    module = load_method(options.out / "checkpoints" / "last.ckpt")
+    checkpoint = options.out / "checkpoints" / "last.ckpt"
+    module = load_method(checkpoint)
     data = Synthetic(size=module.image_size, batch_size=8, num_workers=0, num_test_pairs=options.pairs)
     reached = judge(module, data)
     draw_picture(module, data, options.out / "quickstart.png")
-    draw_video(module, data, options.out / "quickstart.mp4")
+    animate(checkpoint, options.out)
     end = time.perf_counter()
     print(f"training {trained - start:.0f} s, all {end - start:.0f} s; see {options.out}/quickstart.png and .mp4")
     sys.exit(options.check and not reached)
@@ -119,28 +118,20 @@ def draw_picture(module: ReenactmentModule, data: Synthetic, path: Path) -> None
     save_image(make_grid(columns.flatten(0, 1) / 2 + 0.5, nrow=columns.shape[1]), path)
 
 
-@torch.no_grad()
-def draw_video(module: ReenactmentModule, data: Synthetic, path: Path, frames: int = 75) -> None:
-    """One person driven by another: source, driving, result side by side."""
+def animate(checkpoint: Path, out: Path, frames: int = 75) -> None:
+    """One held-out person moved by another with `reenact animate`, from picture and video files as a user has them."""
+    data = Synthetic(size=256)
     clips = data.test_clips()
-    source = clips.read(0, [0])
-    state = module.network.encode(source)
-    width, height = 3 * module.image_size, module.image_size
-    with VideoWriter(path, Fraction(25), (width, height)) as video:
-        for start in range(0, frames, 8):
-            driving = clips.read(data.clips_per_identity, range(start, min(start + 8, frames)))
-            result = drive(module, state, source, driving)
-            for pair in zip(driving.image, result, strict=True):
-                video.write(np.concatenate([picture_of(x) for x in (source.image[0], *pair)], axis=1))
-
-
-def drive(module: ReenactmentModule, state: object, source: Portrait, driving: Portrait) -> Tensor:
-    """Frames of the source in the pose of the driving face."""
-    if source.params is None or driving.params is None:
-        raise ReenactError("The synthetic world always gives face parameters")
-    driving.params = retarget(source.params, driving.params)
-    image: Tensor = module.network.drive(state, driving).image
-    return image
+    source, driving = out / "source.png", out / "driving.mp4"
+    write_image(source, picture_of(clips.read(0, [0]).image[0]))
+    with VideoWriter(driving, Fraction(25), (256, 256)) as video:
+        for start in range(0, frames, 25):
+            for image in clips.read(data.clips_per_identity, range(start, start + 25)).image:
+                video.write(picture_of(image))
+    words = ["animate", "--checkpoint", str(checkpoint), "--source", str(source), "--driving", str(driving)]
+    code = reenact([*words, "--out", str(out / "quickstart.mp4"), "--side_by_side", "--overwrite"])
+    if code:
+        sys.exit(code)
 
 
 def picture_of(image: Tensor) -> NDArray[np.uint8]:

@@ -74,7 +74,7 @@ class AdversarialModule(ReenactmentModule):
 
     @abstractmethod
     def discriminator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
-        """What the discriminator minimises; `result` is detached."""
+        """What the discriminator minimises; `result` is detached. Empty where no adversarial term is weighed."""
 
     def generator_groups(self) -> list[dict[str, Any]]:
         """Parameter groups of the network's optimiser, for a method whose parts learn at different rates."""
@@ -94,10 +94,13 @@ class AdversarialModule(ReenactmentModule):
         result = result.detach()
         with discriminator.toggle_model(sync_grad=last):
             losses = self.discriminator_losses(batch, result)
-            self._descend(discriminator, losses, "discriminator", batch, last)
+            if losses:
+                self._descend(discriminator, losses, "discriminator", batch, last)
         if last:
-            for scheduler in self._schedulers():
-                scheduler.step()
+            generator_schedule, discriminator_schedule = self._schedulers()
+            generator_schedule.step()
+            if losses:
+                discriminator_schedule.step()
 
     def _descend(
         self, optimizer: LightningOptimizer, losses: Losses, name: str, batch: PortraitPair, last: bool

@@ -121,6 +121,10 @@ class PWMModule(AdversarialModule):
         rest = [p for name, p in self.network.named_parameters() if "_flow." not in name]
         return [{"params": rest}, {"params": heads, "lr": self.head_lr}]
 
+    @property
+    def _is_adversarial(self) -> bool:
+        return bool(self.losses.gan or self.losses.feature_matching)
+
     def generator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
         """Pixel, perceptual, adversarial and feature terms of the result and of the warped source."""
         assert isinstance(result, PWMReenactment)
@@ -132,13 +136,15 @@ class PWMModule(AdversarialModule):
                 [down(fake) for down in self.pyramid], [down(real) for down in self.pyramid]
             )
             losses["warped"] = weights.warped * self._warped_loss(_unit(batch.source.image), real, result)
-        if weights.gan or weights.feature_matching:
+        if self._is_adversarial:
             losses |= self._adversarial_losses(real, {"": fake, "_warped": warped})
         return losses
 
     def discriminator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
         """Both fakes against the real image, summed."""
         assert isinstance(result, PWMReenactment)
+        if not self._is_adversarial:
+            return {}
         kind = self.losses.gan_kind
         _, real = self.discriminator(_unit(batch.driving.image))
         terms = {}

@@ -30,4 +30,4 @@ bench: $(VENV)/.installed ## Measure speed (docs/performance.md says what each n
 	for script in benchmarks/[!_]*.py; do case $$script in *quickstart.py) ;; *) $(BIN)/python $$script || exit 1;; esac; done
 
 docs: $(VENV)/.installed ## Build the site into site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -7,9 +7,13 @@ nor Lightning.
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
 
 from reenact import __version__
 from reenact.cli import help_pages
@@ -29,12 +33,13 @@ def main(args: Sequence[str] | None = None) -> int:
         args: The words after `reenact`; those of the process where None.
 
     Returns:
-        The exit code: 0 done, 2 bad input, 130 interrupted. Faults of the program itself are raised. With the
+        The exit code: 0 done, 2 bad input, 130 interrupted by Ctrl-C or SIGTERM. Faults of the program itself are raised. With the
         environment variable `REENACT_TRACEBACK=1`, bad input is raised as well.
     """
     words = list(sys.argv[1:] if args is None else args)
     try:
-        return _dispatch(words)
+        with _terminated_as_interrupted():
+            return _dispatch(words)
     except ReenactError as error:
         if os.environ.get("REENACT_TRACEBACK") == "1":
             raise
@@ -47,6 +52,23 @@ def main(args: Sequence[str] | None = None) -> int:
         # The reader of our output (head, less) is gone; Python would complain once more while it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Answer SIGTERM as Ctrl-C, so that unfinished files are taken away."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _dispatch(words: list[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import warnings
 from abc import abstractmethod
 from dataclasses import replace
@@ -178,5 +179,9 @@ def _change(image: Tensor, factors: NDArray[np.float64], hue: float) -> Tensor:
 
 
 def one_thread(worker: int) -> None:
-    """Start of a loading process: its core is its own, and OpenCV's threads would fight over it."""
+    """Start of a loading process: its core is its own, and OpenCV's threads would fight over it.
+
+    The terminal sends Ctrl-C to every process; the run alone answers, and finishes the step with the batches in hand.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)

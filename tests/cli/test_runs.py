@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import multiprocessing
 import os
 import signal
 import time
@@ -98,14 +99,15 @@ def test_checkpoints_are_tested_and_predicted_from_with_the_settings_of_their_ru
     assert main(["validate", "--ckpt_path", checkpoint, "--out", "validated"]) == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("hook", ["training_step", "validation_step"])
-def test_an_interrupted_run_is_saved_and_goes_on(place, monkeypatch, capsys, hook):
+def test_an_interrupted_run_is_saved_and_goes_on(place, monkeypatch, capsys, hook, number):
     assert fit("--model", "standin", "--trainer.max_steps", "6", "--out", "whole") == 0
     step = getattr(Method, hook)
 
     def interrupted(self: Method, *args: object) -> object:
         if self.global_step == (2 if hook == "training_step" else 4):
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
         return step(self, *args)
 
     with monkeypatch.context() as patch:
@@ -133,6 +135,30 @@ def test_a_second_interrupt_stops_at_once_and_saves_nothing(place, monkeypatch, 
     assert fit("--model", "standin") == 130
     assert capsys.readouterr().err.splitlines()[-1] == "reenact: interrupted; nothing was saved yet"
     assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+
+
+def test_nothing_is_saved_between_the_batches_of_a_step(place, monkeypatch):
+    step = Method.training_step
+
+    def interrupted(self: Method, batch: object, batch_idx: int) -> object:
+        if batch_idx == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Method, "training_step", interrupted)
+    assert fit("--model", "standin", "--trainer.accumulate_grad_batches", "2", "--out", "run") == 130
+    loops = state(place / "run" / "checkpoints" / "last.ckpt")["loops"]["fit_loop"]
+    assert loops["epoch_loop.batch_progress"]["total"]["processed"] == 2
+
+
+def test_loading_processes_leave_ctrl_c_to_the_run(place, monkeypatch, capfd):
+    def interrupted(self: Method, batch: object, batch_idx: int) -> None:
+        for process in (*multiprocessing.active_children(), multiprocessing.current_process()):
+            os.kill(process.pid, signal.SIGINT)
+
+    monkeypatch.setattr(Method, "training_step", interrupted)
+    assert fit("--model", "standin", "--data.num_workers", "2", "--trainer.num_sanity_val_steps", "0") == 130
+    assert capfd.readouterr().out.count("finishing this step") == 1
 
 
 def test_a_checkpoint_that_cannot_go_on_is_refused_before_anything_runs(place, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -48,3 +49,11 @@ def test_tracebacks_on_request(monkeypatch):
     monkeypatch.setenv("REENACT_TRACEBACK", "1")
     with pytest.raises(ReenactError):
         main(["fit", "--model", "no_such"])
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does(monkeypatch, capsys):
+    monkeypatch.setattr(sys.modules["reenact.cli.main"], "_dispatch", lambda words: signal.raise_signal(signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["list"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == before

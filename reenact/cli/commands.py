@@ -48,7 +48,7 @@ COMMANDS = {
         "turn an official checkpoint into ours",
         "reenact.models.pwm.convert:convert_official",
         positional=("path",),
-        aliases={"output": ("-o", "--out")},
+        aliases={"out": ("-o",)},
     ),
     "list": Command("list methods, presets, data sets and scales", "reenact.cli.zoo:list_zoo"),
     "doctor": Command("show what is installed, what is missing and how to get it", "reenact.cli.doctor:doctor"),

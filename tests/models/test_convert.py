@@ -55,19 +55,23 @@ def test_converted_file_gives_the_official_output(official, tmp_path):
 
 def test_other_files_are_refused_with_one_sentence(official, tmp_path, monkeypatch):
     path, _ = official
-    output = tmp_path / "out.ckpt"
+    out = tmp_path / "out.ckpt"
     text = tmp_path / "text.pth"
     text.write_text("not a checkpoint")
     other = tmp_path / "other.pth"
     torch.save({"generator": {"fc.weight": torch.zeros(1)}, "discriminator": {}}, other)
+    part = tmp_path / "part.pth"
+    torch.save({"generator": {"up_layers.x1_out.weight": torch.zeros(1)}, "discriminator": {}}, part)
     pickled = tmp_path / "pickled.pth"
     torch.save({"generator": Mesh}, pickled)
-    for bad in (text, other, pickled, tmp_path / "absent.pth"):
+    for bad in (text, other, part, pickled, tmp_path / "absent.pth"):
         with pytest.raises(ReenactError, match=bad.name):
-            convert_official(bad, output)
+            convert_official(bad, out)
     with pytest.raises(ReenactError, match="exists"):
         convert_official(path, text)
+    with pytest.raises(ReenactError, match="can't be written"):
+        convert_official(path, text / "out.ckpt")
     monkeypatch.setattr("reenact.models.pwm.module.load_face_model", lambda spec: Mesh(torch.zeros(9, 3).long(), 64))
     with pytest.raises(ReenactError, match="another mesh"):
-        convert_official(path, output)
-    assert not output.exists()
+        convert_official(path, out)
+    assert not out.exists()

@@ -19,37 +19,42 @@ GUIDANCE_OF_CHANNELS: dict[int, Guidance] = {2: "displacement", 16: "codes", 18:
 """Channels that modulate the decoder: 2 displacements, 16 codes, or both."""
 
 
-def convert_official(path: Path, output: Path, face_model: str = "flame") -> Path:
-    """Write an official checkpoint as one that `load_method` and `fit --ckpt_path` read.
+def convert_official(path: Path, out: Path, face_model: str = "flame") -> Path:
+    """Write an official checkpoint as one that `animate`, `edit` and `test` read; it holds no state of training.
 
     Args:
         path: `torch.save` of `{"generator", "discriminator", "global_step"}`, bare state dicts.
-        output: the .ckpt to write.
+        out: the .ckpt to write.
         face_model: what its face parameters live in; the official ones in FLAME 2020.
 
     Returns:
-        `output`.
+        `out`.
 
     Raises:
-        ReenactError: if the file is not such a checkpoint, its mesh is not the face model's, or `output` exists.
+        ReenactError: if the file is not such a checkpoint, its mesh is not the face model's, or `out` exists or can't be
+            written.
     """
-    if output.exists():
-        raise ReenactError(f"{output} exists: choose another output or remove it")
+    if out.exists():
+        raise ReenactError(f"--out {out} exists: choose another path or remove it")
     official = read(path)
     generator, discriminator = official.get("generator"), official.get("discriminator")
     if not (isinstance(generator, dict) and isinstance(discriminator, dict) and "up_layers.x1_out.weight" in generator):
         raise ReenactError(
             f"{path} is not an official PWM checkpoint: it needs the generator's and discriminator's state"
         )
-    module = PWMModule(face_model, _network_config(generator), _discriminator_config(discriminator))
+    try:
+        configs = _network_config(generator), _discriminator_config(discriminator)
+    except (KeyError, ValueError, IndexError) as error:
+        raise ReenactError(f"{path} is not an official PWM checkpoint: it lacks {error}") from error
+    module = PWMModule(face_model, *configs)
     _check_mesh(generator, module, path)
     try:
         module.load_state_dict(_renamed(generator, discriminator))
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip()
         raise ReenactError(f"{path} does not fit PWM: {reason}") from error
-    _write(module, int(official.get("global_step", 0)), output)
-    return output
+    _write(module, int(official.get("global_step", 0)), out)
+    return out
 
 
 def _network_config(state: Mapping[str, Tensor]) -> PWMConfig:
@@ -93,17 +98,23 @@ def _renamed(generator: Mapping[str, Tensor], discriminator: Mapping[str, Tensor
     return state
 
 
-def _write(module: PWMModule, step: int, output: Path) -> None:
+def _write(module: PWMModule, step: int, out: Path) -> None:
     checkpoint: dict[str, Any] = {
         "epoch": 0,
         "global_step": step,
         "pytorch-lightning_version": version("pytorch-lightning"),
         "state_dict": module.state_dict(),
-        "loops": {},
         "callbacks": {},
     }
     module.on_save_checkpoint(checkpoint)
-    partial = output.with_name(output.name + ".part")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(checkpoint, partial)
-    partial.replace(output)
+    partial = out.with_name(out.name + ".part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            torch.save(checkpoint, file)
+        partial.replace(out)
+    except OSError as error:
+        raise ReenactError(f"--out {out} can't be written ({error.strerror}): choose another path") from error
+    finally:
+        if partial.is_file():
+            partial.unlink()

@@ -61,7 +61,7 @@ def load(path: Path) -> dict[str, Any]:
     """The content of a YAML file.
 
     Raises:
-        ReenactError: if the file is missing, is not YAML or does not hold a mapping.
+        ReenactError: if the file is missing, is not YAML or does not hold a mapping of such.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -71,6 +71,11 @@ def load(path: Path) -> dict[str, Any]:
         raise ReenactError(f"{path}: not a YAML file ({' '.join(str(error).split())})") from error
     if not isinstance(content, dict):
         raise ReenactError(f"{path}: not a configuration; expected keys such as model, data, trainer")
+    for kind in ("model", "data", "trainer"):
+        if not isinstance(content.get(kind, {}), dict):
+            raise ReenactError(
+                f"{path}: {kind} must hold settings such as class_path, not {content[kind]!r}; name presets with --{kind}"
+            )
     return content
 
 

@@ -96,7 +96,14 @@ def test_what_the_presets_can_tell_is_refused_with_the_way_out(place, command, w
 
 
 @pytest.mark.parametrize(
-    ("text", "part"), [("a: [", "not a YAML file"), ("- 1", "not a configuration"), ("\x00", "not a YAML file")]
+    ("text", "part"),
+    [
+        ("a: [", "not a YAML file"),
+        ("- 1", "not a configuration"),
+        ("\x00", "not a YAML file"),
+        ("model: standin", "model must hold settings such as class_path, not 'standin'"),
+        ("model:", "model must hold settings"),
+    ],
 )
 def test_a_file_that_is_no_configuration_is_named(place, text, part):
     (place / "bad.yaml").write_text(text)

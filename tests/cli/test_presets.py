@@ -136,7 +136,9 @@ def documented() -> list[str]:
     found = []
     for path in DOCUMENTS:
         text = path.read_text(encoding="utf-8").replace("\\\n", " ") if path.is_file() else ""
-        for block in re.findall(r"```(?:bash|sh|console)?\n(.*?)```", text, re.DOTALL):
+        for language, block in re.findall(r"```(\w*)\n(.*?)```", text, re.DOTALL):
+            if language not in ("", "bash", "sh", "console"):
+                continue
             found += re.findall(r"^\s*(?:\$ )?reenact (\S.*?)(?:\s+#.*)?$", block, re.MULTILINE)
     return sorted(set(found))
 

@@ -96,7 +96,7 @@ class Store:
         root: The store's folder.
 
     Raises:
-        ReenactError: if it is not a store, or one of another schema.
+        ReenactError: if it is not a store, damaged, or one of another schema.
     """
 
     def __init__(self, root: Path) -> None:
@@ -202,12 +202,15 @@ class Store:
         return np.concatenate([table[i : i + 1] for i in wanted.tolist()])
 
     def _rows(self, query: str, values: tuple[object, ...]) -> list[sqlite3.Row]:
-        with closing(connect(self.root)) as database:
-            return database.execute(query, values).fetchall()
+        try:
+            with closing(connect(self.root)) as database:
+                return database.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self.root, error) from error
 
 
 def connect(root: Path) -> sqlite3.Connection:
-    """Open a store's manifest for reading only; raises `ReenactError` if there is none or it is damaged."""
+    """Open a store's manifest for reading only; raises `ReenactError` if there is none."""
     path = root / MANIFEST
     if not path.is_file():
         raise ReenactError(
@@ -244,18 +247,25 @@ def _read_info(root: Path) -> StoreInfo:
         with closing(connect(root)) as database:
             values: dict[str, str] = dict(database.execute("SELECT key, value FROM store").fetchall())
     except sqlite3.DatabaseError as error:
-        raise ReenactError(f"{root / MANIFEST} is damaged ({error}); prepare the store again") from error
+        raise _damaged(root, error) from error
     if values.get("schema") != str(SCHEMA):
         raise ReenactError(
             f"{root} has schema {values.get('schema')}, this version reads {SCHEMA}; "
             "prepare it again or use the version that made it"
         )
-    return StoreInfo(
-        face_model=values["face_model"],
-        size=int(values["size"]),
-        recipe=json.loads(values["recipe"]),
-        fields=tuple(json.loads(values["fields"])),
-    )
+    try:
+        return StoreInfo(
+            face_model=values["face_model"],
+            size=int(values["size"]),
+            recipe=json.loads(values["recipe"]),
+            fields=tuple(json.loads(values["fields"])),
+        )
+    except (KeyError, ValueError) as error:
+        raise _damaged(root, error) from error
+
+
+def _damaged(root: Path, error: Exception) -> ReenactError:
+    return ReenactError(f"{root / MANIFEST} is damaged ({error}); prepare the store again")
 
 
 def record_of(row: sqlite3.Row) -> ClipRecord:

@@ -314,6 +314,17 @@ def test_wrong_options(tmp_path):
         prepare(tmp_path, tmp_path / "out", size=3)
 
 
+def test_absent_weights_are_named_by_worker_processes_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("REENACT_HOME", str(tmp_path / "none"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "none"))
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "b.png"):
+        write_image(tmp_path / "in" / name, picture((40, 40)))
+    with pytest.raises(ReenactError, match="s3fd"):
+        prepare(tmp_path / "in", tmp_path / "out", landmarks="face-alignment", workers=2)
+    assert not (tmp_path / "out").exists()
+
+
 def test_poor_fits_are_quarantined(tmp_path, finder):
     noise = np.random.default_rng(0).normal(0, 0.2, (68, 2))
     finder.detector.template = finder.detector.template + noise

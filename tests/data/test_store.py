@@ -219,3 +219,13 @@ def test_replacing_a_clip(root):
     assert store.clip("p0#0").num_frames == 5
     assert store.read(store.clip("p0#0"), range(5)).image.shape[0] == 5
     shutil.rmtree(root)
+
+
+@pytest.mark.parametrize("statement", ["DROP TABLE clips", "DELETE FROM store WHERE key = 'size'"])
+def test_a_manifest_that_lacks_something_is_refused(tmp_path, statement):
+    made_store(tmp_path / "store")
+    with sqlite3.connect(tmp_path / "store" / MANIFEST) as database:
+        database.execute(statement)
+    database.close()
+    with pytest.raises(ReenactError, match="is damaged"):
+        Store(tmp_path / "store").clips()

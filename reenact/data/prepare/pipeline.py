@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +28,7 @@ from reenact.errors import ReenactError
 from reenact.estimators.registry import LandmarkChoice, load_face_finder, resolve_landmarks
 from reenact.faces.registry import load_face_model
 
-_tools: Tools | None = None
+_tools: Tools | ReenactError | None = None
 _counter: Synchronized[int] | None = None
 
 
@@ -84,7 +85,9 @@ def prepare(
         Console().print(
             f"Landmarks by {library}" + (" (face-alignment's weights are absent)" if library == "dlib" else "")
         )
-    settings = Settings(load_face_model(face_model).name, library, rule, size, on_missing, face_index)
+    model = load_face_model(face_model)
+    model.landmarks68(model.mean_vertices[None])  # refuses a FLAME file without its landmarks
+    settings = Settings(model.name, library, rule, size, on_missing, face_index)
     fresh = not (out / MANIFEST).exists()
     StoreWriter(out, store_info(settings))
     start = time.perf_counter()
@@ -196,10 +199,16 @@ def _start_worker(settings: Settings, spec: str, out: Path, counter: Synchronize
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
-    _tools, _counter = _load_tools(settings, spec, out), counter
+    _counter = counter
+    try:
+        _tools = _load_tools(settings, spec, out)
+    except ReenactError as error:  # raised here it would only say that a worker died
+        _tools = error
 
 
 def _work(clip: ClipInput, key: str, settings: Settings) -> ClipRecord:
+    if isinstance(_tools, ReenactError):
+        raise _tools
     assert _tools is not None
     return prepare_clip(clip, key, settings, _tools, _count_frame)
 
@@ -220,9 +229,10 @@ def _remove_empty(out: Path) -> None:
     if Store(out).clips():
         return
     (out / MANIFEST).unlink()
-    for folder in sorted((path for path in out.rglob("*") if path.is_dir()), reverse=True):
-        folder.rmdir()
-    out.rmdir()
+    for folder in ("clips", "previews"):  # an interrupted clip may have left a file there
+        shutil.rmtree(out / folder, ignore_errors=True)
+    if not any(out.iterdir()):
+        out.rmdir()
 
 
 def _cores() -> int:

@@ -74,7 +74,8 @@ def load(path: Path) -> dict[str, Any]:
     for kind in ("model", "data", "trainer"):
         if not isinstance(content.get(kind, {}), dict):
             raise ReenactError(
-                f"{path}: {kind} must hold settings such as class_path, not {content[kind]!r}; name presets with --{kind}"
+                f"{path}: {kind} must hold settings such as class_path, not {content[kind]!r}; "
+                f"presets are named with --{kind}"
             )
     return content
 

@@ -33,8 +33,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: The words after `reenact`; those of the process where None.
 
     Returns:
-        The exit code: 0 done, 2 bad input, 130 interrupted by Ctrl-C or SIGTERM. Faults of the program itself are raised. With the
-        environment variable `REENACT_TRACEBACK=1`, bad input is raised as well.
+        The exit code: 0 done, 2 bad input, 130 interrupted by Ctrl-C or SIGTERM. Faults of the program
+        itself are raised. With the environment variable `REENACT_TRACEBACK=1`, bad input is raised as well.
     """
     words = list(sys.argv[1:] if args is None else args)
     try:

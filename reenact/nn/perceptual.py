@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact import assets
+from reenact.errors import ReenactError
 
 PerceptualKind = Literal["vgg19", "pixels", "none"]
 """ImageNet VGG-19; the pixels themselves, which need no weights; or no such term."""
@@ -29,7 +30,7 @@ class Vgg19Features(nn.Module):
         from torchvision.models import vgg19  # imported late: it takes seconds
 
         network = vgg19(weights=None)
-        network.load_state_dict(state or torch.load(assets.require("vgg19"), map_location="cpu", weights_only=True))
+        network.load_state_dict(state or _vgg19_weights())
         layers = list(network.features.children())
         starts = (0, *VGG19_CUTS)
         self.slices = nn.ModuleList(nn.Sequential(*layers[a:b]) for a, b in zip(starts, VGG19_CUTS, strict=False))
@@ -46,6 +47,17 @@ class Vgg19Features(nn.Module):
         for part in self.slices:
             features.append(part(features[-1]))
         return features[1:]
+
+
+def _vgg19_weights() -> dict[str, Tensor]:
+    path = assets.require("vgg19")
+    try:
+        weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the unpickler raises whatever a broken file makes it stumble over
+        raise ReenactError(
+            f"{path} is damaged: remove it and fetch it again ({assets.ASSETS['vgg19'].source})"
+        ) from error
+    return weights
 
 
 class PixelFeatures(nn.Module):
@@ -66,7 +78,7 @@ class PerceptualLoss:
         """Load the network.
 
         Raises:
-            ReenactError: if its weights are not on this machine.
+            ReenactError: if its weights are not on this machine, or damaged.
         """
         self.kind = kind
         self._network: nn.Module = Vgg19Features() if kind == "vgg19" else PixelFeatures()

@@ -31,8 +31,8 @@ def convert_official(path: Path, out: Path, face_model: str = "flame") -> Path:
         `out`.
 
     Raises:
-        ReenactError: if the file is not such a checkpoint, its mesh is not the face model's, or `out` exists or can't be
-            written.
+        ReenactError: if the file is not such a checkpoint, its mesh is not the face model's, or `out` exists or
+            can't be written.
     """
     if out.exists():
         raise ReenactError(f"--out {out} exists: choose another path or remove it")

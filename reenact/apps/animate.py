@@ -102,7 +102,10 @@ def animate(
     check_input(source, "--source")
     if not driving.is_dir():
         check_input(driving, "--driving")
-    _check_options(strength, batch_size, parts, min(face_index, driving_face_index))
+    _check_options(strength, batch_size, parts)
+    for name, index in (("face_index", face_index), ("driving_face_index", driving_face_index)):
+        if index < 0:
+            raise ReenactError(f"--{name} {index} must be at least 0, which is the largest face")
     if is_picture(out) and not (is_picture(source) and is_picture(driving)):
         raise ReenactError(f"output {out} is a picture but the result is a video; name it .mp4")
     animator = Animator(checkpoint, Motion(motion, tuple(parts), strength), "none", device)
@@ -116,6 +119,8 @@ def animate(
     sound = {"driving": driver.sound, "source": actor.sound, "none": None}[audio]
     if on_missing == "skip" and missing.any():
         timeline, sound = timeline.keep(~missing), None  # the sound would fall behind where frames are left out
+        if not len(timeline):
+            raise ReenactError("--on_missing skip leaves no frame in which both show a face; use hold")
     composer = Composer(side_by_side, paste_back, watermark)
     frames = Performance(animator, actor, driver, composer, batch_size).frames(timeline, reference_frame)
     mark = make_mark(animator.module.method, checkpoint)
@@ -129,12 +134,10 @@ def _smooth(clip: FaceClip, smoothing: Smoothing) -> FaceClip:
     return replace(clip, params=OneEuro()(clip.params))
 
 
-def _check_options(strength: float, batch_size: int, parts: Sequence[Part], face_index: int) -> None:
+def _check_options(strength: float, batch_size: int, parts: Sequence[Part]) -> None:
     if not np.isfinite(strength):
         raise ReenactError(f"--strength {strength} is not a finite number; 1 is the full motion")
     if batch_size < 1:
         raise ReenactError(f"--batch_size {batch_size} must be at least 1")
-    if face_index < 0:
-        raise ReenactError(f"--face_index {face_index} must be at least 0, which is the largest face")
     if not parts:
         raise ReenactError(f"--parts is empty; name some of {', '.join(PARTS)}")

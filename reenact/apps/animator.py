@@ -58,6 +58,7 @@ class Animator:
         self, checkpoint: Path, motion: Motion | None = None, smoothing: Smoothing = "none", device: str = "auto"
     ) -> None:
         self.device = pick_device(device)
+        self.checkpoint = checkpoint
         self.module = load_method(checkpoint, self.device)
         self.network = self.module.network
         self.size = self.module.image_size
@@ -104,21 +105,29 @@ class Animator:
             (B, size, size, 3) uint8 RGB.
 
         Raises:
-            ReenactError: if no source was prepared, or the frame shows no face.
+            ReenactError: if no source was prepared, the frame shows no face, or the result is not finite.
         """
         if self._state is None:
             raise ReenactError("no source yet: call `prepare` before `step`")
         portrait = (driving if isinstance(driving, Portrait) else self._portrait(driving)).to(self.device)
         if portrait.params is not None:
             portrait = replace(portrait, params=self._retarget(portrait.params))
-        return to_image(self.network.drive(self._state, portrait).image)
+        return self._drawn(portrait)
 
     @torch.inference_mode()
     def pose(self, portrait: Portrait) -> NDArray[np.uint8]:
         """The source exactly as the given parameters (batch B) say, without retargeting: what editing needs."""
         if self._state is None:
             raise ReenactError("no source yet: call `prepare` before `pose`")
-        return to_image(self.network.drive(self._state, portrait.to(self.device)).image)
+        return self._drawn(portrait.to(self.device))
+
+    def _drawn(self, portrait: Portrait) -> NDArray[np.uint8]:
+        image = self.network.drive(self._state, portrait).image
+        if not image.isfinite().all():
+            raise ReenactError(
+                f"{self.checkpoint} gives pixels that are not numbers: use an earlier checkpoint or less --strength"
+            )
+        return to_image(image)
 
     def _retarget(self, driving: FaceParams) -> FaceParams:
         assert self._base is not None

@@ -116,17 +116,30 @@ def edit(
         raise ReenactError(f"--source {source} is a video; edit takes a picture")
     if script is not None and sweep is not None:
         raise ReenactError("--script and --sweep cannot be given together; write the sweep into the script with frames")
-    if not (math.isfinite(fps) and fps > 0) or batch_size < 1 or columns < 0:
-        raise ReenactError(f"--fps {fps} and --batch_size {batch_size} must be above 0, --columns {columns} not below")
+    if not 1 <= fps <= 1000 or batch_size < 1 or columns < 0 or face_index < 0:
+        raise ReenactError(
+            f"--fps {fps} must be from 1 to 1000, --batch_size {batch_size} at least 1, --columns {columns} and "
+            f"--face_index {face_index} at least 0"
+        )
     edits = [Edit("global_pose", angle, 0.0) for angle in ANGLES if frontalize]
-    edits += _named({
-        ("global_pose", "yaw"): yaw, ("global_pose", "pitch"): pitch, ("global_pose", "roll"): roll,
-        ("jaw_pose", "pitch"): jaw_open, ("jaw_pose", "yaw"): jaw_yaw, ("jaw_pose", "roll"): jaw_roll,
-        ("leye_pose", "yaw"): left_eye_yaw, ("leye_pose", "pitch"): left_eye_pitch,
-        ("reye_pose", "yaw"): right_eye_yaw, ("reye_pose", "pitch"): right_eye_pitch,
-        ("cam", "scale"): scale, ("cam", "tx"): tx, ("cam", "ty"): ty,
-    })  # fmt: skip
-    edits += _coefficients("shape", shape) + _coefficients("exp", expression)
+    edits += _named(
+        {
+            "yaw": ("global_pose", "yaw", yaw),
+            "pitch": ("global_pose", "pitch", pitch),
+            "roll": ("global_pose", "roll", roll),
+            "jaw_open": ("jaw_pose", "pitch", jaw_open),
+            "jaw_yaw": ("jaw_pose", "yaw", jaw_yaw),
+            "jaw_roll": ("jaw_pose", "roll", jaw_roll),
+            "left_eye_yaw": ("leye_pose", "yaw", left_eye_yaw),
+            "left_eye_pitch": ("leye_pose", "pitch", left_eye_pitch),
+            "right_eye_yaw": ("reye_pose", "yaw", right_eye_yaw),
+            "right_eye_pitch": ("reye_pose", "pitch", right_eye_pitch),
+            "scale": ("cam", "scale", scale),
+            "tx": ("cam", "tx", tx),
+            "ty": ("cam", "ty", ty),
+        }
+    )
+    edits += _coefficients("--shape", "shape", shape) + _coefficients("--expression", "exp", expression)
     request = Request(
         edits=edits,
         steps=parse_script(_read_script(script), str(script)) if script else [],
@@ -170,22 +183,21 @@ class Request:
         return run_script(self.steps, source, face_model, start)
 
 
-def _named(options: dict[tuple[str, str], float | None]) -> list[Edit]:
-    edits = []
-    for (name, key), value in options.items():
-        if value is None:
-            continue
-        edits.append(Edit(name, key, parse_number(str(value), f"{name} {key}")))
-    return edits
+def _named(options: dict[str, tuple[str, str, float | None]]) -> list[Edit]:
+    return [
+        Edit(name, key, parse_number(str(value), f"--{option}"))
+        for option, (name, key, value) in options.items()
+        if value is not None
+    ]
 
 
-def _coefficients(name: str, pairs: Sequence[str]) -> list[Edit]:
+def _coefficients(option: str, name: str, pairs: Sequence[str]) -> list[Edit]:
     edits = []
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
-            raise ReenactError(f"--{name} {pair}: write NUMBER=VALUE, as in 0=1.5")
-        edits.append(Edit(name, key.strip(), parse_number(value, f"--{name} {key}")))
+            raise ReenactError(f"{option} {pair}: write NUMBER=VALUE, as in 0=1.5")
+        edits.append(Edit(name, key.strip(), parse_number(value, f"{option} {key}")))
     return edits
 
 

@@ -143,6 +143,23 @@ def test_frames_without_a_face_can_stop_it(tmp_path: Path, checkpoint: Path, cli
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_frame_with_both_faces(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:
+    known_faces("1.mp4", np.zeros(21, np.bool_))
+    with pytest.raises(ReenactError, match="--on_missing skip leaves no frame"):
+        animate(checkpoint, clips / "0.png", clips / "1.mp4", tmp_path / "out.mp4", on_missing="skip", device="cpu")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pixels_that_are_not_numbers_are_not_written(checkpoint: Path, world: World, clips: Path) -> None:
+    face = known_clip(world, clips / "0.png")
+    portrait = face.portraits(np.zeros(1, np.int64), [next(face.images())])
+    animator = Animator(checkpoint, device="cpu").prepare(portrait)
+    next(animator.network.generator.up_layers["x1_out"].parameters()).fill_(torch.nan)
+    for draw in (animator.step, animator.pose):
+        with pytest.raises(ReenactError, match="gives pixels that are not numbers"):
+            draw(portrait)
+
+
 def test_picture_drives_picture(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:
     made = animate(checkpoint, clips / "0.png", clips / "0.png", tmp_path / "out.png", device="cpu")
     assert made.frames == 1
@@ -166,6 +183,7 @@ def test_options_that_cannot_be_used(tmp_path: Path, checkpoint: Path, clips: Pa
         ((picture, video, out), {"length": "source"}, "--length source"),
         ((picture, video, out), {"device": "nothing"}, "--device nothing is not available"),
         ((picture, video, out), {"face_index": -1}, "--face_index -1"),
+        ((picture, video, out), {"driving_face_index": -1}, "--driving_face_index -1"),
     ]
     for paths, options, message in cases:
         with pytest.raises(ReenactError, match=message):

@@ -63,14 +63,16 @@ def test_options_that_cannot_be_used(tmp_path: Path, checkpoint: Path, clips: Pa
     script = tmp_path / "bad.txt"
     script.write_text("global_pose yaw 3\nnose yaw 3\n")
     cases = [
-        ({"expression": ["0:1"]}, "--exp 0:1: write NUMBER=VALUE"),
+        ({"expression": ["0:1"]}, "--expression 0:1: write NUMBER=VALUE"),
         ({"expression": ["frobnicate=1"]}, "no coefficient 'frobnicate'"),
-        ({"yaw": float("inf")}, "global_pose yaw: 'inf' is not a number"),
+        ({"yaw": float("inf")}, "--yaw: 'inf' is not a number"),
         ({"script": script}, r"bad\.txt line 2: unknown name 'nose'"),
         ({"script": tmp_path / "none.txt"}, "--script .* can't be read"),
         ({"script": script, "sweep": "yaw:0:1:2"}, "cannot be given together"),
         ({"sweep": "yaw:0:1"}, "--sweep yaw:0:1"),
         ({"fps": 0.0}, "--fps 0.0"),
+        ({"fps": 1e-6}, "--fps 1e-06"),
+        ({"face_index": -1}, "--face_index -1"),
     ]
     for options, message in cases:
         with pytest.raises(ReenactError, match=message):

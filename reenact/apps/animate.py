@@ -37,6 +37,11 @@ class Animation:
     missing: int
     """Frames of source or driving without a face, held or left out."""
 
+    def __str__(self) -> str:
+        """What a person is told."""
+        missing = f", {self.missing} without a face" if self.missing else ""
+        return f"{self.out}: {self.frames} frames at {float(self.fps):g} frames/s{missing}"
+
 
 def animate(
     checkpoint: Path,

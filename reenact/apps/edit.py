@@ -36,6 +36,10 @@ class EditResult:
     out: Path
     frames: int
 
+    def __str__(self) -> str:
+        """What a person is told."""
+        return f"{self.out}: {self.frames} {'face' if self.frames == 1 else 'faces'}"
+
 
 def edit(
     checkpoint: Path,

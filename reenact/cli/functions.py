@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from argparse import ArgumentError
 from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
@@ -38,7 +39,11 @@ def run(name: str, words: list[str]) -> int:
         return int(stop.code or 0)
     chosen = {parameter: values[parameter] for parameter in inspect.signature(function).parameters}
     result = function(**chosen)
-    return int(result) if isinstance(result, int) else 0
+    if isinstance(result, int):
+        return result
+    if result is not None:
+        sys.stdout.write(f"{result}\n")
+    return 0
 
 
 def resolve(command: Command) -> Callable[..., object]:

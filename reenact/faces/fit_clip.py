@@ -7,6 +7,7 @@ three of the jaw, then the expression. Shape (S,) is one vector for all frames.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -255,7 +256,11 @@ def _jacobian(function: Callable[[Tensor], Tensor], value: Tensor, mix: Tensor) 
         return derivative
 
     directions = torch.eye(value.shape[1], dtype=value.dtype, device=value.device)
-    by_vertex = torch.func.vmap(column)(directions).permute(1, 2, 3, 0).flatten(2)
+    with warnings.catch_warnings():
+        # Torch scripts its own decompositions when forward-mode differentiation is first used.
+        warnings.filterwarnings("ignore", message="`torch.jit.script", category=FutureWarning)
+        warnings.filterwarnings("ignore", message="`torch.jit.script", category=DeprecationWarning)
+        by_vertex = torch.func.vmap(column)(directions).permute(1, 2, 3, 0).flatten(2)
     return (mix @ by_vertex).reshape(len(value), -1, value.shape[1]).double()
 
 

@@ -26,7 +26,7 @@ METHODS = {
         Method(
             name="pwm",
             class_path="reenact.models.pwm.PWMModule",
-            summary="pose-guided warping by a posed mesh with displacement and neural codes",
+            summary="geometry-driven progressive warping, guided by a posed face mesh",
             needs="face parameters",
             paper="BMVC 2022, arXiv 2210.02391",
             presets={

@@ -118,7 +118,7 @@ class ReenactmentDataModule(LightningDataModule):
         """Samples that this process has trained on, before an interruption too."""
         if self.trainer is None:
             return 0
-        return self.batch_size * self.trainer.fit_loop.epoch_loop.batch_progress.total.processed
+        return self.batch_size * (self.trainer.fit_loop.total_batch_idx + 1)
 
     def _test_loaders(self, count: int) -> dict[str, Loader]:
         clips = self.test_clips()

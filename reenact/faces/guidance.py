@@ -67,6 +67,12 @@ def code_map(
     return render_attributes(vertices, faces, codes, size, smooth=antialias, backend=backend)
 
 
+def normalised_coordinates(mean_vertices: Tensor) -> Tensor:
+    """The mean face's coordinates (V, 3), each axis scaled to [0, 1] over the mesh: the colours of NMFC."""
+    low, high = mean_vertices.amin(dim=0), mean_vertices.amax(dim=0)
+    return (mean_vertices - low) / (high - low)
+
+
 def nmfc_map(
     vertices: Tensor,
     faces: Tensor,
@@ -91,8 +97,7 @@ def nmfc_map(
     Returns:
         (B, 3, H, W) in [0, 1].
     """
-    low, high = mean_vertices.amin(dim=0), mean_vertices.amax(dim=0)
-    colours = (mean_vertices - low) / (high - low)
+    colours = normalised_coordinates(mean_vertices)
     return render_attributes(vertices, faces, colours, size, smooth=antialias, backend=backend)
 
 

@@ -1,4 +1,4 @@
-"""PWM: pose-guided warping by a posed mesh with neural codes (BMVC 2022, arXiv 2210.02391)."""
+"""PWM: geometry-driven progressive warping, guided by a posed face mesh (BMVC 2022, arXiv 2210.02391)."""
 
 from reenact.models.pwm.module import PWMModule
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
+from reenact.faces.guidance import normalised_coordinates
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
@@ -172,9 +173,3 @@ class PWM(Reenactor[PWMState]):
         if attributes is None:
             return None
         return render_attributes(vertices, self.face_model.faces, attributes, size)
-
-
-def normalised_coordinates(mean_vertices: Tensor) -> Tensor:
-    """NMFC of HeadGAN: the mean face's coordinates (V, 3), each axis scaled to [0, 1] over the mesh."""
-    low, high = mean_vertices.amin(dim=0), mean_vertices.amax(dim=0)
-    return (mean_vertices - low) / (high - low)

@@ -23,7 +23,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from reenact.data.clips import StoreClips
-from reenact.data.datamodule import one_thread
+from reenact.data.datamodule import start_worker
 from reenact.data.sampling import EpochSampler, TrainingPairs, collate
 from reenact.data.store import ClipRecord, Store, StoreInfo, to_tensor
 from reenact.data.store_writer import ClipArrays, StoreWriter, fields_of
@@ -101,7 +101,7 @@ def rate(
     """Pairs per second of a clock, after the workers have started."""
     sampler = EpochSampler(pairs, (count // batch + 2 * max(1, workers) + 2) * batch, 0, 1)
     loader = DataLoader(
-        pairs, batch, sampler=sampler, num_workers=workers, collate_fn=collate, worker_init_fn=one_thread
+        pairs, batch, sampler=sampler, num_workers=workers, collate_fn=collate, worker_init_fn=start_worker
     )
     batches = iter(loader)
     for _ in range(2 * workers + 1):  # what was loaded ahead while workers started does not count
@@ -121,7 +121,7 @@ def resident(pids: list[int]) -> float:
 def memory(pairs: Dataset[PortraitPair], workers: int, count: int, batch: int) -> list[float]:
     sampler = EpochSampler(pairs, count // batch * batch, 0, 1)
     loader = DataLoader(
-        pairs, batch, sampler=sampler, num_workers=workers, collate_fn=collate, worker_init_fn=one_thread
+        pairs, batch, sampler=sampler, num_workers=workers, collate_fn=collate, worker_init_fn=start_worker
     )
     batches = iter(loader)
     pids = [os.getpid(), *(worker.pid for worker in getattr(batches, "_workers", []))]

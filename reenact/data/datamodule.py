@@ -16,13 +16,24 @@ from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 from torchvision.transforms.v2 import functional as colour
 
 from reenact.data.clips import Carries, ClipSource
 from reenact.data.sampling import EpochSampler, TestPairs, TrainingPairs, collate, cross_pairs, self_pairs
 from reenact.faces.portrait import PortraitPair
 
-Loader = DataLoader[PortraitPair]
+
+class Loader(DataLoader[PortraitPair]):
+    """A loader whose workers never see Ctrl-C: not while they start either, when `start_worker` has not run yet."""
+
+    def __iter__(self) -> _BaseDataLoaderIter:
+        # Workers inherit what is held back here, and drop it once they ignore the signal.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().__iter__()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 class ReenactmentDataModule(LightningDataModule):
@@ -134,14 +145,14 @@ class ReenactmentDataModule(LightningDataModule):
     def _loader(
         self, pairs: TrainingPairs | TestPairs, sampler: EpochSampler | None = None, persistent_workers: bool = False
     ) -> Loader:
-        return DataLoader(
+        return Loader(
             pairs,
             batch_size=self.batch_size,
             sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=collate,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=one_thread,
+            worker_init_fn=start_worker,
             persistent_workers=persistent_workers,
         )
 
@@ -178,7 +189,7 @@ def _change(image: Tensor, factors: NDArray[np.float64], hue: float) -> Tensor:
     return changed.mul(2).sub(1)
 
 
-def one_thread(worker: int) -> None:
+def start_worker(worker: int) -> None:
     """Start of a loading process: its core is its own, and OpenCV's threads would fight over it.
 
     The terminal sends Ctrl-C to every process; the run alone answers, and finishes the step with the batches in hand.

@@ -25,6 +25,12 @@ class ClipInput:
     name: str
     split: str
     identity: str
+    span: tuple[float, float] | None = None
+    """First second and the second after the last of the part to use; the whole file by default."""
+    region: tuple[float, float, float, float] | None = None
+    """Left, top, right and bottom of the data set's own box around the face, as fractions of the frame."""
+    missing: str = ""
+    """Why the data set's metadata name a clip that can't be there, such as `video abc.mp4 is absent`."""
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Pictures(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Write the grid of the first held-out batch of each loader."""
-        if batch_idx == 0 and not trainer.sanity_checking and trainer.is_global_zero:
+        if batch_idx == 0 and outputs is not None and not trainer.sanity_checking and trainer.is_global_zero:
             loader = loader_name(trainer.val_dataloaders, dataloader_idx)
             self._write(trainer, f"val_{loader}", columns(batch, outputs))
 
@@ -108,7 +108,7 @@ class Pictures(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Write the grid of the first test batch of each loader."""
-        if batch_idx == 0 and trainer.is_global_zero:
+        if batch_idx == 0 and outputs is not None and trainer.is_global_zero:
             loader = loader_name(trainer.test_dataloaders, dataloader_idx)
             self._write(trainer, f"test_{loader}", columns(batch, outputs))
 

@@ -24,7 +24,7 @@ from reenact.cli.run_folder import check_out, make
 from reenact.data.datamodule import ReenactmentDataModule
 from reenact.errors import ReenactError
 from reenact.models.checkpoint import check_resumable
-from reenact.models.module import ReenactmentModule
+from reenact.models.module import PortraitModule
 
 REMEDY = "make a store with: reenact prepare FOLDER --out STORE, and name it with --data clips --data.root STORE"
 SEED = 0
@@ -42,7 +42,7 @@ class ReenactCLI(LightningCLI):
     def __init__(self, request: Request, arguments: Sequence[str]) -> None:
         self.request = request
         super().__init__(
-            model_class=ReenactmentModule,
+            model_class=PortraitModule,
             datamodule_class=ReenactmentDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
@@ -131,13 +131,13 @@ class ReenactCLI(LightningCLI):
         ]
 
 
-def check_needs(model: ReenactmentModule, data: ReenactmentDataModule, command: str) -> None:
+def check_needs(model: PortraitModule, data: ReenactmentDataModule, command: str) -> None:
     """Hold what the method needs against the data and the files of this machine.
 
     Raises:
         ReenactError: if something is missing; the message has the command that makes it.
     """
-    needs, carries = model.network.needs, data.describe()
+    needs, carries = model.needs, data.describe()
     missing = [
         name
         for name in ("params", "landmarks", "texture", "light")

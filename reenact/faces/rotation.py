@@ -120,3 +120,9 @@ def euler_to_axis_angle(angles: Tensor) -> Tensor:
 def axis_angle_to_euler(axis_angle: Tensor) -> Tensor:
     """Yaw, pitch, roll (..., 3) of axis-angle vectors (..., 3), all in radians; see `euler_to_matrix`."""
     return matrix_to_euler(axis_angle_to_matrix(axis_angle))
+
+
+def rotation_angle(first: Tensor, second: Tensor) -> Tensor:
+    """Angle (...) in degrees between rotations (..., 3, 3); as exact for small angles as for large ones."""
+    chord = torch.linalg.matrix_norm(first - second) / 8**0.5
+    return torch.rad2deg(2 * torch.asin(chord.clamp(max=1)))

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 import torch
 
 from reenact.errors import ReenactError
-from reenact.models.module import FORMAT, ReenactmentModule
+from reenact.models.module import FORMAT, PortraitModule, ReenactmentModule
 from reenact.models.registry import METHODS
 
 
@@ -29,6 +29,8 @@ def load_method(path: str | Path, device: torch.device | str = "cpu", *, fold: b
     checkpoint = read(Path(path))
     header = check_header(checkpoint, None, str(path))
     module = _build(_method_class(header["method"]), header["arguments"], path)
+    if not isinstance(module, ReenactmentModule):
+        raise ReenactError(f"{path} is of {module.method}, which makes no pictures: give the checkpoint of a method")
     _check_weights(checkpoint, module, path)
     module.load_state_dict(checkpoint["state_dict"])
     module.image_size = header["image_size"]
@@ -38,7 +40,7 @@ def load_method(path: str | Path, device: torch.device | str = "cpu", *, fold: b
     return module.to(device)
 
 
-def check_resumable(path: Path, module: ReenactmentModule, *, training: bool) -> None:
+def check_resumable(path: Path, module: PortraitModule, *, training: bool) -> None:
     """Hold a checkpoint against the module that is to go on from it, before Lightning reads it.
 
     Args:
@@ -106,7 +108,7 @@ def check_header(checkpoint: Mapping[str, Any], method: str | None, name: str) -
     return header
 
 
-def _check_weights(checkpoint: Mapping[str, Any], module: ReenactmentModule, path: str | Path) -> None:
+def _check_weights(checkpoint: Mapping[str, Any], module: PortraitModule, path: str | Path) -> None:
     """Refuse weights of other names or shapes than the module's, naming the first."""
     found, wanted = checkpoint.get("state_dict"), module.state_dict()
     if not isinstance(found, dict):
@@ -121,13 +123,13 @@ def _check_weights(checkpoint: Mapping[str, Any], module: ReenactmentModule, pat
         )
 
 
-def _method_class(name: str) -> type[ReenactmentModule]:
+def _method_class(name: str) -> type[PortraitModule]:
     module, _, attribute = METHODS[name].class_path.rpartition(".")
-    found: type[ReenactmentModule] = getattr(importlib.import_module(module), attribute)
+    found: type[PortraitModule] = getattr(importlib.import_module(module), attribute)
     return found
 
 
-def _build(cls: type[ReenactmentModule], arguments: Mapping[str, Any], path: str | Path) -> ReenactmentModule:
+def _build(cls: type[PortraitModule], arguments: Mapping[str, Any], path: str | Path) -> PortraitModule:
     hints = get_type_hints(cls.__init__)
     try:
         built = {name: _restore(hints[name], value) for name, value in arguments.items()}

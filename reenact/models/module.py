@@ -1,4 +1,4 @@
-"""The Lightning module around a `Reenactor`: validation, test and prediction are the same for every method."""
+"""Lightning modules around networks: what all share, and what all reenactment methods share."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ from typing import Any, ClassVar
 
 import torch
 from pytorch_lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.models.base import Reenactment, Reenactor
+from reenact.models.base import Needs, Reenactment, Reenactor
 from reenact.models.retarget import retarget
 
 FORMAT = 1
 """Version of what `on_save_checkpoint` adds; raised when a checkpoint of before can't be read any more."""
 
 
-class ReenactmentModule(LightningModule):
-    """Losses, optimisers and schedules around a network; a method subclasses it and adds its training.
+class PortraitModule(LightningModule):
+    """What `reenact fit` trains: a network that reads portraits, its needs, and a checkpoint it is rebuilt from.
 
     Args:
-        network: the method's network.
+        network: the network.
         arguments: the constructor's arguments, dataclasses or plain values, from which a checkpoint is rebuilt.
     """
 
     method: ClassVar[str]
     """Name in `reenact.models.registry`."""
-    network: Reenactor[Any]
+    needs: Needs
+    """What it reads of a portrait."""
+    network: nn.Module
     image_size: int
     """Side in pixels of the images it was last trained on, which checkpoints record and `animate` crops to."""
 
-    def __init__(self, network: Reenactor[Any], arguments: Mapping[str, object]) -> None:
+    def __init__(self, network: nn.Module, arguments: Mapping[str, object]) -> None:
         super().__init__()
         self.network = network
         self.image_size = 256
@@ -44,56 +46,9 @@ class ReenactmentModule(LightningModule):
         """Names in `reenact.assets` without which training can't start."""
         return ()
 
-    def forward(self, source: Portrait, driving: Portrait) -> Reenactment:
-        """Reenact: see `Reenactor`."""
-        result: Reenactment = self.network(source, driving)
-        return result
-
-    def reenact(self, batch: PortraitPair) -> Reenactment:
-        """The batch's result; another person's parameters first take the source's shape."""
-        driving = batch.driving
-        if not batch.same_identity and driving.params is not None and batch.source.params is not None:
-            driving = replace(driving, params=retarget(batch.source.params, driving.params))
-        result: Reenactment = self(batch.source, driving)
-        return result
-
     def on_train_batch_start(self, batch: PortraitPair, batch_idx: int) -> None:
         """Note the size of the images."""
         self.image_size = batch.source.image.shape[-1]
-
-    def validation_step(  # type: ignore[override]  # callbacks read the result
-        self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0
-    ) -> Reenactment:
-        """Reenact a batch of the `self` or `cross` loader; with one identity, log the distance to the driving image."""
-        return self._evaluate(batch, "val", dataloader_idx)
-
-    def test_step(  # type: ignore[override]
-        self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0
-    ) -> Reenactment:
-        """As `validation_step`."""
-        return self._evaluate(batch, "test", dataloader_idx)
-
-    def predict_step(self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0) -> Reenactment:
-        """Reenact a batch."""
-        return self.reenact(batch)
-
-    def _evaluate(self, batch: PortraitPair, stage: str, dataloader_idx: int) -> Reenactment:
-        result = self.reenact(batch)
-        if batch.same_identity:
-            scores = image_scores(result.image, batch.driving.image)
-            name = self._loader_name(stage, dataloader_idx)
-            self.log_dict(
-                {f"{stage}/{name}/{key}": value for key, value in scores.items()},
-                batch_size=len(result.image),
-                add_dataloader_idx=False,
-                sync_dist=True,
-                prog_bar=True,
-            )
-        return result
-
-    def _loader_name(self, stage: str, index: int) -> str:
-        loaders = self.trainer.val_dataloaders if stage == "val" else self.trainer.test_dataloaders
-        return list(loaders)[index] if isinstance(loaders, Mapping) else ("self", "cross")[index]
 
     def check_finite(self, loss: Tensor, batch: PortraitPair) -> None:
         """Stop the run on a loss that is NaN or infinite, before any weight changes.
@@ -128,6 +83,68 @@ class ReenactmentModule(LightningModule):
         from reenact.models.checkpoint import check_header
 
         check_header(checkpoint, self.method, "The checkpoint to resume from")
+
+
+class ReenactmentModule(PortraitModule):
+    """Losses, optimisers and schedules around a `Reenactor`; a method subclasses it and adds its training.
+
+    Args:
+        network: the method's network.
+        arguments: as of `PortraitModule`.
+    """
+
+    network: Reenactor[Any]
+
+    def __init__(self, network: Reenactor[Any], arguments: Mapping[str, object]) -> None:
+        super().__init__(network, arguments)
+        self.needs = network.needs
+
+    def forward(self, source: Portrait, driving: Portrait) -> Reenactment:
+        """Reenact: see `Reenactor`."""
+        result: Reenactment = self.network(source, driving)
+        return result
+
+    def reenact(self, batch: PortraitPair) -> Reenactment:
+        """The batch's result; another person's parameters first take the source's shape."""
+        driving = batch.driving
+        if not batch.same_identity and driving.params is not None and batch.source.params is not None:
+            driving = replace(driving, params=retarget(batch.source.params, driving.params))
+        result: Reenactment = self(batch.source, driving)
+        return result
+
+    def validation_step(  # type: ignore[override]  # callbacks read the result
+        self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0
+    ) -> Reenactment:
+        """Reenact a batch of the `self` or `cross` loader; with one identity, log the distance to the driving image."""
+        return self._evaluate(batch, "val", dataloader_idx)
+
+    def test_step(  # type: ignore[override]
+        self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0
+    ) -> Reenactment:
+        """As `validation_step`."""
+        return self._evaluate(batch, "test", dataloader_idx)
+
+    def predict_step(self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0) -> Reenactment:
+        """Reenact a batch."""
+        return self.reenact(batch)
+
+    def _evaluate(self, batch: PortraitPair, stage: str, dataloader_idx: int) -> Reenactment:
+        result = self.reenact(batch)
+        if batch.same_identity:
+            scores = image_scores(result.image, batch.driving.image)
+            name = self._loader_name(stage, dataloader_idx)
+            self.log_dict(
+                {f"{stage}/{name}/{key}": value for key, value in scores.items()},
+                batch_size=len(result.image),
+                add_dataloader_idx=False,
+                sync_dist=True,
+                prog_bar=True,
+            )
+        return result
+
+    def _loader_name(self, stage: str, index: int) -> str:
+        loaders = self.trainer.val_dataloaders if stage == "val" else self.trainer.test_dataloaders
+        return list(loaders)[index] if isinstance(loaders, Mapping) else ("self", "cross")[index]
 
 
 def image_scores(image: Tensor, target: Tensor) -> dict[str, Tensor]:

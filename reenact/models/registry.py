@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Method:
-    """One published approach."""
+    """One published approach, or a network of ours that is trained the same way."""
 
     name: str
     class_path: str
@@ -35,6 +35,14 @@ METHODS = {
                 "pwm_flame_codes": "neural codes alone",
                 "pwm_flame_nmfc": "normalised mean face coordinates in place of codes",
             },
+        ),
+        Method(
+            name="probe",
+            class_path="reenact.models.probe.ProbeModule",
+            summary="reads landmarks, face parameters and identity of the built-in head, to judge results with",
+            needs="face parameters, landmarks",
+            paper="this package",
+            presets={"probe": "the network that the package ships"},
         ),
     )
 }

@@ -15,7 +15,7 @@ from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
 from reenact.cli.functions import build_parser, dashed, resolve
 from reenact.cli.help_pages import COMMON_OPTIONS
 from reenact.cli.lightning import ReenactCLI
-from reenact.models.module import ReenactmentModule
+from reenact.models.module import PortraitModule
 from reenact.models.registry import METHODS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -60,13 +60,15 @@ def _in_a_folder_with_a_run(tmp_path, monkeypatch):
 def test_methods_parse_at_every_scale(model, scale):
     config = settings(f"fit --model {model} --data clips --data.root STORE --scale {scale}").config.fit
     assert config.model.class_path == presets.load(presets.find("model", model))["model"]["class_path"]
-    assert config.data.init_args.size == presets.load(presets.find("scale", scale))["data"]["init_args"]["size"]
+    files = presets.scale_files(scale, presets.method_of(config.model.class_path))
+    sizes = [presets.load(path).get("data", {}).get("init_args", {}).get("size") for path in files]
+    assert config.data.init_args.size == [size for size in sizes if size][-1]
 
 
 @pytest.mark.parametrize("model", presets.names("model"))
 def test_methods_build_at_tiny_scale(model):
     cli = settings(f"fit --model {model}", Built)
-    assert isinstance(cli.model, ReenactmentModule)
+    assert isinstance(cli.model, PortraitModule)
     assert cli.model.arguments["face_model"] == cli.datamodule.face_model == "head"
     assert not Path("runs", model, cli.request.out.name).exists()
 

@@ -1,0 +1,188 @@
+"""Training of the probe on the synthetic world's exact landmarks, parameters and identities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reenact.faces.portrait import Portrait, PortraitPair
+from reenact.faces.registry import load_face_model
+from reenact.faces.rotation import rotation_angle
+from reenact.faces.vector import ParameterVector, head_rotation
+from reenact.models.base import Needs
+from reenact.models.module import PortraitModule
+from reenact.models.probe.damage import reframe, spoil
+from reenact.nn.probe import Probe, ProbeReading, fitted
+
+
+@dataclass(frozen=True)
+class ProbeLosses:
+    """Weights of the losses."""
+
+    landmarks: float = 10.0
+    """Mean distance of the landmarks, in inter-ocular distances."""
+    rotation: float = 3.0
+    """Mean angle between the rotations, in radians."""
+    coefficients: float = 1.0
+    """Mean smooth-L1 distance of the coefficients, in standard deviations; shape counts a quarter."""
+    identity: float = 0.3
+    """Cross entropy of the person among all those of the training set, with a margin (CosFace, CVPR 2018)."""
+
+
+@dataclass(frozen=True)
+class ProbeOptimisation:
+    """AdamW, a warm-up, and a cosine to zero at `trainer.max_steps`."""
+
+    lr: float = 2e-3
+    """Largest learning rate."""
+    weight_decay: float = 0.02
+    """Decay of convolutions and linear layers."""
+    warmup: int = 300
+    """Steps in which the learning rate rises."""
+    identities: int = 6000
+    """People of the training set, numbered by the names `person00000` and on."""
+    margin: float = 0.2
+    """Cosine by which the right person must win."""
+    sharpness: float = 24.0
+    """Factor on cosines in the softmax."""
+
+
+class ProbeModule(PortraitModule):
+    """A small network that reads landmarks, face parameters and identity of the built-in head.
+
+    Args:
+        face_model: Face model of the data's parameters; it must have orthographic cameras.
+        losses: Weights of the losses.
+        optimisation: Learning rate and schedule.
+    """
+
+    method = "probe"
+    needs = Needs(params=True, landmarks=True)
+    network: Probe
+
+    def __init__(
+        self,
+        face_model: str = "head",
+        losses: ProbeLosses = ProbeLosses(),
+        optimisation: ProbeOptimisation = ProbeOptimisation(),
+    ) -> None:
+        model = load_face_model(face_model)
+        self_layout = ParameterVector(model.num_shape, model.num_expression)
+        super().__init__(
+            Probe(len(self_layout)), {"face_model": face_model, "losses": losses, "optimisation": optimisation}
+        )
+        self.layout = self_layout
+        self.losses = losses
+        self.optimisation = optimisation
+        self.people = nn.Parameter(F.normalize(torch.randn(optimisation.identities, 128), dim=1))
+
+    def on_fit_start(self) -> None:
+        """Measure the spread of the coefficients, from batches of the training set."""
+        if float(self.network.scale.std()) > 0:  # a resumed run brings it along
+            return
+        vectors = []
+        for number, batch in enumerate(self.trainer.datamodule.train_dataloader()):  # type: ignore[attr-defined]
+            params = _both(batch).params
+            assert params is not None
+            vectors.append(self.layout.of(params))
+            if number == 100:
+                break
+        every = torch.cat(vectors)
+        # A coefficient that never moves must not be blown up.
+        self.network.mean.copy_(every.mean(0))
+        self.network.scale.copy_(every.std(0).clamp_min(0.02))
+
+    def training_step(self, batch: PortraitPair, batch_idx: int) -> Tensor:
+        """Both portraits of each pair are samples of their own."""
+        portrait = reframe(_both(batch), zoom=1.2, shift=0.12)
+        portrait.image = spoil(fitted(portrait.image)).contiguous(memory_format=torch.channels_last)
+        reading = self.network(portrait.image)
+        terms = self._terms(portrait, reading)
+        total = torch.stack([getattr(self.losses, name) * value for name, value in terms.items()]).sum()
+        self.check_finite(total.detach(), batch)
+        self.log("train/loss", total.detach(), prog_bar=True)
+        self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()})
+        return total
+
+    def _terms(self, portrait: Portrait, reading: ProbeReading) -> dict[str, Tensor]:
+        params = portrait.params
+        assert params is not None
+        wanted = (self.layout.of(params) - self.network.mean) / self.network.scale
+        said = (reading.coefficients - self.network.mean) / self.network.scale
+        weight = torch.ones_like(wanted[0])
+        weight[self.layout.shape] = 0.25
+        # The chord instead of the angle: its gradient does not blow up near zero.
+        chord = torch.linalg.matrix_norm(reading.rotation - head_rotation(params)) / 2**0.5
+        return {
+            "landmarks": landmark_error(portrait, reading).mean(),
+            "rotation": chord.mean(),
+            "coefficients": (weight * F.smooth_l1_loss(said, wanted, reduction="none")).mean(),
+            "identity": self._identity_loss(portrait.identity, reading.embedding),
+        }
+
+    def _identity_loss(self, names: list[str], embedding: Tensor) -> Tensor:
+        labels = torch.tensor([int(name.removeprefix("person")) for name in names], device=embedding.device)
+        cosines = embedding @ F.normalize(self.people, dim=1).T
+        margin = self.optimisation.margin * F.one_hot(labels, len(self.people))
+        return F.cross_entropy(self.optimisation.sharpness * (cosines - margin), labels)
+
+    def validation_step(self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Log the errors on held-out people."""
+        self._evaluate(batch, "val")
+
+    def test_step(self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """As `validation_step`."""
+        self._evaluate(batch, "test")
+
+    def _evaluate(self, batch: PortraitPair, stage: str) -> None:
+        portrait = _both(batch)
+        reading = self.network(portrait.image)
+        params = portrait.params
+        assert params is not None
+        wanted, said = self.layout.of(params), reading.coefficients
+        scale = self.network.scale
+        errors = {
+            "landmarks": landmark_error(portrait, reading).mean(),
+            "degrees": rotation_angle(reading.rotation, head_rotation(params)).mean(),
+            "expression": ((said - wanted) / scale)[:, self.layout.expression].square().mean(),
+        }
+        self.log_dict(
+            {f"{stage}/{name}": value for name, value in errors.items()},
+            batch_size=len(portrait.image),
+            add_dataloader_idx=False,
+            sync_dist=True,
+            prog_bar=True,
+        )
+
+    def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
+        """AdamW with a warm-up and a cosine."""
+        settings, steps = self.optimisation, self.trainer.estimated_stepping_batches
+        decayed = [p for p in self.parameters() if p.ndim > 1]
+        other = [p for p in self.parameters() if p.ndim <= 1]
+        optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": other, "weight_decay": 0.0}],
+            lr=settings.lr,
+        )
+        warmup = torch.optim.lr_scheduler.LinearLR(optimizer, 0.02, total_iters=settings.warmup)
+        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, int(steps) - settings.warmup))
+        schedule = torch.optim.lr_scheduler.SequentialLR(optimizer, [warmup, cosine], [settings.warmup])
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def landmark_error(portrait: Portrait, reading: ProbeReading) -> Tensor:
+    """(B) mean distance of 68 landmarks, in distances between the true outer eye corners."""
+    assert portrait.landmarks is not None
+    wanted = portrait.landmarks * (2 / portrait.image.shape[-1]) - 1
+    distance = torch.linalg.vector_norm(reading.landmarks - wanted, dim=-1).mean(-1)
+    eyes: Tensor = torch.linalg.vector_norm(wanted[:, 36] - wanted[:, 45], dim=-1)
+    error: Tensor = distance / eyes.clamp_min(1e-3)
+    return error
+
+
+def _both(batch: PortraitPair) -> Portrait:
+    """Source and driving portraits as one batch."""
+    return Portrait.cat([batch.source, batch.driving])

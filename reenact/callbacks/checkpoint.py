@@ -29,11 +29,15 @@ class Checkpoints(ModelCheckpoint):
     _step = 0
     _previous: dict[int, signal._HANDLER]
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Nothing is listened for yet."""
+        super().setup(trainer, pl_module, stage)
+        self._previous = {}
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen for signals; with several processes each would stop at another step, so there they end it at once."""
         super().on_train_start(trainer, pl_module)
         self._asked = self._saved = False
-        self._previous = {}
         if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
             self._previous = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
 

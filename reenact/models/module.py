@@ -65,6 +65,11 @@ class PortraitModule(LightningModule):
             f" or lower the learning rate, and resume from the last checkpoint ({path})"
         )
 
+    def loader_name(self, stage: str, index: int) -> str:
+        """`self` or `cross`: the loader of a number, in the stage `val` or `test`."""
+        loaders = self.trainer.val_dataloaders if stage == "val" else self.trainer.test_dataloaders
+        return list(loaders)[index] if isinstance(loaders, Mapping) else ("self", "cross")[index]
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what `reenact.models.checkpoint.load_method` rebuilds the module from."""
         checkpoint["reenact"] = {
@@ -132,7 +137,7 @@ class ReenactmentModule(PortraitModule):
         result = self.reenact(batch)
         if batch.same_identity:
             scores = image_scores(result.image, batch.driving.image)
-            name = self._loader_name(stage, dataloader_idx)
+            name = self.loader_name(stage, dataloader_idx)
             self.log_dict(
                 {f"{stage}/{name}/{key}": value for key, value in scores.items()},
                 batch_size=len(result.image),
@@ -141,10 +146,6 @@ class ReenactmentModule(PortraitModule):
                 prog_bar=True,
             )
         return result
-
-    def _loader_name(self, stage: str, index: int) -> str:
-        loaders = self.trainer.val_dataloaders if stage == "val" else self.trainer.test_dataloaders
-        return list(loaders)[index] if isinstance(loaders, Mapping) else ("self", "cross")[index]
 
 
 def image_scores(image: Tensor, target: Tensor) -> dict[str, Tensor]:

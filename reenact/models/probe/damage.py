@@ -40,8 +40,14 @@ def reframe(portrait: Portrait, zoom: float, shift: float) -> Portrait:
 
 
 def spoil(image: Tensor) -> Tensor:
-    """Pictures (B, 3, H, W) in [-1, 1]: some blurred, some noisy, some with a patch missing."""
+    """Pictures (B, 3, H, W) in [-1, 1]: all in other light, some blurred, some noisy, some with a patch missing."""
     count, _, height, width = image.shape
+    gain = (
+        1
+        + 0.15 * torch.randn(count, 1, 1, 1, device=image.device)
+        + 0.04 * torch.randn(count, 3, 1, 1, device=image.device)
+    )
+    image = (image + 1) * gain - 1
     small = F.interpolate(image, scale_factor=float(torch.empty(1).uniform_(0.3, 0.9)), mode="area")
     blurred = F.interpolate(small, (height, width), mode="bilinear", align_corners=False)
     share = _sometimes(image, 0.35) * torch.rand(count, 1, 1, 1, device=image.device)

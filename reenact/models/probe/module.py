@@ -132,11 +132,11 @@ class ProbeModule(PortraitModule):
 
     def validation_step(self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Log the errors on held-out people."""
-        self._evaluate(batch, "val")
+        self._evaluate(batch, f"val/{self.loader_name('val', dataloader_idx)}")
 
     def test_step(self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0) -> None:
         """As `validation_step`."""
-        self._evaluate(batch, "test")
+        self._evaluate(batch, f"test/{self.loader_name('test', dataloader_idx)}")
 
     def _evaluate(self, batch: PortraitPair, stage: str) -> None:
         portrait = _both(batch)

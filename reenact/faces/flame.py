@@ -50,8 +50,9 @@ class Flame(SkinnedFaceModel):
             `kintree_table`, `weights`.
         embedding: entries of DECA's `landmark_embedding.npy`, or None; landmarks then raise `ReenactError`.
         name: the name under which stores and checkpoints record the model.
-        num_shape: how many of the 300 shape components to use; DECA uses 100.
-        num_expression: how many expression components to use; DECA uses 50.
+        num_shape: how many of the 300 shape coefficients neutral and fitted parameters have; DECA has 100. Parameters
+            from elsewhere may have up to all 300, as SMIRK's do.
+        num_expression: the same of the 100 expression coefficients; DECA has 50.
     """
 
     dynamic_vertices: Tensor
@@ -69,9 +70,8 @@ class Flame(SkinnedFaceModel):
     ) -> None:
         super().__init__()
         self.name = name
-        end = EXPRESSION_START + num_expression
         directions = arrays["shapedirs"]
-        if num_shape > EXPRESSION_START or directions.shape[-1] < end:
+        if num_shape > EXPRESSION_START or directions.shape[-1] < EXPRESSION_START + num_expression:
             raise ReenactError(
                 f"{name} has {EXPRESSION_START} shape and {directions.shape[-1] - EXPRESSION_START} expression "
                 f"components, not {num_shape} and {num_expression}: ask for fewer"
@@ -79,12 +79,13 @@ class Flame(SkinnedFaceModel):
         self.register_mesh(
             mean_vertices=_float(arrays["v_template"]),
             faces=_long(arrays["f"]),
-            shape_basis=_float(directions[..., :num_shape]),
-            expression_basis=_float(directions[..., EXPRESSION_START:end]),
+            shape_basis=_float(directions[..., :EXPRESSION_START]),
+            expression_basis=_float(directions[..., EXPRESSION_START:]),
             pose_basis=_float(arrays["posedirs"]),
             joint_regressor=_float(arrays["J_regressor"]),
             skinning_weights=_float(arrays["weights"]),
         )
+        self.num_shape, self.num_expression = num_shape, num_expression
         self.register_buffer("flip_permutation", _mirror(self.mean_vertices), persistent=False)
         self._has_landmarks = embedding is not None
         if embedding is not None:

@@ -18,12 +18,15 @@ class SkinnedFaceModel(FaceModel):
     """vertices = LBS(mean + bases * coefficients + pose correctives, joints of the shaped mesh, weights, rotations).
 
     Subclasses call `register_mesh` in their constructor. Equations 1 to 6 of FLAME (Li et al., SIGGRAPH Asia 2017); as
-    there, the joints follow shape and expression alike.
+    there, the joints follow shape and expression alike. Parameters may have fewer shape or expression coefficients than
+    the bases, or more than `num_shape` and `num_expression`; those left out are zero.
     """
 
     camera_type: CameraType = "orthographic"
     basis: Tensor
     """(V, 3, S + E) displacement per shape, then per expression coefficient."""
+    shape_columns: int
+    """S, how many columns of the bases are shape."""
     pose_basis: Tensor
     """(V, 3, P) displacement per entry of (R - I) of the four joints below the root; P is 36, or 0 for none."""
     joints: Tensor
@@ -56,6 +59,7 @@ class SkinnedFaceModel(FaceModel):
             skinning_weights: (V, 5).
         """
         self.num_shape, self.num_expression = shape_basis.shape[-1], expression_basis.shape[-1]
+        self.shape_columns = self.num_shape
         basis = torch.cat([shape_basis, expression_basis], -1)
         buffers = {
             "mean_vertices": mean_vertices,
@@ -71,18 +75,25 @@ class SkinnedFaceModel(FaceModel):
 
     def vertices(self, params: FaceParams, subset: Tensor | None = None) -> Tensor:
         """Posed vertices (B, V or N, 3) in model space, metres; see `FaceModel.vertices`."""
-        mean, basis, pose_basis, weights = self.mean_vertices, self.basis, self.pose_basis, self.skinning_weights
+        mean, pose_basis, weights = self.mean_vertices, self.pose_basis, self.skinning_weights
         if subset is not None:
-            mean, basis, pose_basis, weights = mean[subset], basis[subset], pose_basis[subset], weights[subset]
-        coefficients = torch.cat([params.shape, params.expression], -1)
-        rest = mean + _combine(basis, coefficients)
-        joints = self.joints + _combine(self.joint_basis, coefficients)
+            mean, pose_basis, weights = mean[subset], pose_basis[subset], weights[subset]
+        rest = mean + self._displacement(self.basis, params, subset)
+        joints = self.joints + self._displacement(self.joint_basis, params)
         pose = torch.cat([params.global_pose, params.neck_pose, params.jaw_pose, params.eye_pose], -1)
         rotations = axis_angle_to_matrix(pose.reshape(-1, 5, 3))
         if pose_basis.shape[-1]:
             feature = rotations[:, 1:] - torch.eye(3, dtype=pose.dtype, device=pose.device)
             rest = rest + _combine(pose_basis, feature.flatten(1))
         return skin(rest, joints, rotations, weights)
+
+    def _displacement(self, basis: Tensor, params: FaceParams, subset: Tensor | None = None) -> Tensor:
+        """(B, N, 3) displacements by shape and expression, of all or some rows of a (N, 3, S + E) basis."""
+        end = self.shape_columns + params.expression.shape[-1]
+        shape, expression = basis[..., : params.shape.shape[-1]], basis[..., self.shape_columns : end]
+        if subset is not None:
+            shape, expression = shape[subset], expression[subset]
+        return _combine(shape, params.shape) + _combine(expression, params.expression)
 
 
 def skin(vertices: Tensor, joints: Tensor, rotations: Tensor, weights: Tensor) -> Tensor:

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from faces.made_flame import made_arrays, made_embedding, write_pickle
 from reenact import assets
@@ -242,3 +245,23 @@ def test_registry(official, monkeypatch, tmp_path):
 
 def test_registry_head():
     assert load_face_model("head").name == "head"
+
+
+def test_more_and_fewer_coefficients_than_fitting_uses(arrays, flame):
+    """SMIRK gives 300 shape coefficients, the fit 100; what is left out is zero."""
+    params = random_params(flame)
+    wide = flame.vertices(
+        replace(params, shape=F.pad(params.shape, (0, 200)), expression=F.pad(params.expression, (0, 9)))
+    )
+    torch.testing.assert_close(wide, flame.vertices(params))
+    narrow = replace(params, shape=params.shape[:, :10], expression=params.expression[:, :5])
+    torch.testing.assert_close(
+        flame.vertices(narrow), flame.vertices(replace(narrow, shape=F.pad(narrow.shape, (0, 90))))
+    )
+    directions = arrays["shapedirs"].copy()
+    directions[..., 150], directions[..., 380] = directions[..., 3], directions[..., 303]
+    model = Flame({**arrays, "shapedirs": directions})
+    beyond = replace(model.neutral(), shape=torch.zeros(1, 300), expression=torch.zeros(1, 100))
+    beyond.shape[0, 150], beyond.expression[0, 80] = 2.0, -1.0
+    moved = torch.from_numpy(2 * directions[..., 3] - directions[..., 303]).float()
+    torch.testing.assert_close(model.vertices(beyond)[0], model.mean_vertices + moved)

@@ -62,6 +62,32 @@ ASSETS = {
             "download the release file named so of face-alignment",
             torch_hub=True,
         ),
+        Asset(
+            "deca",
+            "DECA's trained model (deca_model.tar)",
+            ("deca/deca_model.tar",),
+            "non-commercial research (Max Planck Society)",
+            "follow the DECA repository's data instructions: the released model",
+        ),
+        Asset(
+            "emoca",
+            "EMOCA's trained model (a .ckpt named after the model)",
+            (
+                "emoca/EMOCA_v2_lr_mse_20.ckpt",
+                "emoca/EMOCA_v2_lr_cos_1.5.ckpt",
+                "emoca/EMOCA_v2_mp.ckpt",
+                "emoca/EMOCA.ckpt",
+            ),
+            "non-commercial research (Max Planck Society)",
+            "register at emoca.is.tue.mpg.de, download a model, and name the .ckpt of its detail/checkpoints after it",
+        ),
+        Asset(
+            "smirk",
+            "SMIRK's trained model (SMIRK_em1.pt)",
+            ("smirk/SMIRK_em1.pt",),
+            "MIT (SMIRK); built on FLAME, which is for non-commercial research",
+            "follow the SMIRK repository's quick_install.sh",
+        ),
     )
 }
 

@@ -1,0 +1,138 @@
+"""Distances between sets of pictures or clips: the Fréchet distance (FID, FVD) and the kernel distance (KID)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from reenact.metrics.frame_metric import Reference
+
+
+def frechet_distance(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> Tensor:
+    """Fréchet distance of two normal distributions (Heusel et al. 2017, eq. 6).
+
+    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1^1/2 S2 S1^1/2)^1/2), by symmetric eigendecompositions in float64, negative
+    eigenvalues of rounding taken as zero. Agrees with `scipy.linalg.sqrtm` of S1 S2 to rounding.
+
+    Args:
+        first: Mean (D,) and covariance (D, D).
+        second: The same.
+    """
+    (mean1, cov1), (mean2, cov2) = (tuple(part.double() for part in pair) for pair in (first, second))
+    values, vectors = torch.linalg.eigh(cov1)
+    root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
+    middle = root @ cov2 @ root
+    trace = torch.linalg.eigvalsh((middle + middle.T) / 2).clamp_min(0).sqrt().sum()
+    distance: Tensor = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * trace
+    return distance
+
+
+def moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and covariance (D, D) with n - 1 of features (N, D), in float64."""
+    values = features.double()
+    return values.mean(0), torch.cov(values.T).reshape(values.shape[1], values.shape[1])
+
+
+def kernel_distance(first: Tensor, second: Tensor) -> Tensor:
+    """Unbiased squared maximum mean discrepancy of features (N, D) and (M, D) with the kernel (x.y / D + 1)^3.
+
+    Bińkowski et al. 2018, section 4. Of all features at once, where torch-fidelity averages over random subsets.
+    """
+    x, y = first.double(), second.double()
+    size = x.shape[1]
+    xx, yy, xy = ((a @ b.T / size + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
+    n, m = len(x), len(y)
+    within = (xx.sum() - xx.trace()) / (n * (n - 1)) + (yy.sum() - yy.trace()) / (m * (m - 1))
+    return within - 2 * xy.mean()
+
+
+class FrechetDistance(Metric):
+    """`fid[network]`, `fvd[network]`: Fréchet distance of the features of generated and of real pictures or clips.
+
+    Sums and products are kept in float64; the reference's stay over `reset`, so that a validation set is read once.
+
+    Args:
+        label: The metric's full name.
+        size: Length of the features.
+        reference: Which frames are the real ones.
+    """
+
+    full_state_update = False
+    higher_is_better = False
+    generated_count: Tensor
+    real_count: Tensor
+    real_sum: Tensor
+
+    def __init__(self, label: str, size: int, reference: Reference = "driving") -> None:
+        super().__init__()
+        self.label = label
+        self.reference = reference
+        for kind in ("generated", "real"):
+            self.add_state(f"{kind}_count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+            self.add_state(f"{kind}_sum", torch.zeros(size, dtype=torch.float64), dist_reduce_fx="sum")
+            self.add_state(f"{kind}_products", torch.zeros(size, size, dtype=torch.float64), dist_reduce_fx="sum")
+
+    @property
+    def knows_reference(self) -> bool:
+        """Whether the real features are in already."""
+        return bool(self.real_count > 0)
+
+    def update(self, features: Tensor, real: bool) -> None:
+        """Add features (B, D) of generated or of real frames."""
+        kind, values = "real" if real else "generated", features.double()
+        setattr(self, f"{kind}_count", getattr(self, f"{kind}_count") + len(values))
+        setattr(self, f"{kind}_sum", getattr(self, f"{kind}_sum") + values.sum(0))
+        setattr(self, f"{kind}_products", getattr(self, f"{kind}_products") + values.T @ values)
+
+    def compute(self) -> Tensor:
+        """The distance; NaN for fewer than two of either."""
+        if self.generated_count < 2 or self.real_count < 2:
+            return torch.full_like(self.real_count, torch.nan)
+        return frechet_distance(self._moments("generated"), self._moments("real"))
+
+    def reset(self) -> None:
+        """Forget the generated features."""
+        kept: dict[str, Any] = {name: getattr(self, name) for name in self._defaults if name.startswith("real")}
+        super().reset()
+        for name, value in kept.items():
+            setattr(self, name, value)
+
+    def _moments(self, kind: str) -> tuple[Tensor, Tensor]:
+        count, total, products = (getattr(self, f"{kind}_{part}") for part in ("count", "sum", "products"))
+        mean = total / count
+        return mean, (products - count * torch.outer(mean, mean)) / (count - 1)
+
+
+class KernelDistance(Metric):
+    """`kid[network]`: kernel distance of the features of generated and of real pictures; see `kernel_distance`.
+
+    Args:
+        label: The metric's full name.
+        reference: Which frames are the real ones.
+    """
+
+    full_state_update = False
+    higher_is_better = False
+    generated: list[Tensor]
+    real: list[Tensor]
+
+    def __init__(self, label: str, reference: Reference = "driving") -> None:
+        super().__init__()
+        self.label = label
+        self.reference = reference
+        self.add_state("generated", [], dist_reduce_fx="cat")
+        self.add_state("real", [], dist_reduce_fx="cat")
+
+    def update(self, features: Tensor, real: bool) -> None:
+        """Add features (B, D) of generated or of real frames."""
+        (self.real if real else self.generated).append(features)
+
+    def compute(self) -> Tensor:
+        """The distance; NaN for fewer than two of either."""
+        sets = [torch.cat(list(part)) if len(part) else torch.zeros(0, 1) for part in (self.generated, self.real)]
+        if min(map(len, sets)) < 2:
+            return torch.tensor(torch.nan, dtype=torch.float64)
+        return kernel_distance(*sets)

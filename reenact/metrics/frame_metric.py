@@ -1,0 +1,69 @@
+"""The base of metrics that give each frame a number."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from reenact.errors import ReenactError
+from reenact.metrics.scene import Frames, Scene
+
+Reference = Literal["target", "source", "driving"]
+"""What generated frames are held against: the wanted picture (in self-reenactment alone), the source, the driving."""
+
+
+class FrameMetric(Metric):
+    """The mean over frames of a number per frame; frames without one are counted and left out.
+
+    Sums are kept in float64 and added over processes, so that the mean is over frames whatever the batches were.
+    """
+
+    full_state_update = False
+    unit: ClassVar[str] = ""
+    """Unit of the value."""
+    label: str
+    """The metric's full name, with network and variant."""
+    reference: Reference
+    """What it is held against."""
+    total: Tensor
+    count: Tensor
+    missing: Tensor
+
+    def __init__(self, label: str, reference: Reference) -> None:
+        super().__init__()
+        self.label = label
+        self.reference = reference
+        for name in ("total", "count", "missing"):
+            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+
+    @abstractmethod
+    def values(self, generated: Frames, reference: Frames) -> Tensor:
+        """(B,) numbers of B frames; NaN where there is none, such as where no face is found."""
+
+    def of(self, scene: Scene) -> Tensor:
+        """(B,) numbers of a scene, against the metric's reference."""
+        reference: Frames = getattr(scene, self.reference)
+        check_alike(scene.generated, reference)
+        return self.values(scene.generated, reference)
+
+    def update(self, values: Tensor) -> None:
+        """Add the numbers (B,) that `of` gave."""
+        known = values.double()[~values.isnan()]
+        self.total += known.sum()
+        self.count += len(known)
+        self.missing += len(values) - len(known)
+
+    def compute(self) -> Tensor:
+        """The mean over frames that have a number; NaN where none has."""
+        return self.total / self.count
+
+
+def check_alike(generated: Frames, reference: Frames) -> None:
+    """Refuse frames of another number or size; raises `ReenactError`."""
+    if generated.image.shape != reference.image.shape:
+        a, b = ("{} of {} x {}".format(len(f), *reversed(f.image.shape[-2:])) for f in (generated, reference))
+        raise ReenactError(f"{generated.name} ({a} px) and {reference.name} ({b} px) differ in number or size")

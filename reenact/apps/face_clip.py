@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from reenact.apps.media import is_picture
+from reenact.data.clip_files import PARAMS
 from reenact.data.pictures import read_image
-from reenact.data.store import PARAMS, ClipRecord, Store, to_image, to_tensor
+from reenact.data.store import ClipRecord, Store, to_image, to_tensor
 from reenact.data.video import Image, VideoReader
 from reenact.errors import ReenactError
 from reenact.faces.crop import Crop

@@ -1,4 +1,4 @@
-"""Where samplers get frames from: the contract, and the store as one of its keepers."""
+"""Where samplers get frames from: the contract, and prepared data sets as its keepers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from reenact.data.store import ClipIndex, Store
+from reenact.data.clip_files import ClipPlace, ClipReader
+from reenact.data.clip_table import ClipIndex, ClipTable
+from reenact.data.store import StoreInfo
 from reenact.faces.portrait import Portrait
 
 
@@ -17,7 +19,27 @@ class ClipSource(Protocol):
     """Which clips there are; `read` takes the numbers in `index.ids`."""
 
     def read(self, clip: int, frames: Sequence[int]) -> Portrait:
-        """Read N frames of a clip: a batch of N portraits, with N names of identity and clip."""
+        """Read N frames of a clip: a batch of N portraits, with N names of identity and clip.
+
+        Images may be uint8, a quarter of the memory on the way to the device; see `Portrait.normalised`.
+        """
+
+    def find(self, name: str) -> int | None:
+        """The number of the clip with a name, also where `index` leaves it out; None if there is none."""
+
+
+class Prepared(Protocol):
+    """A prepared data set, whichever form its files have: a store or shards."""
+
+    info: StoreInfo
+    reader: ClipReader
+
+    @property
+    def table(self) -> ClipTable:
+        """The usable clips."""
+
+    def place(self, row: int) -> ClipPlace:
+        """Where the clip in a row of the table lies."""
 
 
 @dataclass(frozen=True)
@@ -32,22 +54,28 @@ class Carries:
 
 
 class StoreClips:
-    """One split of a store.
+    """Some clips of a store or of shards.
 
     Args:
-        store: The store.
+        prepared: The store or the shards.
         index: Which of its clips.
         size: Side of the images in pixels.
     """
 
-    def __init__(self, store: Store, index: ClipIndex, size: int) -> None:
+    def __init__(self, prepared: Prepared, index: ClipIndex, size: int) -> None:
         self.index = index
-        self._store = store
+        self._prepared = prepared
         self._size = size
 
     def read(self, clip: int, frames: Sequence[int]) -> Portrait:
-        """Read N frames of a clip; raises `ReenactError` naming the clip where its files are damaged."""
-        return self._store.read(self._store.clip(int(clip)), frames, self._size)
+        """Read N frames of a clip, as bytes; raises `ReenactError` naming the clip where its files are damaged."""
+        prepared, table = self._prepared, self._prepared.table
+        identity = table.identity_names[int(table.identities[clip])]
+        return prepared.reader.read(prepared.place(clip), identity, frames, prepared.info.size, self._size)
+
+    def find(self, name: str) -> int | None:
+        """The number of the clip with a name."""
+        return self._prepared.table.find(name)
 
 
 def carries(fields: tuple[str, ...], clip_length: int) -> Carries:

@@ -117,7 +117,8 @@ class ReenactmentDataModule(LightningDataModule):
         return self.test_dataloader()
 
     def on_after_batch_transfer(self, batch: PortraitPair, dataloader_idx: int) -> PortraitPair:
-        """Jitter the colours of training batches, on the device."""
+        """Images as numbers in [-1, 1] and, in training, with their colours jittered: work for the device."""
+        batch = batch.normalised()
         if not (self.trainer and self.trainer.training and self.jitter):
             return batch
         number = self.trainer.fit_loop.total_batch_idx

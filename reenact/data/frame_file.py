@@ -6,7 +6,6 @@ costs one read and one JPEG decode. 4:4:4 at quality 95 keeps 48 dB at 256 px in
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +17,6 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from reenact.data.video import Image
-from reenact.errors import ReenactError
 
 _JPEG = (
     cv2.IMWRITE_JPEG_QUALITY,
@@ -56,18 +54,6 @@ def write_frames(path: Path, frames: Iterable[Image], fps: Fraction) -> NDArray[
     return _places(path)
 
 
-def read_frames(path: Path, places: NDArray[np.int64]) -> list[Image]:
-    """Read the frames at (N, 2) places; raises `ReenactError` if the file is missing or damaged."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise ReenactError(f"{path} can't be read ({error.strerror}); prepare the clip again") from error
-    try:
-        return [_decode(os.pread(descriptor, length, position), path) for position, length in places.tolist()]
-    finally:
-        os.close(descriptor)
-
-
 def resize(image: Image, size: int) -> Image:
     """Resample a square picture; reductions average."""
     if image.shape[0] == size:
@@ -76,18 +62,24 @@ def resize(image: Image, size: int) -> Image:
     return cv2.resize(image, (size, size), interpolation=how).astype(np.uint8, copy=False)
 
 
+def decode(data: bytes) -> Image | None:
+    """The picture (H, W, 3) in a JPEG file, or None where it is damaged."""
+    # A JPEG that was cut short still decodes, grey at the bottom: its end mark tells.
+    if data[-2:] != b"\xff\xd9":
+        return None
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    return None if image is None else image.astype(np.uint8, copy=False)
+
+
+def planes(image: Image, out: NDArray[np.uint8]) -> None:
+    """Write a picture (H, W, 3) as (3, H, W)."""
+    cv2.split(image, [out[0], out[1], out[2]])
+
+
 def _encode(frame: Image) -> bytes:
     done, data = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), _JPEG)
     assert done
     return data.tobytes()
-
-
-def _decode(data: bytes, path: Path) -> Image:
-    # A JPEG that was cut short still decodes, grey at the bottom: its end mark tells.
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data[-2:] == b"\xff\xd9" else None
-    if image is None:
-        raise ReenactError(f"{path} is damaged; prepare the clip again")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
 def _places(path: Path) -> NDArray[np.int64]:

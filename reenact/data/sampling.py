@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, DistributedSampler
 
+from reenact.data.clip_table import ClipIndex
 from reenact.data.clips import ClipSource
-from reenact.data.store import ClipIndex
 from reenact.errors import ReenactError
 from reenact.faces.landmarks import mirror_landmarks
 from reenact.faces.portrait import Portrait, PortraitPair

@@ -19,23 +19,23 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
-from reenact.data.frame_file import read_frames, resize
+from reenact.data.byte_ranges import LocalFiles
+from reenact.data.clip_files import ClipPlace, ClipReader
+from reenact.data.clip_table import ClipTable
 from reenact.data.video import Image
 from reenact.errors import ReenactError
-from reenact.faces.params import FaceParams
-from reenact.faces.portrait import Portrait
+from reenact.faces.portrait import Portrait, unit_range
 
 SCHEMA = 1
 MANIFEST = "manifest.sqlite"
-PARAMS = tuple(field.name for field in fields(FaceParams) if field.name != "mirrored")
 
 
 @dataclass(frozen=True)
@@ -77,18 +77,6 @@ class ClipRecord:
     """Time that each stage took."""
 
 
-@dataclass(frozen=True)
-class ClipIndex:
-    """The clips of a split in compact form, for sampling among millions."""
-
-    ids: NDArray[np.int64]
-    """(N,) row numbers in the manifest."""
-    identities: NDArray[np.int64]
-    """(N,) identity numbers, dense from 0, in the order of the identities' names."""
-    num_frames: NDArray[np.int64]
-    """(N,) frames of each clip."""
-
-
 class Store:
     """Reads a store; holds no open file, so it may be copied into worker processes.
 
@@ -102,33 +90,34 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.info = _read_info(root)
+        self.reader = ClipReader(LocalFiles(), "prepare the clip again")
 
     def clips(self, split: str | None = None, status: str | None = "ok") -> list[ClipRecord]:
         """The clips of a split (all splits by default) and status, by name."""
         query = "SELECT * FROM clips WHERE (?1 IS NULL OR split = ?1) AND (?2 IS NULL OR status = ?2) ORDER BY name"
         return [record_of(row) for row in self._rows(query, (split, status))]
 
-    def clip(self, which: str | int) -> ClipRecord:
-        """A clip by name or by manifest row number; raises `ReenactError` if there is none."""
-        column = "name" if isinstance(which, str) else "id"
-        rows = self._rows(f"SELECT * FROM clips WHERE {column} = ?", (which,))
+    def clip(self, name: str) -> ClipRecord:
+        """A clip by name; raises `ReenactError` if there is none."""
+        rows = self._rows("SELECT * FROM clips WHERE name = ?", (name,))
         if not rows:
-            raise ReenactError(f"{self.root} has no clip {which!r}")
+            raise ReenactError(f"{self.root} has no clip {name!r}")
         return record_of(rows[0])
 
-    def splits(self) -> list[str]:
-        """The splits that have usable clips."""
-        return [row[0] for row in self._rows("SELECT DISTINCT split FROM clips WHERE status = 'ok' ORDER BY 1", ())]
+    @cached_property
+    def table(self) -> ClipTable:
+        """The usable clips, as they were when they were first asked for."""
+        query = "SELECT name, split, identity, num_frames FROM clips WHERE status = 'ok' ORDER BY name"
+        try:
+            with closing(connect(self.root)) as database:
+                database.row_factory = None
+                return ClipTable.of(database.execute(query))
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self.root, error) from error
 
-    def index(self, split: str, min_frames: int = 1) -> ClipIndex:
-        """The usable clips of a split with at least `min_frames` frames."""
-        condition = "split = ? AND status = 'ok' AND num_frames >= ?"
-        rows = self._rows(
-            f"SELECT id, identity, num_frames FROM clips WHERE {condition} ORDER BY name", (split, min_frames)
-        )
-        codes = {name: code for code, name in enumerate(sorted({row[1] for row in rows}))}
-        table = np.array([(row[0], codes[row[1]], row[2]) for row in rows], np.int64).reshape(-1, 3)
-        return ClipIndex(*(np.ascontiguousarray(column) for column in table.T))
+    def place(self, row: int) -> ClipPlace:
+        """Where the clip in a row of the table lies."""
+        return self._place(self.table.names[row], int(self.table.num_frames[row]))
 
     def read(self, clip: ClipRecord, frames: Sequence[int], size: int | None = None) -> Portrait:
         """Read some frames of a clip as a batch of portraits; decodes nothing else.
@@ -141,38 +130,16 @@ class Store:
         Raises:
             ReenactError: if a frame does not exist, or the clip's files are missing, damaged, or disagree in length.
         """
-        size = size or self.info.size
-        arrays = self.arrays(clip, frames)
-        images = [resize(image, size) for image in read_frames(self.frames_path(clip.name), arrays["places"])]
-        landmarks, scale = arrays.get("landmarks"), size / self.info.size
-        return Portrait(
-            image=to_tensor(np.stack(images)),
-            params=_params(arrays),
-            landmarks=None if landmarks is None else torch.from_numpy(landmarks * np.float32(scale)),
-            frame=torch.tensor(list(frames)),
-            identity=[clip.identity] * len(frames),
-            clip=[clip.name] * len(frames),
-        )
+        place = self._place(clip.name, clip.num_frames)
+        return self.reader.read(place, clip.identity, frames, self.info.size, size or self.info.size).normalised()
 
     def arrays(self, clip: ClipRecord, frames: Sequence[int] | None = None) -> dict[str, NDArray[Any]]:
-        """The rows of a clip's arrays that belong to some frames (all by default).
-
-        Returns:
-            `places` (N, 2), `crop` (N, 4) of `faces.crop`, `visible` (N,), `landmarks` (N, 68, 2) in pixels of the
-            store's frames, and the fields of `FaceParams`.
+        """The rows of a clip's arrays that belong to some frames (all by default): see `ClipReader.arrays`.
 
         Raises:
             ReenactError: as `read`.
         """
-        wanted = np.arange(clip.num_frames) if frames is None else np.asarray(frames, np.int64)
-        if wanted.size and not (wanted.min() >= 0 and wanted.max() < clip.num_frames):
-            raise ReenactError(f"Clip {clip.name} of {self.root} has no frame {wanted.max()}: it has {clip.num_frames}")
-        path = self.arrays_path(clip.name)
-        try:
-            with safe_open(path, framework="numpy") as file:
-                return {name: self._rows_of(file.get_slice(name), name, wanted, clip) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, ValueError) as error:
-            raise ReenactError(f"{path} of clip {clip.name} is missing or damaged; prepare the clip again") from error
+        return self.reader.arrays(self._place(clip.name, clip.num_frames), frames)
 
     def frames_path(self, clip: str) -> Path:
         """The picture file of a clip."""
@@ -182,24 +149,8 @@ class Store:
         """The array file of a clip."""
         return clip_stem(self.root, clip, ".safetensors")
 
-    def _rows_of(
-        self,
-        table: Any,  # noqa: ANN401  # safetensors has no type for a slice
-        name: str,
-        wanted: NDArray[np.int64],
-        clip: ClipRecord,
-    ) -> NDArray[Any]:
-        rows = table.get_shape()[0]
-        if rows == 1:
-            return np.repeat(table[0:1], len(wanted), axis=0)
-        if rows != clip.num_frames:
-            raise ReenactError(
-                f"Clip {clip.name} of {self.root} has {clip.num_frames} frames but {rows} rows of {name}; "
-                "prepare it again"
-            )
-        if len(wanted) == rows:
-            return np.asarray(table[:][wanted])
-        return np.concatenate([table[i : i + 1] for i in wanted.tolist()])
+    def _place(self, name: str, num_frames: int) -> ClipPlace:
+        return ClipPlace(name, num_frames, str(self.frames_path(name)), str(self.arrays_path(name)))
 
     def _rows(self, query: str, values: tuple[object, ...]) -> list[sqlite3.Row]:
         try:
@@ -223,7 +174,7 @@ def connect(root: Path) -> sqlite3.Connection:
 
 def to_tensor(images: NDArray[np.uint8]) -> torch.Tensor:
     """(..., H, W, 3) uint8 to (..., 3, H, W) float32 in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, -3))).float().mul_(2 / 255).sub_(1)
+    return unit_range(torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, -3))))
 
 
 def to_image(tensor: torch.Tensor) -> Image:
@@ -272,9 +223,3 @@ def record_of(row: sqlite3.Row) -> ClipRecord:
     """A row of the manifest's table `clips`."""
     values = {field.name: row[field.name] for field in fields(ClipRecord)}
     return ClipRecord(**values | {"fps": Fraction(values["fps"]), "seconds": json.loads(values["seconds"])})
-
-
-def _params(arrays: dict[str, NDArray[Any]]) -> FaceParams | None:
-    if "shape" not in arrays:
-        return None
-    return FaceParams(**{name: torch.from_numpy(arrays[name]) for name in PARAMS if name in arrays})

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
+from reenact.data.clip_files import PARAMS
 from reenact.data.frame_file import write_frames
-from reenact.data.store import MANIFEST, PARAMS, SCHEMA, ClipRecord, Store, StoreInfo, clip_stem, record_of
+from reenact.data.store import MANIFEST, SCHEMA, ClipRecord, Store, StoreInfo, clip_stem, record_of
 from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import torch
 from torch import Tensor
 
 from reenact.faces.fields import TensorFields
@@ -18,7 +19,7 @@ class Portrait(TensorFields):
     """
 
     image: Tensor
-    """(..., 3, H, W) float32 RGB in [-1, 1]."""
+    """(..., 3, H, W) float32 RGB in [-1, 1]; uint8 on the way from a loader to the device, see `normalised`."""
     params: FaceParams | None = None
     """Face parameters of the face model that the datamodule names."""
     landmarks: Tensor | None = None
@@ -29,6 +30,10 @@ class Portrait(TensorFields):
     """B identity names."""
     clip: list[str] = field(default_factory=list)
     """B clip names."""
+
+    def normalised(self) -> Portrait:
+        """With an image of bytes as float32 in [-1, 1], on the device that it is on."""
+        return replace(self, image=unit_range(self.image)) if self.image.dtype == torch.uint8 else self
 
 
 @dataclass
@@ -42,3 +47,12 @@ class PortraitPair(TensorFields):
     def same_identity(self) -> bool:
         """Whether every driving image shows its source's identity, so that it is also the wanted result."""
         return self.source.identity == self.driving.identity
+
+    def normalised(self) -> PortraitPair:
+        """With images of bytes as float32 in [-1, 1]: what loaders yield, as methods read it."""
+        return PortraitPair(self.source.normalised(), self.driving.normalised())
+
+
+def unit_range(image: Tensor) -> Tensor:
+    """Bytes as float32 in [-1, 1]."""
+    return image.float().mul_(2 / 255).sub_(1)

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from reenact.data.clip_table import ClipIndex
 from reenact.data.clips import Carries, ClipSource
 from reenact.data.datamodule import ReenactmentDataModule
-from reenact.data.store import ClipIndex
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.base import Needs, Reenactment, Reenactor

@@ -38,6 +38,10 @@ def test_what_a_store_offers(root):
     assert data.describe() == Carries(params=True, landmarks=True)
     batch = next(iter(data.train_dataloader()))
     assert batch.source.image.shape == (3, 3, 16, 16)
+    assert batch.source.image.dtype == torch.uint8
+    encoded = batch.source.image
+    batch = data.on_after_batch_transfer(batch, 0)
+    assert torch.equal(batch.source.image, encoded.float() * (2 / 255) - 1)
     assert batch.source.image.dtype == torch.float32
     assert -1 <= batch.source.image.min() <= batch.source.image.max() <= 1
     assert batch.same_identity
@@ -104,12 +108,12 @@ def test_colour_jitter_is_the_same_for_source_and_driving():
 
 def test_jitter_touches_training_alone(root):
     data = Clips(root, size=16, batch_size=2, num_workers=0)
-    batch = next(iter(data.train_dataloader()))
+    batch = next(iter(data.train_dataloader())).normalised()
     fit_loop = SimpleNamespace(total_batch_idx=-1)
     for training, jitter, same in ((True, 0.1, False), (False, 0.1, True), (True, 0.0, True)):
         data.trainer = SimpleNamespace(training=training, global_rank=0, fit_loop=fit_loop)
         data.jitter = jitter
-        assert (data.on_after_batch_transfer(batch, 0) is batch) is same
+        assert (torch.equal(data.on_after_batch_transfer(batch, 0).source.image, batch.source.image)) is same
 
 
 def raw_layout(root):

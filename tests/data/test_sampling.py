@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from reenact.data.clip_table import ClipIndex
 from reenact.data.clips import StoreClips
 from reenact.data.sampling import EpochSampler, TestPairs, TrainingPairs, collate, cross_pairs, mirror, self_pairs
-from reenact.data.store import ClipIndex, Store
+from reenact.data.store import Store
 from reenact.errors import ReenactError
 from reenact.faces.landmarks import MIRROR, mirror_landmarks
 from reenact.faces.portrait import Portrait
@@ -20,7 +21,7 @@ from .made_store import SIZE, made_store
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
     store = Store(made_store(tmp_path_factory.mktemp("sampling") / "store", identities=5, clips=3, split="train"))
-    return StoreClips(store, store.index("train", 2), SIZE)
+    return StoreClips(store, store.table.index("train", 2), SIZE)
 
 
 def what(pair):
@@ -75,7 +76,7 @@ def test_ranks_and_epochs_share_no_sample(clips):
 
 
 def test_no_clip_is_refused(clips):
-    empty = StoreClips(clips._store, ClipIndex(*(np.zeros(0, np.int64) for _ in range(3))), SIZE)
+    empty = StoreClips(clips._prepared, ClipIndex(*(np.zeros(0, np.int64) for _ in range(3))), SIZE)
     with pytest.raises(ReenactError, match="No clip has the 8 frames"):
         TrainingPairs(empty, 0, 0.5, clip_length=8)
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from reenact.data.clip_table import ClipIndex
 from reenact.data.clips import Carries, ClipSource, StoreClips, carries
 from reenact.data.datamodule import ReenactmentDataModule
-from reenact.data.store import ClipIndex, Store
+from reenact.data.store import Store
 from reenact.errors import ReenactError
 
 
@@ -91,10 +92,10 @@ def store_clips(store: Store, split: str, settings: ReenactmentDataModule, held_
         ReenactError: if there is none.
     """
     shortest = max(2, settings.clip_length)
-    if store.splits() != ["train"]:
-        index = store.index(split, shortest)
+    if store.table.split_names != ("train",):
+        index = store.table.index(split, shortest)
     else:
-        index = held_out_split(store.index("train", shortest), split, held_out, settings.seed)
+        index = held_out_split(store.table.index("train", shortest), split, held_out, settings.seed)
     if not len(index.ids):
         raise ReenactError(
             f"{store.root} has no usable {split} clip of {shortest} frames or more; "

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from reenact.data.clip_table import ClipIndex
 from reenact.data.clips import Carries, ClipSource, carries
 from reenact.data.datamodule import ReenactmentDataModule
 from reenact.data.datamodules.clips import store_clips
 from reenact.data.frame_file import resize
 from reenact.data.pictures import PICTURE_SUFFIXES, read_image
-from reenact.data.store import MANIFEST, ClipIndex, Store, to_tensor
+from reenact.data.store import MANIFEST, Store, to_tensor
 from reenact.data.video import VIDEO_SUFFIXES, VideoReader, probe
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
@@ -119,6 +120,10 @@ class FolderClips:
         _, identities = np.unique([identity_of(path.name) for path in self._paths], return_inverse=True)
         lengths = [frames for _, frames in counted if frames >= min_frames]
         self.index = ClipIndex(np.arange(len(lengths)), identities.astype(np.int64), np.array(lengths, np.int64))
+
+    def find(self, name: str) -> int | None:
+        """The number of the clip with a name."""
+        return next((number for number, path in enumerate(self._paths) if path.name == name), None)
 
     def read(self, clip: int, frames: Sequence[int]) -> Portrait:
         """Read N frames of a clip; a video file is decoded from the key frames before them."""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from reenact.data.store import ClipIndex, to_tensor
+from reenact.data.clip_table import ClipIndex
+from reenact.data.store import to_tensor
 from reenact.data.synthetic.world import World
 from reenact.faces.portrait import Portrait
 
@@ -42,6 +43,19 @@ class SyntheticClips:
         """The world's identity and clip number of clip number `clip`."""
         return self.identities[clip // self.clips_per_identity], clip % self.clips_per_identity
 
+    def find(self, name: str) -> int | None:
+        """The number of the clip with a name."""
+        person, mark, number = name.removeprefix("person").partition("#")
+        if not (mark and person.isdecimal() and number.isdecimal() and int(person) in self.identities):
+            return None
+        clip = self.identities.index(int(person)) * self.clips_per_identity + int(number)
+        return clip if int(number) < self.clips_per_identity and self.name(clip) == name else None
+
+    def name(self, clip: int) -> str:
+        """The name of a clip in batches and files."""
+        identity, number = self.place(clip)
+        return f"{person_name(identity)}#{number:03d}"
+
     def read(self, clip: int, frames: Sequence[int]) -> Portrait:
         """Draw N frames of a clip: a batch of N portraits, with N names of identity and clip."""
         identity, number = self.place(int(clip))
@@ -52,7 +66,7 @@ class SyntheticClips:
             landmarks=torch.from_numpy(landmarks),
             frame=torch.as_tensor(frames, dtype=torch.int64),
             identity=[person_name(identity)] * len(frames),
-            clip=[f"{person_name(identity)}#{number:03d}"] * len(frames),
+            clip=[self.name(int(clip))] * len(frames),
         )
 
 

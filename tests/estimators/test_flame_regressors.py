@@ -1,0 +1,220 @@
+"""DECA, EMOCA and SMIRK from files of the official form, from the picture to the posed mesh."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from estimators.made_regressors import DECA_BIAS, write_deca, write_emoca, write_flame, write_smirk
+from reenact.errors import ReenactError
+from reenact.estimators.deca import Deca, ResnetEncoder, deca_crop
+from reenact.estimators.emoca import Emoca
+from reenact.estimators.smirk import DecaSmirk, Smirk, SmirkNetwork, smirk_crop
+from reenact.faces.crop import Crop
+from reenact.faces.registry import load_face_model
+
+REGRESSORS = [Deca, Emoca, Smirk, DecaSmirk]
+LANDMARKS = np.random.default_rng(0).uniform([40, 60], [120, 150], (2, 68, 2)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """An asset folder with every file."""
+    folder = tmp_path_factory.mktemp("home")
+    write_deca(folder / "deca" / "deca_model.tar")
+    write_emoca(folder / "emoca" / "EMOCA_v2_lr_mse_20.ckpt")
+    write_smirk(folder / "smirk" / "SMIRK_em1.pt")
+    write_flame(folder / "flame")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _at_home(home, monkeypatch):
+    monkeypatch.setenv("REENACT_HOME", str(home))
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    rng = np.random.default_rng(1)
+    return [rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for height, width in ((200, 180), (170, 260))]
+
+
+@pytest.fixture(scope="module")
+def flame(home):
+    return load_face_model(str(home / "flame" / "generic_model.pkl"))
+
+
+def box_of(left, top, right, bottom):
+    """(68, 2) landmarks whose box is this."""
+    return np.linspace([left, top], [right, bottom], 68).astype(np.float32)
+
+
+def test_deca_crop_by_hand():
+    """Size (80 + 100) / 2 * 1.1 = 99, times 1.25 rounded down is 123; corners on the centres of corner pixels."""
+    crop = deca_crop(box_of(100, 50, 180, 150))
+    corners = np.array([[140 - 61.5, 100 - 61.5], [140 + 61.5, 100 + 61.5]])
+    np.testing.assert_allclose(crop.to_crop(corners), [[0.5, 0.5], [223.5, 223.5]], atol=1e-9)
+    assert crop.size == 224
+    wider = deca_crop(box_of(100, 50, 180, 150), 1.3)
+    np.testing.assert_allclose(wider.to_crop(np.array([140 - 64.0, 100 + 64.0])), [0.5, 223.5], atol=1e-9)
+
+
+def test_layout_of_the_output(pictures):
+    """236 numbers in the order shape 100, texture 50, expression 50, head 3, jaw 3, camera 3, light 9 by 3."""
+    regressor = Deca()
+    with torch.no_grad():
+        regressor._network.flame.layers[2].weight.zero_()
+        regressor._network.flame.layers[2].bias.copy_(torch.arange(236.0))
+    codes = regressor.codes(pictures[:1], LANDMARKS[:1])
+    starts = {"shape": 0, "texture": 100, "expression": 150, "global_pose": 200, "jaw_pose": 203, "camera": 206}
+    assert {name: int(value[0, 0]) for name, value in codes.items() if name != "light"} == starts
+    assert codes["light"][0].tolist() == [[209.0 + 3 * band + channel for channel in range(3)] for band in range(9)]
+
+
+def test_official_names():
+    """53 convolutions, 53 normalisations of 5 entries, 2 linear layers."""
+    names = set(ResnetEncoder(236).state_dict())
+    assert len(names) == 53 + 53 * 5 + 4
+    assert {"encoder.conv1.weight", "encoder.layer1.0.downsample.1.running_var", "layers.0.weight"} <= names
+    assert not any("fc" in name for name in names)
+    smirk = SmirkNetwork().state_dict()
+    assert smirk["pose_encoder.pose_cam_layers.0.weight"].shape == (6, 576)
+    assert smirk["shape_encoder.shape_layers.0.bias"].shape == (300,)
+    assert smirk["expression_encoder.expression_layers.0.weight"].shape == (55, 960)
+    assert smirk["expression_encoder.encoder.blocks.6.0.conv.weight"].shape == (960, 160, 1, 1)
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_the_mesh_lies_in_the_picture_as_in_the_crop(kind, pictures, flame):
+    regressor = kind()
+    params, codes = regressor.regress(pictures, LANDMARKS), regressor.codes(pictures, LANDMARKS)
+    assert params.camera.dtype == torch.float32
+    vertices = flame.vertices(params)
+    seen = flame.project(vertices, codes["camera"])
+    placed = flame.project(vertices, params.camera)
+    for row, picture in enumerate(pictures):
+        crop = smirk_crop(LANDMARKS[row]) if kind is Smirk else deca_crop(LANDMARKS[row])
+        crop = deca_crop(LANDMARKS[row], 1.3) if kind is DecaSmirk else crop
+        whole = Crop.whole(*picture.shape[:2])
+        in_picture = whole.to_frame(whole.from_ndc(placed[row, :, :2]))
+        in_crop = crop.to_ndc(crop.to_crop(in_picture))
+        torch.testing.assert_close(in_crop, seen[row, :, :2], atol=1e-4, rtol=0)
+    # a face of about the crop's size, so the numbers above are about a face
+    assert 0.5 < np.ptp(seen[0, :, 0].numpy()) < 3
+
+
+@pytest.mark.parametrize("kind", REGRESSORS)
+def test_batches_change_nothing(kind, pictures):
+    regressor = kind()
+    both = regressor.codes(pictures, LANDMARKS)
+    again = regressor.codes(pictures, LANDMARKS)
+    for row in range(2):
+        alone = regressor.codes(pictures[row : row + 1], LANDMARKS[row : row + 1])
+        for name, value in alone.items():
+            torch.testing.assert_close(both[name][row], value[0], atol=1e-4, rtol=1e-4)
+    assert all(torch.equal(both[name], again[name]) for name in both)
+    assert not torch.allclose(both["expression"][0], both["expression"][1], atol=1e-6)
+    assert not both["expression"].requires_grad
+
+
+def test_what_each_gives(pictures):
+    deca, emoca, smirk = (kind().regress(pictures, LANDMARKS) for kind in (Deca, Emoca, Smirk))
+    merged = DecaSmirk().regress(pictures, LANDMARKS)
+    for params, shapes in ((deca, 100), (emoca, 100), (smirk, 300), (merged, 100)):
+        sizes = (params.shape.shape, params.expression.shape, params.eye_pose.shape, params.neck_pose.shape)
+        assert sizes == ((2, shapes), (2, 50), (2, 6), (2, 3))
+        assert not params.neck_pose.any()
+        assert not params.eye_pose.any()
+    assert deca.light.shape == (2, 9, 3)
+    assert deca.texture.shape == (2, 50)
+    assert smirk.light is None
+    assert torch.allclose(deca.shape, DECA_BIAS[:100].expand(2, -1), atol=0.3)
+    torch.testing.assert_close(emoca.global_pose, deca.global_pose)
+    assert torch.allclose(emoca.expression, torch.tensor(3.0), atol=0.5)
+    torch.testing.assert_close(merged.expression, smirk.expression)
+    torch.testing.assert_close(merged.jaw_pose, smirk.jaw_pose)
+    assert merged.light is not None
+    assert Emoca().name == "emoca_v2_lr_mse_20"
+
+
+def test_smirk_keeps_its_ranges(pictures):
+    codes = Smirk().codes(pictures, LANDMARKS)
+    assert codes["eyelids"].tolist() == [[0.0, 1.0]] * 2
+    torch.testing.assert_close(codes["jaw_pose"][:, 1:], torch.tensor([[0.2, -0.2]]).expand(2, -1))
+    assert (codes["jaw_pose"][:, 0] >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"E_flame": {}}, r"its E_flame lacks encoder\.conv1\.weight, .* and 319 more: get it again"),
+        ({"E_flame": torch.zeros(3)}, r"its E_flame lacks encoder\.conv1\.weight"),
+        ({"E_flame": {**ResnetEncoder(236).state_dict(), "head.bias": torch.ones(1)}}, "unexpected head.bias: get"),
+        ({"E_flame": ResnetEncoder(50).state_dict()}, r"layers\.2\.weight \(50, 1024\), not \(236, 1024\), layers"),
+    ],
+)
+def test_other_weights_are_refused(parts, message, tmp_path, monkeypatch):
+    monkeypatch.setenv("REENACT_HOME", str(tmp_path))
+    write_deca(tmp_path / "deca" / "deca_model.tar", **parts)
+    with pytest.raises(ReenactError, match=message):
+        Deca()
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", "half", "list"])
+def test_damaged_files_are_refused(content, home, tmp_path, monkeypatch):
+    monkeypatch.setenv("REENACT_HOME", str(tmp_path))
+    path = tmp_path / "deca" / "deca_model.tar"
+    path.parent.mkdir()
+    if content == "half":
+        content = (home / "deca" / "deca_model.tar").read_bytes()[:50_000_000]
+    if content == "list":
+        torch.save([1, 2], path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ReenactError, match=r"deca_model\.tar (is damaged|holds no dictionary).*again"):
+        Deca()
+
+
+class Hostile:
+    """Unpickled, it would make a folder."""
+
+    def __init__(self, place):
+        self.place = str(place)
+
+    def __reduce__(self):
+        return os.mkdir, (self.place,)
+
+
+class Sly(Hostile):
+    """The same by a module that torch does not block."""
+
+    def __reduce__(self):
+        return eval, (f"__import__('os').mkdir({self.place!r})",)
+
+
+@pytest.mark.parametrize("kind", [Hostile, Sly])
+def test_nothing_in_a_file_runs(kind, tmp_path, monkeypatch):
+    monkeypatch.setenv("REENACT_HOME", str(tmp_path))
+    write_deca(tmp_path / "deca" / "deca_model.tar", E_flame=kind(tmp_path / "made"))
+    with pytest.raises(ReenactError, match=r"deca_model\.tar is"):
+        Deca()
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "file"), [(Deca, "deca/deca_model.tar"), (Emoca, "emoca/EM"), (Smirk, "SMIRK_em1.pt")]
+)
+def test_missing_files_are_named(kind, file, tmp_path, monkeypatch):
+    monkeypatch.setenv("REENACT_HOME", str(tmp_path))
+    with pytest.raises(ReenactError, match=file):
+        kind()
+
+
+def test_missing_timm_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ReenactError, match=r"reenact\[smirk\]"):
+        Smirk()

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from reenact.faces.params import FaceParams
 
@@ -102,6 +103,12 @@ class ParameterRegressor(Protocol):
     """What numbers made with it are labelled with."""
     face_model: str
     """The face model that the parameters belong to."""
+
+    def codes(self, images: list[Image], landmarks: NDArray[np.float32]) -> dict[str, Tensor]:
+        """The network's own output for N pictures with (N, 68, 2) landmarks: (N, K) per name, on the CPU.
+
+        Names are those of `FaceParams` where a part means the same. Metrics compare these, unconverted.
+        """
 
     def regress(self, images: list[Image], landmarks: NDArray[np.float32]) -> FaceParams:
         """Parameters of N pictures with (N, 68, 2) landmarks; cameras belong to the whole picture's square."""

@@ -18,7 +18,7 @@ SIDE = 224
 """Pixels of the networks' square input."""
 
 Codes = dict[str, Tensor]
-"""A network's own output, (N, K) per name; names are those of `FaceParams`, and cameras belong to the crops."""
+"""A network's own output, (N, K) per name as in `ParameterRegressor.codes`; cameras belong to the crops."""
 
 
 class FlameRegressor(ABC):

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reenact import assets
-from reenact.estimators.base import Detector, LandmarkDetector
+from reenact.estimators.base import Detector, LandmarkDetector, ParameterRegressor
 
 LandmarkChoice = Literal["auto", "face-alignment", "dlib"]
+RegressorChoice = Literal["deca", "emoca", "smirk", "deca+smirk"]
 
 
 @dataclass(frozen=True)
@@ -50,3 +51,26 @@ def load_face_finder(choice: LandmarkChoice = "auto", device: str = "cpu") -> Fa
 
     estimator = FaceAlignmentEstimator(device)
     return FaceFinder(estimator, estimator)
+
+
+def load_regressor(choice: RegressorChoice, device: str = "cpu") -> ParameterRegressor:
+    """A network that estimates face parameters.
+
+    Args:
+        choice: Which.
+        device: Where it runs.
+
+    Raises:
+        ReenactError: if a library or the weights are missing, or the weights are damaged.
+    """
+    if choice == "deca":
+        from reenact.estimators.deca import Deca
+
+        return Deca(device)
+    if choice == "emoca":
+        from reenact.estimators.emoca import Emoca
+
+        return Emoca(device)
+    from reenact.estimators.smirk import DecaSmirk, Smirk
+
+    return Smirk(device) if choice == "smirk" else DecaSmirk(device)

@@ -28,6 +28,11 @@ JAW_LIMIT = 0.2
 """Largest turn of the jaw to the side and about the line of sight, radians."""
 CROP_SCALE = 1.4
 """Side of the crop relative to the box of MediaPipe's 478 points (`demo.py`)."""
+MESH_SIZE, MESH_RISE = 1.08, 0.10
+"""Size of that box relative to the landmarks' box, and how far its centre lies above, in sizes of the landmarks' box.
+
+Our own: means of 29 real pictures; from one to the next the size varied by 2.5 % and the centre by 1.6 %.
+"""
 
 
 class _Encoder(nn.Module):
@@ -130,9 +135,14 @@ class DecaSmirk:
         return replace(params, expression=moved["expression"], jaw_pose=moved["jaw_pose"])
 
 
-def smirk_crop(points: Points) -> Crop:
-    """SMIRK's crop (`demo.py`): 1.4 times the size of the points' box, centred."""
-    return square_around(FaceBox.around(points), CROP_SCALE)
+def smirk_crop(landmarks: Points) -> Crop:
+    """SMIRK's crop (`demo.py`): 1.4 times the size of the box of MediaPipe's 478 points, centred.
+
+    Args:
+        landmarks: (68, 2) in picture pixels; they tell where those points' box is (`MESH_SIZE`, `MESH_RISE`).
+    """
+    box = FaceBox.around(landmarks)
+    return square_around(box.mapped(1, 0, -MESH_RISE * box.size), CROP_SCALE * MESH_SIZE)
 
 
 def _backbone(name: str) -> nn.Module:

@@ -13,6 +13,7 @@ from estimators.made_regressors import DECA_BIAS, write_deca, write_emoca, write
 from reenact.errors import ReenactError
 from reenact.estimators.deca import Deca, ResnetEncoder, deca_crop
 from reenact.estimators.emoca import Emoca
+from reenact.estimators.registry import load_regressor
 from reenact.estimators.smirk import DecaSmirk, Smirk, SmirkNetwork, smirk_crop
 from reenact.faces.crop import Crop
 from reenact.faces.registry import load_face_model
@@ -61,6 +62,12 @@ def test_deca_crop_by_hand():
     assert crop.size == 224
     wider = deca_crop(box_of(100, 50, 180, 150), 1.3)
     np.testing.assert_allclose(wider.to_crop(np.array([140 - 64.0, 100 + 64.0])), [0.5, 223.5], atol=1e-9)
+
+
+def test_smirk_crop_by_hand():
+    """Size 90 * 1.08 * 1.4 = 136.08, rounded down; centre 0.1 * 90 above that of the landmarks."""
+    crop = smirk_crop(box_of(100, 50, 180, 150))
+    np.testing.assert_allclose(crop.to_crop(np.array([[140 - 68.0, 91 - 68], [208, 159]])), [[0.5] * 2, [223.5] * 2])
 
 
 def test_layout_of_the_output(pictures):
@@ -138,7 +145,11 @@ def test_what_each_gives(pictures):
     torch.testing.assert_close(merged.expression, smirk.expression)
     torch.testing.assert_close(merged.jaw_pose, smirk.jaw_pose)
     assert merged.light is not None
-    assert Emoca().name == "emoca_v2_lr_mse_20"
+
+
+def test_regressors_by_name():
+    names = {choice: load_regressor(choice).name for choice in ("deca", "emoca", "smirk", "deca+smirk")}
+    assert names == {"deca": "deca", "emoca": "emoca_v2_lr_mse_20", "smirk": "smirk", "deca+smirk": "deca+smirk"}
 
 
 def test_smirk_keeps_its_ranges(pictures):

@@ -13,10 +13,10 @@ EVERYBODY = {"errors", "assets"}
 MAY_USE = {
     "faces": set(),
     "nn": set(),
-    "estimators": {"faces"},
+    "estimators": {"faces", "nn"},
     "data": {"faces", "estimators"},
     "models": {"faces", "nn"},
-    "metrics": {"faces", "models", "estimators"},
+    "metrics": {"faces", "nn", "models", "estimators"},
     "callbacks": {"faces", "models", "estimators", "metrics"},
 }
 """Room -> rooms it may import; rooms not named here (apps, cli, benchmark) may import all."""

@@ -93,6 +93,10 @@ class FrechetDistance(Metric):
             return torch.full_like(self.real_count, torch.nan)
         return frechet_distance(self._moments("generated"), self._moments("real"))
 
+    def counts(self) -> tuple[int, int]:
+        """Generated frames, and none without a value."""
+        return int(self.generated_count), 0
+
     def reset(self) -> None:
         """Forget the generated features."""
         kept: dict[str, Any] = {name: getattr(self, name) for name in self._defaults if name.startswith("real")}
@@ -136,3 +140,7 @@ class KernelDistance(Metric):
         if min(map(len, sets)) < 2:
             return torch.tensor(torch.nan, dtype=torch.float64)
         return kernel_distance(*sets)
+
+    def counts(self) -> tuple[int, int]:
+        """Generated frames, and none without a value."""
+        return sum(map(len, self.generated)), 0

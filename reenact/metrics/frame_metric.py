@@ -61,6 +61,10 @@ class FrameMetric(Metric):
         """The mean over frames that have a number; NaN where none has."""
         return self.total / self.count
 
+    def counts(self) -> tuple[int, int]:
+        """Frames with a value, and frames without."""
+        return int(self.count), int(self.missing)
+
 
 def check_alike(generated: Frames, reference: Frames) -> None:
     """Refuse frames of another number or size; raises `ReenactError`."""

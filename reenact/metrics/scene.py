@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,11 +20,35 @@ Reading = TypeVar("Reading", covariant=True)
 class Reader(Protocol[Reading]):
     """A network or library that reads pictures; no part of any module tree, so that it is in no checkpoint."""
 
-    name: str
-    """What numbers made with it are labelled with."""
+    @property
+    def name(self) -> str:
+        """What numbers made with it are labelled with."""
 
     def __call__(self, image: Tensor) -> Reading:
         """Read pictures (B, 3, H, W) in [-1, 1]."""
+
+
+Whole = TypeVar("Whole")
+Piece = TypeVar("Piece")
+
+
+@dataclass(frozen=True, eq=False)
+class Part(Generic[Whole, Piece]):
+    """One piece of what a reader says; the reader looks once for all its pieces.
+
+    A reader of its own where frames are looked at through `Frames.read`.
+    """
+
+    name: str
+    """What numbers made with it are labelled with."""
+    whole: Reader[Whole]
+    """The reader that looks."""
+    take: Callable[[Whole], Piece]
+    """Gets the piece from what it says."""
+
+    def __call__(self, image: Tensor) -> Piece:
+        """Read pictures (B, 3, H, W) in [-1, 1]."""
+        return self.take(self.whole(image))
 
 
 class Frames:
@@ -46,7 +70,7 @@ class Frames:
             raise ReenactError(f"{name}: values reach {widest:.4g}, but pictures are expected in [-1, 1]; rescale them")
         self.name = name
         self.image = image.float().clamp(-1, 1).add(1).mul(127.5).round().div(127.5).sub(1)
-        self._readings: dict[Hashable, Any] = {}
+        self._readings: dict[int, tuple[object, Any]] = {}
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -55,9 +79,12 @@ class Frames:
     @torch.no_grad()
     def read(self, reader: Reader[Reading]) -> Reading:
         """What a reader says of all pictures."""
-        if reader.name not in self._readings:
-            self._readings[reader.name] = reader(self.image)
-        reading: Reading = self._readings[reader.name]
+        if isinstance(reader, Part):
+            piece: Reading = reader.take(self.read(reader.whole))
+            return piece
+        if id(reader) not in self._readings:  # kept beside its reading, so that no other gets its number
+            self._readings[id(reader)] = reader, reader(self.image)
+        reading: Reading = self._readings[id(reader)][1]
         return reading
 
 

@@ -28,4 +28,5 @@ def jitter(landmarks: Tensor) -> Tensor:
         landmarks: (T, N, 2) in normalised device coordinates, of consecutive frames.
     """
     bend = landmarks.double().diff(n=2, dim=0)
-    return torch.linalg.vector_norm(bend, dim=-1).mean(-1) * 128
+    length: Tensor = torch.linalg.vector_norm(bend, dim=-1).mean(-1)
+    return length * 128

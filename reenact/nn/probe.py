@@ -9,14 +9,19 @@ spans it edge to edge, `align_corners=False`). Rotations are matrices in the hea
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+WEIGHTS: Final = Path(__file__).with_name("probe.safetensors")
+"""The shipped weights in float16; `docs/probe.md` has the command, seed and report of their training."""
 SIDE: Final = 128
 """Side in pixels of the images that the network reads; others are resized."""
 REACH: Final = 1.1
@@ -160,3 +165,15 @@ def gram_schmidt(columns: Tensor) -> Tensor:
 def _convolution(inputs: int, outputs: int, stride: int = 1, *, active: bool = True) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs)]
     return nn.Sequential(*layers, *([nn.ReLU()] if active else []))
+
+
+def load_probe() -> Probe:
+    """The network that the package ships, frozen and in evaluation mode; the same object at every call."""
+    return _shipped()
+
+
+@functools.cache
+def _shipped() -> Probe:
+    probe = Probe()
+    probe.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()})
+    return probe.eval().requires_grad_(False)

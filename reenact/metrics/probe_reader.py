@@ -1,0 +1,71 @@
+"""The probe as a reader: landmarks, parameters, identity and layers in one pass over the pictures."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from reenact.faces.rotation import matrix_to_euler
+from reenact.faces.vector import ParameterVector
+from reenact.metrics.faces import FaceReading
+from reenact.metrics.scene import Part, Reader
+from reenact.nn.probe import fitted, load_probe
+
+NAME = "probe"
+LAYOUT = ParameterVector(num_shape=62, num_expression=39)
+"""Coefficients of the built-in head, which the shipped network reads."""
+
+
+@dataclass(frozen=True)
+class ProbeView:
+    """Everything that one pass gives."""
+
+    face: FaceReading
+    layers: list[Tensor]
+    """(B, C, H, W) at strides 2, 4, 8, 16 and 32 of a picture of 128 pixels."""
+    pooled: Tensor
+    """(B, 352) for the FID-like distance."""
+
+
+class _ProbeReader:
+    name = NAME
+
+    def __call__(self, image: Tensor) -> ProbeView:
+        probe = load_probe().to(image.device)
+        layers = probe.features(fitted(image))
+        reading = probe.read(layers)
+        euler = matrix_to_euler(reading.rotation)
+        face = FaceReading(
+            landmarks=reading.landmarks,
+            embedding=reading.embedding,
+            expression=reading.coefficients[:, LAYOUT.expression],
+            angles=euler,
+            euler=euler,
+        )
+        return ProbeView(face, layers, probe.pooled(layers))
+
+
+@functools.cache
+def whole() -> Reader[ProbeView]:
+    """The reader that all pieces share."""
+    return _ProbeReader()
+
+
+@functools.cache
+def faces() -> Reader[FaceReading]:
+    """Landmarks, expression, pose, identity; the probe finds a face in every picture."""
+    return Part(NAME, whole(), lambda view: view.face)
+
+
+@functools.cache
+def layers() -> Reader[list[Tensor]]:
+    """The layers of the LPIPS-like distance."""
+    return Part(NAME, whole(), lambda view: view.layers)
+
+
+@functools.cache
+def features() -> Reader[Tensor]:
+    """The features of the FID-like distance."""
+    return Part(NAME, whole(), lambda view: view.pooled)

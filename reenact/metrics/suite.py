@@ -1,0 +1,131 @@
+"""Many metrics over one loader: each network looks once at each frame, each frame leaves a row, each metric a value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from reenact.errors import ReenactError
+from reenact.faces.portrait import Portrait, PortraitPair
+from reenact.metrics import catalogue, readers
+from reenact.metrics.catalogue import Metric
+from reenact.metrics.frame_metric import FrameMetric
+from reenact.metrics.scene import Frames, Scene
+
+
+@dataclass(frozen=True)
+class Score:
+    """The value of a metric over a loader."""
+
+    label: str
+    value: float
+    """NaN where it can't be computed."""
+    frames: int
+    """Frames that have a value, or that make up the set."""
+    note: str = ""
+    """Why there is none, or what was left out."""
+
+
+@dataclass
+class Suite:
+    """Metrics over the frames of one loader.
+
+    Args:
+        names: The metrics, as `catalogue.parse` reads them.
+        same_identity: Whether driving frames are the wanted results; without, metrics that need those are left out.
+        device: Where sums are kept.
+    """
+
+    names: Sequence[str]
+    same_identity: bool
+    device: torch.device | str = "cpu"
+    metrics: dict[str, Metric] = field(init=False)
+    rows: list[dict[str, str | int | float]] = field(init=False, default_factory=list)
+    """One a frame: who, which clip and frame, and the number of each metric that gives one."""
+
+    def __post_init__(self) -> None:
+        made = {name: catalogue.make(name) for name in self.names}
+        self.metrics = {
+            name: metric.to(self.device)
+            for name, metric in made.items()
+            if self.same_identity or metric.reference != "target"
+        }
+
+    def update(self, scene: Scene, pair: PortraitPair) -> None:
+        """Add the frames of a scene; `pair` names them."""
+        if scene.same_identity != self.same_identity:
+            raise ReenactError("self- and cross-reenactment are scored apart; give each a suite of its own")
+        columns: dict[str, list[float]] = {}
+        for name, metric in self.metrics.items():
+            if isinstance(metric, FrameMetric):
+                values = metric.of(scene)
+                metric.update(values)
+                columns[name] = values.tolist()
+            else:
+                reader = readers.features(catalogue.parse(name).network or "")
+                metric.update(scene.generated.read(reader), real=False)
+                metric.update(getattr(scene, metric.reference).read(reader), real=True)
+        for row, who in enumerate(_names(pair)):
+            self.rows.append({**who, **{name: column[row] for name, column in columns.items()}})
+
+    def scores(self) -> list[Score]:
+        """The values so far, over all processes."""
+        return [self._score(name, metric) for name, metric in self.metrics.items()]
+
+    def reset(self) -> None:
+        """Forget all frames."""
+        self.rows.clear()
+        for metric in self.metrics.values():
+            metric.reset()
+
+    def _score(self, name: str, metric: Metric) -> Score:
+        value = float(metric.compute())
+        with metric.sync_context():  # counts of all processes
+            frames, missing = metric.counts()
+        note = f"{missing} of {frames + missing} frames have no value" if missing else ""
+        if math.isnan(value) and not missing:
+            note = "a distance between sets needs two frames of each" if self.rows else "there is no frame"
+        return Score(name, value, frames, note)
+
+
+def scene_of(image: Tensor, pair: PortraitPair) -> Scene:
+    """What a method made of a batch, as frames; clips (B, T, 3, H, W) are taken apart.
+
+    Args:
+        image: (B, 3, H, W) or (B, T, 3, H, W) in [-1, 1].
+        pair: The batch.
+    """
+    driving, source = pair.driving.image, pair.source.image
+    if image.ndim == 5:
+        source = source[:, None].expand(-1, image.shape[1], -1, -1, -1)
+    generated, wanted, shown = (part.flatten(0, -4) if part.ndim == 5 else part for part in (image, driving, source))
+    return Scene(
+        generated=Frames(generated, "the generated frames"),
+        source=Frames(shown, "the source frames"),
+        driving=Frames(wanted, "the driving frames"),
+        same_identity=pair.same_identity,
+    )
+
+
+def _names(pair: PortraitPair) -> list[dict[str, str | int | float]]:
+    """Who is in each frame of a batch, in the order of `scene_of`."""
+    driving: Portrait = pair.driving
+    clips = driving.image.ndim == 5
+    steps = driving.image.shape[1] if clips else 1
+    numbers = [-1] * (len(driving.clip) * steps) if driving.frame is None else driving.frame.flatten().tolist()
+    return [
+        {
+            "source_identity": pair.source.identity[row],
+            "source_clip": pair.source.clip[row],
+            "source_frame": -1 if pair.source.frame is None else int(pair.source.frame[row]),
+            "driving_identity": driving.identity[row],
+            "driving_clip": driving.clip[row],
+            "driving_frame": numbers[row * steps + step],
+        }
+        for row in range(len(driving.clip))
+        for step in range(steps)
+    ]

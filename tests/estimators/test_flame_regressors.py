@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import map_coordinates
 
 from estimators.made_regressors import DECA_BIAS, write_deca, write_emoca, write_flame, write_smirk
 from reenact.errors import ReenactError
@@ -68,6 +69,18 @@ def test_smirk_crop_by_hand():
     """Size 90 * 1.08 * 1.4 = 136.08, rounded down; centre 0.1 * 90 above that of the landmarks."""
     crop = smirk_crop(box_of(100, 50, 180, 150))
     np.testing.assert_allclose(crop.to_crop(np.array([[140 - 68.0, 91 - 68], [208, 159]])), [[0.5] * 2, [223.5] * 2])
+
+
+def test_the_crop_holds_the_official_samples():
+    """Pixel j of DECA's warp is the bilinear sample at index c - s / 2 + j s / 223 (corners on pixel centres)."""
+    rows, columns = np.mgrid[:280, :310]
+    picture = np.stack([rows * 0.9, columns * 0.8, 120 + 60 * np.sin(rows / 9) * np.cos(columns / 7)], -1).astype(np.uint8)
+    landmarks = box_of(150, 90, 270, 230)
+    side, centre = int((120 + 140) / 2 * 1.1 * 1.25), np.array([210, 160]) - 0.5
+    x, y = (centre[:, None] - side / 2 + np.arange(224) * side / 223)[:, None]
+    places = np.stack(np.broadcast_arrays(y.T, x))
+    samples = [map_coordinates(picture[..., k].astype(float), places, order=1) for k in range(3)]
+    np.testing.assert_allclose(deca_crop(landmarks).warp_to_crop(picture), np.stack(samples, -1), atol=2)
 
 
 def test_layout_of_the_output(pictures):

@@ -74,7 +74,8 @@ def test_smirk_crop_by_hand():
 def test_the_crop_holds_the_official_samples():
     """Pixel j of DECA's warp is the bilinear sample at index c - s / 2 + j s / 223 (corners on pixel centres)."""
     rows, columns = np.mgrid[:280, :310]
-    picture = np.stack([rows * 0.9, columns * 0.8, 120 + 60 * np.sin(rows / 9) * np.cos(columns / 7)], -1).astype(np.uint8)
+    waves = 120 + 60 * np.sin(rows / 9) * np.cos(columns / 7)
+    picture = np.stack([rows * 0.9, columns * 0.8, waves], -1).astype(np.uint8)
     landmarks = box_of(150, 90, 270, 230)
     side, centre = int((120 + 140) / 2 * 1.1 * 1.25), np.array([210, 160]) - 0.5
     x, y = (centre[:, None] - side / 2 + np.arange(224) * side / 223)[:, None]

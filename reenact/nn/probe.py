@@ -26,7 +26,7 @@ SIDE: Final = 128
 """Side in pixels of the images that the network reads; others are resized."""
 REACH: Final = 1.1
 """Landmarks lie between -REACH and REACH in normalised device coordinates."""
-POINT_CHANNELS: Final = 16
+POINT_CHANNELS: Final = 20
 """Channels of the features read at each landmark."""
 
 

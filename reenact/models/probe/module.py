@@ -23,13 +23,15 @@ from reenact.nn.probe import Probe, ProbeReading, fitted
 class ProbeLosses:
     """Weights of the losses."""
 
-    landmarks: float = 10.0
+    landmarks: float = 8.0
     """Mean distance of the landmarks, in inter-ocular distances."""
     rotation: float = 3.0
     """Mean angle between the rotations, in radians."""
-    coefficients: float = 1.0
-    """Mean smooth-L1 distance of the coefficients, in standard deviations; shape counts a quarter."""
-    identity: float = 0.3
+    shape: float = 0.5
+    """Mean smooth-L1 distance of the identity coefficients, in standard deviations."""
+    expression: float = 6.0
+    """The same of expression, jaw, eyes and camera."""
+    identity: float = 0.12
     """Cross entropy of the person among all those of the training set, with a margin (CosFace, CVPR 2018)."""
 
 
@@ -113,14 +115,14 @@ class ProbeModule(PortraitModule):
         assert params is not None
         wanted = (self.layout.of(params) - self.network.mean) / self.network.scale
         said = (reading.coefficients - self.network.mean) / self.network.scale
-        weight = torch.ones_like(wanted[0])
-        weight[self.layout.shape] = 0.25
+        distances = F.smooth_l1_loss(said, wanted, reduction="none")
         # The chord instead of the angle: its gradient does not blow up near zero.
         chord = torch.linalg.matrix_norm(reading.rotation - head_rotation(params)) / 2**0.5
         return {
             "landmarks": landmark_error(portrait, reading).mean(),
             "rotation": chord.mean(),
-            "coefficients": (weight * F.smooth_l1_loss(said, wanted, reduction="none")).mean(),
+            "shape": distances[:, self.layout.shape].mean(),
+            "expression": distances[:, self.layout.expression.start :].mean(),
             "identity": self._identity_loss(portrait.identity, reading.embedding),
         }
 

@@ -1,0 +1,144 @@
+"""The probe: write its training store, judge a trained one on held-out people, and bring it into the package.
+
+python benchmarks/probe.py store STORE            # the frames that it is trained on
+reenact fit --model probe --data clips --data.root STORE --scale paper
+python benchmarks/probe.py judge STORE [CHECKPOINT]
+python benchmarks/probe.py ship CHECKPOINT
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from torchmetrics.functional.classification import binary_auroc
+
+from reenact.data.store import Store
+from reenact.data.synthetic.write_store import write_synthetic_store
+from reenact.faces.registry import load_face_model
+from reenact.faces.rotation import rotation_angle
+from reenact.faces.vector import ParameterVector, head_rotation
+from reenact.nn.probe import WEIGHTS, Probe, load_probe
+
+VISIBLE = 5e-4
+"""Metres: an expression coefficient moves the face if its spread moves some landmark or lid by half a millimetre."""
+
+
+@dataclass
+class Readings:
+    """What the probe says of the held-out frames, and the truth."""
+
+    landmarks: Tensor
+    degrees: Tensor
+    said: Tensor
+    wanted: Tensor
+    embedding: Tensor
+    people: list[str]
+    clips: list[str]
+
+
+def probe_of(path: Path | None) -> Probe:
+    """The shipped network, or that of a checkpoint."""
+    if path is None:
+        return load_probe()
+    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    probe = Probe()
+    probe.load_state_dict({k.removeprefix("network."): v for k, v in state.items() if k.startswith("network.")})
+    return probe.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def read(store: Store, probe: Probe, layout: ParameterVector) -> Readings:
+    """Read every frame of the split `test`."""
+    parts: list[tuple[Tensor, ...]] = []
+    people: list[str] = []
+    clips: list[str] = []
+    for clip in store.clips("test"):
+        portrait = store.read(clip, range(clip.num_frames))
+        assert portrait.params is not None
+        assert portrait.landmarks is not None
+        reading = probe(portrait.image)
+        wanted = portrait.landmarks * (2 / portrait.image.shape[-1]) - 1
+        eyes = torch.linalg.vector_norm(wanted[:, 36] - wanted[:, 45], dim=-1)
+        error = torch.linalg.vector_norm(reading.landmarks - wanted, dim=-1).mean(-1) / eyes
+        degrees = rotation_angle(reading.rotation, head_rotation(portrait.params))
+        parts.append((error, degrees, reading.coefficients, layout.of(portrait.params), reading.embedding))
+        people += portrait.identity
+        clips += portrait.clip
+    return Readings(*map(torch.cat, zip(*parts, strict=True)), people, clips)
+
+
+def verification(readings: Readings) -> float:
+    """Area under the curve of cosines: frames of one person in two clips against frames of two people."""
+    cosines = readings.embedding @ readings.embedding.T
+    people, clips = (np.unique(names, return_inverse=True)[1] for names in (readings.people, readings.clips))
+    same = torch.from_numpy(people[:, None] == people[None])
+    other_clip = torch.from_numpy(clips[:, None] != clips[None])
+    upper = torch.ones_like(same).triu(1)
+    chosen = (other_clip & upper.bool()).flatten()
+    return float(binary_auroc(cosines.flatten()[chosen], same.flatten()[chosen].long()))
+
+
+def judge(store: Path, checkpoint: Path | None) -> None:
+    """Print the held-out accuracy."""
+    model = load_face_model("head")
+    layout = ParameterVector(model.num_shape, model.num_expression)
+    readings = read(Store(store), probe_of(checkpoint), layout)
+    said, wanted = (part[:, layout.expression].double() for part in (readings.said, readings.wanted))
+    moved = motion(wanted.std(0))
+    squares = (said - wanted).square().mean(0)
+    spread = wanted.var(0)
+    moving = moved > VISIBLE
+    share = 1 - squares / spread
+    print(f"{len(said)} frames of {len(set(readings.people))} people")
+    print(f"landmarks {readings.landmarks.mean():.2%} of the inter-ocular distance")
+    print(f"head rotation {readings.degrees.mean():.2f} degrees")
+    print(f"identity verification AUC {verification(readings):.4f}")
+    for name, value, size, shown in zip(model.expression_names, share, moved, moving, strict=True):
+        print(f"  {name:26s} {'moves' if shown else '     '} {1000 * size:5.2f} mm  R2 {value:6.3f}")
+    pooled = 1 - (squares / spread * moved**2)[moving].sum() / (moved**2)[moving].sum()
+    print(
+        f"expression R2: mean over the {int(moving.sum())} that move {share[moving].mean():.3f}; by motion {pooled:.3f}"
+    )
+
+
+def motion(spread: Tensor) -> Tensor:
+    """(E,) metres that each expression coefficient moves its most moved vertex, at one standard deviation."""
+    model = load_face_model("head")
+    lengths = []
+    rest = model.vertices(model.neutral())
+    for index, step in enumerate(spread.tolist()):
+        params = model.neutral()
+        params.expression[0, index] = step
+        lengths.append(torch.linalg.vector_norm(model.vertices(params) - rest, dim=-1).max())
+    return torch.stack(lengths).double()
+
+
+def ship(checkpoint: Path) -> None:
+    """Write a checkpoint's network as float16 to where the package looks for it."""
+    state = probe_of(checkpoint).state_dict()
+    save_file({name: value.half() if value.is_floating_point() else value for name, value in state.items()}, WEIGHTS)
+    print(f"{WEIGHTS}: {WEIGHTS.stat().st_size / 1e6:.2f} MB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("store", "judge", "ship"))
+    parser.add_argument("path", type=Path)
+    parser.add_argument("checkpoint", type=Path, nargs="?")
+    given = parser.parse_args()
+    if given.what == "store":
+        write_synthetic_store(given.path)
+    elif given.what == "judge":
+        judge(given.path, given.checkpoint)
+    else:
+        ship(given.path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 """SMIRK (Retsinas et al., CVPR 2024): the three encoders of the official `SMIRK_em1.pt`.
 
-Layout and ranges: SMIRK's `src/smirk_encoder.py`, `src/FLAME/FLAME.py`, `demo.py`.
+Layout and ranges: SMIRK's `src/smirk_encoder.py`, `src/FLAME/FLAME.py`, `demo.py`. The backbones of timm 0.6.13
+(MagicPortrait), 0.9.16 (SMIRK) and 1.0.31 have the same names and, from the same weights, the same output to the bit.
 """
 
 from __future__ import annotations

@@ -36,6 +36,12 @@ COMMANDS = {
         positional=("input",),
         aliases={"out": ("-o",)},
     ),
+    "pack": Command(
+        "write a store as tar shards for object storage",
+        "reenact.data.pack:pack",
+        positional=("store",),
+        aliases={"out": ("-o",)},
+    ),
     "animate": Command(
         "drive a portrait with a video", "reenact.apps.animate:animate", aliases={"out": ("-o",), "checkpoint": ("-c",)}
     ),

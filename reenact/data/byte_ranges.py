@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
@@ -68,13 +68,16 @@ class RemoteFiles:
         Raises:
             ReenactError: if the URL can't be reached.
         """
+        from fsspec.utils import merge_offset_ranges  # type: ignore[import-untyped]
+
         filesystem, folder = _filesystem(self.url, os.getpid())
-        paths, firsts, lasts = ([f"{folder}/{file}" for file, *_ in ranges], *_columns(ranges))
+        merged = merge_offset_ranges(*(list(column) for column in zip(*ranges, strict=True)), max_gap=_NEAR)
         try:
-            parts: list[bytes] = filesystem.cat_ranges(paths, firsts, lasts, max_gap=_NEAR, on_error="raise")
+            blocks = filesystem.cat_ranges([f"{folder}/{file}" for file in merged[0]], *merged[1:], on_error="raise")
         except Exception as error:  # every backend has errors of its own
             raise unreachable(self.url, error) from error
-        return parts
+        found = list(zip(*merged, blocks, strict=True))
+        return [_part(wanted, found) for wanted in ranges]
 
 
 def is_url(root: str) -> bool:
@@ -98,9 +101,14 @@ def unreachable(url: str, error: BaseException) -> ReenactError:
     return ReenactError(f"{url} can't be read ({why}); check the URL, the network and your access rights")
 
 
-def _columns(ranges: Iterable[Range]) -> tuple[list[int], list[int]]:
-    firsts, lasts = zip(*((first, last) for _, first, last in ranges), strict=True)
-    return list(firsts), list(lasts)
+def _part(wanted: Range, blocks: Sequence[tuple[str, int, int, bytes]]) -> bytes:
+    """A range out of the blocks that were read."""
+    file, first, last = wanted
+    return next(
+        data[first - start : last - start]
+        for name, start, end, data in blocks
+        if name == file and start <= first and last <= end
+    )
 
 
 @lru_cache(maxsize=8)

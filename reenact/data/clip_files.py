@@ -41,6 +41,8 @@ class ClipPlace:
     """First byte of the picture file in `frames`."""
     arrays_start: int = 0
     """First byte of the array file in `arrays`."""
+    arrays_size: int = 1 << 62
+    """Bytes of the array file, where something follows it."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class ClipReader:
         if wrong is not None:
             raise ReenactError(f"Clip {place.clip} has no frame {wrong}: it has {place.num_frames}")
         start = place.arrays_start
-        (head,) = self._bytes(place, [(place.arrays, start, start + self._files.peek)])
+        (head,) = self._bytes(place, [(place.arrays, start, start + min(self._files.peek, place.arrays_size))])
         end = 8 + int.from_bytes(head[:8], "little")
         if len(head) < end <= _LARGEST_HEADER:
             (head,) = self._bytes(place, [(place.arrays, start, start + end)])

@@ -108,8 +108,8 @@ class EpochSampler(DistributedSampler[Any]):
 
     def __iter__(self) -> Iterator[int]:
         start = self._done() * self.num_replicas
-        end = (start // self._samples + 1) * self._samples
-        return iter(range(start + self.rank, end, self.num_replicas))
+        # Always an epoch's worth: Lightning counts the batches, and ends a resumed or limited epoch itself.
+        return iter(range(start + self.rank, start + self._samples, self.num_replicas))
 
     def __len__(self) -> int:
         # Of a whole epoch, also where the first is shortened: Lightning counts the batches before it itself.

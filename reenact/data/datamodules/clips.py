@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from reenact.data.clip_table import ClipIndex
 from reenact.data.clips import Carries, ClipSource, StoreClips, carries
 from reenact.data.datamodule import ReenactmentDataModule
+from reenact.data.prepared import open_prepared
+from reenact.data.shards import Shards
 from reenact.data.store import Store
 from reenact.errors import ReenactError
 
@@ -19,7 +19,7 @@ class Clips(ReenactmentDataModule):
     A store without a `test` split gets one: some identities, drawn from the seed, are held out.
 
     Args:
-        root: The store.
+        root: The store, or its shards: a folder or a URL such as s3://bucket/shards.
         size: Side of the images in pixels.
         batch_size: Pairs per batch and process.
         num_workers: Processes that load; one per usable core, 8 at most, by default.
@@ -38,7 +38,7 @@ class Clips(ReenactmentDataModule):
 
     def __init__(
         self,
-        root: Path,
+        root: str,
         size: int = 256,
         batch_size: int = 16,
         num_workers: int | None = None,
@@ -63,9 +63,9 @@ class Clips(ReenactmentDataModule):
             num_test_pairs,
             seed,
         )
-        self.root = Path(root)
+        self.root = root
         self.held_out = held_out
-        self._store = Store(self.root)
+        self._store = open_prepared(root)
 
     @property
     def face_model(self) -> str:
@@ -85,7 +85,7 @@ class Clips(ReenactmentDataModule):
         return store_clips(self._store, "test", self, self.held_out)
 
 
-def store_clips(store: Store, split: str, settings: ReenactmentDataModule, held_out: float) -> StoreClips:
+def store_clips(store: Store | Shards, split: str, settings: ReenactmentDataModule, held_out: float) -> StoreClips:
     """The clips of a split of a store, in the size and length that a data module asks for.
 
     Raises:

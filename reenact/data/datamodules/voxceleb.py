@@ -14,7 +14,8 @@ from reenact.data.datamodule import ReenactmentDataModule
 from reenact.data.datamodules.clips import store_clips
 from reenact.data.frame_file import resize
 from reenact.data.pictures import PICTURE_SUFFIXES, read_image
-from reenact.data.store import MANIFEST, Store, to_tensor
+from reenact.data.prepared import is_prepared, open_prepared
+from reenact.data.store import to_tensor
 from reenact.data.video import VIDEO_SUFFIXES, VideoReader, probe
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
@@ -27,7 +28,7 @@ class VoxCeleb(ReenactmentDataModule):
     `reenact prepare ROOT --out STORE` makes of it; give that as the root.
 
     Args:
-        root: The store, or the folder with `train` and `test`.
+        root: The store or its shards (a folder or a URL), or the folder with `train` and `test`.
         size: Side of the images in pixels.
         batch_size: Pairs per batch and process.
         num_workers: Processes that load; one per usable core, 8 at most, by default.
@@ -45,7 +46,7 @@ class VoxCeleb(ReenactmentDataModule):
 
     def __init__(
         self,
-        root: Path,
+        root: str,
         size: int = 256,
         batch_size: int = 16,
         num_workers: int | None = None,
@@ -69,10 +70,10 @@ class VoxCeleb(ReenactmentDataModule):
             num_test_pairs,
             seed,
         )
-        self.root = Path(root)
-        self._store = Store(self.root) if (self.root / MANIFEST).is_file() else None
+        self.root = root
+        self._store = open_prepared(root) if is_prepared(root) else None
         if self._store is None:
-            check_layout(self.root)
+            check_layout(Path(root))
 
     @property
     def face_model(self) -> str:
@@ -94,7 +95,7 @@ class VoxCeleb(ReenactmentDataModule):
     def _clips(self, split: str) -> ClipSource:
         if self._store:
             return store_clips(self._store, split, self, held_out=0.1)
-        return FolderClips(self.root / split, self.size, max(2, self.clip_length))
+        return FolderClips(Path(self.root) / split, self.size, max(2, self.clip_length))
 
 
 class FolderClips:

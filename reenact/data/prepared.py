@@ -1,0 +1,25 @@
+"""Opening a prepared data set by what its root holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reenact.data.byte_ranges import is_url
+from reenact.data.shards import INDEX, Shards
+from reenact.data.store import MANIFEST, Store
+
+
+def open_prepared(root: str | Path) -> Store | Shards:
+    """A store, or shards in a folder or behind a URL.
+
+    Raises:
+        ReenactError: if it is neither, or damaged.
+    """
+    if is_url(str(root)) or (Path(root) / INDEX).is_file():
+        return Shards(str(root))
+    return Store(Path(root))
+
+
+def is_prepared(root: str | Path) -> bool:
+    """Whether a root is a URL or a folder that holds a store or shards."""
+    return is_url(str(root)) or any((Path(root) / name).is_file() for name in (INDEX, MANIFEST))

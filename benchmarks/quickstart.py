@@ -34,7 +34,8 @@ from reenact.data.pictures import write_image
 from reenact.data.video_writer import VideoWriter
 from reenact.estimators.dlib import DlibDetector, DlibLandmarks
 from reenact.models.checkpoint import load_method
-from reenact.models.module import ReenactmentModule, image_scores
+from reenact.metrics.images import psnr as psnr_of
+from reenact.models.module import ReenactmentModule
 
 GAIN = 3.0
 """dB of PSNR above the copied source."""
@@ -78,7 +79,7 @@ def judge(module: ReenactmentModule, data: Synthetic) -> bool:
         images = {"result": module.reenact(batch).image, "copy": batch.source.image, "true": batch.driving.image}
         for i, wanted in enumerate(numpy_of(batch.driving.landmarks)):
             for name in psnr:
-                psnr[name].append(image_scores(images[name][i : i + 1], batch.driving.image[i : i + 1])["psnr"].item())
+                psnr[name].append(psnr_of(images[name][i : i + 1], batch.driving.image[i : i + 1]).item())
             for name, values in errors.items():
                 values.append(finder.error(picture_of(images[name][i]), wanted))
     gain = float(np.mean(psnr["result"]) - np.mean(psnr["copy"]))

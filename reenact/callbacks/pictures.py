@@ -117,10 +117,11 @@ class Pictures(pl.Callback):
         folder = Path(trainer.default_root_dir) / "pictures"
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture).save(folder / f"{name}_{trainer.global_step:07d}.png")
-        _send(trainer, f"pictures/{name}", picture)
+        send(trainer, f"pictures/{name}", picture)
 
 
-def _send(trainer: pl.Trainer, name: str, picture: NDArray[np.uint8]) -> None:
+def send(trainer: pl.Trainer, name: str, picture: NDArray[np.uint8]) -> None:
+    """Give a picture (H, W, 3) to the loggers that show pictures."""
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             logger.log_image(name, [Image.fromarray(picture)])

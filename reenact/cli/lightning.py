@@ -14,6 +14,7 @@ from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCL
 
 from reenact import assets
 from reenact.callbacks.checkpoint import Checkpoints
+from reenact.callbacks.metric_suite import MetricSuite
 from reenact.callbacks.metrics_file import MetricsFile
 from reenact.callbacks.pictures import Pictures
 from reenact.callbacks.predictions import PredictedPictures
@@ -62,6 +63,7 @@ class ReenactCLI(LightningCLI):
         parser.add_argument("--out", type=str, help="Run folder.")
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
         parser.add_lightning_class_args(Pictures, "pictures")
+        parser.add_lightning_class_args(MetricSuite, "metrics")
         parser.link_arguments("out", "trainer.default_root_dir")
         parser.link_arguments("out", "checkpoint.dirpath", compute_fn=_checkpoint_folder)
         parser.link_arguments(

@@ -16,6 +16,9 @@ from reenact.metrics.catalogue import Metric
 from reenact.metrics.frame_metric import FrameMetric
 from reenact.metrics.scene import Frames, Scene
 
+Row = dict[str, str | int | float]
+"""What is known of one generated frame: who, where from, and its numbers."""
+
 
 @dataclass(frozen=True)
 class Score:
@@ -44,7 +47,7 @@ class Suite:
     same_identity: bool
     device: torch.device | str = "cpu"
     metrics: dict[str, Metric] = field(init=False)
-    rows: list[dict[str, str | int | float]] = field(init=False, default_factory=list)
+    rows: list[Row] = field(init=False, default_factory=list)
     """One a frame: who, which clip and frame, and the number of each metric that gives one."""
 
     def __post_init__(self) -> None:
@@ -111,7 +114,7 @@ def scene_of(image: Tensor, pair: PortraitPair) -> Scene:
     )
 
 
-def _names(pair: PortraitPair) -> list[dict[str, str | int | float]]:
+def _names(pair: PortraitPair) -> list[Row]:
     """Who is in each frame of a batch, in the order of `scene_of`."""
     driving: Portrait = pair.driving
     clips = driving.image.ndim == 5

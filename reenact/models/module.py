@@ -120,39 +120,18 @@ class ReenactmentModule(PortraitModule):
     def validation_step(  # type: ignore[override]  # callbacks read the result
         self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0
     ) -> Reenactment:
-        """Reenact a batch of the `self` or `cross` loader; with one identity, log the distance to the driving image."""
-        return self._evaluate(batch, "val", dataloader_idx)
+        """Reenact a batch of the `self` or `cross` loader; callbacks score and show the result."""
+        return self.reenact(batch)
 
     def test_step(  # type: ignore[override]
         self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0
     ) -> Reenactment:
         """As `validation_step`."""
-        return self._evaluate(batch, "test", dataloader_idx)
+        return self.reenact(batch)
 
     def predict_step(self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0) -> Reenactment:
         """Reenact a batch."""
         return self.reenact(batch)
-
-    def _evaluate(self, batch: PortraitPair, stage: str, dataloader_idx: int) -> Reenactment:
-        result = self.reenact(batch)
-        if batch.same_identity:
-            scores = image_scores(result.image, batch.driving.image)
-            name = self.loader_name(stage, dataloader_idx)
-            self.log_dict(
-                {f"{stage}/{name}/{key}": value for key, value in scores.items()},
-                batch_size=len(result.image),
-                add_dataloader_idx=False,
-                sync_dist=True,
-                prog_bar=True,
-            )
-        return result
-
-
-def image_scores(image: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """Mean absolute error and PSNR of images (B, 3, H, W) in [-1, 1], both on the scale [0, 1], mean over images."""
-    difference = (image - target).flatten(1) / 2
-    mse = difference.square().mean(dim=1)
-    return {"l1": difference.abs().mean(), "psnr": (-10 * torch.log10(mse.clamp_min(1e-10))).mean()}
 
 
 def _plain(value: object) -> object:

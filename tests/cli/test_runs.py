@@ -51,7 +51,10 @@ def test_a_run_leaves_its_folder_and_says_where(place, capsys):
         "pictures/train_0000004.png",
         "pictures/val_self_0000004.png",
         "pictures/val_cross_0000004.png",
+        "pictures/val_self_best_0000004.png",
+        "pictures/val_self_worst_0000004.png",
     }
+    assert {"scores/val_self_0000004.parquet", "scores/val_cross_0000004.parquet"} <= names
     out = capsys.readouterr().out
     assert "fit: standin on synthetic, scale tiny" in out
     assert "step 4/4  train/loss " in out

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from reenact.callbacks.metric_suite import MetricSuite
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.models.module import ReenactmentModule
@@ -96,4 +97,5 @@ def loader(batches: list[PortraitPair]) -> DataLoader:
 
 def trainer(folder, **options) -> pl.Trainer:
     defaults = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-    return pl.Trainer(default_root_dir=folder, **{"enable_checkpointing": False, **defaults, **options})
+    options = {"enable_checkpointing": False, "callbacks": [MetricSuite()], **defaults, **options}
+    return pl.Trainer(default_root_dir=folder, **options)

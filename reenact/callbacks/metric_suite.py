@@ -1,0 +1,178 @@
+"""The metric suite in validation and test: values to the loggers, rows and extreme frames to the run folder."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytorch_lightning as pl
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.distributed import all_gather_object
+
+from reenact.callbacks.pictures import columns, grid, loader_name, send
+from reenact.faces.portrait import PortraitPair
+from reenact.metrics import catalogue
+from reenact.metrics.suite import Row, Suite, scene_of
+from reenact.models.base import Reenactment
+from reenact.models.module import ReenactmentModule
+
+ON_THE_BAR = 2
+"""Metrics that the progress bar shows; more would fill the screen."""
+
+
+@dataclass
+class _Extremes:
+    """The frames with the lowest and the highest number, as rows of pictures."""
+
+    keep: int
+    lowest: list[tuple[float, int, dict[str, Tensor]]] = field(default_factory=list)
+    highest: list[tuple[float, int, dict[str, Tensor]]] = field(default_factory=list)
+    seen: int = 0
+
+    def add(self, numbers: Sequence[float], pictures: dict[str, Tensor]) -> None:
+        for row, number in enumerate(numbers):
+            if math.isnan(number):
+                continue
+            self.seen += 1
+            shown = {name: picture[row : row + 1].cpu() for name, picture in pictures.items()}
+            for heap, sign in ((self.highest, 1), (self.lowest, -1)):
+                heapq.heappush(heap, (sign * number, self.seen, shown))
+                del heap[: len(heap) > self.keep]  # the heap's first is its least
+
+
+class MetricSuite(pl.Callback):
+    """Scores held-out frames with many metrics; each network looks once at each frame.
+
+    Metrics that need the wanted picture run on `self` alone, all others on `self` and `cross`. Files in the run folder:
+    `scores/<stage>_<loader>_<step>.parquet`, one row a frame, and `pictures/<stage>_<loader>_{worst,best}_<step>.png`
+    by the first metric.
+
+    Args:
+        names: The metrics; `docs/metrics.md` lists them.
+        every_n_validations: Validations from one scored one to the next; tests are always scored.
+        keep: Worst and best frames to keep as pictures; 0 for none.
+    """
+
+    def __init__(self, names: list[str] | None = None, every_n_validations: int = 1, keep: int = 4) -> None:
+        self.names = ["psnr", "l1"] if names is None else names
+        self.every_n_validations = every_n_validations
+        self.keep = keep
+        self._suites: dict[tuple[str, str], Suite] = {}
+        self._extremes: dict[tuple[str, str], _Extremes] = {}
+        self._validations = 0
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Refuse unknown metrics and missing weights before anything runs; raises `ReenactError`."""
+        catalogue.check(self.names)
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start over, keeping what was read in the real frames."""
+        self._start()
+
+    def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start over."""
+        self._start()
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401 - Lightning's union; the module returns a Reenactment
+        batch: PortraitPair,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Score a batch where this validation is to be scored."""
+        if self._validations % self.every_n_validations == 0 and isinstance(pl_module, ReenactmentModule):
+            self._score("val", loader_name(trainer.val_dataloaders, dataloader_idx), outputs, batch)
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401 - as above
+        batch: PortraitPair,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Score a batch."""
+        if isinstance(pl_module, ReenactmentModule):
+            self._score("test", loader_name(trainer.test_dataloaders, dataloader_idx), outputs, batch)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the values, write the files."""
+        self._finish("val", trainer, pl_module)
+        self._validations += not trainer.sanity_checking
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the values, write the files."""
+        self._finish("test", trainer, pl_module)
+
+    def _start(self) -> None:
+        for suite in self._suites.values():
+            suite.reset()
+        self._extremes.clear()
+
+    def _score(self, stage: str, loader: str, result: Reenactment, batch: PortraitPair) -> None:
+        key = stage, loader
+        scene = scene_of(result.image, batch)
+        if key not in self._suites:
+            self._suites[key] = Suite(self.names, scene.same_identity, result.image.device)
+        suite = self._suites[key]
+        suite.update(scene, batch)
+        first = next((name for name in suite.metrics if name in suite.rows[-1]), None)
+        if self.keep and first and result.image.ndim == 4:
+            numbers = [float(row[first]) for row in suite.rows[-len(scene.generated) :]]
+            self._extremes.setdefault(key, _Extremes(self.keep)).add(numbers, columns(batch, result))
+
+    def _finish(self, stage: str, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        for (which, loader), suite in self._suites.items():
+            if which != stage or not suite.rows:
+                continue
+            for score in suite.scores():
+                if not math.isnan(score.value):
+                    shown = score.label in self.names[:ON_THE_BAR]
+                    pl_module.log(f"{stage}/{loader}/{score.label}", score.value, prog_bar=shown)
+            rows = _of_all_processes(suite.rows, trainer)
+            if trainer.sanity_checking or not trainer.is_global_zero:
+                continue
+            folder = Path(trainer.default_root_dir) / "scores"
+            folder.mkdir(parents=True, exist_ok=True)
+            write_rows(rows, folder / f"{stage}_{loader}_{trainer.global_step:07d}.parquet")
+            self._draw(stage, loader, suite, trainer)
+
+    def _draw(self, stage: str, loader: str, suite: Suite, trainer: pl.Trainer) -> None:
+        extremes = self._extremes.get((stage, loader))
+        if extremes is None:
+            return
+        first = next(iter(suite.metrics.values()))
+        kinds = ("best", "worst") if first.higher_is_better else ("worst", "best")
+        folder = Path(trainer.default_root_dir) / "pictures"
+        folder.mkdir(parents=True, exist_ok=True)
+        for kind, heap in zip(kinds, (extremes.highest, extremes.lowest), strict=True):
+            frames = [pictures for _, _, pictures in sorted(heap, key=lambda entry: -entry[0])]
+            joined = {name: torch.cat([frame[name] for frame in frames]) for name in frames[0]}
+            picture = grid(joined, self.keep)
+            Image.fromarray(picture).save(folder / f"{stage}_{loader}_{kind}_{trainer.global_step:07d}.png")
+            send(trainer, f"pictures/{stage}_{loader}_{kind}", picture)
+
+
+def write_rows(rows: Sequence[Row], path: Path) -> None:
+    """Write one row a frame as a Parquet file."""
+    pq.write_table(pa.Table.from_pylist(list(rows)), path)
+
+
+def _of_all_processes(rows: list[Row], trainer: pl.Trainer) -> list[Row]:
+    if trainer.world_size == 1:
+        return rows
+    parts: list[list[Row]] = [[] for _ in range(trainer.world_size)]
+    all_gather_object(parts, rows)
+    return [row for part in parts for row in part]

@@ -5,6 +5,7 @@ Layout:
     clips/<ab>/<clip>.mov       frames, see `frame_file`
     clips/<ab>/<clip>.safetensors   landmarks, crops, parameters, places of the frames
     previews/<clip>.jpg         overlay for a person to judge the fit
+    work/                       results of the stages of clips that are not finished, see `prepare.work`
 
 `<ab>` is a hash of the clip's name, so that no folder grows past some thousands of files. An array of one row holds
 for every frame of its clip. A clip exists once its row does: files without a row are leftovers of an interrupted run.
@@ -34,7 +35,10 @@ from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, unit_range
 
-SCHEMA = 1
+SCHEMA = 2
+"""Of the stores that this version writes."""
+READABLE = (1, 2)
+"""Schemas that it reads: 1 had no status `missing`."""
 MANIFEST = "manifest.sqlite"
 
 
@@ -60,9 +64,9 @@ class ClipRecord:
     split: str
     identity: str
     status: str
-    """`ok` or `quarantined`."""
+    """`ok`, `quarantined` (there but of no use) or `missing` (the data set's metadata name it, the disk lacks it)."""
     reason: str
-    """Why it is quarantined."""
+    """Why it is not usable; of a usable one, what a person should know."""
     source: str
     """The file it was made from."""
     key: str
@@ -193,17 +197,20 @@ def clip_stem(root: Path, clip: str, suffix: str) -> Path:
     return root / "clips" / hashlib.sha256(clip.encode()).hexdigest()[:2] / f"{clip}{suffix}"
 
 
+def read_schema(root: Path) -> int:
+    """The schema of a store; raises `ReenactError` if it is no store, damaged, or of a schema that can't be read."""
+    schema = _settings(root).get("schema", "")
+    if not schema.isdecimal():
+        raise _damaged(root, ValueError("it has no schema"))
+    if int(schema) not in READABLE:
+        remedy = "update reenact" if int(schema) > SCHEMA else "prepare it again"
+        raise ReenactError(f"{root} has schema {schema}, this version reads {READABLE[0]} to {SCHEMA}; {remedy}")
+    return int(schema)
+
+
 def _read_info(root: Path) -> StoreInfo:
-    try:
-        with closing(connect(root)) as database:
-            values: dict[str, str] = dict(database.execute("SELECT key, value FROM store").fetchall())
-    except sqlite3.DatabaseError as error:
-        raise _damaged(root, error) from error
-    if values.get("schema") != str(SCHEMA):
-        raise ReenactError(
-            f"{root} has schema {values.get('schema')}, this version reads {SCHEMA}; "
-            "prepare it again or use the version that made it"
-        )
+    read_schema(root)
+    values = _settings(root)
     try:
         return StoreInfo(
             face_model=values["face_model"],
@@ -212,6 +219,14 @@ def _read_info(root: Path) -> StoreInfo:
             fields=tuple(json.loads(values["fields"])),
         )
     except (KeyError, ValueError) as error:
+        raise _damaged(root, error) from error
+
+
+def _settings(root: Path) -> dict[str, str]:
+    try:
+        with closing(connect(root)) as database:
+            return dict(database.execute("SELECT key, value FROM store").fetchall())
+    except sqlite3.DatabaseError as error:
         raise _damaged(root, error) from error
 
 

@@ -1,12 +1,15 @@
-"""Writing a store: clip by clip, each whole or not there, from several processes at once."""
+"""Writing a store: clip by clip, each whole or not there, from several processes and machines at once.
+
+SQLite's own locks can't be trusted on every network disk, so whoever writes the manifest holds a claim as well.
+"""
 
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
@@ -16,9 +19,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from reenact.data.clip_files import PARAMS
+from reenact.data.byte_ranges import LocalFiles
+from reenact.data.claims import locked
+from reenact.data.clip_files import PARAMS, ClipPlace, ClipReader
 from reenact.data.frame_file import write_frames
-from reenact.data.store import MANIFEST, SCHEMA, ClipRecord, Store, StoreInfo, clip_stem, record_of
+from reenact.data.store import MANIFEST, SCHEMA, ClipRecord, StoreInfo, clip_stem, connect, read_schema, record_of
 from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
@@ -27,12 +32,14 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS store (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS clips (
   id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, split TEXT NOT NULL, identity TEXT NOT NULL,
-  status TEXT NOT NULL CHECK (status IN ('ok', 'quarantined')), reason TEXT NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ('ok', 'quarantined', 'missing')), reason TEXT NOT NULL,
   source TEXT NOT NULL, key TEXT NOT NULL, num_frames INTEGER NOT NULL, fps TEXT NOT NULL,
   source_width INTEGER NOT NULL, source_height INTEGER NOT NULL, error REAL NOT NULL, seconds TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS by_split ON clips (split, status);
+CREATE TABLE IF NOT EXISTS sources (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, digest TEXT NOT NULL);
 """
+LOCK = ".manifest.lock"
 
 
 class StoreWriteError(ReenactError):
@@ -58,7 +65,7 @@ class StoreWriter:
 
     Args:
         root: The store's folder.
-        info: What the store holds; an existing store must hold the same.
+        info: What the store holds; an existing store must hold the same, unless it has no usable clip yet.
 
     Raises:
         ReenactError: if the folder is something else, holds another store, or can't be written.
@@ -67,57 +74,145 @@ class StoreWriter:
     def __init__(self, root: Path, info: StoreInfo) -> None:
         self.root = root
         self.info = info
-        if (root / MANIFEST).exists():
-            self._check(Store(root).info)
-        elif root.exists() and (not root.is_dir() or any(root.iterdir())):
+        if _begun(root):
+            self._check_schema()
+        elif root.exists() and not _is_empty(root):
             raise ReenactError(f"{root} exists and is not a store; choose another output folder or remove it")
         try:
             root.mkdir(parents=True, exist_ok=True)
-            self._create()
+            with self._transaction() as database:
+                self._create(database)
         except (OSError, sqlite3.Error) as error:
             raise ReenactError(f"{root} can't be written ({error}); choose a writable folder") from error
+        self._reader = ClipReader(LocalFiles(), "prepare the clip again")
 
     def add(self, record: ClipRecord, frames: Iterable[Image], arrays: ClipArrays) -> None:
-        """Write one clip; an older one of the same name goes first, so that no row stands for mixed files.
+        """Write one clip and its row.
+
+        Raises:
+            ReenactError: if the lengths of frames and arrays differ, or the store holds something else by now.
+            StoreWriteError: if the disk refuses.
+        """
+        with self.scratch(record.name) as scratch:
+            self.write(record, frames, arrays, scratch)
+            self.put(record)
+
+    def write(self, record: ClipRecord, frames: Iterable[Image], arrays: ClipArrays, scratch: Path) -> None:
+        """Write the files of a clip; an older row of it goes first, so that no row stands for mixed files.
+
+        Args:
+            record: The clip's row, to be `put` when all is done.
+            frames: (size, size, 3) pictures.
+            arrays: What is known of them.
+            scratch: An existing folder on the store's disk for files in the making.
 
         Raises:
             ReenactError: if the lengths of frames and arrays differ.
             StoreWriteError: if the disk refuses.
         """
+        with self.guarded():
+            with self._transaction() as database:
+                database.execute("DELETE FROM clips WHERE name = ?", (record.name,))
+            video, table = scratch / "frames.tmp", scratch / "arrays.tmp"
+            places = write_frames(video, frames, record.fps)
+            tables = _tables(arrays) | {"places": places}
+            self._check_lengths(record, tables)
+            # One entry alone: safetensors writes several in an order that changes from file to file.
+            save_file(tables, table, {"clip": record.name})
+            for made, suffix in ((video, ".mov"), (table, ".safetensors")):
+                path = clip_stem(self.root, record.name, suffix)
+                make_folder(path.parent)
+                made.replace(path)
+
+    def put(self, record: ClipRecord) -> None:
+        """Write a clip's row: from now on the clip exists.
+
+        Raises:
+            ReenactError: if another run has made this a store of other settings.
+            StoreWriteError: if the disk refuses.
+        """
+        values = {field.name: getattr(record, field.name) for field in fields(ClipRecord)}
+        values |= {"fps": str(record.fps), "seconds": json.dumps(record.seconds)}
+        columns, marks = ", ".join(values), ", ".join("?" * len(values))
+        with self.guarded(), self._transaction() as database:
+            self._check_info(database)
+            database.execute(f"INSERT OR REPLACE INTO clips ({columns}) VALUES ({marks})", tuple(values.values()))
+
+    def quarantine(self, record: ClipRecord) -> None:
+        """Keep a row for a clip that can't be used; raises as `put`."""
+        self.put(record)
+
+    def finished(self, name: str, key: str) -> ClipRecord | None:
+        """The row of a clip made from the same content and settings, or None where it is missing or a file damaged."""
+        with self.guarded(), closing(connect(self.root)) as database:
+            row = database.execute("SELECT * FROM clips WHERE name = ? AND key = ?", (name, key)).fetchone()
+        if row is None:
+            return None
+        record = record_of(row)
+        return record if record.status != "ok" or self._whole(record) else None
+
+    def forget(self, status: str) -> None:
+        """Remove the rows of a status, so that these clips are prepared again; raises `StoreWriteError`."""
+        with self.guarded(), self._transaction() as database:
+            database.execute("DELETE FROM clips WHERE status = ?", (status,))
+
+    def digest(self, path: Path, stamp: str, make: Callable[[], str]) -> str:
+        """The hash of a source's content, made once as long as its stamp (sizes and times) stays the same."""
+        with self.guarded(), closing(connect(self.root)) as database:
+            row = database.execute("SELECT digest FROM sources WHERE path = ? AND stamp = ?", (str(path), stamp))
+            found: tuple[str] | None = row.fetchone()
+        if found is not None:
+            return found[0]
+        digest = make()
+        with self.guarded(), self._transaction() as database:
+            database.execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", (str(path), stamp, digest))
+        return digest
+
+    @contextmanager
+    def scratch(self, name: str) -> Iterator[Path]:
+        """A folder for a clip's files in the making, gone afterwards; raises `StoreWriteError`."""
+        folder = work_stem(self.root, name)
+        with self.guarded():
+            make_folder(folder)
         try:
-            self._forget(record.name)
-            with _renamed(clip_stem(self.root, record.name, ".mov")) as video:
-                places = write_frames(video, frames, record.fps)
-                tables = _tables(arrays) | {"places": places}
-                self._check_lengths(record, tables)
-                with _renamed(clip_stem(self.root, record.name, ".safetensors")) as path:
-                    save_file(tables, path, {"clip": record.name, "face_model": self.info.face_model})
-            self._insert(record)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Says of a disk that refuses within the block that it is the store's; raises `StoreWriteError`."""
+        try:
+            yield
         except (OSError, SafetensorError, sqlite3.Error) as error:
             raise StoreWriteError(
                 f"{self.root} can't be written ({error}); free space or choose another folder"
             ) from error
 
-    def quarantine(self, record: ClipRecord) -> None:
-        """Keep a row for a clip that could not be prepared."""
-        self._insert(record)
+    def _whole(self, record: ClipRecord) -> bool:
+        """Whether both files are there and have their full length."""
+        video, arrays = (clip_stem(self.root, record.name, suffix) for suffix in (".mov", ".safetensors"))
+        place = ClipPlace(record.name, record.num_frames, str(video), str(arrays))
+        try:
+            found = self._reader.arrays(place)
+        except ReenactError:
+            return False
+        return video.is_file() and video.stat().st_size > int(found["places"].sum(1).max())
 
-    def finished(self, name: str, key: str) -> ClipRecord | None:
-        """The row of a clip made from the same content and settings, or None where it or a file of it is missing."""
-        with closing(self._connect()) as database:
-            row = database.execute("SELECT * FROM clips WHERE name = ? AND key = ?", (name, key)).fetchone()
-        if row is None:
-            return None
-        record = record_of(row)
-        files = (clip_stem(self.root, name, suffix) for suffix in (".mov", ".safetensors"))
-        return record if record.status != "ok" or all(file.is_file() for file in files) else None
+    def _check_schema(self) -> None:
+        schema = read_schema(self.root)
+        if schema != SCHEMA:
+            raise ReenactError(
+                f"{self.root} is a store of schema {schema}, which this version reads but does not write; "
+                "prepare into another folder"
+            )
 
-    def _check(self, found: StoreInfo) -> None:
-        for field in fields(StoreInfo):
-            old, new = getattr(found, field.name), getattr(self.info, field.name)
-            if old != new:
+    def _check_info(self, database: sqlite3.Connection) -> None:
+        found = dict(database.execute("SELECT key, value FROM store").fetchall())
+        for name, value in _settings(self.info).items():
+            if found.get(name) != value:
                 raise ReenactError(
-                    f"{self.root} is a store with {field.name} {old}, not {new}; "
+                    f"{self.root} is a store with {name} {found.get(name)}, not {value}; "
                     "choose another output folder or the same settings"
                 )
 
@@ -128,33 +223,19 @@ class StoreWriter:
         if sorted(self.info.fields) != sorted(name for name in tables if name != "places"):
             raise ReenactError(f"Clip {record.name} has {sorted(tables)}, the store has {sorted(self.info.fields)}")
 
-    def _create(self) -> None:
-        rows = {
-            "schema": str(SCHEMA),
-            "face_model": self.info.face_model,
-            "size": str(self.info.size),
-            "recipe": json.dumps(self.info.recipe, sort_keys=True),
-            "fields": json.dumps(list(self.info.fields)),
-        }
-        with closing(self._connect()) as database, database:
-            database.executescript(_TABLES)
-            database.executemany("INSERT OR IGNORE INTO store VALUES (?, ?)", rows.items())
+    def _create(self, database: sqlite3.Connection) -> None:
+        for statement in _TABLES.split(";"):
+            database.execute(statement)
+        used = database.execute("SELECT 1 FROM clips WHERE status = 'ok' LIMIT 1").fetchone()
+        how = "IGNORE" if used else "REPLACE"
+        database.executemany(f"INSERT OR {how} INTO store VALUES (?, ?)", _settings(self.info).items())
+        self._check_info(database)
 
-    def _insert(self, record: ClipRecord) -> None:
-        values = {field.name: getattr(record, field.name) for field in fields(ClipRecord)}
-        values |= {"fps": str(record.fps), "seconds": json.dumps(record.seconds)}
-        columns, marks = ", ".join(values), ", ".join("?" * len(values))
-        with closing(self._connect()) as database, database:
-            database.execute(f"INSERT OR REPLACE INTO clips ({columns}) VALUES ({marks})", tuple(values.values()))
-
-    def _forget(self, name: str) -> None:
-        with closing(self._connect()) as database, database:
-            database.execute("DELETE FROM clips WHERE name = ?", (name,))
-
-    def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.root / MANIFEST, timeout=60)
-        database.row_factory = sqlite3.Row
-        return database
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with locked(self.root / LOCK), closing(sqlite3.connect(self.root / MANIFEST, timeout=60)) as database, database:
+            database.execute("BEGIN IMMEDIATE")
+            yield database
 
 
 def fields_of(arrays: ClipArrays) -> tuple[str, ...]:
@@ -181,13 +262,36 @@ def _tables(arrays: ClipArrays) -> dict[str, NDArray[np.generic]]:
     return tables
 
 
-@contextmanager
-def _renamed(path: Path) -> Iterator[Path]:
-    """A temporary file that takes its place when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def work_stem(root: Path, clip: str) -> Path:
+    """Where the results of a clip's stages lie until it is finished; raises `ReenactError` as `clip_stem`."""
+    path = clip_stem(root, clip, "")
+    return root / "work" / path.parent.name / path.name
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents, also while another process removes those of them that are empty."""
+    for _ in range(20):
+        with suppress(FileNotFoundError):
+            path.mkdir(parents=True, exist_ok=True)
+            return
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def _begun(root: Path) -> bool:
+    """Whether there is a manifest; one whose writer died before its first row is an empty file."""
+    manifest = root / MANIFEST
+    return manifest.exists() and manifest.stat().st_size > 0
+
+
+def _is_empty(root: Path) -> bool:
+    return root.is_dir() and all(item.name.startswith((MANIFEST, LOCK)) for item in root.iterdir())
+
+
+def _settings(info: StoreInfo) -> dict[str, str]:
+    return {
+        "schema": str(SCHEMA),
+        "face_model": info.face_model,
+        "size": str(info.size),
+        "recipe": json.dumps(info.recipe, sort_keys=True),
+        "fields": json.dumps(list(info.fields)),
+    }

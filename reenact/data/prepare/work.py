@@ -1,0 +1,93 @@
+"""The results of a clip's stages: one small file each under `STORE/work/`, gone when the clip is in the manifest.
+
+A result belongs to a key: a hash of the clip's content, and of the settings that matter to the stage and to those that
+it needs. A file of another key counts for nothing and is written over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+Array = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a stage found out."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Anything that JSON can say."""
+    arrays: dict[str, Array] = field(default_factory=dict)
+
+
+class Work:
+    """The results of one clip.
+
+    Args:
+        folder: Where they lie; made when the first is saved.
+        keys: Key of each stage.
+    """
+
+    def __init__(self, folder: Path, keys: dict[str, str]) -> None:
+        self.folder = folder
+        self._keys = keys
+        self._known: dict[str, Result] = {}
+
+    def __getitem__(self, stage: str) -> Result:
+        """The result of a finished stage."""
+        return self._known[stage]
+
+    def has(self, stage: str) -> bool:
+        """Whether a stage is finished for the keys of this clip; a damaged file counts as none."""
+        if stage not in self._known:
+            found = _load(self._path(stage), self._keys[stage])
+            if found is not None:
+                self._known[stage] = found
+        return stage in self._known
+
+    def save(self, stage: str, result: Result, seconds: float) -> None:
+        """Keep a stage's result and how long it took; raises `OSError` or `SafetensorError` if the disk refuses."""
+        result = Result(result.facts | {"seconds": round(seconds, 3)}, result.arrays)
+        temporary = self.folder / f"{stage}.tmp"
+        # One entry alone: safetensors writes several in an order that changes from file to file.
+        about = {"about": json.dumps({"key": self._keys[stage], "facts": result.facts}, sort_keys=True)}
+        arrays = {name: np.ascontiguousarray(array) for name, array in result.arrays.items()}
+        save_file(arrays, temporary, about)
+        temporary.replace(self._path(stage))
+        self._known[stage] = result
+
+    def seconds(self) -> dict[str, float]:
+        """Time that each finished stage took."""
+        return {stage: self._known[stage].facts["seconds"] for stage in self._keys if stage in self._known}
+
+    def _path(self, stage: str) -> Path:
+        return self.folder / f"{stage}.safetensors"
+
+
+def remove_empty_folders(folder: Path) -> None:
+    """Remove a folder and those in it, as far as they hold no file; other runs may still use it."""
+    for path, _, _ in os.walk(folder, topdown=False):
+        try:
+            Path(path).rmdir()
+        except OSError:  # not empty, or gone
+            continue
+
+
+def _load(path: Path, key: str) -> Result | None:
+    try:
+        with safe_open(path, "np") as file:
+            about = json.loads((file.metadata() or {})["about"])
+            if about["key"] != key:
+                return None
+            return Result(about["facts"], {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (FileNotFoundError, SafetensorError, ValueError, KeyError):
+        return None

@@ -15,7 +15,7 @@ from scipy.signal import savgol_filter
 
 from reenact.data.video import Image
 from reenact.errors import ReenactError
-from reenact.estimators.base import FaceBox, Points
+from reenact.estimators.base import Detector, FaceBox, Points
 from reenact.estimators.registry import FaceFinder
 from reenact.faces.crop import Crop
 from reenact.faces.fitting import fit_landmarks
@@ -29,6 +29,12 @@ CUT_CONTRAST = 20.0
 """Mean change of a 16 x 16 grey thumbnail, of 255, from which a new picture may be a cut."""
 CUT_JUMP = 0.25
 """Mean jump of the landmarks, in inter-ocular distances, that makes such a change a cut."""
+DARK = 16.0
+"""Brightest value of the thumbnail, of 255, up to which a frame counts as black: 16 is video's black level."""
+ALIKE = 0.8
+"""Area of the second largest face, of the largest's, from which it is not clear who is meant."""
+IN_REGION = 0.1
+"""Least overlap (intersection over union) of a face with the data set's own box around it."""
 SMOOTHING_WINDOW = 5
 """Frames of the quadratic fit that steadies landmarks; short enough for a blink."""
 
@@ -70,13 +76,97 @@ class FaceTrack:
         return self.rows(max(shots, key=lambda shot: int(self.visible[shot].sum())))
 
 
+class CutFinder:
+    """Tells frames that may begin a new shot, by their looks alone."""
+
+    def __init__(self) -> None:
+        self._before: NDArray[np.float32] | None = None
+
+    def step(self, image: Image) -> tuple[bool, bool]:
+        """Whether the frame differs much from the one before, and whether it is black."""
+        small = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32).mean(2)
+        before, self._before = self._before, small
+        changed = before is not None and float(np.abs(small - before).mean()) > CUT_CONTRAST
+        return changed, float(small.max()) <= DARK
+
+
+class FaceTracker:
+    """Follows one face: found in the whole picture once, then near where it was, and again where it got lost.
+
+    The face is the one of number `index`, counted from the largest of the first picture that shows so many; without a
+    number the one that lies in `region`; without either the largest, from the first picture on in which no other is
+    nearly as large.
+
+    Args:
+        detector: Finds faces.
+        index: Which face, 0 is the largest.
+        region: Left, top, right and bottom of a box around the face, as fractions of the frame.
+    """
+
+    def __init__(
+        self, detector: Detector, index: int | None = None, region: tuple[float, float, float, float] | None = None
+    ) -> None:
+        self._detector = detector
+        self._index = index
+        self._region = region
+        self._most = 0
+        self._box: FaceBox | None = None
+        self._lost = 0
+
+    def step(self, image: Image, changed: bool) -> FaceBox | None:
+        """The face's box in the next frame, or None; `changed` says that the frame may begin a new shot."""
+        box = self._near(image) or self._search(image, changed)
+        if box is None:
+            self._lost += 1
+        else:
+            self._box, self._lost = box, 0
+        return box
+
+    def check(self) -> None:
+        """Raise `ReenactError` if no frame has shown the face that is meant, with the reason."""
+        if self._box is not None:
+            return
+        if not self._most:
+            raise ReenactError("shows no face")
+        if self._index is not None:
+            raise ReenactError(f"shows {self._most} face(s), so there is none of index {self._index}")
+        if self._region is not None:
+            raise ReenactError(f"shows {self._most} face(s), none where the data set says; the file is another one")
+        raise ReenactError(f"shows {self._most} faces of nearly the same size; choose one with --face_index")
+
+    def _near(self, image: Image) -> FaceBox | None:
+        """The face where it was, while it was seen at most some frames ago."""
+        if self._box is None or self._lost > SEARCH_EVERY:
+            return None
+        return self._detector.detect_near(image, self._box)
+
+    def _search(self, image: Image, changed: bool) -> FaceBox | None:
+        """The face anywhere: when nothing is known, after a sudden change, and now and then while it is lost."""
+        if self._lost % SEARCH_EVERY and not changed:
+            return None
+        boxes = self._detector.detect(image)
+        self._most = max(self._most, len(boxes))
+        if self._box is None or self._lost > SEARCH_EVERY or changed:
+            return self._chosen(boxes, image)
+        return _nearest(boxes, self._box)
+
+    def _chosen(self, boxes: list[FaceBox], image: Image) -> FaceBox | None:
+        if self._index is not None:
+            return boxes[self._index] if len(boxes) > self._index else None
+        if self._region is not None:
+            (left, top, right, bottom), (height, width) = self._region, image.shape[:2]
+            return _nearest(boxes, FaceBox(left * width, top * height, right * width, bottom * height))
+        clear = len(boxes) == 1 or (boxes and boxes[1].area < ALIKE * boxes[0].area)
+        return boxes[0] if clear else None
+
+
 def track_faces(
     images: Iterable[Image],
     finder: FaceFinder,
     face_index: int = 0,
     on_frame: Callable[[], None] = lambda: None,
 ) -> FaceTrack:
-    """Follow a face: found in the whole picture once, then near where it was, and again where it got lost.
+    """Follow a face and place its landmarks, in one pass.
 
     Args:
         images: (H, W, 3) RGB frames of one size, taken one at a time.
@@ -87,11 +177,36 @@ def track_faces(
     Raises:
         ReenactError: if no frame shows a face, or none has as many faces as `face_index` asks for.
     """
-    tracker = _Tracker(finder, face_index)
+    cuts, tracker = CutFinder(), FaceTracker(finder.detector, face_index)
+    points: list[Points | None] = []
+    changes: list[bool] = []
+    size = 0, 0
     for image in images:
-        tracker.step(image)
+        size = image.shape[1], image.shape[0]
+        changed, _ = cuts.step(image)
+        box = tracker.step(image, changed)
+        points.append(finder.landmarks.landmarks(image, box) if box else None)
+        changes.append(changed)
         on_frame()
-    return tracker.finish()
+    tracker.check()
+    return assemble(points, np.array(changes), *size)
+
+
+def assemble(points: list[Points | None], changed: NDArray[np.bool_], width: int, height: int) -> FaceTrack:
+    """The track of a face from what was seen of it.
+
+    Args:
+        points: Of T frames, at least one of which shows the face, (68, 2) landmarks in frame pixels.
+        changed: (T,) whether the frame may begin a new shot; where the landmarks jump as well, it does.
+        width: Of the frames, in pixels.
+        height: The same.
+    """
+    visible = np.array([seen is not None for seen in points], np.bool_)
+    cuts = _cuts(points, changed)
+    landmarks = np.empty((len(points), 68, 2), np.float32)
+    for start, end in itertools.pairwise([0, *cuts, len(points)]):
+        landmarks[start:end] = _filled(points[start:end], points)
+    return FaceTrack(landmarks, visible, np.arange(len(points)), tuple(cuts), width, height)
 
 
 def fit_track(track: FaceTrack, face_model: FaceModel, crops: list[Crop]) -> tuple[FaceParams, NDArray[np.float64]]:
@@ -112,71 +227,26 @@ def fit_track(track: FaceTrack, face_model: FaceModel, crops: list[Crop]) -> tup
     return fit.params, fit.error.double().cpu().numpy()
 
 
-class _Tracker:
-    def __init__(self, finder: FaceFinder, face_index: int) -> None:
-        self._finder = finder
-        self._index = face_index
-        self._points: list[Points | None] = []
-        self._cuts: list[int] = []
-        self._most = 0
-        self._last: Points | None = None
-        self._box: FaceBox | None = None
-        self._lost = 0
-        self._thumbnail: NDArray[np.float32] | None = None
-        self._size = (0, 0)
-
-    def step(self, image: Image) -> None:
-        self._size = image.shape[1], image.shape[0]
-        changed = self._changed(image)
-        box = self._near(image) or self._search(image, changed)
-        points = self._finder.landmarks.landmarks(image, box) if box else None
-        if changed and self._jumped(points):
-            self._cuts.append(len(self._points))
-        self._points.append(points)
+def _cuts(clip: list[Points | None], changed: NDArray[np.bool_]) -> list[int]:
+    cuts: list[int] = []
+    last: Points | None = None
+    for number, points in enumerate(clip):
         if points is None:
-            self._lost += 1
-        else:
-            self._last, self._box, self._lost = points, box, 0
+            continue
+        if changed[number] and (last is None or _jumped(points, last)):
+            cuts.append(number)
+        last = points
+    return cuts
 
-    def finish(self) -> FaceTrack:
-        visible = np.array([points is not None for points in self._points], np.bool_)
-        if not visible.any():
-            if self._most:
-                raise ReenactError(f"shows {self._most} face(s), so there is none of index {self._index}")
-            raise ReenactError("shows no face")
-        edges = [0, *self._cuts, len(visible)]
-        landmarks = np.empty((len(visible), 68, 2), np.float32)
-        for start, end in itertools.pairwise(edges):
-            landmarks[start:end] = _filled(self._points[start:end], self._points)
-        numbers = np.arange(len(visible))
-        return FaceTrack(landmarks, visible, numbers, tuple(self._cuts), *self._size)
 
-    def _near(self, image: Image) -> FaceBox | None:
-        """The face where it was, while it was seen at most some frames ago."""
-        if self._box is None or self._lost > SEARCH_EVERY:
-            return None
-        return self._finder.detector.detect_near(image, self._box)
+def _jumped(points: Points, last: Points) -> bool:
+    jump = np.linalg.norm(points - last, axis=-1).mean()
+    return bool(jump > CUT_JUMP * inter_ocular_distance(last))
 
-    def _search(self, image: Image, changed: bool) -> FaceBox | None:
-        """The face anywhere: when nothing is known, after a sudden change, and now and then while it is lost."""
-        if self._lost % SEARCH_EVERY and not changed:
-            return None
-        boxes = self._finder.detector.detect(image)
-        self._most = max(self._most, len(boxes))
-        if self._box is None or self._lost > SEARCH_EVERY or changed:
-            return boxes[self._index] if len(boxes) > self._index else None
-        return max((box for box in boxes if box.overlap(self._box) > 0.1), key=self._box.overlap, default=None)
 
-    def _changed(self, image: Image) -> bool:
-        small = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32).mean(2)
-        before, self._thumbnail = self._thumbnail, small
-        return before is not None and float(np.abs(small - before).mean()) > CUT_CONTRAST
-
-    def _jumped(self, points: Points | None) -> bool:
-        if points is None or self._last is None:
-            return points is not None
-        jump = np.linalg.norm(points - self._last, axis=-1).mean()
-        return bool(jump > CUT_JUMP * inter_ocular_distance(self._last))
+def _nearest(boxes: list[FaceBox], box: FaceBox) -> FaceBox | None:
+    near = (found for found in boxes if found.overlap(box) > IN_REGION)
+    return max(near, key=box.overlap, default=None)
 
 
 def _filled(shot: list[Points | None], clip: list[Points | None]) -> NDArray[np.float32]:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
@@ -30,6 +29,9 @@ OPTIONAL = {
     "dlib-bin": ("dlib", "faces and landmarks offline, for prepare and animate", "pip install 'reenact[dlib]'"),
     "face-recognition-models": ("face_recognition_models", "dlib's weights", "pip install 'reenact[dlib]'"),
     "face-alignment": ("face_alignment", "68 landmarks, more exact than dlib", "pip install 'reenact[face-alignment]'"),
+    "insightface": ("insightface", "SCRFD, ArcFace, 106 landmarks", "pip install 'reenact[insightface]'"),
+    "mediapipe": ("mediapipe", "478 landmarks with irises, fast", "pip install 'reenact[mediapipe]'"),
+    "timm": ("timm", "SMIRK's networks", "pip install 'reenact[smirk]'"),
     "wandb": ("wandb", "--logger wandb", "pip install 'reenact[wandb]'"),
     "tensorboard": ("tensorboard", "--logger tensorboard", "pip install 'reenact[tensorboard]'"),
     "pytorch3d": ("pytorch3d", "one more rasteriser to compare with", "build it from source; nothing needs it"),
@@ -131,7 +133,7 @@ def files() -> Iterator[Finding]:
     yield Finding("files", "head", "ok", "built-in face model")
     for name, asset in assets.ASSETS.items():
         path = assets.locate(name)
-        detail = str(path) if path else f"{asset.purpose}; {asset.licence}; {asset.source}; put it at {_place(asset)}"
+        detail = str(path) if path else f"{asset.purpose}; 'reenact weights path {name}' says how to get it"
         yield Finding("files", name, "ok" if path else "absent", detail)
 
 
@@ -139,10 +141,6 @@ def places() -> Iterator[Finding]:
     """Folders in use."""
     yield Finding("folders", "presets", "ok" if presets.names("model") else "bad", str(presets.folder()))
     yield Finding("folders", "files", "ok", f"{assets.cache_dir()} (change with REENACT_HOME)")
-
-
-def _place(asset: assets.Asset) -> Path:
-    return (assets.torch_hub_dir() if asset.torch_hub else assets.cache_dir()) / asset.files[0]
 
 
 def _version(name: str) -> str | None:

@@ -1,0 +1,45 @@
+"""Files that people bring: where each is looked for, what licence it has, how to get it. Nothing is downloaded here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reenact.assets.model import Asset, File, cache_dir, torch_home
+from reenact.assets.table import ASSETS
+from reenact.errors import ReenactError
+
+__all__ = ["ASSETS", "Asset", "File", "cache_dir", "describe", "locate", "require", "torch_home"]
+
+
+def locate(name: str) -> Path | None:
+    """The path of an asset's file, or of a pack's folder; None where it, or a part of the pack, is absent."""
+    asset = ASSETS[name]
+    found = next((paths for paths in asset.places() if all(path.is_file() for path in paths)), None)
+    if found is None:
+        return None
+    return found[0].parent if asset.pack else found[0]
+
+
+def require(name: str) -> Path:
+    """The path of an asset's file, or of a pack's folder.
+
+    Raises:
+        ReenactError: if it is absent; the message says which file, where to put it and how to get it.
+    """
+    path = locate(name)
+    if path is None:
+        raise ReenactError(describe(name))
+    return path
+
+
+def describe(name: str) -> str:
+    """One sentence about an absent asset: what it is, where it goes, its licence and how to get it."""
+    asset = ASSETS[name]
+    place = f"{asset.files[0].path} under {cache_dir()}"
+    if asset.pack:
+        place = f"{', '.join(file.name for file in asset.files)} in {cache_dir() / asset.folder}"
+        for paths in asset.places():
+            lacking = [path.name for path in paths if not path.is_file()]
+            if len(lacking) < len(paths):
+                return f"{paths[0].parent} is incomplete, it lacks {', '.join(lacking)}: {asset.source}"
+    return f"{asset.purpose} is missing: put {place} ({asset.licence}; {asset.source})"

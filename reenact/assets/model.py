@@ -1,0 +1,79 @@
+"""What is known about a file, or a pack of files, that people bring."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of an asset."""
+
+    path: str
+    """Under the folder of files, with `/` between its parts."""
+    sha256: str = ""
+    """The digest's first digits, or all 64; empty where nobody publishes it."""
+    size: int = 0
+    """Bytes; 0 where unknown."""
+    holds: tuple[str, ...] = ()
+    """Names that the file holds: keys of weights, arrays, members of an archive; each may be a name's beginning."""
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One thing that a part of the package needs, with its licence and where it comes from."""
+
+    name: str
+    """What people call it on the command line."""
+    purpose: str
+    """What it is and what it is for."""
+    files: tuple[File, ...]
+    """Any one of them, the best first; of a pack all of them, in one folder."""
+    licence: str
+    source: str
+    """What a person does to get it."""
+    free: bool = False
+    """Whether anyone may use it for anything; else the person says yes before it is fetched."""
+    url: str = ""
+    """Where the first file, or the zip of a pack, can be fetched; empty where that takes more than an address."""
+    elsewhere: str = ""
+    """Folder in which another library keeps the same files; may begin with `~` or `{torch}`."""
+    pack: bool = False
+    """Whether the files belong together."""
+
+    @property
+    def folder(self) -> str:
+        """The folder of a pack, under the folder of files."""
+        return self.files[0].path.rpartition("/")[0]
+
+    def places(self) -> list[list[Path]]:
+        """The sets of paths that would do, each whole: a pack's files together, otherwise one file a set."""
+        ours, library = cache_dir(), self._library()
+        found = [ours / file.path for file in self.files]
+        theirs = [library / file.name for file in self.files] if library else []
+        if self.pack:
+            return [paths for paths in (found, theirs) if paths]
+        return [[path] for path in found + theirs]
+
+    def _library(self) -> Path | None:
+        if not self.elsewhere:
+            return None
+        return Path(self.elsewhere.replace("{torch}", str(torch_home()))).expanduser()
+
+
+def cache_dir() -> Path:
+    """The folder of files that people bring: `$REENACT_HOME`, else `~/.cache/reenact`."""
+    return Path(os.environ.get("REENACT_HOME", Path.home() / ".cache" / "reenact"))
+
+
+def torch_home() -> Path:
+    """The folder in which torch keeps what it downloads, found without importing torch."""
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "torch"
+    return Path(os.environ.get("TORCH_HOME", default))

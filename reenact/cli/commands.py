@@ -42,6 +42,12 @@ COMMANDS = {
         positional=("store",),
         aliases={"out": ("-o",)},
     ),
+    "pairs": Command(
+        "write a list of test pairs, as many as a paper has",
+        "reenact.data.pair_plans:write_plan",
+        positional=("store",),
+        aliases={"out": ("-o",)},
+    ),
     "animate": Command(
         "drive a portrait with a video", "reenact.apps.animate:animate", aliases={"out": ("-o",), "checkpoint": ("-c",)}
     ),

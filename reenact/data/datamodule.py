@@ -7,7 +7,8 @@ import os
 import signal
 import warnings
 from abc import abstractmethod
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,8 +20,12 @@ from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 from torchvision.transforms.v2 import functional as colour
 
-from reenact.data.clips import Carries, ClipSource
-from reenact.data.sampling import EpochSampler, TestPairs, TrainingPairs, collate, cross_pairs, self_pairs
+from reenact.data.clip_table import ClipIndex
+from reenact.data.clips import Carries, ClipSource, StoreClips, carries
+from reenact.data.pair_lists import read_pairs, resolve_pairs
+from reenact.data.prepared import open_prepared
+from reenact.data.sampling import EpochSampler, PairList, TestPairs, TrainingPairs, collate, cross_pairs, self_pairs
+from reenact.errors import ReenactError
 from reenact.faces.portrait import PortraitPair
 
 
@@ -51,6 +56,11 @@ class ReenactmentDataModule(LightningDataModule):
         num_val_pairs: Pairs in each validation loader.
         num_test_pairs: Pairs in each test loader.
         seed: Start of every draw, of the test pairs too.
+        pairs: List of validation and test pairs, see `data.pair_lists`; drawn from the seed by default.
+        sources: Store or shards of the source portraits of the cross pairs; the held-out clips by default.
+
+    Raises:
+        ReenactError: if `pairs` is no list.
     """
 
     def __init__(
@@ -65,6 +75,8 @@ class ReenactmentDataModule(LightningDataModule):
         num_val_pairs: int = 32,
         num_test_pairs: int = 200,
         seed: int = 0,
+        pairs: Path | None = None,
+        sources: str | Path | None = None,
     ) -> None:
         super().__init__()
         self.size = size
@@ -77,6 +89,9 @@ class ReenactmentDataModule(LightningDataModule):
         self.num_val_pairs = num_val_pairs
         self.num_test_pairs = num_test_pairs
         self.seed = seed
+        self.pairs = pairs
+        self.sources = sources
+        self._listed = None if pairs is None else read_pairs(pairs)
 
     @property
     @abstractmethod
@@ -133,15 +148,41 @@ class ReenactmentDataModule(LightningDataModule):
         return self.batch_size * (self.trainer.fit_loop.total_batch_idx + 1)
 
     def _test_loaders(self, count: int) -> dict[str, Loader]:
-        clips = self.test_clips()
+        clips, sources = self.test_clips(), self._source_clips()
+        if self.pairs is not None and self._listed is not None:
+            lists = resolve_pairs(self.pairs, self._listed, clips, sources, self.clip_length)
+        else:
+            lists = self._drawn(count, clips.index, None if sources is None else sources.index)
+        return {
+            name: self._loader(TestPairs(clips, pairs, self.clip_length, sources if name == "cross" else None))
+            for name, pairs in lists.items()
+        }
+
+    def _drawn(self, count: int, index: ClipIndex, sources: ClipIndex | None) -> dict[str, PairList]:
+        """Held-out pairs drawn from the seed."""
         lists = {
-            "self": self_pairs(clips.index, count, self.seed, self.clip_length),
-            "cross": cross_pairs(clips.index, count, self.seed, self.clip_length),
+            "self": self_pairs(index, count, self.seed, self.clip_length),
+            "cross": cross_pairs(index, count, self.seed, self.clip_length, sources),
         }
         if not len(lists["cross"].table):
             warnings.warn("the held-out clips show one identity: there is no cross-reenactment loader", stacklevel=2)
             del lists["cross"]
-        return {name: self._loader(TestPairs(clips, pairs, self.clip_length)) for name, pairs in lists.items()}
+        return lists
+
+    def _source_clips(self) -> ClipSource | None:
+        if self.sources is None:
+            return None
+        prepared = open_prepared(self.sources)
+        has, needed = prepared.info.fields, self.describe()
+        lacks = [name for name, value in asdict(carries(has, 1)).items() if getattr(needed, name) and not value]
+        if lacks or (self.face_model and prepared.info.face_model != self.face_model):
+            what = f"no {lacks[0]}" if lacks else f"parameters of the face model {prepared.info.face_model!r}"
+            raise ReenactError(
+                f"--data.sources {self.sources} has {what}; prepare it with the settings of the data set itself"
+            )
+        if not len(prepared.table.names):
+            raise ReenactError(f"--data.sources {self.sources} has no usable clip; prepare it again")
+        return StoreClips(prepared, prepared.table.index(None), self.size)
 
     def _loader(
         self, pairs: TrainingPairs | TestPairs, sampler: EpochSampler | None = None, persistent_workers: bool = False

@@ -6,6 +6,7 @@ and a run that resumes in the middle of an epoch goes on with what would have co
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -128,15 +129,19 @@ class TestPairs(Dataset[PortraitPair]):
     """The pairs of a list.
 
     Args:
-        clips: The frames.
+        clips: The driving frames.
         pairs: Which.
         clip_length: Driving frames per pair.
+        sources: The source frames, where they come from other clips.
     """
 
     __test__ = False  # not a test for pytest to collect
 
-    def __init__(self, clips: ClipSource, pairs: PairList, clip_length: int = 1) -> None:
+    def __init__(
+        self, clips: ClipSource, pairs: PairList, clip_length: int = 1, sources: ClipSource | None = None
+    ) -> None:
         self._clips = clips
+        self._sources = sources or clips
         self._pairs = pairs
         self._length = clip_length
 
@@ -145,7 +150,7 @@ class TestPairs(Dataset[PortraitPair]):
 
     def __getitem__(self, number: int) -> PortraitPair:
         source_clip, source_frame, clip, start = (int(value) for value in self._pairs.table[number])
-        source = self._clips.read(source_clip, [source_frame])[0]
+        source = self._sources.read(source_clip, [source_frame])[0]
         driving = self._clips.read(clip, list(range(start, start + self._length)))
         return PortraitPair(source=source, driving=driving[0] if self._length == 1 else _as_clip(driving))
 
@@ -162,32 +167,60 @@ def self_pairs(index: ClipIndex, count: int, seed: int, clip_length: int = 1) ->
     draw = np.random.default_rng([seed, 2])
     rows: list[tuple[int, int, int, int]] = []
     while len(rows) < count:
-        for row in draw.permutation(len(index.ids)):
+        for row in draw.permutation(len(index.ids))[: math.ceil((count - len(rows)) / 2)]:
             clip, frames = int(index.ids[row]), int(index.num_frames[row])
             first, second = _two_starts(frames, clip_length, draw)
             rows += [(clip, first, clip, second), (clip, second, clip, first)]
     return PairList(np.array(rows[:count], np.int64))
 
 
-def cross_pairs(index: ClipIndex, count: int, seed: int, clip_length: int = 1) -> PairList:
-    """Pairs of two identities, drawn evenly over the clips; an empty list where there is one identity.
+def cross_pairs(
+    index: ClipIndex, count: int, seed: int, clip_length: int = 1, sources: ClipIndex | None = None
+) -> PairList:
+    """Pairs of two identities, drawn evenly over the source clips; an empty list where there is one identity.
 
     Args:
         index: The clips.
         count: Number of pairs.
         seed: Start of the draws.
         clip_length: Driving frames per pair.
+        sources: The source clips, where they are others, whose identities are all different from those of `index`.
     """
     draw = np.random.default_rng([seed, 3])
     rows: list[tuple[int, int, int, int]] = []
-    while len(rows) < count and len(np.unique(index.identities)) > 1:
-        for source in draw.permutation(len(index.ids)):
-            others = np.flatnonzero(index.identities != index.identities[source])
+    origin = index if sources is None else sources
+    everybody = np.arange(len(index.ids))
+    if sources is None and len(np.unique(index.identities)) < 2:
+        return PairList(np.zeros((0, 4), np.int64))
+    while len(rows) < count:
+        for source in draw.permutation(len(origin.ids))[: count - len(rows)]:
+            others = np.flatnonzero(index.identities != index.identities[source]) if sources is None else everybody
             driving = draw.choice(others)
             start = draw.integers(index.num_frames[driving] - clip_length + 1)
-            frame = draw.integers(index.num_frames[source])
-            rows.append((int(index.ids[source]), int(frame), int(index.ids[driving]), int(start)))
-    return PairList(np.array(rows[:count], np.int64).reshape(-1, 4))
+            frame = draw.integers(origin.num_frames[source])
+            rows.append((int(origin.ids[source]), int(frame), int(index.ids[driving]), int(start)))
+    return PairList(np.array(rows, np.int64))
+
+
+def held_out_split(index: ClipIndex, split: str, share: float, seed: int) -> ClipIndex:
+    """The part of an index that belongs to a split when identities are held out for `test`.
+
+    From four identities on at least two are held out, so that there are cross pairs; a single identity is both.
+
+    Args:
+        index: All clips.
+        split: `train` or `test`.
+        share: Share of the identities to hold out.
+        seed: Start of the draw.
+    """
+    count = int(index.identities.max(initial=-1)) + 1
+    if count < 2:
+        return index
+    least = 2 if count > 3 else 1
+    chosen = np.random.default_rng([seed, 5]).permutation(count)[: max(least, round(share * count))]
+    keep = np.isin(index.identities, chosen) == (split == "test")
+    _, dense = np.unique(index.identities[keep], return_inverse=True)
+    return ClipIndex(index.ids[keep], dense.astype(np.int64), index.num_frames[keep])
 
 
 def mirror(portrait: Portrait, mirrored: bool) -> Portrait:

@@ -4,8 +4,9 @@ import fcntl
 import json
 import os
 import re
+import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -25,7 +26,7 @@ from reenact.data.datamodules.clips import Clips
 from reenact.data.pack import pack, parse_size
 from reenact.data.prepared import open_prepared
 from reenact.data.shards import INDEX, Shards
-from reenact.data.store import Store
+from reenact.data.store import MANIFEST, Store
 from reenact.data.store_writer import failed_record
 from reenact.errors import ReenactError
 
@@ -194,7 +195,7 @@ def test_a_store_that_grew_or_changed_is_packed_again(tmp_path):
     add_clip(writer, "p9#0", 14)
     pack(store, out=out, shard_size=SHARD)
     assert same(samples(out), samples(store))
-    with writer._connect() as database:
+    with closing(sqlite3.connect(store / MANIFEST)) as database, database:
         database.execute("UPDATE clips SET key = 'yek' WHERE name = 'p0#0'")
     before = {path.name: path.stat().st_mtime_ns for path in out.glob("*.tar")}
     pack(store, out=out, shard_size=SHARD)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
 
-from reenact.data.clip_table import ClipIndex
 from reenact.data.clips import Carries, ClipSource, StoreClips, carries
 from reenact.data.datamodule import ReenactmentDataModule
 from reenact.data.prepared import open_prepared
+from reenact.data.sampling import held_out_split
 from reenact.data.shards import Shards
 from reenact.data.store import Store
 from reenact.errors import ReenactError
@@ -31,6 +31,8 @@ class Clips(ReenactmentDataModule):
         num_test_pairs: Pairs in each test loader.
         held_out: Share of the identities that are held out where the store has no test split.
         seed: Start of every draw.
+        pairs: List of test pairs, as `reenact pairs` writes and FOMM and DaGAN have them.
+        sources: Store or shards of the source portraits of the cross pairs; the held-out clips by default.
 
     Raises:
         ReenactError: if the folder is no store, or it has no clip that is long enough.
@@ -38,7 +40,7 @@ class Clips(ReenactmentDataModule):
 
     def __init__(
         self,
-        root: str,
+        root: str | Path,
         size: int = 256,
         batch_size: int = 16,
         num_workers: int | None = None,
@@ -50,6 +52,8 @@ class Clips(ReenactmentDataModule):
         num_test_pairs: int = 200,
         held_out: float = 0.1,
         seed: int = 0,
+        pairs: Path | None = None,
+        sources: str | Path | None = None,
     ) -> None:
         super().__init__(
             size,
@@ -62,6 +66,8 @@ class Clips(ReenactmentDataModule):
             num_val_pairs,
             num_test_pairs,
             seed,
+            pairs,
+            sources,
         )
         self.root = root
         self.held_out = held_out
@@ -102,24 +108,3 @@ def store_clips(store: Store | Shards, split: str, settings: ReenactmentDataModu
             f"see `reenact prepare --status {store.root}`"
         )
     return StoreClips(store, index, settings.size)
-
-
-def held_out_split(index: ClipIndex, split: str, share: float, seed: int) -> ClipIndex:
-    """The part of an index that belongs to a split when identities are held out for `test`.
-
-    From four identities on at least two are held out, so that there are cross pairs; a single identity is both.
-
-    Args:
-        index: All clips.
-        split: `train` or `test`.
-        share: Share of the identities to hold out.
-        seed: Start of the draw.
-    """
-    count = int(index.identities.max(initial=-1)) + 1
-    if count < 2:
-        return index
-    least = 2 if count > 3 else 1
-    chosen = np.random.default_rng([seed, 5]).permutation(count)[: max(least, round(share * count))]
-    keep = np.isin(index.identities, chosen) == (split == "test")
-    _, dense = np.unique(index.identities[keep], return_inverse=True)
-    return ClipIndex(index.ids[keep], dense.astype(np.int64), index.num_frames[keep])

@@ -39,6 +39,8 @@ class VoxCeleb(ReenactmentDataModule):
         num_val_pairs: Pairs in each validation loader.
         num_test_pairs: Pairs in each test loader.
         seed: Start of every draw.
+        pairs: List of test pairs, as `reenact pairs` writes and FOMM and DaGAN have them.
+        sources: Store or shards of the source portraits of the cross pairs; the held-out clips by default.
 
     Raises:
         ReenactError: if the folder is neither.
@@ -46,7 +48,7 @@ class VoxCeleb(ReenactmentDataModule):
 
     def __init__(
         self,
-        root: str,
+        root: str | Path,
         size: int = 256,
         batch_size: int = 16,
         num_workers: int | None = None,
@@ -57,6 +59,8 @@ class VoxCeleb(ReenactmentDataModule):
         num_val_pairs: int = 32,
         num_test_pairs: int = 200,
         seed: int = 0,
+        pairs: Path | None = None,
+        sources: str | Path | None = None,
     ) -> None:
         super().__init__(
             size,
@@ -69,6 +73,8 @@ class VoxCeleb(ReenactmentDataModule):
             num_val_pairs,
             num_test_pairs,
             seed,
+            pairs,
+            sources,
         )
         self.root = root
         self._store = open_prepared(root) if is_prepared(root) else None

@@ -9,7 +9,7 @@ from reenact import assets
 from reenact.estimators.base import Detector, LandmarkDetector, ParameterRegressor
 
 LandmarkChoice = Literal["auto", "face-alignment", "dlib"]
-RegressorChoice = Literal["deca", "emoca", "smirk", "deca+smirk"]
+RegressorChoice = Literal["deca", "emoca", "smirk", "smirk-68", "deca+smirk"]
 
 
 @dataclass(frozen=True)
@@ -73,4 +73,4 @@ def load_regressor(choice: RegressorChoice, device: str = "cpu") -> ParameterReg
         return Emoca(device)
     from reenact.estimators.smirk import DecaSmirk, Smirk
 
-    return Smirk(device) if choice == "smirk" else DecaSmirk(device)
+    return DecaSmirk(device) if choice == "deca+smirk" else Smirk(device, mesh=choice == "smirk")

@@ -7,6 +7,7 @@ Layout and ranges: SMIRK's `src/smirk_encoder.py`, `src/FLAME/FLAME.py`, `demo.p
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from reenact.estimators.flame_regressor import Codes, FlameRegressor, square_aro
 from reenact.estimators.weights import load_strictly, prefixed, read_weights
 from reenact.faces.crop import Crop
 from reenact.faces.params import FaceParams
+
+if TYPE_CHECKING:
+    from reenact.estimators.mediapipe import MediaPipeEstimator
 
 FEATURES = {"small": 576, "large": 960}
 """Channels of the last features of MobileNetV3-minimal."""
@@ -86,22 +90,25 @@ class Smirk(FlameRegressor):
 
     Args:
         device: Where the networks run.
+        mesh: Whether crops are made around MediaPipe's points, as SMIRK's are; MediaPipe runs on the CPU. Else, and
+            where it sees no face, the 68 landmarks tell where those points are. That is our own, and the name says so.
 
     Raises:
-        ReenactError: if timm is not installed, or `SMIRK_em1.pt` is missing, damaged or another file.
+        ReenactError: if timm or MediaPipe is not installed, or a file of theirs is missing, damaged or another.
     """
 
-    name = "smirk"
-
-    def __init__(self, device: str = "cpu") -> None:
+    def __init__(self, device: str = "cpu", mesh: bool = True) -> None:
         path = assets.require("smirk")
         network = SmirkNetwork()
         load_strictly(network, prefixed(read_weights(path), "smirk_encoder."), path, "smirk_encoder")
         super().__init__(network, device)
+        self.name = "smirk" if mesh else "smirk-68"
+        self._mesh = _mesh_reader() if mesh else None
 
     def crop(self, image: Image, landmarks: Points) -> Crop:
         """The square that the networks are shown, from (68, 2) landmarks; see `smirk_crop`."""
-        return smirk_crop(landmarks)
+        face = self._mesh.read(image, FaceBox.around(landmarks)) if self._mesh else None
+        return smirk_crop(face.box if face else mesh_box(landmarks))
 
 
 class DecaSmirk:
@@ -136,14 +143,23 @@ class DecaSmirk:
         return replace(params, expression=moved["expression"], jaw_pose=moved["jaw_pose"])
 
 
-def smirk_crop(landmarks: Points) -> Crop:
-    """SMIRK's crop (`demo.py`): 1.4 times the size of the box of MediaPipe's 478 points, centred.
+def smirk_crop(box: FaceBox) -> Crop:
+    """SMIRK's crop (`demo.py`): 1.4 times the size of the box of MediaPipe's 478 points, centred."""
+    return square_around(box, CROP_SCALE)
 
-    Args:
-        landmarks: (68, 2) in picture pixels; they tell where those points' box is (`MESH_SIZE`, `MESH_RISE`).
-    """
+
+def mesh_box(landmarks: Points) -> FaceBox:
+    """About the box of MediaPipe's 478 points, from (68, 2) landmarks: see `MESH_SIZE` and `MESH_RISE`."""
     box = FaceBox.around(landmarks)
-    return square_around(box.mapped(1, 0, -MESH_RISE * box.size), CROP_SCALE * MESH_SIZE)
+    (x, y), reach = box.centre, MESH_SIZE * box.size / 2
+    y -= MESH_RISE * box.size
+    return FaceBox(x - reach, y - reach, x + reach, y + reach)
+
+
+def _mesh_reader() -> MediaPipeEstimator:
+    from reenact.estimators.mediapipe import MediaPipeEstimator
+
+    return MediaPipeEstimator()
 
 
 def _backbone(name: str) -> nn.Module:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from types import SimpleNamespace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,14 +13,18 @@ import torch
 from scipy.ndimage import map_coordinates
 
 from estimators.made_regressors import DECA_BIAS, write_deca, write_emoca, write_flame, write_smirk
+from reenact.data.pictures import read_image
 from reenact.errors import ReenactError
+from reenact.estimators import smirk
+from reenact.estimators.base import FaceBox
 from reenact.estimators.deca import Deca, ResnetEncoder, deca_crop
 from reenact.estimators.emoca import Emoca
-from reenact.estimators.registry import load_regressor
-from reenact.estimators.smirk import DecaSmirk, Smirk, SmirkNetwork, smirk_crop
+from reenact.estimators.registry import RegressorChoice, load_face_finder, load_regressor
+from reenact.estimators.smirk import DecaSmirk, Smirk, SmirkNetwork, mesh_box, smirk_crop
 from reenact.faces.crop import Crop
 from reenact.faces.registry import load_face_model
 
+FLAME = ("deca", "emoca", "smirk", "smirk-68", "deca+smirk")
 REGRESSORS = [Deca, Emoca, Smirk, DecaSmirk]
 LANDMARKS = np.random.default_rng(0).uniform([40, 60], [120, 150], (2, 68, 2)).astype(np.float32)
 
@@ -37,6 +43,25 @@ def home(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _at_home(home, monkeypatch):
     monkeypatch.setenv("REENACT_HOME", str(home))
+    monkeypatch.setattr(smirk, "_mesh_reader", Mesh)
+
+
+class Mesh:
+    """Stands in for MediaPipe."""
+
+    def read(self, image, box):
+        return SimpleNamespace(box=FaceBox(box.left - 4, box.top - 20, box.right + 4, box.bottom))
+
+
+class Blind:
+    """Sees no face."""
+
+    def read(self, image, box):
+        return None
+
+
+def mesh_of(landmarks):
+    return Mesh().read(None, FaceBox.around(landmarks)).box
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +91,10 @@ def test_deca_crop_by_hand():
 
 
 def test_smirk_crop_by_hand():
-    """Size 90 * 1.08 * 1.4 = 136.08, rounded down; centre 0.1 * 90 above that of the landmarks."""
-    crop = smirk_crop(box_of(100, 50, 180, 150))
+    """Around MediaPipe's box: (81 + 100) / 2 * 1.4 = 126. From 68 landmarks: 90 * 1.08 * 1.4 = 136, 9 higher."""
+    crop = smirk_crop(FaceBox(100, 50, 181, 150))
+    np.testing.assert_allclose(crop.to_crop(np.array([[140.5 - 63, 100 - 63], [203.5, 163]])), [[0.5] * 2, [223.5] * 2])
+    crop = smirk_crop(mesh_box(box_of(100, 50, 180, 150)))
     np.testing.assert_allclose(crop.to_crop(np.array([[140 - 68.0, 91 - 68], [208, 159]])), [[0.5] * 2, [223.5] * 2])
 
 
@@ -102,11 +129,11 @@ def test_official_names():
     assert len(names) == 53 + 53 * 5 + 4
     assert {"encoder.conv1.weight", "encoder.layer1.0.downsample.1.running_var", "layers.0.weight"} <= names
     assert not any("fc" in name for name in names)
-    smirk = SmirkNetwork().state_dict()
-    assert smirk["pose_encoder.pose_cam_layers.0.weight"].shape == (6, 576)
-    assert smirk["shape_encoder.shape_layers.0.bias"].shape == (300,)
-    assert smirk["expression_encoder.expression_layers.0.weight"].shape == (55, 960)
-    assert smirk["expression_encoder.encoder.blocks.6.0.conv.weight"].shape == (960, 160, 1, 1)
+    state = SmirkNetwork().state_dict()
+    assert state["pose_encoder.pose_cam_layers.0.weight"].shape == (6, 576)
+    assert state["shape_encoder.shape_layers.0.bias"].shape == (300,)
+    assert state["expression_encoder.expression_layers.0.weight"].shape == (55, 960)
+    assert state["expression_encoder.encoder.blocks.6.0.conv.weight"].shape == (960, 160, 1, 1)
 
 
 @pytest.mark.parametrize("kind", REGRESSORS)
@@ -118,7 +145,7 @@ def test_the_mesh_lies_in_the_picture_as_in_the_crop(kind, pictures, flame):
     seen = flame.project(vertices, codes["camera"])
     placed = flame.project(vertices, params.camera)
     for row, picture in enumerate(pictures):
-        crop = smirk_crop(LANDMARKS[row]) if kind is Smirk else deca_crop(LANDMARKS[row])
+        crop = smirk_crop(mesh_of(LANDMARKS[row])) if kind is Smirk else deca_crop(LANDMARKS[row])
         crop = deca_crop(LANDMARKS[row], 1.3) if kind is DecaSmirk else crop
         whole = Crop.whole(*picture.shape[:2])
         in_picture = whole.to_frame(whole.from_ndc(placed[row, :, :2]))
@@ -143,27 +170,35 @@ def test_batches_change_nothing(kind, pictures):
 
 
 def test_what_each_gives(pictures):
-    deca, emoca, smirk = (kind().regress(pictures, LANDMARKS) for kind in (Deca, Emoca, Smirk))
+    deca, emoca, moved = (kind().regress(pictures, LANDMARKS) for kind in (Deca, Emoca, Smirk))
     merged = DecaSmirk().regress(pictures, LANDMARKS)
-    for params, shapes in ((deca, 100), (emoca, 100), (smirk, 300), (merged, 100)):
+    for params, shapes in ((deca, 100), (emoca, 100), (moved, 300), (merged, 100)):
         sizes = (params.shape.shape, params.expression.shape, params.eye_pose.shape, params.neck_pose.shape)
         assert sizes == ((2, shapes), (2, 50), (2, 6), (2, 3))
         assert not params.neck_pose.any()
         assert not params.eye_pose.any()
     assert deca.light.shape == (2, 9, 3)
     assert deca.texture.shape == (2, 50)
-    assert smirk.light is None
+    assert moved.light is None
     assert torch.allclose(deca.shape, DECA_BIAS[:100].expand(2, -1), atol=0.3)
     torch.testing.assert_close(emoca.global_pose, deca.global_pose)
     assert torch.allclose(emoca.expression, torch.tensor(3.0), atol=0.5)
-    torch.testing.assert_close(merged.expression, smirk.expression)
-    torch.testing.assert_close(merged.jaw_pose, smirk.jaw_pose)
+    torch.testing.assert_close(merged.expression, moved.expression)
+    torch.testing.assert_close(merged.jaw_pose, moved.jaw_pose)
     assert merged.light is not None
 
 
 def test_regressors_by_name():
-    names = {choice: load_regressor(choice).name for choice in ("deca", "emoca", "smirk", "deca+smirk")}
-    assert names == {"deca": "deca", "emoca": "emoca_v2_lr_mse_20", "smirk": "smirk", "deca+smirk": "deca+smirk"}
+    names = {choice: load_regressor(choice).name for choice in get_args(RegressorChoice) if choice in FLAME}
+    assert names == {**{choice: choice for choice in FLAME}, "emoca": "emoca_v2_lr_mse_20"}
+
+
+def test_smirk_without_a_mesh_looks_where_it_would_be(monkeypatch):
+    picture, landmarks = np.zeros((200, 200, 3), np.uint8), LANDMARKS[0]
+    assert Smirk().crop(picture, landmarks) == smirk_crop(mesh_of(landmarks))
+    assert Smirk(mesh=False).crop(picture, landmarks) == smirk_crop(mesh_box(landmarks))
+    monkeypatch.setattr(smirk, "_mesh_reader", Blind)
+    assert Smirk().crop(picture, landmarks) == smirk_crop(mesh_box(landmarks))
 
 
 def test_smirk_keeps_its_ranges(pictures):
@@ -243,3 +278,24 @@ def test_missing_timm_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(ReenactError, match=r"reenact\[smirk\]"):
         Smirk()
+
+
+def test_landmarks_tell_where_the_mesh_of_real_portraits_is(real, home, tmp_path, monkeypatch):
+    pytest.importorskip("mediapipe")
+    pytest.importorskip("dlib")
+    task = real.parent / "weights" / "face_landmarker.task"
+    if not task.is_file():
+        pytest.skip("needs shared/weights beside the checkout")
+    (tmp_path / "smirk").symlink_to(home / "smirk")
+    (tmp_path / "face_landmarker.task").symlink_to(task)
+    monkeypatch.undo()
+    monkeypatch.setenv("REENACT_HOME", str(tmp_path))
+    regressor, finder = Smirk(), load_face_finder("dlib")
+    for name in ("portrait_s5.jpg", "portrait_d8.jpg"):
+        picture = read_image(real / name)
+        landmarks = finder.landmarks.landmarks(picture, finder.detector.detect(picture)[0])
+        found, told = regressor.crop(picture, landmarks), smirk_crop(mesh_box(landmarks))
+        assert found != told
+        assert found.size_in_frame == pytest.approx(told.size_in_frame, rel=0.05)
+        assert found.left == pytest.approx(told.left, abs=0.05 * told.size_in_frame)
+        assert found.top == pytest.approx(told.top, abs=0.05 * told.size_in_frame)

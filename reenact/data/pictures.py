@@ -31,6 +31,11 @@ def read_image(path: Path) -> Image:
         raise ReenactError(f"{path} is not a readable picture; give a PNG or JPEG file") from error
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """The picture files of a folder, by name."""
+    return sorted(item for item in folder.iterdir() if item.suffix.lower() in PICTURE_SUFFIXES)
+
+
 def write_image(path: Path, image: Image, metadata: Mapping[str, str] | None = None) -> None:
     """Write an (H, W, 3) RGB picture under a temporary name, then rename it; the suffix gives the format.
 

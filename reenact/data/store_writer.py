@@ -243,23 +243,28 @@ def fields_of(arrays: ClipArrays) -> tuple[str, ...]:
     return tuple(sorted(_tables(arrays)))
 
 
-def failed_record(name: str, *, split: str, identity: str, source: str, key: str, reason: str) -> ClipRecord:
+def failed_record(
+    name: str, *, split: str, identity: str, source: str, key: str, reason: str, status: str = "quarantined"
+) -> ClipRecord:
     """The row of a clip that could not be prepared."""
-    return ClipRecord(name, split, identity, "quarantined", reason, source, key, 0, Fraction(1), 0, 0, 0.0, {})
+    return ClipRecord(name, split, identity, status, reason, source, key, 0, Fraction(1), 0, 0, 0.0, {})
 
 
 def _tables(arrays: ClipArrays) -> dict[str, NDArray[np.generic]]:
     tables: dict[str, NDArray[np.generic]] = {"crop": arrays.crop, "visible": arrays.visible}
     if arrays.landmarks is not None:
         tables["landmarks"] = np.ascontiguousarray(arrays.landmarks, np.float32)
-    if arrays.params is not None:
-        values = {name: getattr(arrays.params, name) for name in PARAMS}
-        tables |= {
-            name: np.ascontiguousarray(value.detach().cpu().numpy(), np.float32)
-            for name, value in values.items()
-            if value is not None
-        }
-    return tables
+    return tables | (param_arrays(arrays.params) if arrays.params is not None else {})
+
+
+def param_arrays(params: FaceParams) -> dict[str, NDArray[np.float32]]:
+    """The parts of face parameters that are there, by name, as they are stored; not `mirrored`."""
+    values = {name: getattr(params, name) for name in PARAMS}
+    return {
+        name: np.ascontiguousarray(value.detach().cpu().numpy(), np.float32)
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def work_stem(root: Path, clip: str) -> Path:

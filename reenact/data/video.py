@@ -96,6 +96,13 @@ class VideoReader:
         for _, frame in self._timeline(start=0):
             yield _upright(frame, self.info.rotation)
 
+    def part(self, first: int, end: int) -> Iterator[Image]:
+        """Frames `first` to `end - 1`, as far as the video has them; decodes from the key frame before."""
+        for index, frame in self._timeline(start=first):
+            if index >= end:
+                return
+            yield _upright(frame, self.info.rotation)
+
     def frames(self, indices: Iterable[int]) -> list[Image]:
         """Frames by number, in the order asked; decodes from the key frame before each run of them.
 

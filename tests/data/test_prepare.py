@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from reenact.data.datamodules.clips import Clips
+from reenact.data.layouts.folders import find_inputs
 from reenact.data.pictures import read_image, write_image
-from reenact.data.prepare import pipeline, prepare
-from reenact.data.prepare.inputs import find_inputs
+from reenact.data.prepare import engines, job, prepare, stages
 from reenact.data.prepare.tracking import fit_track, track_faces
 from reenact.data.store import Store
 from reenact.data.video import VideoReader
@@ -71,7 +71,8 @@ def finder(template):
 
 @pytest.fixture(autouse=True)
 def no_dlib(monkeypatch, finder):
-    monkeypatch.setattr(pipeline, "load_face_finder", lambda *_: finder)
+    monkeypatch.setattr(job, "load_face_finder", lambda *_: finder)
+    stages._tools.cache_clear()
 
 
 def picture(*corners, size=SQUARE, background=60, shape=(160, 200)):
@@ -282,19 +283,19 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
     raw.mkdir()
     for name in "abc":
         write_clip(raw / f"{name}.mp4", walk(4))
-    plain = pipeline.prepare_clip
+    plain = engines.run_stages
 
-    def interrupted(clip, *rest):
-        if clip.name == "b.mp4":
+    def interrupted(names, clips, *rest):
+        if clips[0].name == "b.mp4":
             raise KeyboardInterrupt
-        return plain(clip, *rest)
+        return plain(names, clips, *rest)
 
-    monkeypatch.setattr(pipeline, "prepare_clip", interrupted)
+    monkeypatch.setattr(engines, "run_stages", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(raw, tmp_path / "store", size=32)
     first = Store(tmp_path / "store").clips()
     assert [clip.name for clip in first] == ["a.mp4"]
-    monkeypatch.setattr(pipeline, "prepare_clip", plain)
+    monkeypatch.setattr(engines, "run_stages", plain)
     store = run(raw, tmp_path / "store", size=32)
     assert [clip.name for clip in store.clips()] == ["a.mp4", "b.mp4", "c.mp4"]
     assert store.clips()[0] == first[0]

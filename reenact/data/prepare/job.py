@@ -1,31 +1,37 @@
-"""Preparing one clip: track, crop, fit, write, preview; each timed."""
+"""What a run of `prepare` does with every clip: settings, the keys of their results, and the tools of a worker."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from reenact.data.pictures import write_image
-from reenact.data.prepare.inputs import ClipInput, Frames, fingerprint, open_frames
-from reenact.data.prepare.preview import Preview
-from reenact.data.prepare.tracking import FaceTrack, fit_track, track_faces
-from reenact.data.store import ClipRecord, StoreInfo
-from reenact.data.store_writer import ClipArrays, StoreWriteError, StoreWriter, failed_record
-from reenact.data.video import Image
+from reenact.data.clip_input import ClipInput
+from reenact.data.prepare.recipes import CropChoice
+from reenact.data.store import StoreInfo
+from reenact.data.store_writer import StoreWriter
 from reenact.errors import ReenactError
-from reenact.estimators.registry import FaceFinder
-from reenact.faces.crop import Crop, crop_from_landmarks
+from reenact.estimators.base import ParameterRegressor
+from reenact.estimators.registry import FaceFinder, RegressorChoice, load_face_finder, load_regressor
 from reenact.faces.model import FaceModel
+from reenact.faces.registry import load_face_model
 
 OnMissing = Literal["hold", "skip", "error"]
-CropChoice = Literal["fomm", "pwm", "none"]
-MAX_ERROR = 0.1
-"""Landmark error, as a fraction of the inter-ocular distance, above which a fit can't be right."""
+ParameterChoice = Literal["fit"] | RegressorChoice
+
+EXTRA_FIELDS = dict.fromkeys(("deca", "emoca", "deca+smirk"), ("light", "texture"))
+"""Arrays that a regressor gives beyond those of every store."""
+STAGE_TOOLS = {
+    "track": ("finder",),
+    "landmarks": ("finder",),
+    "parameters": ("face_model", "regressor"),
+    "camera": ("face_model",),
+    "preview": ("face_model",),
+}
+"""Which of `Tools` a stage uses."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +44,16 @@ class Settings:
     """Library of the landmarks."""
     crop: CropChoice
     size: int
-    on_missing: OnMissing
-    face_index: int
-    version: int = 1
+    """Side of the stored frames in pixels."""
+    on_missing: OnMissing = "hold"
+    face_index: int | None = None
+    """Which face; by default the one that is meant, see `FaceTracker`."""
+    parameters: ParameterChoice = "fit"
+    fps: Fraction | None = None
+    """Frames per second to resample to; each file's own by default."""
+    max_error: float = 0.1
+    """Landmark error, as a fraction of the inter-ocular distance, above which the parameters can't be right."""
+    version: int = 2
     """Raised when `prepare` changes what it writes."""
 
     @property
@@ -50,154 +63,95 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Tools:
-    """What a worker loads once."""
+class Job:
+    """What a run does with every clip; crosses process and machine borders."""
 
-    finder: FaceFinder
-    face_model: FaceModel
-    writer: StoreWriter
+    out: Path
+    """The store's folder, on a disk that all workers see."""
+    settings: Settings
+    face_model: str
+    """The face model as it was asked for, such as the path of a file."""
+    device: str = "cpu"
+    """Where the networks of `gpu` stages run: `cpu`, `cuda`, `cuda:1`."""
+
+
+class Tools:
+    """What a process loads once, each part when it is first used.
+
+    Args:
+        job: What for.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def load(self, stage: str) -> None:
+        """Load what a stage needs; raises `ReenactError` if something is missing."""
+        for tool in STAGE_TOOLS.get(stage, ()):
+            getattr(self, tool)
+
+    @cached_property
+    def writer(self) -> StoreWriter:
+        """Of the store; raises `ReenactError` if it is something else or can't be written."""
+        return StoreWriter(self._job.out, store_info(self._job.settings))
+
+    @cached_property
+    def finder(self) -> FaceFinder:
+        """Detector and landmarks; raises `ReenactError` if weights are missing."""
+        choice = self._job.settings.landmarks
+        return load_face_finder("dlib" if choice == "dlib" else "face-alignment", self._job.device)
+
+    @cached_property
+    def face_model(self) -> FaceModel:
+        """The face model; raises `ReenactError` if its file is missing or another one than at the start of the run."""
+        model = load_face_model(self._job.face_model)
+        if model.name != self._job.settings.face_model:
+            raise ReenactError(
+                f"{self._job.face_model} is {model.name} here, but {self._job.settings.face_model} where the run "
+                "began; give all machines the same file"
+            )
+        return model
+
+    @cached_property
+    def regressor(self) -> ParameterRegressor | None:
+        """The network that estimates parameters, None where they are fitted; raises `ReenactError` as the finder."""
+        choice = self._job.settings.parameters
+        return None if choice == "fit" else load_regressor(choice, self._job.device)
 
 
 def store_info(settings: Settings) -> StoreInfo:
     """What the store holds when clips are prepared with these settings."""
-    fields = ("camera", "crop", "expression", "eye_pose", "global_pose", "jaw_pose", "landmarks", "neck_pose", "shape")
-    return StoreInfo(settings.face_model, settings.size, settings.recipe, (*fields, "visible"))
+    fields = ["camera", "crop", "expression", "eye_pose", "global_pose", "jaw_pose", "landmarks", "neck_pose", "shape"]
+    fields += ["visible", *EXTRA_FIELDS.get(settings.parameters, ())]
+    return StoreInfo(settings.face_model, settings.size, settings.recipe, tuple(sorted(fields)))
 
 
-def look_up(clip: ClipInput, settings: Settings, writer: StoreWriter) -> tuple[str, ClipRecord | None]:
-    """The fingerprint of a clip, and its row where the store has it from the same content and settings.
+def stage_keys(content: str, clip: ClipInput, settings: Settings) -> dict[str, str]:
+    """The key of each stage's result, stages in order.
 
-    The fingerprint of a file that can't be read is empty, and such a clip is never finished.
-    """
-    try:
-        key = fingerprint(clip.path, repr(settings))
-    except OSError:
-        return "", None
-    return key, writer.finished(clip.name, key)
-
-
-def prepare_clip(
-    clip: ClipInput, key: str, settings: Settings, tools: Tools, on_frame: Callable[[], None] = lambda: None
-) -> ClipRecord:
-    """Prepare one clip into the store; a clip that can't be used is quarantined with the reason.
+    Each hashes what the stage itself depends on and the keys of the stages whose results it reads, so that a change of
+    a setting leaves valid what does not depend on it.
 
     Args:
-        clip: Which.
-        key: Its fingerprint.
-        settings: How.
-        tools: With what.
-        on_frame: Called after each frame that is tracked.
-
-    Returns:
-        The clip's row in the manifest.
-
-    Raises:
-        StoreWriteError: if the store can't be written.
+        content: Hash of the clip's file.
+        clip: The clip.
+        settings: How it is prepared.
     """
-    try:
-        return _prepared(clip, key, settings, tools, on_frame)
-    except StoreWriteError:
-        raise
-    except ReenactError as error:
-        reason = str(error).removeprefix(f"{clip.path} ")
-        record = failed_record(
-            clip.name, split=clip.split, identity=clip.identity, source=str(clip.path), key=key, reason=reason
-        )
-        tools.writer.quarantine(record)
-        return record
+    keys: dict[str, str] = {}
 
+    def add(stage: str, *parts: object) -> None:
+        digest = blake2b(repr((stage, settings.version, parts)).encode(), digest_size=16)
+        keys[stage] = digest.hexdigest()
 
-def clip_crops(track: FaceTrack, rule: CropChoice, size: int) -> list[Crop]:
-    """The one crop that holds for a whole clip."""
-    if rule == "none":
-        return [Crop.whole(track.height, track.width).resized(size)]
-    return [crop_from_landmarks(track.landmarks, rule, size)]
-
-
-def _prepared(clip: ClipInput, key: str, settings: Settings, tools: Tools, on_frame: Callable[[], None]) -> ClipRecord:
-    seconds: dict[str, float] = {}
-    frames = open_frames(clip.path)
-    with _timed(seconds, "track"):
-        whole = track_faces(frames.read(), tools.finder, settings.face_index, on_frame)
-        track = _kept(whole.longest_shot(), settings.on_missing)
-    with _timed(seconds, "fit"):
-        crops = clip_crops(track, settings.crop, settings.size)
-        params, errors = fit_track(track, tools.face_model, crops)
-        error = float(np.nanmean(errors))
-        if error > MAX_ERROR:
-            raise ReenactError(f"does not fit a face: landmarks are off by {error:.0%} of the inter-ocular distance")
-    record = ClipRecord(
-        name=clip.name,
-        split=clip.split,
-        identity=clip.identity,
-        status="ok",
-        reason=_note(whole, track),
-        source=str(clip.path.absolute()),
-        key=key,
-        num_frames=len(track),
-        fps=frames.fps,
-        source_width=track.width,
-        source_height=track.height,
-        error=error,
-        seconds=seconds,
-    )
-    arrays = ClipArrays(
-        crop=np.stack([crop.to_array() for crop in crops]),
-        visible=track.visible,
-        landmarks=crops[0].to_crop(track.landmarks),
-        params=params,
-    )
-    preview = Preview(len(track), crops, track.landmarks)
-    with _timed(seconds, "write"):
-        images = preview.watch(_rows(frames, track))
-        tools.writer.add(record, (crops[0].warp_to_crop(image) for image in images), arrays)
-    with _timed(seconds, "preview"):
-        title = f"{clip.name}: {len(track)} frames, error {error:.1%} of the inter-ocular distance"
-        path = tools.writer.root / "previews" / f"{clip.name}.jpg"
-        try:
-            path.parent.mkdir(exist_ok=True)
-            write_image(path, preview.draw(tools.face_model, params, title))
-        except (OSError, ReenactError) as failure:
-            raise StoreWriteError(str(failure)) from failure
-    return replace(record, seconds=seconds)
-
-
-def _kept(track: FaceTrack, on_missing: OnMissing) -> FaceTrack:
-    """The frames to keep by the rule for frames without a face."""
-    if track.visible.all() or on_missing == "hold":
-        return track
-    if on_missing == "skip":
-        return track.rows(np.flatnonzero(track.visible))
-    first = int(track.frames[~track.visible][0])
-    raise ReenactError(
-        f"shows no face in {int((~track.visible).sum())} frames (first {first}); "
-        "use --on_missing hold or skip, or cut them out"
-    )
-
-
-def _note(whole: FaceTrack, track: FaceTrack) -> str:
-    """What a person should know about a clip that is used."""
-    notes = []
-    if whole.cuts:
-        notes.append(f"cut at frame {', '.join(map(str, whole.cuts))}: kept {track.frames[0]} to {track.frames[-1]}")
-    if not track.visible.all():
-        notes.append(f"face filled in for {int((~track.visible).sum())} frames")
-    return "; ".join(notes)
-
-
-def _rows(frames: Frames, track: FaceTrack) -> Iterator[Image]:
-    """The frames of a track, read again."""
-    wanted = set(track.frames.tolist())
-    last = max(wanted)
-    for number, image in enumerate(frames.read()):
-        if number in wanted:
-            yield image
-        if number == last:
-            return
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    seconds[stage] = round(time.perf_counter() - start, 3)
+    fitted = settings.parameters == "fit"
+    add("probe", content, clip.span, settings.fps)
+    add("cuts", keys["probe"])
+    add("track", keys["cuts"], settings.landmarks, settings.face_index, clip.region)
+    add("landmarks", keys["track"], settings.landmarks)
+    add("crop", keys["landmarks"], settings.crop, settings.size, settings.on_missing)
+    # A fit starts from the crop's camera; a regressor cuts its own picture out of the frame.
+    add("parameters", settings.parameters, *((keys["crop"], settings.face_model) if fitted else (keys["landmarks"],)))
+    add("camera", keys["crop"], keys["parameters"], settings.face_model, settings.max_error)
+    add("write", keys["camera"])
+    add("preview", keys["write"])
+    return keys

@@ -1,66 +1,86 @@
-"""`reenact prepare`: all clips of an input, in as many processes as there are cores, into one store."""
+"""`reenact prepare`: the clips of an input through all stages, by an engine, into one store."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.sharedctypes import Synchronized
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-import cv2
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from reenact.data.prepare.inputs import ClipInput, find_inputs, has_fomm_layout
-from reenact.data.prepare.job import CropChoice, OnMissing, Settings, Tools, look_up, prepare_clip, store_info
+from reenact.data.clip_input import ClipInput
+from reenact.data.layouts import DatasetChoice, find_clips
+from reenact.data.layouts.folders import has_fomm_layout
+from reenact.data.prepare.engine_local import LocalEngine
+from reenact.data.prepare.engines import Engine, InlineEngine
+from reenact.data.prepare.job import Job, OnMissing, ParameterChoice, Settings, store_info
+from reenact.data.prepare.recipes import RECIPES, CropChoice, RecipeName
 from reenact.data.prepare.report import print_report, print_status
+from reenact.data.prepare.stages import run_stages
+from reenact.data.prepare.work import remove_empty_folders
 from reenact.data.store import MANIFEST, ClipRecord, Store
 from reenact.data.store_writer import StoreWriter
 from reenact.errors import ReenactError
-from reenact.estimators.registry import LandmarkChoice, load_face_finder, resolve_landmarks
+from reenact.estimators.registry import LandmarkChoice, resolve_landmarks
+from reenact.faces.crop import CropRule
 from reenact.faces.registry import load_face_model
 
-_tools: Tools | ReenactError | None = None
-_counter: Synchronized[int] | None = None
+CROPPED = ("vfhq", "celebv", "voxceleb1", "voxceleb2")
+"""Data sets that are handed out cropped, unless a clip has a box."""
 
 
 def prepare(
     input: Path | None = None,
     out: Path | None = None,
     *,
+    dataset: DatasetChoice = "auto",
+    recipe: RecipeName | None = None,
     face_model: str = "head",
     landmarks: LandmarkChoice = "auto",
-    size: int = 256,
-    crop: Literal["auto", "fomm", "pwm", "none"] = "auto",
+    parameters: ParameterChoice = "fit",
+    size: int | None = None,
+    fps: float | None = None,
+    crop: Literal["auto"] | CropChoice = "auto",
     on_missing: OnMissing = "hold",
-    face_index: int = 0,
+    face_index: int | None = None,
+    engine: Literal["local", "ray"] = "local",
+    ray_address: str | None = None,
     workers: int | None = None,
+    device: str = "cpu",
+    retry: bool = False,
     status: Path | None = None,
 ) -> None:
-    """Turn videos and pictures into a store that every method trains on.
+    """Turn a data set, or any videos and pictures, into a store that every method trains on.
 
     Run it again to go on after an interruption or to add clips: what is finished is not done again.
 
     Args:
-        input: A video, a picture, a folder of them, a folder with `train` and `test` of clips that are cropped
-            already, or the word `synthetic` for the videos of the synthetic world.
+        input: A data set's folder as its owners hand it out, a video, a picture, a folder of them, a folder with
+            `train` and `test` of clips that are cropped already, or the word `synthetic` for the videos of the
+            synthetic world.
         out: Folder of the store; of the videos for `synthetic`.
-        face_model: Face model to fit: head, flame, or the path of a FLAME file.
+        dataset: Whose layout the input has; auto recognises it, clips takes any videos and pictures.
+        recipe: Crop, size and frame rate of a paper, for what is not given itself.
+        face_model: Face model to fit: head, flame, or the path of a FLAME file; a regressor brings its own.
         landmarks: Landmark estimator; auto is face-alignment where its weights are present, else dlib.
-        size: Side of the stored frames in pixels.
-        crop: fomm (one square over the clip), pwm (tighter, of the same kind), none (the whole frame); auto is none
-            for a folder with train and test, else fomm.
+        parameters: Where face parameters come from: fit (to the landmarks), or a regressor with its official weights.
+        size: Side of the stored frames in pixels; 256 by default.
+        fps: Frames per second to resample to; each video's own by default.
+        crop: fomm (one square over the clip), pwm (tighter), export3d, magicportrait (the papers' rules), dataset (the
+            data set's own box), none (the whole frame); auto is the recipe's, else dataset where there are boxes,
+            none for what is cropped already, and fomm for all else.
         on_missing: Frames without a face: hold (fill in from their neighbours), skip, or error (refuse the clip).
-        face_index: Which face: 0 is the largest of the first picture that shows one.
+        face_index: Which face, 0 is the largest of the first picture; the one that is meant by default.
+        engine: local (processes of this machine) or ray (a cluster).
+        ray_address: HOST:PORT of the Ray cluster's head; Ray is started here by default.
         workers: Processes; as many as cores by default.
+        device: Where networks run: cpu, cuda, cuda:1.
+        retry: Try quarantined clips again.
         status: A store whose clips are listed; nothing is prepared.
 
     Raises:
@@ -74,12 +94,15 @@ def prepare(
     if str(input) == "synthetic":
         from reenact.data.synthetic.write import write_synthetic
 
-        write_synthetic(out, size=size)
+        write_synthetic(out, size=size or 256)
         return
-    if size < 16 or face_index < 0 or (workers is not None and workers < 1):
-        raise ReenactError("--size must be at least 16, --face_index at least 0, and --workers at least 1")
-    clips = find_inputs(input)
-    rule: CropChoice = ("none" if has_fomm_layout(input) else "fomm") if crop == "auto" else crop
+    base = RECIPES[recipe] if recipe else None
+    size = size or (base.size if base else 256)
+    if size < 16 or (face_index or 0) < 0 or (workers is not None and workers < 1) or (fps is not None and fps <= 0):
+        raise ReenactError(
+            "--size must be at least 16, --face_index at least 0, --workers at least 1, and --fps more than 0"
+        )
+    clips = find_clips(input, dataset)
     library = resolve_landmarks(landmarks)
     if landmarks == "auto":
         Console().print(
@@ -87,12 +110,18 @@ def prepare(
         )
     model = load_face_model(face_model)
     model.landmarks68(model.mean_vertices[None])  # refuses a FLAME file without its landmarks
-    settings = Settings(model.name, library, rule, size, on_missing, face_index)
+    rate = Fraction(fps).limit_denominator(1001) if fps else (base.fps if base else None)
+    rule = _auto_crop(input, dataset, clips, base.crop if base else None) if crop == "auto" else crop
+    settings = Settings(model.name, library, rule, size, on_missing, face_index, parameters, rate)
+    job = Job(out.absolute(), settings, face_model, device)
+    number = min(workers or _cores(), len(clips))
     fresh = not (out / MANIFEST).exists()
-    StoreWriter(out, store_info(settings))
+    writer = StoreWriter(out, store_info(settings))
+    if retry:
+        writer.forget("quarantined")
     start = time.perf_counter()
     try:
-        records = _run(clips, settings, face_model, out, min(workers or _cores(), len(clips)))
+        records = _run(clips, job, _engine(engine, ray_address, number, device))
     finally:
         if fresh:
             _remove_empty(out)
@@ -102,7 +131,27 @@ def prepare(
         raise ReenactError(f"{first.source} {first.reason}; give a clip or picture with a clearly visible face")
 
 
-def _run(clips: Sequence[ClipInput], settings: Settings, spec: str, out: Path, workers: int) -> list[ClipRecord]:
+def _auto_crop(path: Path, dataset: DatasetChoice, clips: Sequence[ClipInput], paper: CropRule | None) -> CropChoice:
+    """What fits the input: a clip that is cropped already is left as it is."""
+    boxes = any(clip.region for clip in clips)
+    if has_fomm_layout(path) or (dataset in CROPPED and not boxes):
+        return "none"
+    if paper is not None:
+        return paper
+    return "dataset" if boxes and all(clip.region or clip.missing for clip in clips) else "fomm"
+
+
+def _engine(kind: Literal["local", "ray"], address: str | None, workers: int, device: str) -> Engine:
+    if kind == "local":
+        if address is not None:
+            raise ReenactError("--ray-address is for --engine ray; name the engine too, or leave out the address")
+        return InlineEngine() if workers == 1 and device == "cpu" else LocalEngine(workers)
+    from reenact.data.prepare.engine_ray import RayEngine
+
+    return RayEngine(address, workers)
+
+
+def _run(clips: Sequence[ClipInput], job: Job, engine: Engine) -> list[ClipRecord]:
     """Prepare all clips, the progress on show; the rows in the order of the clips."""
     columns = (
         TextColumn("preparing"),
@@ -111,128 +160,35 @@ def _run(clips: Sequence[ClipInput], settings: Settings, spec: str, out: Path, w
         TextColumn("clips, {task.fields[frames]} frames seen"),
         TimeRemainingColumn(),
     )
+    rows: dict[str, ClipRecord] = {}
     with Progress(*columns) as progress:
         task = progress.add_task("prepare", total=len(clips), frames=0)
 
-        def show(done: int, frames: int) -> None:
-            progress.update(task, completed=done, frames=frames)
+        def done(record: ClipRecord) -> None:
+            rows[record.name] = record
+            progress.update(task, completed=len(rows))
 
-        if workers == 1:
-            return _run_here(clips, settings, spec, out, show)
-        return _run_pool(clips, settings, spec, out, workers, show)
-
-
-def _run_here(
-    clips: Sequence[ClipInput], settings: Settings, spec: str, out: Path, show: Callable[[int, int], None]
-) -> list[ClipRecord]:
-    writer = StoreWriter(out, store_info(settings))
-    tools: Tools | None = None
-    records: list[ClipRecord] = []
-    seen = 0
-
-    def on_frame() -> None:
-        nonlocal seen
-        seen += 1
-        show(len(records), seen)
-
-    for clip in clips:
-        key, done = look_up(clip, settings, writer)
-        if done is None:
-            tools = tools or _load_tools(settings, spec, out)
-            done = prepare_clip(clip, key, settings, tools, on_frame)
-        records.append(done)
-        show(len(records), seen)
-    return records
-
-
-def _run_pool(
-    clips: Sequence[ClipInput],
-    settings: Settings,
-    spec: str,
-    out: Path,
-    workers: int,
-    show: Callable[[int, int], None],
-) -> list[ClipRecord]:
-    # A forked child would inherit locks of torch's and OpenCV's threads, so workers start afresh.
-    context = multiprocessing.get_context("spawn")
-    counter: Synchronized[int] = context.Value("q", 0)
-    writer = StoreWriter(out, store_info(settings))
-    with ProcessPoolExecutor(workers, context, _start_worker, (settings, spec, out, counter)) as pool:
-        futures: list[Future[ClipRecord]] = []
-        ready = 0
-        try:
-            for clip in clips:  # workers start with the first clip that is not finished
-                key, record = look_up(clip, settings, writer)
-                futures.append(_ready(record) if record else pool.submit(_work, clip, key, settings))
-                ready += record is not None
-                show(ready, counter.value)
-            for done in _finished(futures):
-                show(done, counter.value)
-        except BrokenProcessPool as error:
-            raise ReenactError(
-                "A worker process died (out of memory?); run the same command again to go on, with fewer --workers"
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-        return [future.result() for future in futures]
-
-
-def _ready(record: ClipRecord) -> Future[ClipRecord]:
-    future: Future[ClipRecord] = Future()
-    future.set_result(record)
-    return future
-
-
-def _finished(futures: Sequence[Future[ClipRecord]]) -> Iterator[int]:
-    """The number of finished futures, several times a second; raises what one of them raised."""
-    waiting = set(futures)
-    while waiting:
-        done, waiting = wait(waiting, timeout=0.25, return_when=FIRST_COMPLETED)
-        for future in done:
-            future.result()
-        yield len(futures) - len(waiting)
-
-
-def _start_worker(settings: Settings, spec: str, out: Path, counter: Synchronized[int]) -> None:
-    global _tools, _counter
-    # The terminal sends Ctrl-C to every process; the parent alone answers, and lets clips in hand be finished.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
-    _counter = counter
-    try:
-        _tools = _load_tools(settings, spec, out)
-    except ReenactError as error:  # raised here it would only say that a worker died
-        _tools = error
-
-
-def _work(clip: ClipInput, key: str, settings: Settings) -> ClipRecord:
-    if isinstance(_tools, ReenactError):
-        raise _tools
-    assert _tools is not None
-    return prepare_clip(clip, key, settings, _tools, _count_frame)
-
-
-def _count_frame() -> None:
-    assert _counter is not None
-    with _counter.get_lock():
-        _counter.value += 1
-
-
-def _load_tools(settings: Settings, spec: str, out: Path) -> Tools:
-    finder = load_face_finder("dlib" if settings.landmarks == "dlib" else "face-alignment")
-    return Tools(finder, load_face_model(spec), StoreWriter(out, store_info(settings)))
+        waiting = []
+        for clip in clips:  # workers start with the first clip that is not finished
+            (record,) = run_stages((), [clip], job)
+            if record is None:
+                waiting.append(clip)
+            else:
+                done(record)
+        if waiting:
+            engine.run(waiting, job, done, lambda frames: progress.update(task, frames=frames))
+    return [rows[clip.name] for clip in clips]
 
 
 def _remove_empty(out: Path) -> None:
-    """Take away a store made by this run in which no clip is usable."""
-    if Store(out).clips():
+    """Take away a store made by this run in which no clip is usable, unless another run is at work in it."""
+    if Store(out).clips() or any(out.glob("work/**/*.claim")):
         return
-    (out / MANIFEST).unlink()
-    for folder in ("clips", "previews"):  # an interrupted clip may have left a file there
+    for folder in ("clips", "previews", "work"):
         shutil.rmtree(out / folder, ignore_errors=True)
-    if not any(out.iterdir()):
-        out.rmdir()
+    for file in out.glob(f"{MANIFEST}*"):
+        file.unlink()
+    remove_empty_folders(out)
 
 
 def _cores() -> int:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -25,60 +22,47 @@ SHIFT = 4
 FIXED = 1 << SHIFT
 
 
-class Preview:
-    """Keeps a few frames as they pass, and draws on them in the end.
+def preview_rows(count: int) -> list[int]:
+    """Which of a clip's frames are shown."""
+    return sorted({round(row) for row in np.linspace(0, count - 1, COLUMNS)})
+
+
+def preview_tiles(frame: Image, crop: Crop) -> NDArray[np.uint8]:
+    """(2, SIDE, SIDE, 3): the whole frame, letterboxed, with the crop drawn; the crop."""
+    return np.stack([_frame_tile(frame, crop), crop.resized(SIDE).warp_to_crop(frame)])
+
+
+def draw_preview(
+    tiles: NDArray[np.uint8], points: NDArray[np.floating], face_model: FaceModel, params: FaceParams, title: str
+) -> Image:
+    """A picture of three rows: whole frames with the crop, crops with the landmarks, crops with the mesh.
 
     Args:
-        count: Frames of the clip.
-        crops: T crops or one.
-        landmarks: (T, 68, 2) in frame pixels.
+        tiles: (N, 2, SIDE, SIDE, 3) of N frames, see `preview_tiles`.
+        points: (N, 68, 2) landmarks as fractions of the crop.
+        face_model: What the parameters belong to.
+        params: N rows; cameras belong to the crop.
+        title: A line above.
     """
-
-    def __init__(self, count: int, crops: list[Crop], landmarks: NDArray[np.float32]) -> None:
-        self._rows = sorted({round(row) for row in np.linspace(0, count - 1, COLUMNS)})
-        self._crops = crops
-        self._landmarks = landmarks
-        self._frames: dict[int, Image] = {}
-
-    def watch(self, frames: Iterator[Image]) -> Iterator[Image]:
-        """Pass the clip's frames on."""
-        for row, frame in enumerate(frames):
-            if row in self._rows:
-                self._frames[row] = frame
-            yield frame
-
-    def draw(self, face_model: FaceModel, params: FaceParams, title: str) -> Image:
-        """A picture of three rows: whole frames with the crop, crops with the landmarks, crops with the mesh."""
-        mesh = face_model.posed(params[torch.tensor(self._rows)])
-        columns = []
-        for column, row in enumerate(self._rows):
-            crop = self._crops[min(row, len(self._crops) - 1)]
-            frame, points = self._frames[row], self._landmarks[row]
-            tiles = [_frame_tile(frame, crop), *_crop_tiles(frame, crop, points, mesh[column], face_model.faces)]
-            columns.append(np.concatenate(tiles))
-        sheet = np.concatenate(columns, axis=1)
-        bar = np.full((36, sheet.shape[1], 3), 24, np.uint8)
-        cv2.putText(bar, title, (10, 25), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (240, 240, 240), 1, cv2.LINE_AA)
-        return np.concatenate([bar, sheet])
+    mesh = face_model.posed(params)
+    columns = []
+    for (whole, plain), landmarks, vertices in zip(tiles, points, mesh, strict=True):
+        marked = plain.copy()
+        _dots(marked, landmarks * SIDE, 2)
+        columns.append(np.concatenate([whole, marked, _with_mesh(plain, vertices, face_model.faces)]))
+    sheet = np.concatenate(columns, axis=1)
+    bar = np.full((36, sheet.shape[1], 3), 24, np.uint8)
+    cv2.putText(bar, title, (10, 25), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (240, 240, 240), 1, cv2.LINE_AA)
+    return np.concatenate([bar, sheet])
 
 
 def _frame_tile(frame: Image, crop: Crop) -> Image:
-    """The whole frame, letterboxed, with the crop."""
     whole = Crop.whole(*frame.shape[:2]).resized(SIDE)
     tile = whole.warp_to_crop(frame)
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * crop.size
     outline = np.rint((whole.to_crop(crop.to_frame(corners)) - 0.5) * FIXED).astype(np.int32)
     cv2.polylines(tile, [outline], True, CROP_COLOUR, 2, cv2.LINE_AA, SHIFT)
     return tile
-
-
-def _crop_tiles(frame: Image, crop: Crop, points: NDArray[np.float32], mesh: Tensor, faces: Tensor) -> list[Image]:
-    """The crop with the landmarks, and with the fitted mesh over it."""
-    big = crop.resized(SIDE)
-    plain = big.warp_to_crop(frame)
-    marked = plain.copy()
-    _dots(marked, big.to_crop(points), 2)
-    return [marked, _with_mesh(plain, mesh, faces)]
 
 
 def _with_mesh(image: Image, mesh: Tensor, faces: Tensor) -> Image:

@@ -6,18 +6,25 @@ disk can go on with any clip.
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
-from reenact.data.prepare.inputs import ClipInput
-from reenact.data.prepare.job import Settings, Tools, look_up, prepare_clip, store_info
+from reenact.data.claims import claimed
+from reenact.data.clip_input import ClipInput
+from reenact.data.prepare.contents import content_digest, stamp
+from reenact.data.prepare.job import Job, Settings, Tools, stage_keys
+from reenact.data.prepare.parameters import find_parameters
+from reenact.data.prepare.steps import STEPS, record_of
+from reenact.data.prepare.work import Hand, Work
 from reenact.data.store import ClipRecord
-from reenact.data.store_writer import StoreWriter
-from reenact.estimators.registry import load_face_finder
-from reenact.faces.registry import load_face_model
+from reenact.data.store_writer import StoreWriter, failed_record, make_folder, work_stem
+
+__all__ = ["STAGES", "Device", "Job", "Settings", "Stage", "run_stages", "stages_for"]
 
 Device = Literal["cpu", "gpu"]
 
@@ -33,19 +40,6 @@ class Stage:
     """Clips that one call should be given, so that a network's batches are full; 1 where that gains nothing."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """What a run does with every clip; crosses process and machine borders."""
-
-    out: Path
-    """The store's folder, on a disk that all workers see."""
-    settings: Settings
-    face_model: str
-    """The face model as it was asked for, such as the path of a file."""
-    device: str = "cpu"
-    """Where the networks of `gpu` stages run: `cpu`, `cuda`, `cuda:1`."""
-
-
 STAGES = (
     Stage("probe", "cpu", 1),
     Stage("cuts", "cpu", 1),
@@ -57,12 +51,24 @@ STAGES = (
     Stage("write", "cpu", 1),
     Stage("preview", "cpu", 1),
 )
-"""In order."""
+"""In order, as they are where no network runs on a GPU."""
+NETWORKS = frozenset({"face-alignment", "insightface"})
+"""Libraries of landmarks whose networks run on a GPU."""
+REGRESSED_CLIPS = 8
+"""Clips whose frames a regressor is given together."""
 
 
 def stages_for(job: Job) -> tuple[Stage, ...]:
     """The stages in order, each with the device that this job keeps busy in it."""
-    return STAGES
+    if job.device == "cpu":
+        return STAGES
+    stages = {stage.name: stage for stage in STAGES}
+    if job.settings.landmarks in NETWORKS:
+        # The crop is a moment's work: it stays where the clip is.
+        stages |= {name: replace(stages[name], device="gpu") for name in ("track", "landmarks", "crop")}
+    if job.settings.parameters != "fit":
+        stages["parameters"] = Stage("parameters", "gpu", REGRESSED_CLIPS)
+    return tuple(stages.values())
 
 
 def run_stages(
@@ -87,17 +93,90 @@ def run_stages(
         StoreWriteError: if the store can't be written: end the run.
         ReenactError: if an estimator or a model can't be loaded: end the run.
     """
-    if "preview" not in names:
-        return [None] * len(clips)
     tools = _tools(job)
-    records: list[ClipRecord | None] = []
-    for clip in clips:
-        key, record = look_up(clip, job.settings, tools.writer)
-        records.append(record or prepare_clip(clip, key, job.settings, tools, on_frame))
-    return records
+    with ExitStack() as claims:
+        found = [_take(clip, job.settings, tools, claims, on_frame) for clip in clips]
+        hands = [item for item in found if isinstance(item, Hand)]
+        for name in names:
+            ready = [hand for hand in hands if hand.is_next(name)]
+            if ready:
+                tools.load(name)  # what is missing here ends the run: it is no clip's fault
+                _run_stage(name, ready, tools)
+        return [_finished(item, tools.writer) if isinstance(item, Hand) else item for item in found]
 
 
 @cache
 def _tools(job: Job) -> Tools:
-    finder = load_face_finder("dlib" if job.settings.landmarks == "dlib" else "face-alignment")
-    return Tools(finder, load_face_model(job.face_model), StoreWriter(job.out, store_info(job.settings)))
+    return Tools(job)
+
+
+def _take(
+    clip: ClipInput, settings: Settings, tools: Tools, claims: ExitStack, on_frame: Callable[[], None]
+) -> Hand | ClipRecord | None:
+    """A clip to work on, or its row where it is finished, or None where another process has it in hand."""
+    writer = tools.writer
+    if clip.missing:
+        return _failed(clip, "", "missing", clip.missing, writer)
+    keys = stage_keys(_content(clip, writer), clip, settings)
+    key = keys[STAGES[-1].name]
+    if (record := writer.finished(clip.name, key)) is not None:
+        return record
+    folder = work_stem(writer.root, clip.name)
+    with writer.guarded():
+        make_folder(folder.parent)
+        if not claims.enter_context(claimed(folder.with_name(f"{folder.name}.claim"))):
+            return None
+        # whoever had it in hand until now may have finished it
+        if (record := writer.finished(clip.name, key)) is not None:
+            return record
+        make_folder(folder)
+    return Hand(clip, settings, keys, Work(folder, keys), on_frame)
+
+
+def _content(clip: ClipInput, writer: StoreWriter) -> str:
+    """A hash of the clip's file; empty where it can't be read, which the first stage will say."""
+    path = clip.path.absolute()
+    try:
+        return writer.digest(path, stamp(path), lambda: content_digest(path))
+    except OSError:
+        return ""
+
+
+def _run_stage(name: str, hands: Sequence[Hand], tools: Tools) -> None:
+    start = time.perf_counter()
+    if name == "parameters":
+        results = find_parameters(hands, tools)
+        share = (time.perf_counter() - start) / len(hands)
+        with tools.writer.guarded():
+            for hand, result in zip(hands, results, strict=True):
+                if result is not None:
+                    hand.work.save(name, result, share)
+        return
+    for hand in hands:
+        start = time.perf_counter()
+        with hand.blamed(name):
+            result = STEPS[name](hand, tools)
+            with tools.writer.guarded():
+                hand.work.save(name, result, time.perf_counter() - start)
+
+
+def _finished(hand: Hand, writer: StoreWriter) -> ClipRecord | None:
+    """The row of a clip that is ready or of no use, its work removed; None where stages are to come."""
+    if hand.reason:
+        record = _failed(hand.clip, hand.key, "quarantined", hand.reason, writer)
+    elif all(map(hand.work.has, hand.keys)):
+        record = record_of(hand)
+        writer.put(record)
+    else:
+        return None
+    shutil.rmtree(hand.work.folder, ignore_errors=True)
+    return record
+
+
+def _failed(clip: ClipInput, key: str, status: str, reason: str, writer: StoreWriter) -> ClipRecord:
+    source = str(clip.path.absolute())
+    record = failed_record(
+        clip.name, split=clip.split, identity=clip.identity, source=source, key=key, reason=reason, status=status
+    )
+    writer.put(record)
+    return record

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-Array = NDArray[np.generic]
+from reenact.data.clip_input import ClipInput
+from reenact.data.prepare.job import Settings
+from reenact.data.store_writer import StoreWriteError
+from reenact.errors import ReenactError
+
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,7 @@ class Result:
 
     facts: dict[str, Any] = field(default_factory=dict)
     """Anything that JSON can say."""
-    arrays: dict[str, Array] = field(default_factory=dict)
+    arrays: Mapping[str, Array] = field(default_factory=dict)
 
 
 class Work:
@@ -71,6 +78,44 @@ class Work:
 
     def _path(self, stage: str) -> Path:
         return self.folder / f"{stage}.safetensors"
+
+
+@dataclass
+class Hand:
+    """A clip that this process has in hand."""
+
+    clip: ClipInput
+    settings: Settings
+    keys: dict[str, str]
+    """Key of each stage, in order."""
+    work: Work
+    on_frame: Callable[[], None]
+    """Called after each frame that is tracked."""
+    reason: str = ""
+    """Why it can't be used, once that is known."""
+
+    @property
+    def key(self) -> str:
+        """The key of the finished clip."""
+        return list(self.keys.values())[-1]
+
+    def is_next(self, stage: str) -> bool:
+        """Whether a stage is to be run: it isn't finished, those before it are, and nothing speaks against the clip."""
+        before = list(self.keys)[: list(self.keys).index(stage)]
+        return not self.reason and not self.work.has(stage) and all(map(self.work.has, before))
+
+    @contextmanager
+    def blamed(self, stage: str) -> Iterator[None]:
+        """Takes what goes wrong within the block for a fault of the clip; raises `StoreWriteError` alone."""
+        try:
+            yield
+        except StoreWriteError:
+            raise
+        except ReenactError as error:
+            self.reason = str(error).removeprefix(f"{self.clip.path} ")
+        except Exception as error:
+            # One strange file must not end a run over a million; the report says what happened, `--retry` tries again.
+            self.reason = f"made the stage {stage} fail: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def remove_empty_folders(folder: Path) -> None:

@@ -1,0 +1,98 @@
+"""What a layout is: the form in which the owners of a data set hand it out, read into clips to prepare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from reenact.data.clip_input import ClipInput
+from reenact.data.video import VIDEO_SUFFIXES, VideoInfo, probe
+from reenact.errors import ReenactError
+
+Region = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How to read one data set."""
+
+    name: str
+    title: str
+    """The data set's own name."""
+    expects: str
+    """What its folder holds, in half a sentence, for a person who gave another folder."""
+    marks: Callable[[Path], bool]
+    """Whether a folder is plainly of this layout."""
+    read: Callable[[Path], list[ClipInput]]
+    """The clips of a folder; raises `ReenactError` where metadata are damaged."""
+
+
+def absent(what: str) -> str:
+    """The reason of a clip whose file is not there."""
+    return f"{what} is absent"
+
+
+def video_named(folder: Path, stem: str) -> Path | None:
+    """The video file of a name in a folder, whatever its suffix; names may begin with a dash or hold dots."""
+    candidates = (folder / f"{stem}{suffix}" for suffix in sorted(VIDEO_SUFFIXES))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+class Videos:
+    """The source videos of a set, each looked at once.
+
+    Args:
+        folder: Where they lie, by their YouTube id or another stem.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._infos: dict[str, VideoInfo | str] = {}
+
+    def info(self, stem: str) -> VideoInfo | str:
+        """What a video's header says; or why there is none."""
+        if stem not in self._infos:
+            self._infos[stem] = self._probe(stem)
+        return self._infos[stem]
+
+    def _probe(self, stem: str) -> VideoInfo | str:
+        path = video_named(self.folder, stem)
+        if path is None:
+            return absent(f"{self.folder.name}/{stem}.mp4")
+        try:
+            return probe(path)
+        except ReenactError as error:
+            return str(error).removeprefix(f"{path} ")
+
+
+def fractions(box: tuple[float, float, float, float], width: float, height: float) -> Region:
+    """A box (left, top, right, bottom) in pixels of a frame as fractions of it, cut at its edges."""
+    left, top, right, bottom = box
+    return (
+        min(max(left / width, 0.0), 1.0),
+        min(max(top / height, 0.0), 1.0),
+        min(max(right / width, 0.0), 1.0),
+        min(max(bottom / height, 0.0), 1.0),
+    )
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a metadata file, without blank ones; raises `ReenactError` where it can't be read."""
+    try:
+        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReenactError(f"{path} can't be read as text ({error}); download it again") from error
+
+
+def damaged(path: Path, line: str, wanted: str) -> ReenactError:
+    """The refusal of a metadata file with a line of another form."""
+    return ReenactError(f"{path} has a line {line[:60]!r} where {wanted} was expected; download it again")
+
+
+def by_name(clips: Iterable[ClipInput]) -> list[ClipInput]:
+    """Clips by name, each once: of two with one name the first stays."""
+    kept: dict[str, ClipInput] = {}
+    for clip in clips:
+        kept.setdefault(clip.name, clip)
+    return [kept[name] for name in sorted(kept)]

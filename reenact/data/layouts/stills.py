@@ -1,0 +1,102 @@
+"""Sets of still pictures, used as sources: CelebA and FFHQ; and CelebV, whose clips are folders of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from reenact.data.clip_input import ClipInput
+from reenact.data.layouts.base import Layout, absent, by_name, damaged, read_lines
+from reenact.errors import ReenactError
+
+PEOPLE = ("Donald_Trump", "Emmanuel_Macron", "Jack_Ma", "Kathleen", "Theresa_May")
+"""CelebV's folders (wywu.github.io/projects/ReenactGAN)."""
+CELEBA_FOLDERS = ("img_celeba", "img_align_celeba")
+"""In the wild, or aligned to 178 x 218; the first has more of the head."""
+CELEBA_SPLITS = {"0": "train", "1": "val", "2": "test"}
+FFHQ_TRAIN = 60000
+"""Pictures of FFHQ's training set; the others are for validation (NVlabs/ffhq-dataset)."""
+
+
+def read_celebv(root: Path) -> list[ClipInput]:
+    """One clip a person: `<person>/Image/*.jpg`; the set is for testing alone."""
+    return [
+        ClipInput(
+            path=root / person / "Image",
+            name=person,
+            split="test",
+            identity=f"celebv-{person}",
+            missing="" if (root / person / "Image").is_dir() else absent(f"{person}/Image"),
+        )
+        for person in PEOPLE
+    ]
+
+
+def read_celeba(root: Path) -> list[ClipInput]:
+    """One picture a line of `identity_CelebA.txt`, in the split of `list_eval_partition.txt`."""
+    return by_name(_celeba(root))
+
+
+def read_ffhq(root: Path) -> list[ClipInput]:
+    """Every picture of `images1024x1024/00000/00000.png` and on; each is a person of its own."""
+    folder = root / "images1024x1024"
+    paths = sorted(folder.rglob("*.png")) + sorted(folder.rglob("*.jpg"))
+    if odd := [path for path in paths if not path.stem.isdigit()]:
+        raise ReenactError(f"{odd[0]} is not named by its number, as FFHQ's pictures are; keep the official names")
+    return [
+        ClipInput(path, f"ffhq-{path.stem}", "train" if int(path.stem) < FFHQ_TRAIN else "test", f"ffhq-{path.stem}")
+        for path in paths
+    ]
+
+
+def _celeba(root: Path) -> Iterator[ClipInput]:
+    splits = dict(_columns(_found(root, "list_eval_partition.txt"), "file 0|1|2"))
+    folder = next((root / name for name in CELEBA_FOLDERS if (root / name).is_dir()), root / CELEBA_FOLDERS[-1])
+    for file, person in _columns(_found(root, "identity_CelebA.txt"), "file identity"):
+        path = folder / file
+        if splits.get(file) not in CELEBA_SPLITS:
+            raise ReenactError(f"{root}: list_eval_partition.txt has no split for {file}; download it again")
+        yield ClipInput(
+            path=path,
+            name=f"celeba-{path.stem}",
+            split=CELEBA_SPLITS[splits[file]],
+            identity=f"celeba-{person}",
+            missing="" if path.is_file() else absent(f"{folder.name}/{file}"),
+        )
+
+
+def _found(root: Path, name: str) -> Path:
+    """A list of CelebA, beside the pictures or in its archive's folder."""
+    places = (root / name, root / "Anno" / name, root / "Eval" / name)
+    return next((path for path in places if path.is_file()), root / name)
+
+
+def _columns(path: Path, wanted: str) -> Iterator[tuple[str, str]]:
+    for line in read_lines(path):
+        words = line.split()
+        if len(words) != 2:
+            raise damaged(path, line, wanted)
+        yield words[0], words[1]
+
+
+CELEBV = Layout(
+    name="celebv",
+    title="CelebV",
+    expects=f"folders {', '.join(PEOPLE)}, each with Image/*.jpg",
+    marks=lambda root: any((root / person / "Image").is_dir() for person in PEOPLE),
+    read=read_celebv,
+)
+CELEBA = Layout(
+    name="celeba",
+    title="CelebA",
+    expects="identity_CelebA.txt, list_eval_partition.txt and img_celeba/ or img_align_celeba/",
+    marks=lambda root: _found(root, "identity_CelebA.txt").is_file(),
+    read=read_celeba,
+)
+FFHQ = Layout(
+    name="ffhq",
+    title="FFHQ",
+    expects="images1024x1024/00000/00000.png and on",
+    marks=lambda root: (root / "images1024x1024").is_dir(),
+    read=read_ffhq,
+)

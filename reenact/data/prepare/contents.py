@@ -1,0 +1,32 @@
+"""Telling whether the content of a clip's file, or of its folder of frames, is the same as before."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from reenact.data.pictures import PICTURE_SUFFIXES
+
+
+def content_digest(path: Path) -> str:
+    """A hash of what the files hold; raises `OSError` where one can't be read."""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in _files(path):
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()
+
+
+def stamp(path: Path) -> str:
+    """Sizes and times of change, hashed: while they stay, the content is taken for the same; raises `OSError`."""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in _files(path):
+        state = file.stat()
+        digest.update(f"{file.name} {state.st_size} {state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(item for item in path.iterdir() if item.suffix.lower() in PICTURE_SUFFIXES)

@@ -1,0 +1,98 @@
+"""What an engine is: something that brings clips through the stages, on this machine or on many.
+
+Clips go through groups of stages: neighbours that keep the same device busy. An engine moves names alone, since all
+results lie in files.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from reenact.data.clip_input import ClipInput
+from reenact.data.prepare.stages import STAGES, Device, Job, run_stages, stages_for
+from reenact.data.store import ClipRecord
+from reenact.data.store_writer import StoreWriter, failed_record
+
+ATTEMPTS = 2
+"""Workers that a clip may cost before it is taken for the cause."""
+PAUSE = 1.0
+"""Seconds until a clip is asked for again that another run has in hand."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Stages that run in one call."""
+
+    names: tuple[str, ...]
+    device: Device
+    batch: int
+    """Clips in one call."""
+
+
+class Engine(Protocol):
+    """Runs a job."""
+
+    def run(
+        self, clips: Sequence[ClipInput], job: Job, done: Callable[[ClipRecord], None], seen: Callable[[int], None]
+    ) -> None:
+        """Bring every clip into the manifest.
+
+        Args:
+            clips: Those that are not in it yet.
+            job: What to do with them.
+            done: Called with the row of each clip.
+            seen: Called now and then with the number of frames tracked so far.
+
+        Raises:
+            ReenactError: if the store can't be written, weights are missing, or the machines can't be reached.
+        """
+
+
+class InlineEngine:
+    """This process, clip after clip."""
+
+    def run(
+        self, clips: Sequence[ClipInput], job: Job, done: Callable[[ClipRecord], None], seen: Callable[[int], None]
+    ) -> None:
+        """Bring every clip into the manifest; see `Engine.run`."""
+        names = tuple(stage.name for stage in STAGES)
+        frames = itertools.count(1)
+        waiting = deque(clips)
+        while waiting:
+            (row,) = run_stages(names, [waiting[0]], job, lambda: seen(next(frames)))
+            if row is None:
+                waiting.rotate(-1)
+                time.sleep(PAUSE)
+            else:
+                done(row)
+                waiting.popleft()
+
+
+def groups_of(job: Job) -> list[Group]:
+    """The stages of a job in groups, in order."""
+    return [
+        Group(tuple(stage.name for stage in stages), device, max(stage.batch for stage in stages))
+        for device, stages in ((d, list(s)) for d, s in itertools.groupby(stages_for(job), lambda stage: stage.device))
+    ]
+
+
+def blame(clip: ClipInput, writer: StoreWriter, how: str) -> ClipRecord:
+    """Quarantine a clip on which workers died.
+
+    Its key is empty, so that the next run tries it again.
+    """
+    record = failed_record(
+        clip.name,
+        split=clip.split,
+        identity=clip.identity,
+        source=str(clip.path.absolute()),
+        key="",
+        reason=f"{ATTEMPTS} workers died on it ({how}); out of memory? Try again with fewer --workers",
+    )
+    writer.put(record)
+    return record

@@ -1,0 +1,90 @@
+"""The stage `parameters`: fitted to the landmarks of a clip, or estimated by a network that several clips share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reenact.data.prepare.job import Tools
+from reenact.data.prepare.results import crop_of, frames_at, kept_track, shot_of
+from reenact.data.prepare.tracking import fit_track
+from reenact.data.prepare.work import Hand, Result
+from reenact.data.store_writer import param_arrays
+from reenact.data.video import Image
+from reenact.estimators.base import ParameterRegressor, Points
+
+STAGE = "parameters"
+BATCH = 32
+"""Frames that a network is given at once."""
+
+
+def find_parameters(hands: Sequence[Hand], tools: Tools) -> list[Result | None]:
+    """Face parameters of some clips; None for a clip whose fault it is that there are none.
+
+    Fitted, they are those of the kept frames, cameras belong to the stored crop, and `error` (T,) says how far the
+    landmarks are off, as a fraction of the inter-ocular distance. Estimated, they are those of all frames of the shot,
+    and cameras belong to the square around the whole frame. What a network says of a frame in which the face was not
+    seen is what it says of its neighbours.
+    """
+    if tools.regressor is None:
+        return [_fitted(hand, tools) for hand in hands]
+    return _estimated(hands, tools.regressor)
+
+
+def _fitted(hand: Hand, tools: Tools) -> Result | None:
+    with hand.blamed(STAGE):
+        params, error = fit_track(kept_track(hand), tools.face_model, [crop_of(hand)])
+        return Result({}, {"error": error, **param_arrays(params)})
+    return None
+
+
+def _estimated(hands: Sequence[Hand], regressor: ParameterRegressor) -> list[Result | None]:
+    batch = _Batch(regressor, len(hands))
+    for number, hand in enumerate(hands):
+        with hand.blamed(STAGE):
+            shot = shot_of(hand)
+            seen = shot.rows(np.flatnonzero(shot.visible))
+            for image, points in zip(frames_at(hand, seen.frames), seen.landmarks, strict=True):
+                batch.add(number, image, points)
+    batch.run()
+    return [_filled(hand, batch.found[number]) for number, hand in enumerate(hands)]
+
+
+class _Batch:
+    """Gathers frames of several clips, and hands their parameters back clip by clip."""
+
+    def __init__(self, regressor: ParameterRegressor, clips: int) -> None:
+        self.found: list[list[dict[str, NDArray[np.float32]]]] = [[] for _ in range(clips)]
+        """One entry a frame."""
+        self._regressor = regressor
+        self._waiting: list[tuple[int, Image, Points]] = []
+
+    def add(self, clip: int, image: Image, points: Points) -> None:
+        self._waiting.append((clip, image, points))
+        if len(self._waiting) == BATCH:
+            self.run()
+
+    def run(self) -> None:
+        if not self._waiting:
+            return
+        clips, images, points = zip(*self._waiting, strict=True)
+        self._waiting = []
+        arrays = param_arrays(self._regressor.regress(list(images), np.stack(points)))
+        for row, clip in enumerate(clips):
+            self.found[clip].append({name: array[row] for name, array in arrays.items()})
+
+
+def _filled(hand: Hand, found: list[dict[str, NDArray[np.float32]]]) -> Result | None:
+    """Parameters of every frame of the shot from those of the frames that show the face."""
+    if hand.reason:
+        return None
+    visible = shot_of(hand).visible
+    seen, every = np.flatnonzero(visible), np.arange(len(visible))
+    arrays = {}
+    for name in found[0]:
+        known = np.stack([frame[name] for frame in found])
+        columns = [np.interp(every, seen, column) for column in known.reshape(len(seen), -1).T]
+        arrays[name] = np.stack(columns, 1).reshape(len(every), *known.shape[1:]).astype(np.float32)
+    return Result({}, arrays)

@@ -1,0 +1,75 @@
+"""What the results of a clip's stages say, in the words of the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from reenact.data.prepare.inputs import Frames, open_frames
+from reenact.data.prepare.tracking import FaceTrack
+from reenact.data.prepare.work import Hand
+from reenact.data.video import Image
+from reenact.errors import ReenactError
+from reenact.faces.crop import Crop
+from reenact.faces.params import FaceParams
+
+
+def frames_of(hand: Hand) -> Frames:
+    """The clip's frames; raises `ReenactError` if they can't be read."""
+    return open_frames(hand.clip, hand.settings.fps)
+
+
+def all_frames(hand: Hand) -> Iterator[Image]:
+    """As many frames as the stage `cuts` has seen; raises `ReenactError` if there are others by now."""
+    count = len(hand.work["cuts"].arrays["changed"])
+    number = -1
+    for number, image in enumerate(frames_of(hand).read()):
+        if number == count:
+            break
+        yield image
+    if number != count - 1:
+        raise ReenactError("changes while it is prepared; prepare it again when it is complete")
+
+
+def frames_at(hand: Hand, numbers: NDArray[np.int64]) -> Iterator[Image]:
+    """The frames of ascending numbers; raises `ReenactError` if one is gone."""
+    wanted = set(numbers.tolist())
+    last = int(numbers[-1])
+    for number, image in enumerate(frames_of(hand).read()):
+        if number in wanted:
+            yield image
+        if number == last:
+            return
+    raise ReenactError("changes while it is prepared; prepare it again when it is complete")
+
+
+def shot_of(hand: Hand) -> FaceTrack:
+    """The longest shot."""
+    found, looks = hand.work["landmarks"].arrays, hand.work["cuts"].facts
+    return FaceTrack(
+        np.asarray(found["landmarks"], np.float32),
+        np.asarray(found["visible"], np.bool_),
+        np.asarray(found["frames"], np.int64),
+        (),
+        looks["width"],
+        looks["height"],
+    )
+
+
+def kept_track(hand: Hand) -> FaceTrack:
+    """The frames of the shot that are stored."""
+    return shot_of(hand).rows(hand.work["crop"].arrays["rows"])
+
+
+def crop_of(hand: Hand) -> Crop:
+    """The square that is stored of every frame."""
+    return Crop.from_array(np.asarray(hand.work["crop"].arrays["crop"][0], np.float64))
+
+
+def params_of(arrays: Mapping[str, NDArray[Any]]) -> FaceParams:
+    """Face parameters from their arrays, see `param_arrays`."""
+    return FaceParams(**{name: torch.from_numpy(array) for name, array in arrays.items()})

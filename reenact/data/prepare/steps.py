@@ -1,0 +1,244 @@
+"""What each stage does with one clip. It reads the clip's file and the results before it, and gives its own.
+
+Raises `ReenactError` where the clip can't be used, and `StoreWriteError` where the disk refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from reenact.data.pictures import write_image
+from reenact.data.prepare.job import OnMissing, Tools
+from reenact.data.prepare.preview import draw_preview, preview_rows, preview_tiles
+from reenact.data.prepare.recipes import CropChoice
+from reenact.data.prepare.results import (
+    all_frames,
+    crop_of,
+    frames_at,
+    frames_of,
+    kept_track,
+    params_of,
+    shot_of,
+)
+from reenact.data.prepare.tracking import CutFinder, FaceTrack, FaceTracker, assemble
+from reenact.data.prepare.work import Hand, Result
+from reenact.data.store import ClipRecord
+from reenact.data.store_writer import ClipArrays, StoreWriteError, make_folder, param_arrays
+from reenact.data.video import Image
+from reenact.errors import ReenactError
+from reenact.estimators.base import FaceBox, Points
+from reenact.faces.camera import carry_camera
+from reenact.faces.crop import Crop, crop_from_landmarks, crop_of_region
+from reenact.faces.landmarks import inter_ocular_distance
+from reenact.faces.model import FaceModel
+from reenact.faces.params import FaceParams
+
+INNER = slice(17, 68)
+"""Landmarks without the jaw line, which in pictures slides to the silhouette."""
+
+
+def probe(hand: Hand, tools: Tools) -> Result:
+    """Facts `fps` and `still`: what the file says of itself."""
+    frames = frames_of(hand)
+    return Result({"fps": str(frames.fps), "still": frames.still})
+
+
+def cuts(hand: Hand, tools: Tools) -> Result:
+    """Facts `width` and `height`; arrays `changed` and `dark` (T,): which frames may begin a shot, which are black."""
+    finder = CutFinder()
+    looks: list[tuple[bool, bool]] = []
+    shape: tuple[int, ...] = ()
+    for number, image in enumerate(frames_of(hand).read()):
+        if shape not in ((), image.shape):
+            sizes = f"{shape[1]} x {shape[0]}, frame {number} is {image.shape[1]} x {image.shape[0]}"
+            raise ReenactError(f"has frames of several sizes (the first is {sizes}); cut it up")
+        shape = image.shape
+        looks.append(finder.step(image))
+    if not looks:
+        raise ReenactError("has no frame")
+    changed, dark = np.array(looks, np.bool_).T
+    if dark.all():
+        raise ReenactError("is black from beginning to end")
+    return Result({"width": shape[1], "height": shape[0]}, {"changed": changed, "dark": dark})
+
+
+def track(hand: Hand, tools: Tools) -> Result:
+    """Array `boxes` (T, 5): left, top, right, bottom and score of the face in frame pixels, NaN where it isn't seen."""
+    changed = hand.work["cuts"].arrays["changed"]
+    tracker = FaceTracker(tools.finder.detector, hand.settings.face_index, hand.clip.region)
+    boxes = np.full((len(changed), 5), np.nan)
+    for row, image in enumerate(all_frames(hand)):
+        box = tracker.step(image, bool(changed[row]))
+        if box is not None:
+            boxes[row] = box.left, box.top, box.right, box.bottom, box.score
+        hand.on_frame()
+    tracker.check()
+    return Result({}, {"boxes": boxes})
+
+
+def landmarks(hand: Hand, tools: Tools) -> Result:
+    """The longest shot as a `FaceTrack`, and where the cuts are; black frames at its ends are left out."""
+    looks, boxes = hand.work["cuts"], hand.work["track"].arrays["boxes"]
+    points: list[Points | None] = []
+    for image, box in zip(all_frames(hand), boxes.tolist(), strict=True):
+        seen = not np.isnan(box[0])
+        points.append(tools.finder.landmarks.landmarks(image, FaceBox(*box)) if seen else None)
+    whole = assemble(points, looks.arrays["changed"], looks.facts["width"], looks.facts["height"])
+    shot = whole.longest_shot()
+    lit = np.flatnonzero(~looks.arrays["dark"][shot.frames] | shot.visible)
+    black = len(shot) - (lit[-1] + 1 - lit[0])
+    shot = shot.rows(slice(lit[0], lit[-1] + 1))
+    arrays = {"landmarks": shot.landmarks, "visible": shot.visible, "frames": shot.frames}
+    return Result({"cuts": [int(cut) for cut in whole.cuts], "black": int(black)}, arrays)
+
+
+def crop(hand: Hand, tools: Tools) -> Result:
+    """Arrays `rows` (N,) of the shot that are kept, and `crop` (1, 4), the square that holds for all of them."""
+    shot, settings = shot_of(hand), hand.settings
+    rows = _kept_rows(shot, settings.on_missing)
+    square = clip_crop(shot.rows(rows), settings.crop, settings.size, hand.clip.region)
+    return Result({}, {"rows": rows, "crop": square.to_array()[None]})
+
+
+def camera(hand: Hand, tools: Tools) -> Result:
+    """Face parameters of the kept frames, with cameras of the stored crop; fact `error` says how well they fit."""
+    found, stored = hand.work["parameters"].arrays, crop_of(hand)
+    if hand.settings.parameters == "fit":
+        params = params_of({name: array for name, array in found.items() if name != "error"})
+        error = found["error"]
+    else:
+        shot, rows = shot_of(hand), hand.work["crop"].arrays["rows"]
+        params = params_of({name: array[rows] for name, array in found.items()})
+        params.camera = carry_camera(params.camera, Crop.whole(shot.height, shot.width), stored)
+        error = _errors(kept_track(hand), stored, tools.face_model, params)
+    mean = float(np.nanmean(error))
+    # not `>`: a network's numbers may be no numbers
+    if not mean <= hand.settings.max_error:
+        raise ReenactError(f"does not fit a face: landmarks are off by {mean:.0%} of the inter-ocular distance")
+    return Result({"error": mean}, dict(param_arrays(params)))
+
+
+def write(hand: Hand, tools: Tools) -> Result:
+    """Writes the clip's files; array `tiles` is what the preview needs of the frames."""
+    kept, stored = kept_track(hand), crop_of(hand)
+    arrays = ClipArrays(
+        crop=hand.work["crop"].arrays["crop"],
+        visible=kept.visible,
+        landmarks=stored.to_crop(kept.landmarks),
+        params=params_of(hand.work["camera"].arrays),
+    )
+    shown = set(preview_rows(len(kept)))
+    tiles: list[NDArray[np.uint8]] = []
+
+    def pictures() -> Iterator[Image]:
+        for row, image in enumerate(frames_at(hand, kept.frames)):
+            if row in shown:
+                tiles.append(preview_tiles(image, stored))
+            yield stored.warp_to_crop(image)
+
+    tools.writer.write(record_of(hand), pictures(), arrays, hand.work.folder)
+    return Result({}, {"tiles": np.stack(tiles)})
+
+
+def preview(hand: Hand, tools: Tools) -> Result:
+    """Writes the picture by which a person judges the clip."""
+    kept, stored = kept_track(hand), crop_of(hand)
+    rows = torch.tensor(preview_rows(len(kept)))
+    name, error = hand.clip.name, hand.work["camera"].facts["error"]
+    sheet = draw_preview(
+        hand.work["write"].arrays["tiles"],
+        stored.to_crop(kept.landmarks[rows.numpy()]) / stored.size,
+        tools.face_model,
+        params_of(hand.work["camera"].arrays)[rows],
+        f"{name}: {len(kept)} frames, error {error:.1%} of the inter-ocular distance",
+    )
+    made, path = hand.work.folder / "preview.jpg", tools.writer.root / "previews" / f"{name}.jpg"
+    with tools.writer.guarded():
+        make_folder(path.parent)
+        try:
+            write_image(made, sheet)
+        except ReenactError as failure:
+            raise StoreWriteError(str(failure)) from failure
+        made.replace(path)
+    return Result()
+
+
+def record_of(hand: Hand) -> ClipRecord:
+    """The row of a clip whose stages up to `camera` are finished."""
+    clip, kept = hand.clip, kept_track(hand)
+    return ClipRecord(
+        name=clip.name,
+        split=clip.split,
+        identity=clip.identity,
+        status="ok",
+        reason=_note(hand, kept),
+        source=str(clip.path.absolute()),
+        key=hand.key,
+        num_frames=len(kept),
+        fps=Fraction(hand.work["probe"].facts["fps"]),
+        source_width=kept.width,
+        source_height=kept.height,
+        error=hand.work["camera"].facts["error"],
+        seconds=hand.work.seconds(),
+    )
+
+
+def clip_crop(
+    track: FaceTrack, rule: CropChoice, size: int, region: tuple[float, float, float, float] | None = None
+) -> Crop:
+    """The one crop that holds for a whole clip.
+
+    Raises:
+        ReenactError: if the data set's own box is wanted, and it has none for this clip.
+    """
+    if rule == "dataset":
+        if region is None:
+            raise ReenactError("has no box of the data set's own; use another --crop")
+        return crop_of_region(region, track.height, track.width, size)
+    if rule == "none":
+        return Crop.whole(track.height, track.width).resized(size)
+    return crop_from_landmarks(track.landmarks, rule, size)
+
+
+def _kept_rows(track: FaceTrack, on_missing: OnMissing) -> NDArray[np.int64]:
+    """The rows to keep by the rule for frames without a face."""
+    if track.visible.all() or on_missing == "hold":
+        return np.arange(len(track))
+    if on_missing == "skip":
+        return np.flatnonzero(track.visible)
+    first = int(track.frames[~track.visible][0])
+    raise ReenactError(
+        f"shows no face in {int((~track.visible).sum())} frames (first {first}); "
+        "use --on_missing hold or skip, or cut them out"
+    )
+
+
+def _errors(track: FaceTrack, crop: Crop, face_model: FaceModel, params: FaceParams) -> NDArray[np.float64]:
+    """(T,) distance of the mesh's landmarks to the found ones, in inter-ocular distances; NaN where none was seen."""
+    mesh = face_model.landmarks68(face_model.posed(params))[..., :2].double().cpu().numpy()
+    placed = crop.to_frame(crop.from_ndc(mesh))[:, INNER]
+    far = np.linalg.norm(placed - track.landmarks[:, INNER], axis=-1).mean(1)
+    return np.where(track.visible, far / inter_ocular_distance(track.landmarks), np.nan)
+
+
+def _note(hand: Hand, track: FaceTrack) -> str:
+    """What a person should know about a clip that is used."""
+    notes, facts = [], hand.work["landmarks"].facts
+    if facts["cuts"]:
+        notes.append(f"cut at frame {', '.join(map(str, facts['cuts']))}: kept {track.frames[0]} to {track.frames[-1]}")
+    if facts["black"]:
+        notes.append(f"{facts['black']} black frames left out")
+    if not track.visible.all():
+        notes.append(f"face filled in for {int((~track.visible).sum())} frames")
+    return "; ".join(notes)
+
+
+STEPS: dict[str, Callable[[Hand, Tools], Result]] = {
+    step.__name__: step for step in (probe, cuts, track, landmarks, crop, camera, write, preview)
+}
+"""By stage; `parameters` are found for several clips together, see `find_parameters`."""

@@ -19,8 +19,8 @@ DECA_BIAS = torch.linspace(-1, 1, 236)
 DECA_BIAS[200:209] = torch.tensor([0.1, -0.2, 0.05, 0.1, 0.0, 0.0, 8.0, 0.01, -0.02])
 
 
-def resnet_state(bias: torch.Tensor, seed: int) -> dict[str, torch.Tensor]:
-    """An encoder of DECA's kind that gives about `bias`, and a little more that depends on the picture."""
+def resnet_state(bias: torch.Tensor, seed: int, gain: float = 0.3) -> dict[str, torch.Tensor]:
+    """An encoder of DECA's kind that gives about `bias`, and `gain` times what depends on the picture."""
     torch.manual_seed(seed)
     encoder = ResnetEncoder(len(bias))
     with torch.no_grad():
@@ -28,7 +28,7 @@ def resnet_state(bias: torch.Tensor, seed: int) -> dict[str, torch.Tensor]:
         for name, parameter in encoder.named_parameters():
             if name.endswith("bn3.weight"):
                 parameter.fill_(0.2)
-        encoder.layers[2].weight.mul_(0.3)
+        encoder.layers[2].weight.mul_(gain)
         encoder.layers[2].bias.copy_(bias)
     return encoder.state_dict()
 
@@ -75,6 +75,11 @@ def write_emoca(path: Path, **parts: object) -> Path:
 
 def write_smirk(path: Path, **parts: object) -> Path:
     """`SMIRK_em1.pt`: encoders and image generator under two prefixes."""
+    return _save({**smirk_state(), "smirk_generator.final.bias": torch.zeros(3), **parts}, path)
+
+
+def smirk_state() -> dict[str, torch.Tensor]:
+    """The encoders, which give about fixed numbers, and a little more that depends on the picture."""
     torch.manual_seed(2)
     network = SmirkNetwork()
     biases = {
@@ -90,8 +95,7 @@ def write_smirk(path: Path, **parts: object) -> Path:
             assert isinstance(layers, nn.Sequential)
             layers[0].weight.mul_(0.1)
             layers[0].bias.copy_(bias)
-    state = {f"smirk_encoder.{name}": value for name, value in network.state_dict().items()}
-    return _save({**state, "smirk_generator.final.bias": torch.zeros(3), **parts}, path)
+    return {f"smirk_encoder.{name}": value for name, value in network.state_dict().items()}
 
 
 def write_flame(folder: Path) -> Path:

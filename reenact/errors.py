@@ -1,8 +1,21 @@
 """The one error type that reaches a person as a single sentence."""
 
+from __future__ import annotations
+
+import difflib
+
 
 class ReenactError(Exception):
     """Bad input: the message names the file or option and the remedy.
 
     The command line prints the message alone and exits with code 2; from Python it is raised as it is.
     """
+
+
+def suggest(name: str, known: list[str]) -> str:
+    """Half a sentence that names the known names near to `name`, or all of them where none is near."""
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.55)
+    near += [other for other in known if name and other.startswith(name) and other not in near]
+    if near:
+        return f"did you mean {' or '.join(near[:4])}?"
+    return f"known: {', '.join(known)}" if known else "none is installed"

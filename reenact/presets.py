@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from functools import cache
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from reenact.errors import ReenactError
+from reenact.errors import ReenactError, suggest
 
 KINDS = ("model", "data", "scale", "trainer", "logger")
 """The folders of `configs/`, and the options that take a preset's name."""
@@ -45,15 +44,6 @@ def find(kind: str, name: str) -> Path:
     if is_name(name) and path.is_file():
         return path
     raise ReenactError(f"--{kind} {name}: no such preset; {suggest(name, names(kind))}")
-
-
-def suggest(name: str, known: list[str]) -> str:
-    """Half a sentence that names the known names near to `name`, or all of them where none is near."""
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.55)
-    near += [other for other in known if name and other.startswith(name) and other not in near]
-    if near:
-        return f"did you mean {' or '.join(near[:4])}?"
-    return f"known: {', '.join(known)}" if known else "none is installed"
 
 
 @cache

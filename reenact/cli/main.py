@@ -19,8 +19,7 @@ from reenact import __version__
 from reenact.cli import help_pages
 from reenact.cli.arguments import expand, read
 from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
-from reenact.errors import ReenactError
-from reenact.presets import suggest
+from reenact.errors import ReenactError, suggest
 
 BAD_INPUT = 2
 INTERRUPTED = 130

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from reenact.errors import ReenactError
-from reenact.presets import suggest
+from reenact.errors import ReenactError, suggest
 
 _UNKNOWN = (
     re.compile(r"unrecognized arguments: (?P<name>\S+)"),

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,7 +74,8 @@ class MediaPipeFace:
     @property
     def landmarks(self) -> Points:
         """(68, 2) iBUG-68 landmarks; see `IBUG68`."""
-        return self.points[IBUG68, :2].mean(1)
+        corners: Points = self.points[IBUG68, :2]
+        return np.asarray(corners.mean(1), np.float32)
 
 
 class MediaPipeEstimator:
@@ -86,8 +89,6 @@ class MediaPipeEstimator:
 
     def __init__(self) -> None:
         path = assets.require("mediapipe")
-        # the library's own log speaks of its threads and delegates on every start
-        os.environ.setdefault("GLOG_minloglevel", "2")
         try:
             import mediapipe
             from mediapipe.tasks.python import BaseOptions, vision
@@ -99,11 +100,13 @@ class MediaPipeEstimator:
             min_face_detection_confidence=SURE,
             output_face_blendshapes=True,
         )
+        self._library = mediapipe
         try:
-            self._landmarker = vision.FaceLandmarker.create_from_options(options)
+            with _silence():
+                self._landmarker = vision.FaceLandmarker.create_from_options(options)
+                list(self._faces(np.zeros((SIDE, SIDE, 3), np.uint8), Crop.whole(SIDE, SIDE)))
         except (RuntimeError, ValueError) as error:
             raise ReenactError(f"{path} is damaged or no Face Landmarker: reenact weights get mediapipe") from error
-        self._library = mediapipe
         # an open landmarker makes noise when the interpreter ends
         weakref.finalize(self, self._landmarker.close)
 
@@ -155,6 +158,20 @@ class MediaPipeEstimator:
             points = np.array([(p.x * width, p.y * height, p.z * width) for p in landmarks]) * scale
             points[:, :2] += crop.left, crop.top
             yield MediaPipeFace(points.astype(np.float32), {shape.category_name: shape.score for shape in shapes})
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Close the error output for a moment: the library tells it of its threads and delegates, and has no switch."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _pieces(height: int, width: int) -> Iterator[tuple[int, int, int]]:

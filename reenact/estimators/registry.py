@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from reenact import assets
 from reenact.estimators.base import Detector, LandmarkDetector, ParameterRegressor
 
 LandmarkChoice = Literal["auto", "face-alignment", "dlib"]
 RegressorChoice = Literal["deca", "emoca", "smirk", "smirk-68", "deca+smirk"]
+REGRESSORS: dict[RegressorChoice, str] = dict.fromkeys(get_args(RegressorChoice), "flame")
+"""Regressor -> face model that its parameters belong to."""
 
 
 @dataclass(frozen=True)

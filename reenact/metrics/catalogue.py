@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from reenact.errors import ReenactError
+from reenact.errors import ReenactError, suggest
 from reenact.metrics import images, readers
 from reenact.metrics.distributions import FrechetDistance, KernelDistance
 from reenact.metrics.faces import AKD, CSIM, FaceDistance, Norm
 from reenact.metrics.frame_metric import FrameMetric, Reference
 from reenact.metrics.perceptual import LayerDistance
-from reenact.presets import suggest
 
 Metric = FrameMetric | FrechetDistance | KernelDistance
 

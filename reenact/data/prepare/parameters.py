@@ -34,10 +34,11 @@ def find_parameters(hands: Sequence[Hand], tools: Tools) -> list[Result | None]:
 
 
 def _fitted(hand: Hand, tools: Tools) -> Result | None:
+    result = None
     with hand.blamed(STAGE):
         params, error = fit_track(kept_track(hand), tools.face_model, [crop_of(hand)])
-        return Result({}, {"error": error, **param_arrays(params)})
-    return None
+        result = Result({}, {"error": error, **param_arrays(params)})
+    return result
 
 
 def _estimated(hands: Sequence[Hand], regressor: ParameterRegressor) -> list[Result | None]:

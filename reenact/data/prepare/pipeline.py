@@ -26,7 +26,7 @@ from reenact.data.prepare.work import remove_empty_folders
 from reenact.data.store import MANIFEST, ClipRecord, Store
 from reenact.data.store_writer import StoreWriter
 from reenact.errors import ReenactError
-from reenact.estimators.registry import LandmarkChoice, resolve_landmarks
+from reenact.estimators.registry import REGRESSORS, LandmarkChoice, resolve_landmarks
 from reenact.faces.crop import CropRule
 from reenact.faces.registry import load_face_model
 
@@ -40,7 +40,7 @@ def prepare(
     *,
     dataset: DatasetChoice = "auto",
     recipe: RecipeName | None = None,
-    face_model: str = "head",
+    face_model: str | None = None,
     landmarks: LandmarkChoice = "auto",
     parameters: ParameterChoice = "fit",
     size: int | None = None,
@@ -66,7 +66,8 @@ def prepare(
         out: Folder of the store; of the videos for `synthetic`.
         dataset: Whose layout the input has; auto recognises it, clips takes any videos and pictures.
         recipe: Crop, size and frame rate of a paper, for what is not given itself.
-        face_model: Face model to fit: head, flame, or the path of a FLAME file; a regressor brings its own.
+        face_model: Face model: head, flame, bfm, or the path of a file; head by default where parameters are fitted,
+            else the regressor's own.
         landmarks: Landmark estimator; auto is face-alignment where its weights are present, else dlib.
         parameters: Where face parameters come from: fit (to the landmarks), or a regressor with its official weights.
         size: Side of the stored frames in pixels; 256 by default.
@@ -108,6 +109,7 @@ def prepare(
         Console().print(
             f"Landmarks by {library}" + (" (face-alignment's weights are absent)" if library == "dlib" else "")
         )
+    face_model = face_model or ("head" if parameters == "fit" else REGRESSORS[parameters])
     model = load_face_model(face_model)
     model.landmarks68(model.mean_vertices[None])  # refuses a FLAME file without its landmarks
     rate = Fraction(fps).limit_denominator(1001) if fps else (base.fps if base else None)

@@ -120,7 +120,7 @@ def camera(hand: Hand, tools: Tools) -> Result:
     # not `>`: a network's numbers may be no numbers
     if not mean <= hand.settings.max_error:
         raise ReenactError(f"does not fit a face: landmarks are off by {mean:.0%} of the inter-ocular distance")
-    return Result({"error": mean}, dict(param_arrays(params)))
+    return Result({"error": mean}, param_arrays(params))
 
 
 def write(hand: Hand, tools: Tools) -> Result:

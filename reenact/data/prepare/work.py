@@ -31,7 +31,7 @@ Array = NDArray[Any]
 class Result:
     """What a stage found out."""
 
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
     """Anything that JSON can say."""
     arrays: Mapping[str, Array] = field(default_factory=dict)
 
@@ -63,10 +63,10 @@ class Work:
 
     def save(self, stage: str, result: Result, seconds: float) -> None:
         """Keep a stage's result and how long it took; raises `OSError` or `SafetensorError` if the disk refuses."""
-        result = Result(result.facts | {"seconds": round(seconds, 3)}, result.arrays)
+        result = Result({**result.facts, "seconds": round(seconds, 3)}, result.arrays)
         temporary = self.folder / f"{stage}.tmp"
         # One entry alone: safetensors writes several in an order that changes from file to file.
-        about = {"about": json.dumps({"key": self._keys[stage], "facts": result.facts}, sort_keys=True)}
+        about = {"about": json.dumps({"key": self._keys[stage], "facts": dict(result.facts)}, sort_keys=True)}
         arrays = {name: np.ascontiguousarray(array) for name, array in result.arrays.items()}
         save_file(arrays, temporary, about)
         temporary.replace(self._path(stage))

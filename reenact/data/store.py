@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -100,6 +100,14 @@ class Store:
         """The clips of a split (all splits by default) and status, by name."""
         query = "SELECT * FROM clips WHERE (?1 IS NULL OR split = ?1) AND (?2 IS NULL OR status = ?2) ORDER BY name"
         return [record_of(row) for row in self._rows(query, (split, status))]
+
+    def scan(self) -> Iterator[ClipRecord]:
+        """All clips of any status by name, one in memory at a time."""
+        try:
+            with closing(connect(self.root)) as database:
+                yield from map(record_of, database.execute("SELECT * FROM clips ORDER BY name"))
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self.root, error) from error
 
     def clip(self, name: str) -> ClipRecord:
         """A clip by name; raises `ReenactError` if there is none."""

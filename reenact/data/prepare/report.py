@@ -2,58 +2,124 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from reenact.data.store import ClipRecord, Store
 
 MOST_ROWS = 40
-"""Clips listed one by one; of larger stores those that need a look."""
+"""Clips up to which they are listed one by one."""
+_OWN = re.compile(r"\S*(?:\d|/|\w\.\w)\S*")
+"""Words of a reason that are a clip's own: numbers, paths, names of files."""
 
 
-def print_report(root: Path, records: Sequence[ClipRecord], wall_seconds: float | None = None) -> None:
-    """Print a table of clips, totals, and frames per second of each stage."""
-    console = Console()
-    listed = [record for record in records if len(records) <= MOST_ROWS or record.reason]
-    console.print(_table(listed[:MOST_ROWS]))
-    usable = [record for record in records if record.status == "ok"]
-    frames = sum(record.num_frames for record in usable)
-    splits = ", ".join(f"{count} in {split}" for split, count in sorted(Counter(r.split for r in usable).items()))
-    console.print(f"{len(usable)} of {len(records)} clips usable ({splits or 'none'}), {frames} frames, in {root}")
-    if usable and wall_seconds is not None:
-        console.print(f"{_stages(usable)}; {wall_seconds:.1f} s in all")
-        console.print(f"Look at {root / 'previews'} to judge the fits")
+@dataclass
+class Reason:
+    """Why some clips are of no use."""
+
+    clips: int = 0
+    example: str = ""
+    """The first of them, and its own words."""
+
+
+@dataclass
+class Summary:
+    """A store in numbers; made from any number of rows in little memory."""
+
+    splits: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """Clips of each split by status."""
+    frames: Counter[str] = field(default_factory=Counter)
+    """Usable frames of each split."""
+    reasons: defaultdict[tuple[str, str], Reason] = field(default_factory=lambda: defaultdict(Reason))
+    """By status and by what the reasons have in common."""
+    seconds: Counter[str] = field(default_factory=Counter)
+    """Time that each stage took for the usable clips."""
+    first: list[ClipRecord] = field(default_factory=list)
+    """At most one clip more than are listed."""
+
+    @classmethod
+    def of(cls, records: Iterable[ClipRecord]) -> Summary:
+        """Count rows."""
+        summary = cls()
+        for record in records:
+            summary.splits[record.split][record.status] += 1
+            if len(summary.first) <= MOST_ROWS:
+                summary.first.append(record)
+            if record.status == "ok":
+                summary.frames[record.split] += record.num_frames
+                summary.seconds.update(record.seconds)
+                continue
+            reason = summary.reasons[record.status, _OWN.sub("...", record.reason)]
+            reason.clips += 1
+            reason.example = reason.example or f"{record.name}: {record.reason}"
+        return summary
+
+
+def print_report(root: Path, records: Iterable[ClipRecord], wall_seconds: float | None = None) -> None:
+    """Print clips by split, reasons by number, and frames per second of each stage; of few clips also each.
+
+    Args:
+        root: The store.
+        records: Rows of its manifest.
+        wall_seconds: How long the run took that made them.
+    """
+    summary, console = Summary.of(records), Console()
+    if len(summary.first) <= MOST_ROWS:
+        console.print(_clips(summary.first))
+    console.print(_splits(summary))
+    if len(summary.first) > MOST_ROWS and summary.reasons:
+        console.print(_reasons(summary))
+    usable = sum(counts["ok"] for counts in summary.splits.values())
+    total = sum(counts.total() for counts in summary.splits.values())
+    console.print(f"{usable} of {total} clips usable, {summary.frames.total()} frames, in {escape(str(root))}")
+    if usable:
+        rates = [f"{stage} {summary.frames.total() / took:.0f}" for stage, took in summary.seconds.items() if took]
+        console.print(f"Frames/s per worker: {', '.join(rates)}")
+    if wall_seconds is not None:
+        console.print(f"{wall_seconds:.1f} s in all; look at {escape(str(root / 'previews'))} to judge the fits")
 
 
 def print_status(root: Path) -> None:
     """Print the state of a store's clips; raises `ReenactError` if it is no store."""
-    print_report(root, Store(root).clips(status=None))
+    print_report(root, Store(root).scan())
 
 
-def _table(records: Sequence[ClipRecord]) -> Table:
+def _clips(records: Iterable[ClipRecord]) -> Table:
     table = Table("clip", "split", "identity", "frames", "fps", "error", "status", box=None)
     for record in records:
+        usable = record.status == "ok"
         table.add_row(
-            record.name,
-            record.split,
-            record.identity,
-            str(record.num_frames),
-            f"{float(record.fps):.5g}",
-            f"{record.error:.1%}" if record.status == "ok" else "",
-            f"{record.status}: {record.reason}" if record.reason else record.status,
+            escape(record.name),
+            escape(record.split),
+            escape(record.identity),
+            str(record.num_frames) if usable else "",
+            f"{float(record.fps):.5g}" if usable else "",
+            f"{record.error:.1%}" if usable else "",
+            escape(f"{record.status}: {record.reason}" if record.reason else record.status),
         )
     return table
 
 
-def _stages(records: Sequence[ClipRecord]) -> str:
-    """Frames per second of each stage on one worker."""
-    frames = sum(record.num_frames for record in records)
-    totals: Counter[str] = Counter()
-    for record in records:
-        totals.update(record.seconds)
-    rates = [f"{stage} {frames / seconds:.0f}" for stage, seconds in totals.items() if seconds]
-    return "Frames/s per worker: " + ", ".join(rates)
+def _splits(summary: Summary) -> Table:
+    """Expected is what the input or its metadata name, found what is there, usable what is in the store."""
+    table = Table("split", "expected", "found", "usable", "quarantined", "missing", "frames", box=None)
+    for split, counts in sorted(summary.splits.items()):
+        found = counts.total() - counts["missing"]
+        numbers = counts.total(), found, counts["ok"], counts["quarantined"], counts["missing"], summary.frames[split]
+        table.add_row(escape(split), *map(str, numbers))
+    return table
+
+
+def _reasons(summary: Summary) -> Table:
+    table = Table("clips", "status", "reason", "such as", box=None)
+    most_first = sorted(summary.reasons.items(), key=lambda item: -item[1].clips)
+    for (status, words), reason in most_first[:MOST_ROWS]:
+        table.add_row(str(reason.clips), status, escape(words), escape(reason.example))
+    return table

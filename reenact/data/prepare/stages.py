@@ -116,6 +116,9 @@ def _take(
     """A clip to work on, or its row where it is finished, or None where another process has it in hand."""
     writer = tools.writer
     if clip.missing:
+        known = writer.finished(clip.name, "")
+        if known is not None and (known.status, known.reason) == ("missing", clip.missing):
+            return known
         return _failed(clip, "", "missing", clip.missing, writer)
     keys = stage_keys(_content(clip, writer), clip, settings)
     key = keys[STAGES[-1].name]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -16,14 +15,12 @@ from reenact.data.prepare import engines, job, prepare, stages
 from reenact.data.prepare.tracking import fit_track, track_faces
 from reenact.data.store import Store
 from reenact.data.video import VideoReader
-from reenact.data.video_writer import VideoWriter
 from reenact.errors import ReenactError
-from reenact.estimators.base import FaceBox
 from reenact.estimators.registry import FaceFinder
 from reenact.faces.crop import Crop
 from reenact.faces.registry import load_face_model
 
-SQUARE = 60
+from .made_faces import Squares, picture, walk, write_clip
 
 
 @pytest.fixture(scope="session")
@@ -31,41 +28,9 @@ def head():
     return load_face_model("head")
 
 
-@pytest.fixture(scope="session")
-def template(head):
-    """(68, 2) landmarks of the neutral face, its box in [0, 1]."""
-    points = head.landmarks68(head.posed(head.neutral()))[0, :, :2].numpy()
-    return (points - points.min(0)) / np.ptp(points, axis=0).max()
-
-
-class Squares:
-    """Finds white squares."""
-
-    name = "dlib"
-
-    def __init__(self, template):
-        self.template = template
-        self.searches = 0
-
-    def detect(self, image):
-        self.searches += 1
-        mask = (image.min(axis=2) > 200).astype(np.uint8)
-        boxes = cv2.connectedComponentsWithStats(mask)[2][1:]
-        found = [FaceBox(x, y, x + w, y + h) for x, y, w, h, area in boxes.tolist() if area > 100]
-        return sorted(found, key=lambda box: box.area, reverse=True)
-
-    def detect_near(self, image, box):
-        self.searches -= 1
-        near = [face for face in self.detect(image) if face.overlap(box) > 0.3]
-        return near[0] if near else None
-
-    def landmarks(self, image, box):
-        return (self.template * (box.right - box.left) + [box.left, box.top]).astype(np.float32)
-
-
 @pytest.fixture
-def finder(template):
-    squares = Squares(template)
+def finder():
+    squares = Squares()
     return FaceFinder(squares, squares)
 
 
@@ -73,25 +38,6 @@ def finder(template):
 def no_dlib(monkeypatch, finder):
     monkeypatch.setattr(job, "load_face_finder", lambda *_: finder)
     stages._tools.cache_clear()
-
-
-def picture(*corners, size=SQUARE, background=60, shape=(160, 200)):
-    image = np.full((*shape, 3), background, np.uint8)
-    for k, (x, y) in enumerate(corners):
-        side = size - 12 * k
-        image[y : y + side, x : x + side] = 255
-    return image
-
-
-def write_clip(path, images, fps=Fraction(25)):
-    with VideoWriter(path, fps, (images[0].shape[1], images[0].shape[0])) as writer:
-        for image in images:
-            writer.write(image)
-    return path
-
-
-def walk(count, start=40):
-    return [picture((start + k, 50)) for k in range(count)]
 
 
 def run(input, out, **options):

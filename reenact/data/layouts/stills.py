@@ -29,7 +29,13 @@ def read_celebv(root: Path) -> list[ClipInput]:
             missing="" if (root / person / "Image").is_dir() else absent(f"{person}/Image"),
         )
         for person in PEOPLE
+        if is_celebv(root)
     ]
+
+
+def is_celebv(root: Path) -> bool:
+    """Whether a folder has one of CelebV's people."""
+    return any((root / person / "Image").is_dir() for person in PEOPLE)
 
 
 def read_celeba(root: Path) -> list[ClipInput]:
@@ -83,7 +89,7 @@ CELEBV = Layout(
     name="celebv",
     title="CelebV",
     expects=f"folders {', '.join(PEOPLE)}, each with Image/*.jpg",
-    marks=lambda root: any((root / person / "Image").is_dir() for person in PEOPLE),
+    marks=is_celebv,
     read=read_celebv,
 )
 CELEBA = Layout(

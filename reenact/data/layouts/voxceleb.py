@@ -6,6 +6,7 @@ Sources: robots.ox.ac.uk/~vgg/data/voxceleb (annotations, splits), AliaksandrSia
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,8 @@ TABLE = "vox-metadata.csv"
 TEST_1 = range(10270, 10310)
 """Numbers of VoxCeleb1's 40 official test speakers."""
 COLUMNS = ("FRAME", "X", "Y", "W", "H")
-HEADER_LINES = 6
+BOX = re.compile(r"-".join([r"(-?[\d.]+)"] * 4))
+"""Numbers joined by dashes; those beyond the frame's edge have one of their own."""
 
 
 def read_voxceleb(root: Path, which: int) -> list[ClipInput]:
@@ -83,9 +85,9 @@ def _of_table(root: Path, which: int) -> Iterator[ClipInput]:
 def _of_row(row: dict[str, str], videos: Videos, which: int, path: Path) -> ClipInput:
     try:
         start, end, fps = int(row["start"]), int(row["end"]), float(row["fps"])
-        left, top, right, bottom = (float(edge) for edge in row["bbox"].split("-"))
+        left, top, right, bottom = (float(edge) for edge in BOX.fullmatch(row["bbox"]).groups())  # type: ignore[union-attr]
         box = fractions((left, top, right, bottom), float(row["width"]), float(row["height"]))
-    except ValueError as error:
+    except (ValueError, AttributeError) as error:
         raise damaged(path, str(row), "numbers and a box left-top-right-bottom") from error
     person, video = row["person_id"], row["video_id"]
     info = videos.info(video)

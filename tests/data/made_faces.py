@@ -1,0 +1,61 @@
+"""Clips in which a white square is the face, and a stand-in for the estimators that finds it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import cv2
+import numpy as np
+
+from reenact.data.video_writer import VideoWriter
+from reenact.estimators.base import FaceBox
+from reenact.faces.registry import load_face_model
+
+SQUARE = 60
+
+
+class Squares:
+    """Finds white squares; the landmarks of the head model lie in them."""
+
+    name = "dlib"
+
+    def __init__(self):
+        head = load_face_model("head")
+        points = head.landmarks68(head.posed(head.neutral()))[0, :, :2].numpy()
+        self.template = (points - points.min(0)) / np.ptp(points, axis=0).max()
+        self.searches = 0
+
+    def detect(self, image):
+        self.searches += 1
+        mask = (image.min(axis=2) > 200).astype(np.uint8)
+        boxes = cv2.connectedComponentsWithStats(mask)[2][1:]
+        found = [FaceBox(x, y, x + w, y + h) for x, y, w, h, area in boxes.tolist() if area > 100]
+        return sorted(found, key=lambda box: box.area, reverse=True)
+
+    def detect_near(self, image, box):
+        self.searches -= 1
+        near = [face for face in self.detect(image) if face.overlap(box) > 0.3]
+        return near[0] if near else None
+
+    def landmarks(self, image, box):
+        return (self.template * (box.right - box.left) + [box.left, box.top]).astype(np.float32)
+
+
+def picture(*corners, size=SQUARE, background=60, shape=(160, 200), smaller=12):
+    """Squares with these upper left corners, each smaller than the one before."""
+    image = np.full((*shape, 3), background, np.uint8)
+    for k, (x, y) in enumerate(corners):
+        side = size - smaller * k
+        image[y : y + side, x : x + side] = 255
+    return image
+
+
+def write_clip(path, images, fps=Fraction(25)):
+    with VideoWriter(path, fps, (images[0].shape[1], images[0].shape[0])) as writer:
+        for image in images:
+            writer.write(image)
+    return path
+
+
+def walk(count, start=40):
+    return [picture((start + k, 50)) for k in range(count)]

@@ -106,7 +106,9 @@ class MediaPipeEstimator:
                 self._landmarker = vision.FaceLandmarker.create_from_options(options)
                 list(self._faces(np.zeros((SIDE, SIDE, 3), np.uint8), Crop.whole(SIDE, SIDE)))
         except (RuntimeError, ValueError) as error:
-            raise ReenactError(f"{path} is damaged or no Face Landmarker: reenact weights get mediapipe") from error
+            raise ReenactError(
+                f"{path} is damaged or no Face Landmarker: get it again with 'reenact weights get mediapipe'"
+            ) from error
         # an open landmarker makes noise when the interpreter ends
         weakref.finalize(self, self._landmarker.close)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Literal, get_args
 
 from reenact import assets
-from reenact.estimators.base import Detector, LandmarkDetector, ParameterRegressor
+from reenact.estimators.base import Detector, IdentityEmbedder, LandmarkDetector, ParameterRegressor
 
-LandmarkChoice = Literal["auto", "face-alignment", "dlib"]
+LandmarkLibrary = Literal["face-alignment", "insightface", "mediapipe", "dlib"]
+LandmarkChoice = Literal["auto", "face-alignment", "insightface", "mediapipe", "dlib"]
+IdentityNetwork = Literal["arcface-r50", "arcface-r100", "dlib"]
+IdentityChoice = Literal["auto", "arcface-r50", "arcface-r100", "dlib"]
 RegressorChoice = Literal["deca", "emoca", "smirk", "smirk-68", "deca+smirk"]
 REGRESSORS: dict[RegressorChoice, str] = dict.fromkeys(get_args(RegressorChoice), "flame")
 """Regressor -> face model that its parameters belong to."""
@@ -27,12 +31,13 @@ class FaceFinder:
         return self.landmarks.name
 
 
-def resolve_landmarks(choice: LandmarkChoice) -> Literal["face-alignment", "dlib"]:
-    """Which library `auto` means here: face-alignment where its weights are present, else dlib."""
+def resolve_landmarks(choice: LandmarkChoice) -> LandmarkLibrary:
+    """Which library `auto` means here: the first of face-alignment and MediaPipe that is present, else dlib."""
     if choice != "auto":
         return choice
-    present = assets.locate("fan2d") and assets.locate("s3fd")
-    return "face-alignment" if present else "dlib"
+    if _present("face_alignment", "s3fd", "fan2d"):
+        return "face-alignment"
+    return "mediapipe" if _present("mediapipe", "mediapipe") else "dlib"
 
 
 def load_face_finder(choice: LandmarkChoice = "auto", device: str = "cpu") -> FaceFinder:
@@ -40,19 +45,59 @@ def load_face_finder(choice: LandmarkChoice = "auto", device: str = "cpu") -> Fa
 
     Args:
         choice: Which; `auto` as `resolve_landmarks` says.
-        device: Where networks run; dlib runs on the CPU alone.
+        device: Where networks run; dlib and MediaPipe run on the CPU alone.
 
     Raises:
         ReenactError: if the library or its weights are missing.
     """
-    if resolve_landmarks(choice) == "dlib":
+    library = resolve_landmarks(choice)
+    if library == "dlib":
         from reenact.estimators.dlib import DlibDetector, DlibLandmarks
 
         return FaceFinder(DlibDetector(), DlibLandmarks())
+    if library == "mediapipe":
+        from reenact.estimators.mediapipe import MediaPipeEstimator
+
+        reader = MediaPipeEstimator()
+        return FaceFinder(reader, reader)
+    if library == "insightface":
+        from reenact.estimators.insightface import InsightFaceEstimator
+
+        networks = InsightFaceEstimator(device)
+        return FaceFinder(networks, networks)
     from reenact.estimators.face_alignment import FaceAlignmentEstimator
 
     estimator = FaceAlignmentEstimator(device)
     return FaceFinder(estimator, estimator)
+
+
+def resolve_identity(choice: IdentityChoice) -> IdentityNetwork:
+    """Which network `auto` means here: the first ArcFace that is present, else dlib's."""
+    if choice != "auto":
+        return choice
+    if _present("insightface", "buffalo_l"):
+        return "arcface-r50"
+    return "arcface-r100" if _present("insightface", "antelopev2") else "dlib"
+
+
+def load_identity(choice: IdentityChoice = "auto", device: str = "cpu") -> IdentityEmbedder:
+    """A network that tells people apart; what was chosen is its `name`.
+
+    Args:
+        choice: Which; `auto` as `resolve_identity` says.
+        device: Where it runs; dlib runs on the CPU alone.
+
+    Raises:
+        ReenactError: if the library or the weights are missing.
+    """
+    network = resolve_identity(choice)
+    if network == "dlib":
+        from reenact.estimators.dlib import DlibIdentity
+
+        return DlibIdentity()
+    from reenact.estimators.insightface import ArcFace
+
+    return ArcFace(network, device)
 
 
 def load_regressor(choice: RegressorChoice, device: str = "cpu") -> ParameterRegressor:
@@ -76,3 +121,8 @@ def load_regressor(choice: RegressorChoice, device: str = "cpu") -> ParameterReg
     from reenact.estimators.smirk import DecaSmirk, Smirk
 
     return DecaSmirk(device) if choice == "deca+smirk" else Smirk(device, mesh=choice == "smirk")
+
+
+def _present(module: str, *files: str) -> bool:
+    """Whether a package and all of these assets are here."""
+    return find_spec(module) is not None and all(assets.locate(name) for name in files)

@@ -15,7 +15,7 @@ from reenact.data.store import StoreInfo
 from reenact.data.store_writer import StoreWriter
 from reenact.errors import ReenactError
 from reenact.estimators.base import ParameterRegressor
-from reenact.estimators.registry import FaceFinder, RegressorChoice, load_face_finder, load_regressor
+from reenact.estimators.registry import FaceFinder, LandmarkLibrary, RegressorChoice, load_face_finder, load_regressor
 from reenact.faces.model import FaceModel
 from reenact.faces.registry import load_face_model
 
@@ -40,7 +40,7 @@ class Settings:
 
     face_model: str
     """Full name of the face model."""
-    landmarks: str
+    landmarks: LandmarkLibrary
     """Library of the landmarks."""
     crop: CropChoice
     size: int
@@ -98,8 +98,7 @@ class Tools:
     @cached_property
     def finder(self) -> FaceFinder:
         """Detector and landmarks; raises `ReenactError` if weights are missing."""
-        choice = self._job.settings.landmarks
-        return load_face_finder("dlib" if choice == "dlib" else "face-alignment", self._job.device)
+        return load_face_finder(self._job.settings.landmarks, self._job.device)
 
     @cached_property
     def face_model(self) -> FaceModel:

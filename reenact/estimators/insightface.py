@@ -1,0 +1,201 @@
+"""InsightFace's packs `buffalo_l` and `antelopev2`: SCRFD detection, 68 and 106 landmarks, ArcFace identity.
+
+Each network is given to the library as a file: by a pack's name it would download, without a limit of time, and from an
+empty folder return nothing. Its networks think in pixel indices, so half a pixel is added on the way out.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from reenact import assets
+from reenact.errors import ReenactError
+from reenact.estimators.base import FaceBox, Image, Points
+from reenact.faces.crop import Crop
+
+DETECTION_SIZES: Final = ((128, 128), (640, 640))
+"""Sizes at which SCRFD sees a whole picture: a face that fills it is found at the small one. Releases have differed in
+their default, so it is never left to them."""
+NEAR_SIZE: Final = 192
+"""Size at which it sees the surroundings of a known face, three times the face's box."""
+SURE = 0.5
+"""Score from which SCRFD is believed, the library's own figure."""
+IDENTITY_SIDE = 112
+"""Pixels of ArcFace's square input."""
+
+ArcFaceNetwork = Literal["arcface-r50", "arcface-r100"]
+_ARCFACE: Final = {"arcface-r50": ("buffalo_l", "w600k_r50.onnx"), "arcface-r100": ("antelopev2", "glintr100.onnx")}
+_DETECTORS: Final = {"buffalo_l": "det_10g.onnx", "antelopev2": "scrfd_10g_bnkps.onnx"}
+
+
+class InsightFaceEstimator:
+    """Detector and landmark detector in one; both packs hold the same files for it.
+
+    Args:
+        device: Where the networks run, as torch spells it.
+
+    Raises:
+        ReenactError: if a package or the pack is missing, a file is damaged, or the device cannot be used.
+    """
+
+    name = "insightface"
+
+    def __init__(self, device: str = "cpu") -> None:
+        pack = next((name for name in _DETECTORS if assets.locate(name)), "buffalo_l")
+        folder = assets.require(pack)
+        self._detector = _network(folder / _DETECTORS[pack], "detection", device)
+        self._detector.prepare(_context(device), det_thresh=SURE)
+        self._landmarks = {
+            name: _network(folder / file, name, device)
+            for name, file in {"landmark_3d_68": "1k3d68.onnx", "landmark_2d_106": "2d106det.onnx"}.items()
+        }
+
+    def detect(self, image: Image) -> list[FaceBox]:
+        """All faces, the largest first."""
+        boxes = self._boxes(image, list(DETECTION_SIZES))
+        return sorted(boxes, key=lambda box: box.area, reverse=True)
+
+    def detect_near(self, image: Image, box: FaceBox) -> FaceBox | None:
+        """The face that was at `box` a moment ago, or None."""
+        (x, y), side = box.centre, 3 * box.size
+        crop = Crop(x - side / 2, y - side / 2, side, NEAR_SIZE)
+        scale = side / NEAR_SIZE
+        found = self._boxes(crop.warp_to_crop(image), (NEAR_SIZE, NEAR_SIZE))
+        near = [face for face in (face.mapped(scale, crop.left, crop.top) for face in found) if face.overlap(box) > 0.3]
+        return max(near, key=lambda face: face.score, default=None)
+
+    def landmarks(self, image: Image, box: FaceBox) -> Points:
+        """(68, 2) landmarks of the face in an SCRFD box.
+
+        They are those of `landmarks_3d` seen from the front: a hidden jaw line stays where it is on the head, instead
+        of following the outline as face-alignment's and dlib's do.
+        """
+        return self.landmarks_3d(image, box)[:, :2]
+
+    def landmarks_3d(self, image: Image, box: FaceBox) -> Points:
+        """(68, 3) landmarks: pixels, and depth away from the camera in the same unit, from an origin of its own."""
+        return self._place("landmark_3d_68", image, box)
+
+    def landmarks_106(self, image: Image, box: FaceBox) -> Points:
+        """(106, 2) landmarks in InsightFace's own order."""
+        return self._place("landmark_2d_106", image, box)
+
+    def _boxes(self, image: Image, size: object) -> list[FaceBox]:
+        found, _ = self._detector.detect(_bgr(image), input_size=size)
+        return [FaceBox(*(float(value) for value in row[:5])) for row in found]
+
+    def _place(self, network: str, image: Image, box: FaceBox) -> Points:
+        from insightface.app.common import Face
+
+        corners = np.array([box.left, box.top, box.right, box.bottom]) - 0.5
+        points = np.array(self._landmarks[network].get(_bgr(image), Face(bbox=corners)), np.float32)
+        points[:, :2] += 0.5
+        return points
+
+
+class ArcFace:
+    """ArcFace's embedding of 512 numbers, compared by their cosine.
+
+    Args:
+        network: `arcface-r50` was trained on WebFace600K, `arcface-r100` on Glint360K; their numbers do not compare.
+        device: Where the network runs, as torch spells it.
+
+    Raises:
+        ReenactError: if a package or the pack is missing, the file is damaged, or the device cannot be used.
+    """
+
+    name: str
+
+    def __init__(self, network: ArcFaceNetwork = "arcface-r50", device: str = "cpu") -> None:
+        self.name = network
+        pack, file = _ARCFACE[network]
+        self._network = _network(assets.require(pack) / file, "recognition", device)
+
+    def embed(self, image: Image, landmarks: Points) -> NDArray[np.float32]:
+        """(512,) embedding, not of unit length, of the face with (68, 2) landmarks.
+
+        The face is turned, scaled and shifted so that eyes, nose and mouth corners come to lie on ArcFace's template.
+        """
+        crop = cv2.warpAffine(_bgr(image), identity_transform(landmarks), (IDENTITY_SIDE, IDENTITY_SIDE))
+        return np.asarray(self._network.get_feat(crop)[0], np.float32)
+
+
+def five_points(landmarks: Points) -> Points:
+    """(5, 2): the means of the eyes' six points, the nose's tip and the mouth's corners, of (68, 2) landmarks.
+
+    The order is that of ArcFace's template: the eye, and the corner, at the picture's left come first.
+    """
+    eyes = landmarks[36:42].mean(0), landmarks[42:48].mean(0)
+    return np.stack([*eyes, landmarks[30], landmarks[48], landmarks[54]])
+
+
+def identity_transform(landmarks: Points) -> NDArray[np.float64]:
+    """(2, 3) matrix from pixel indices of the picture, x right and y down, to those of ArcFace's 112 x 112 crop.
+
+    The least-squares similarity from the five points to the template, as the library's `norm_crop` finds it.
+    """
+    from insightface.utils.face_align import arcface_dst
+    from skimage.transform import estimate_transform
+
+    five = five_points(landmarks).astype(np.float64) - 0.5
+    transform = estimate_transform("similarity", five, arcface_dst)  # type: ignore[no-untyped-call]
+    return np.asarray(transform.params[:2], np.float64)
+
+
+def _network(path: Path, task: str, device: str) -> Any:  # noqa: ANN401  # insightface has no types
+    """One of the library's networks, which it recognises by the shapes of its inputs and outputs."""
+    try:
+        import onnxruntime
+        from insightface.model_zoo import get_model
+    except ImportError as error:
+        raise ReenactError(
+            "InsightFace is not installed: pip install 'reenact[insightface]', or use another estimator"
+        ) from error
+    onnxruntime.set_default_logger_severity(3)
+    try:
+        network = get_model(str(path), providers=_providers(device), sess_options=_options(), download=False)
+    except ReenactError:
+        raise
+    except Exception as error:
+        # whatever a damaged file makes the parsers raise, it means one thing to the person
+        raise ReenactError(f"{path} is damaged ({type(error).__name__}): get the pack again") from error
+    if network is None or network.taskname != task:
+        found = "unknown" if network is None else network.taskname
+        raise ReenactError(f"{path} is a network for {found}, not {task}: get the pack again")
+    return network
+
+
+def _providers(device: str) -> list[Any]:
+    import onnxruntime
+
+    if device == "cpu":
+        return ["CPUExecutionProvider"]
+    kind, _, index = device.partition(":")
+    if kind != "cuda" or "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        raise ReenactError(
+            f"InsightFace cannot run on {device}: pip install onnxruntime-gpu in place of onnxruntime, or choose cpu"
+        )
+    return [("CUDAExecutionProvider", {"device_id": int(index or 0)}), "CPUExecutionProvider"]
+
+
+def _options() -> Any:  # noqa: ANN401  # onnxruntime has no types
+    """As many threads as torch has; by itself the library takes every core in every process."""
+    import onnxruntime
+    import torch
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    return options
+
+
+def _context(device: str) -> int:
+    return -1 if device == "cpu" else 0
+
+
+def _bgr(image: Image) -> Image:
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)

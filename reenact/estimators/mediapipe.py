@@ -105,7 +105,7 @@ class MediaPipeEstimator:
             with _silence():
                 self._landmarker = vision.FaceLandmarker.create_from_options(options)
                 list(self._faces(np.zeros((SIDE, SIDE, 3), np.uint8), Crop.whole(SIDE, SIDE)))
-        except (RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise ReenactError(
                 f"{path} is damaged or no Face Landmarker: get it again with 'reenact weights get mediapipe'"
             ) from error

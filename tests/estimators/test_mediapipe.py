@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import shutil
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from reenact.data.pictures import read_image
+from reenact.data.video import VideoReader
+from reenact.errors import ReenactError
+from reenact.estimators.base import FaceBox
+from reenact.estimators.dlib import DlibDetector, DlibLandmarks
+from reenact.estimators.mediapipe import IBUG68, MediaPipeEstimator, _pieces
+from reenact.estimators.registry import load_face_finder, resolve_landmarks
+from reenact.faces.landmarks import MIRROR, inter_ocular_distance, mirror_landmarks
+
+
+@pytest.fixture(scope="module")
+def home(request, tmp_path_factory):
+    pytest.importorskip("mediapipe")
+    task = request.config.rootpath.parent / "shared" / "weights" / "face_landmarker.task"
+    if not task.is_file():
+        pytest.skip("needs shared/weights/face_landmarker.task beside the checkout")
+    folder = tmp_path_factory.mktemp("reenact")
+    shutil.copy(task, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def estimator(home):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REENACT_HOME", str(home))
+        return MediaPipeEstimator()
+
+
+def test_a_portrait_agrees_with_dlib(real, estimator):
+    image = read_image(real / "portrait_s42.jpg")
+    (box,) = estimator.detect(image)
+    points = estimator.landmarks(image, box)
+    assert points.dtype == np.float32
+    other = DlibLandmarks().landmarks(image, DlibDetector().detect(image)[0])
+    error = np.linalg.norm(points - other, axis=1) / inter_ocular_distance(other)
+    assert error.mean() < 0.05
+    assert np.median(error[27:]) < 0.03
+
+
+def test_the_table_names_each_landmark_once_and_is_alike_on_both_sides():
+    assert IBUG68.shape == (68, 2)
+    assert len({tuple(sorted(pair)) for pair in IBUG68.tolist()}) == 68
+    assert (np.array(MIRROR)[MIRROR] == np.arange(68)).all()
+    doubled = IBUG68[:, 0] != IBUG68[:, 1]
+    np.testing.assert_array_equal(doubled, doubled[MIRROR])
+
+
+def test_a_mirrored_face_has_mirrored_landmarks(real, estimator):
+    image = read_image(real / "portrait_s42.jpg")
+    points = estimator.landmarks(image, estimator.detect(image)[0])
+    turned = np.ascontiguousarray(image[:, ::-1])
+    mirrored = mirror_landmarks(estimator.landmarks(turned, estimator.detect(turned)[0]), image.shape[1])
+    assert np.linalg.norm(mirrored - points, axis=1).mean() < 0.02 * inter_ocular_distance(points)
+
+
+def test_a_frame_around_the_picture_moves_the_landmarks_by_it(real, estimator):
+    image = read_image(real / "portrait_s42.jpg")
+    box = estimator.detect(image)[0]
+    points = estimator.landmarks(image, box)
+    framed = cv2.copyMakeBorder(image, 70, 20, 110, 5, cv2.BORDER_CONSTANT)
+    moved = estimator.landmarks(framed, box.mapped(1, 110, 70))
+    assert np.abs(moved - points - [110, 70]).mean() < 0.5
+
+
+def test_what_else_it_reads(real, estimator):
+    image = read_image(real / "portrait_s42.jpg")
+    face = estimator.read(image, estimator.detect(image)[0])
+    assert face.points.shape == (478, 3)
+    assert len(face.blendshapes) == 52
+    assert all(0 <= value <= 1 for value in face.blendshapes.values())
+    left_iris, right_iris = face.points[468, :2], face.points[473, :2]
+    assert FaceBox.around(face.landmarks[36:42]).overlap(FaceBox.around(face.points[469:473, :2])) > 0
+    assert left_iris[0] < right_iris[0]
+    # the nose is nearer to the camera than the ears
+    assert face.points[4, 2] < face.points[[127, 356], 2].min()
+
+
+def test_small_faces_are_found_in_pieces_and_a_dog_is_none(real, estimator):
+    frame = next(iter(VideoReader(real / "full_body_s13.mp4")))
+    (box,) = estimator.detect(frame)
+    assert 60 < box.size < 110
+    assert estimator.detect(read_image(real / "not_a_face_dog.jpg")) == []
+    portraits = [read_image(real / f"portrait_{name}.jpg") for name in ("s42", "d19", "d8")]
+    scene = np.zeros((720, 1280, 3), np.uint8)
+    for place, portrait in zip((0, 500, 1000), portraits, strict=True):
+        scene[300:500, place : place + 200] = cv2.resize(portrait, (200, 200), interpolation=cv2.INTER_AREA)
+    boxes = estimator.detect(scene)
+    assert sorted(int(box.centre[0] // 500) for box in boxes) == [0, 1, 2]
+    assert [box.area for box in boxes] == sorted((box.area for box in boxes), reverse=True)
+
+
+def test_a_face_is_followed_and_lost(real, estimator):
+    reader = VideoReader(real / "clip_d18.mp4")
+    first, later = reader.frames([0, 20])
+    box = estimator.detect(first)[0]
+    near = estimator.detect_near(later, box)
+    assert near is not None
+    assert near.overlap(box) > 0.5
+    empty = np.full_like(first, 90)
+    assert estimator.detect_near(empty, box) is None
+    with pytest.raises(ReenactError, match="sees no face"):
+        estimator.landmarks(empty, box)
+
+
+def test_pieces_cover_the_picture_and_overlap_by_half():
+    assert list(_pieces(100, 80)) == [(0, 0, 100)]
+    for height, width in ((720, 1280), (1000, 400), (500, 500)):
+        for count in (2, 4):
+            side = max(height, width) // count
+            pieces = [piece for piece in _pieces(height, width) if piece[2] == side]
+            for axis, length in ((0, width), (1, height)):
+                starts = sorted({piece[axis] for piece in pieces})
+                assert starts[0] == 0
+                assert starts[-1] == max(0, length - side)
+                assert max(np.diff(starts), default=0) <= side / 2 + 1
+
+
+def test_auto_takes_it_where_it_is(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("REENACT_HOME", str(home))
+    assert resolve_landmarks("auto") == "mediapipe"
+    assert load_face_finder("auto").name == "mediapipe"
+
+
+def test_missing_and_damaged_files(home, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("REENACT_HOME", str(tmp_path))
+    with pytest.raises(ReenactError, match=r"put face_landmarker\.task under"):
+        MediaPipeEstimator()
+    content = (home / "face_landmarker.task").read_bytes()
+    for broken in (b"", b"nothing", content[:100_000], content[:-1000]):
+        (tmp_path / "face_landmarker.task").write_bytes(broken)
+        with pytest.raises(ReenactError, match="is damaged or no Face Landmarker"):
+            MediaPipeEstimator()
+    torch.save({"a": torch.zeros(1)}, tmp_path / "face_landmarker.task")
+    with pytest.raises(ReenactError, match="is damaged or no Face Landmarker"):
+        MediaPipeEstimator()
+    shutil.copy(home / "face_landmarker.task", tmp_path)
+    MediaPipeEstimator()
+    assert capfd.readouterr().err == ""
+    monkeypatch.setitem(sys.modules, "mediapipe", None)
+    with pytest.raises(ReenactError, match=r"pip install 'reenact\[mediapipe\]'"):
+        MediaPipeEstimator()

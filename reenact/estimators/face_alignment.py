@@ -1,6 +1,10 @@
-"""face-alignment: S3FD detection and the 2DFAN-4 landmark network, where their weights are present."""
+"""face-alignment: S3FD detection and the landmark networks 2DFAN-4 and 3DFAN-4, where their weights are present."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,6 +13,7 @@ import torch
 from reenact import assets
 from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox, Image, Points
+from reenact.estimators.weights import prefixed, read_weights
 
 DETECTION_SIDE = 640
 """Longest side at which S3FD looks; its cost grows with the area."""
@@ -21,37 +26,14 @@ class FaceAlignmentEstimator:
         device: Where the networks run.
 
     Raises:
-        ReenactError: if the package or its weights are missing; the message says where to put them.
+        ReenactError: if the package or its weights are missing, or a file is damaged; the message names it.
     """
 
     name = "face-alignment"
+    _three_d = False
 
-    def __init__(self, device: str) -> None:
-        detector, network = assets.require("s3fd"), assets.require("fan2d")
-        try:
-            from face_alignment.api import FaceAlignment, LandmarksType
-            from face_alignment.models import FAN
-        except ImportError as error:
-            raise ReenactError("face-alignment is not installed: pip install face-alignment, or use dlib") from error
-
-        class LocalFaceAlignment(FaceAlignment):  # type: ignore[misc]  # face-alignment has no types
-            """Loads the network from our asset folder: the library knows its own cache and a download alone."""
-
-            def _load_native(
-                self, network_name: str, network_size: int, device: str, dtype: torch.dtype
-            ) -> torch.nn.Module:
-                net: torch.nn.Module = FAN(network_size)
-                net.load_state_dict(torch.load(network, map_location=device, weights_only=True))
-                return net.to(device, dtype=dtype).eval()
-
-        # compile=True, its default, does not finish within minutes on a CPU
-        self._library = LocalFaceAlignment(
-            LandmarksType.TWO_D,
-            device=device,
-            flip_input=False,
-            compile=False,
-            face_detector_kwargs={"path_to_detector": str(detector)},
-        )
+    def __init__(self, device: str = "cpu") -> None:
+        self._library = _library(device, self._three_d)
 
     def detect(self, image: Image) -> list[FaceBox]:
         """All faces, the largest first."""
@@ -73,7 +55,70 @@ class FaceAlignmentEstimator:
         return max(near, key=lambda face: face.score, default=None)
 
     def landmarks(self, image: Image, box: FaceBox) -> Points:
-        """(68, 2) landmarks of the face in an S3FD box."""
+        """(68, 2) landmarks of the face in an S3FD box; on the jaw line they follow the visible outline."""
+        return self._place(image, box)
+
+    def _place(self, image: Image, box: FaceBox) -> Points:
         corners = np.array([box.left, box.top, box.right, box.bottom, box.score])
         points = self._library.get_landmarks_from_image(np.ascontiguousarray(image), detected_faces=[corners])
         return np.asarray(points[0], np.float32)
+
+
+class FaceAlignment3D(FaceAlignmentEstimator):
+    """The same detector, with landmarks in 3D: a hidden jaw line stays where it is on the head."""
+
+    name = "face-alignment-3d"
+    _three_d = True
+
+    def landmarks(self, image: Image, box: FaceBox) -> Points:
+        """(68, 2) landmarks of the face in an S3FD box: those of `landmarks_3d` seen from the front."""
+        return self._place(image, box)[:, :2]
+
+    def landmarks_3d(self, image: Image, box: FaceBox) -> Points:
+        """(68, 3) landmarks: pixels, and depth in the same unit, from an origin of its own."""
+        return self._place(image, box)
+
+
+def _library(device: str, three_d: bool) -> Any:  # noqa: ANN401  # face-alignment has no types
+    """The library's object, its networks read from our asset folder: it knows its own cache and a download alone."""
+    detector, network = assets.require("s3fd"), assets.require("fan3d" if three_d else "fan2d")
+    depth = assets.require("fan_depth") if three_d else None
+    try:
+        from face_alignment.api import FaceAlignment, LandmarksType
+        from face_alignment.detection.sfd.net_s3fd import s3fd
+        from face_alignment.models import FAN, ResNetDepth
+    except ImportError as error:
+        raise ReenactError("face-alignment is not installed: pip install face-alignment, or use dlib") from error
+
+    class LocalFaceAlignment(FaceAlignment):  # type: ignore[misc]  # face-alignment has no types
+        def _load_native(
+            self, network_name: str, network_size: int, device: str, dtype: torch.dtype
+        ) -> torch.nn.Module:
+            return _loaded(FAN(network_size), read_weights(network), network).to(device, dtype)
+
+        def _load_native_depth(self, device: str, dtype: torch.dtype) -> torch.nn.Module:
+            assert depth is not None
+            # saved from a DataParallel, whose names have a prefix
+            state = prefixed(read_weights(depth).get("state_dict") or {}, "module.")
+            return _loaded(ResNetDepth(), state, depth).to(device, dtype)
+
+    _loaded(s3fd(), read_weights(detector), detector)  # the library would say what is wrong in its own many words
+    # compile=True, its default, does not finish within minutes on a CPU
+    return LocalFaceAlignment(
+        LandmarksType.THREE_D if three_d else LandmarksType.TWO_D,
+        device=device,
+        flip_input=False,
+        compile=False,
+        face_detector_kwargs={"path_to_detector": str(detector)},
+    )
+
+
+def _loaded(network: torch.nn.Module, state: Mapping[str, Any], path: Path) -> torch.nn.Module:
+    # torch's own strictness, which forgives the counters that networks of its first years do not have
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise ReenactError(
+            f"{path} is not the official file, its names or shapes are others: get it again from its official source"
+        ) from error
+    return network.eval()

@@ -9,8 +9,8 @@ from typing import Literal, get_args
 from reenact import assets
 from reenact.estimators.base import Detector, IdentityEmbedder, LandmarkDetector, ParameterRegressor
 
-LandmarkLibrary = Literal["face-alignment", "insightface", "mediapipe", "dlib"]
-LandmarkChoice = Literal["auto", "face-alignment", "insightface", "mediapipe", "dlib"]
+LandmarkLibrary = Literal["face-alignment", "face-alignment-3d", "insightface", "mediapipe", "dlib"]
+LandmarkChoice = Literal["auto", "face-alignment", "face-alignment-3d", "insightface", "mediapipe", "dlib"]
 IdentityNetwork = Literal["arcface-r50", "arcface-r100", "dlib"]
 IdentityChoice = Literal["auto", "arcface-r50", "arcface-r100", "dlib"]
 RegressorChoice = Literal["deca", "emoca", "smirk", "smirk-68", "deca+smirk"]
@@ -65,9 +65,9 @@ def load_face_finder(choice: LandmarkChoice = "auto", device: str = "cpu") -> Fa
 
         networks = InsightFaceEstimator(device)
         return FaceFinder(networks, networks)
-    from reenact.estimators.face_alignment import FaceAlignmentEstimator
+    from reenact.estimators.face_alignment import FaceAlignment3D, FaceAlignmentEstimator
 
-    estimator = FaceAlignmentEstimator(device)
+    estimator = FaceAlignment3D(device) if library == "face-alignment-3d" else FaceAlignmentEstimator(device)
     return FaceFinder(estimator, estimator)
 
 

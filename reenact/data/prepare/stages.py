@@ -52,7 +52,7 @@ STAGES = (
     Stage("preview", "cpu", 1),
 )
 """In order, as they are where no network runs on a GPU."""
-NETWORKS = frozenset({"face-alignment", "insightface"})
+NETWORKS = frozenset({"face-alignment", "face-alignment-3d", "insightface"})
 """Libraries of landmarks whose networks run on a GPU."""
 REGRESSED_CLIPS = 8
 """Clips whose frames a regressor is given together."""

@@ -3,27 +3,30 @@
 Each line of LOG is a clip and a stage whose result was kept.
 """
 
+import itertools
 import os
 import signal
 import sys
 from pathlib import Path
 
 import torch
-from data.made_faces import Squares
 
+from data.made_faces import Squares
 from reenact.data.layouts.folders import find_inputs
 from reenact.data.prepare import engines, job, stages
 from reenact.data.prepare.work import Work
+from reenact.data.store_writer import StoreWriter
 from reenact.estimators.registry import FaceFinder
 
 torch.set_num_threads(1)
 
 
-def prepare(raw, out, log):
-    plain = Work.save
+save_plainly = Work.save
 
+
+def prepare(raw, out, log):
     def save(self, stage, *rest):
-        plain(self, stage, *rest)
+        save_plainly(self, stage, *rest)
         with log.open("a") as opened:
             opened.write(f"{self.folder.name} {stage}\n")
 
@@ -35,17 +38,19 @@ def prepare(raw, out, log):
     engines.InlineEngine().run(find_inputs(raw), task, lambda _: None, lambda _: None)
 
 
-def killed_before_the_second_rename():
-    """What SIGKILL leaves: one more file in its place, and the next under its temporary name."""
-    plain, renames = Path.replace, []
+def kill_before(instant):
+    """SIGKILL before a file takes its place, or the row is written, for the so-manieth time."""
+    counter = itertools.count()
 
-    def replace(self, target):
-        renames.append(target)
-        if len(renames) == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return plain(self, target)
+    def deadly(plain):
+        def step(*arguments):
+            if next(counter) == instant:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return plain(*arguments)
 
-    Path.replace = replace
+        return step
+
+    Path.replace, StoreWriter.put = deadly(Path.replace), deadly(StoreWriter.put)
 
 
 def child(work):
@@ -61,16 +66,20 @@ def child(work):
 
 
 def main(how, raw, out, log):
-    paths = Path(raw), Path(out), Path(log)
+    raw, out, log = Path(raw), Path(out), Path(log)
+    prepare(raw, out.with_name("warm"), log)  # torch and numba take seconds for what they do for the first time
+    log.unlink()
     if how == "together":
-        processes = [child(lambda: prepare(*paths)) for _ in range(2)]
+        processes = [child(lambda: prepare(raw, out, log)) for _ in range(2)]
         assert [os.waitpid(process, 0)[1] for process in processes] == [0, 0]
         return
-    killed = 0
-    while os.waitpid(child(lambda: (killed_before_the_second_rename(), prepare(*paths))), 0)[1] == signal.SIGKILL:
-        killed += 1
-        assert killed < 50
-    print(killed)
+    for instant in range(50):
+        paths = raw, out / str(instant), log.with_name(f"log{instant}")
+        end = os.waitpid(child(lambda paths=paths, n=instant: (kill_before(n), prepare(*paths))), 0)[1]
+        if end == 0:
+            return
+        assert end == signal.SIGKILL
+        assert os.waitpid(child(lambda paths=paths: prepare(*paths)), 0)[1] == 0
 
 
 if __name__ == "__main__":

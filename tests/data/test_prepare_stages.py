@@ -1,0 +1,307 @@
+"""Stages: what is finished stays finished, through kills, changes of settings and other runs on the same store."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reenact.data.clip_input import ClipInput
+from reenact.data.layouts.folders import find_inputs
+from reenact.data.pictures import write_image
+from reenact.data.prepare import job as job_module
+from reenact.data.prepare import prepare, stages, work
+from reenact.data.prepare.job import Job, Settings
+from reenact.data.prepare.steps import STEPS
+from reenact.data.store import Store
+from reenact.data.store_writer import StoreWriteError
+from reenact.errors import ReenactError
+from reenact.estimators.registry import FaceFinder
+from reenact.faces.registry import load_face_model
+
+from .made_faces import Squares, picture, walk, write_clip
+
+NAMES = tuple(stage.name for stage in stages.STAGES)
+SETTINGS = Settings("head", "dlib", "fomm", 32)
+
+
+@pytest.fixture(autouse=True)
+def squares(monkeypatch):
+    found = Squares()
+    monkeypatch.setattr(job_module, "load_face_finder", lambda *_: FaceFinder(found, found))
+    stages._tools.cache_clear()
+    return found
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """The stages that were run, in order."""
+    names: list[str] = []
+
+    def noted(name, step):
+        return lambda *arguments: names.append(name) or step(*arguments)
+
+    for name, step in STEPS.items():
+        monkeypatch.setitem(STEPS, name, noted(name, step))
+    monkeypatch.setattr(stages, "find_parameters", noted("parameters", stages.find_parameters))
+    return names
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return write_clip(tmp_path / "anna#1.mp4", walk(6))
+
+
+def run(path, out, names=NAMES, settings=SETTINGS, **about):
+    (found,) = find_inputs(path)
+    (record,) = stages.run_stages(names, [replace(found, **about)], Job(out, settings, "head"))
+    return record
+
+
+def files(root):
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and path.name != "manifest.sqlite"
+    }
+
+
+def rows(root):
+    return [replace(clip, seconds={}) for clip in Store(root).clips(status=None)]
+
+
+def run_script(how, tmp_path, out):
+    script = Path(__file__).with_name("killed_prepare.py")
+    environment = os.environ | {"PYTHONPATH": str(script.parents[1]), "OMP_NUM_THREADS": "1"}
+    words = [sys.executable, script, how, tmp_path / "raw", out, tmp_path / "log"]
+    subprocess.run([str(word) for word in words], check=True, timeout=300, env=environment)
+
+
+def test_killed_at_any_instant_it_goes_on_and_ends_the_same(tmp_path):
+    (tmp_path / "raw").mkdir()
+    write_clip(tmp_path / "raw" / "anna#1.mp4", walk(4))
+    run_script("killed", tmp_path, tmp_path / "stores")
+    stores = sorted((tmp_path / "stores").iterdir(), key=lambda path: int(path.name))
+    assert len(stores) == len(NAMES) + 5 + 1  # two files of the clip, its preview in two steps, its row; one in peace
+    whole = files(stores[-1])
+    assert sorted(Path(name).suffix for name in whole) == [".jpg", ".mov", ".safetensors"]
+    for number, store in enumerate(stores):
+        assert files(store) == whole
+        assert rows(store) == rows(stores[-1])
+        assert (tmp_path / f"log{number}").read_text().split()[1::2] == list(NAMES)  # each stage once, killed or not
+
+
+def test_two_runs_at_once_share_the_work(tmp_path):
+    (tmp_path / "raw").mkdir()
+    for name in "abcd":
+        write_clip(tmp_path / "raw" / f"{name}.mp4", walk(3))
+    run_script("together", tmp_path, tmp_path / "store")
+    done = sorted((tmp_path / "log").read_text().splitlines())
+    assert done == sorted(f"{name}.mp4 {stage}" for name in "abcd" for stage in NAMES)
+    assert len(rows(tmp_path / "store")) == 4
+    assert not list((tmp_path / "store" / "work").rglob("*.*"))
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ({}, ()),
+        ({"max_error": 0.2}, ("camera",)),
+        ({"face_model": "other"}, ("parameters", "camera")),
+        ({"size": 64}, ("crop", "parameters", "camera")),
+        ({"crop": "pwm"}, ("crop", "parameters", "camera")),
+        ({"on_missing": "skip"}, ("crop", "parameters", "camera")),
+        ({"face_index": 0}, ("track", "landmarks", "crop", "parameters", "camera")),
+        ({"fps": 10}, ("probe", "cuts", "track", "landmarks", "crop", "parameters", "camera")),
+    ],
+    ids=str,
+)
+def test_a_setting_redoes_what_depends_on_it(tmp_path, clip, ran, monkeypatch, change, again):
+    head = load_face_model("head")
+    run(clip, tmp_path / "store", NAMES[:7])
+    ran.clear()
+    head.name = change.get("face_model", "head")
+    monkeypatch.setattr(job_module, "load_face_model", lambda _: head)
+    run(clip, tmp_path / "store", NAMES[:7], replace(SETTINGS, **change))
+    assert tuple(ran) == again
+
+
+def test_a_usable_clip_fixes_the_settings(tmp_path, clip):
+    run(clip, tmp_path / "store")
+    with pytest.raises(ReenactError, match="is a store with size 32, not 64; choose another output folder"):
+        run(clip, tmp_path / "store", settings=replace(SETTINGS, size=64))
+    assert Store(tmp_path / "store").info.size == 32
+
+
+def test_stages_wait_for_those_before_them(tmp_path, clip, ran):
+    assert run(clip, tmp_path / "store", NAMES[3:]) is None
+    assert ran == []
+
+
+def test_a_damaged_result_is_made_again(tmp_path, clip, ran):
+    run(clip, tmp_path / "store", NAMES[:4])
+    (path,) = (tmp_path / "store").rglob("track.safetensors")
+    path.write_bytes(path.read_bytes()[:-7])
+    ran.clear()
+    run(clip, tmp_path / "store", NAMES[:4])
+    assert ran == ["track"]
+
+
+@pytest.mark.parametrize(("suffix", "size"), [(".mov", 400), (".safetensors", 400), (".safetensors", 0)])
+def test_a_damaged_clip_is_prepared_again(tmp_path, clip, suffix, size):
+    run(clip, tmp_path / "store")
+    before = files(tmp_path / "store")
+    (path,) = (tmp_path / "store" / "clips").rglob(f"*{suffix}")
+    path.write_bytes(path.read_bytes()[:size])
+    run(clip, tmp_path / "store")
+    assert files(tmp_path / "store") == before
+
+
+def test_a_file_that_was_replaced_is_prepared_again(tmp_path, clip):
+    run(clip, tmp_path / "store")
+    write_clip(clip, walk(9))
+    assert run(clip, tmp_path / "store").num_frames == 9
+
+
+@pytest.mark.parametrize("stage", ["landmarks", "write", "arrays"])
+def test_a_full_disk_ends_the_run_and_loses_nothing(tmp_path, clip, monkeypatch, stage):
+    plain = work.save_file
+
+    def full(tables, path, *rest):
+        if Path(path).stem == stage:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        plain(tables, path, *rest)
+
+    monkeypatch.setattr(work, "save_file", full)
+    monkeypatch.setattr("reenact.data.store_writer.save_file", full)
+    with pytest.raises(StoreWriteError, match=r"store can't be written \(.*No space left on device\); free space"):
+        run(clip, tmp_path / "store")
+    assert rows(tmp_path / "store") == []
+    monkeypatch.undo()
+    squares = Squares()
+    monkeypatch.setattr(job_module, "load_face_finder", lambda *_: FaceFinder(squares, squares))
+    stages._tools.cache_clear()
+    assert run(clip, tmp_path / "store").status == "ok"
+
+
+def test_a_read_only_store(tmp_path, clip, monkeypatch):
+    run(clip, tmp_path / "store")
+    stages._tools.cache_clear()
+
+    def refuse(path, *_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(ReenactError, match=r"store can't be written \(.*Read-only file system.*choose a writable"):
+        run(clip, tmp_path / "store")
+
+
+def test_faces_alike_are_not_guessed_at(tmp_path):
+    twins = [picture((20, 50), (120, 60), smaller=2) for _ in range(4)]
+    path = write_clip(tmp_path / "twins.mp4", twins)
+    record = run(path, tmp_path / "a")
+    assert (record.status, record.num_frames) == ("quarantined", 0)
+    assert record.reason == "shows 2 faces of nearly the same size; choose one with --face_index"
+    assert not list((tmp_path / "a" / "work").rglob("*.*"))
+    chosen = run(path, tmp_path / "b", settings=replace(SETTINGS, face_index=0))
+    named = run(path, tmp_path / "c", region=(0.55, 0.3, 1.0, 0.8))
+    lefts = [Store(tmp_path / name).arrays(clip)["crop"][0, 0] for name, clip in (("b", chosen), ("c", named))]
+    assert lefts[0] < 20 < 80 < lefts[1]
+    record = run(path, tmp_path / "d", region=(0.3, 0.0, 0.5, 0.2))
+    assert record.reason == "shows 2 face(s), none where the data set says; the file is another one"
+
+
+def test_one_of_two_faces_that_comes_near_is_taken_from_then_on(tmp_path):
+    images = [picture((20, 50), (120, 60), smaller=2)] * 3 + [picture((20, 50), (120, 60), smaller=20)] * 20
+    record = run(write_clip(tmp_path / "two.mp4", images), tmp_path / "store")
+    assert record.status == "ok"
+    assert Store(tmp_path / "store").arrays(record)["crop"][0, 0] < 20
+
+
+def test_black_frames(tmp_path):
+    black = np.zeros((160, 200, 3), np.uint8)
+    record = run(write_clip(tmp_path / "black.mp4", [black] * 4), tmp_path / "black")
+    assert record.reason == "is black from beginning to end"
+    record = run(write_clip(tmp_path / "a.mp4", [black] * 3 + walk(7) + [black] * 4), tmp_path / "store")
+    assert (record.status, record.num_frames) == ("ok", 7)
+    assert Store(tmp_path / "store").arrays(record)["visible"].all()
+
+
+def test_frames_of_several_sizes(tmp_path):
+    folder = tmp_path / "raw" / "anna"
+    folder.mkdir(parents=True)
+    for number in range(3):
+        write_image(folder / f"{number}.png", picture((40, 40), shape=(160 + 2 * (number == 2), 200)))
+    record = run(tmp_path / "raw", tmp_path / "store")
+    assert record.reason == "has frames of several sizes (the first is 200 x 160, frame 2 is 200 x 162); cut it up"
+
+
+def test_odd_sizes(tmp_path):
+    path = tmp_path / "odd.png"
+    write_image(path, picture((40, 40), shape=(151, 203)))
+    assert run(path, tmp_path / "store").status == "ok"
+
+
+def test_what_nobody_foresaw_costs_one_clip(tmp_path, clip, monkeypatch):
+    def strange(*_):
+        raise ZeroDivisionError("of\nall things")
+
+    monkeypatch.setitem(STEPS, "track", strange)
+    record = run(clip, tmp_path / "store")
+    assert record.status == "quarantined"
+    assert record.reason == "made the stage track fail: ZeroDivisionError: of all things"
+
+
+def test_missing_weights_end_the_run(tmp_path, clip, monkeypatch):
+    def absent(*_):
+        raise ReenactError("weights are missing")
+
+    monkeypatch.setattr(job_module, "load_face_finder", absent)
+    with pytest.raises(ReenactError, match="weights are missing"):
+        run(clip, tmp_path / "store")
+    assert rows(tmp_path / "store") == []
+
+
+def test_missing_clips_are_rows_too(tmp_path):
+    gone = ClipInput(tmp_path / "gone.mp4", "gone.mp4", "test", "anna", missing="gone.mp4 is absent")
+    task = Job(tmp_path / "store", SETTINGS, "head")
+    (record,) = stages.run_stages(NAMES, [gone], task)
+    assert (record.status, record.reason, record.split) == ("missing", "gone.mp4 is absent", "test")
+    before = (tmp_path / "store" / "manifest.sqlite").read_bytes()
+    assert stages.run_stages(NAMES, [gone], task) == [record]
+    assert (tmp_path / "store" / "manifest.sqlite").read_bytes() == before
+    write_clip(tmp_path / "gone.mp4", walk(3))
+    (record,) = stages.run_stages(NAMES, [replace(gone, missing="")], task)
+    assert record.status == "ok"
+
+
+def test_retry_tries_quarantined_clips_again(tmp_path, squares, ran):
+    (tmp_path / "raw").mkdir()
+    write_clip(tmp_path / "raw" / "a.mp4", walk(4))
+    write_image(tmp_path / "raw" / "b.png", picture())
+    prepare(tmp_path / "raw", tmp_path / "store", size=32, workers=1)
+    ran.clear()
+    prepare(tmp_path / "raw", tmp_path / "store", size=32, workers=1)
+    assert ran == []
+    prepare(tmp_path / "raw", tmp_path / "store", size=32, workers=1, retry=True)
+    assert ran == ["probe", "cuts", "track"]
+
+
+def test_status_counts_by_split_and_gathers_reasons(tmp_path, clip, capsys, monkeypatch):
+    monkeypatch.setattr("reenact.data.prepare.report.MOST_ROWS", 3)
+    monkeypatch.setenv("COLUMNS", "160")
+    run(clip, tmp_path / "store")
+    for number in range(3):
+        absent = ClipInput(tmp_path, f"v{number}", "test", "berta", missing=f"video v{number}.mp4 is absent")
+        stages.run_stages(NAMES, [absent], Job(tmp_path / "store", SETTINGS, "head"))
+    prepare(status=tmp_path / "store")
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["test", "3", "0", "0", "0", "3", "0"] in lines
+    assert ["train", "1", "1", "1", "0", "0", "6"] in lines
+    assert ["3", "missing", "video", "...", "is", "absent", "v0:", "video", "v0.mp4", "is", "absent"] in lines

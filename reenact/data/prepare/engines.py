@@ -18,7 +18,7 @@ from reenact.data.prepare.stages import STAGES, Device, Job, run_stages, stages_
 from reenact.data.store import ClipRecord
 from reenact.data.store_writer import StoreWriter, failed_record
 
-ATTEMPTS = 2
+ATTEMPTS = 5
 """Workers that a clip may cost before it is taken for the cause."""
 PAUSE = 1.0
 """Seconds until a clip is asked for again that another run has in hand."""

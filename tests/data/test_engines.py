@@ -1,0 +1,212 @@
+"""Engines bring every clip into the manifest, whoever dies on the way."""
+
+import multiprocessing
+import os
+import random
+import signal
+import threading
+import time
+from collections import deque
+from dataclasses import replace
+
+import pytest
+
+from reenact.data.clip_input import ClipInput
+from reenact.data.layouts.folders import find_inputs
+from reenact.data.prepare import engine_local, engines, prepare
+from reenact.data.prepare.engine_local import LocalEngine, _Queue, _Task
+from reenact.data.prepare.engines import Group
+from reenact.data.prepare.job import Job, Settings
+from reenact.data.prepare.stages import STAGES, Stage
+from reenact.data.store import Store
+from reenact.data.store_writer import failed_record
+from reenact.errors import ReenactError
+
+from .faults import make_faults
+
+pytest.importorskip("dlib")
+
+
+def job_in(folder, device="cpu") -> Job:
+    return Job(folder / "store", Settings("head", "dlib", "fomm", 32), "head", device)
+
+
+def row(name="a"):
+    return failed_record(name, split="train", identity="a", source="a", key="", reason="made")
+
+
+def test_neighbours_on_one_device_are_one_call(monkeypatch, tmp_path):
+    assert [group.names for group in engines.groups_of(job_in(tmp_path))] == [tuple(s.name for s in STAGES)]
+    made = (Stage("a", "cpu", 1), Stage("b", "gpu", 8), Stage("c", "gpu", 4), Stage("d", "cpu", 1))
+    monkeypatch.setattr(engines, "stages_for", lambda _: made)
+    assert engines.groups_of(job_in(tmp_path)) == [
+        Group(("a",), "cpu", 1),
+        Group(("b", "c"), "gpu", 8),
+        Group(("d",), "cpu", 1),
+    ]
+
+
+def queue(clips=4):
+    groups = [Group(("a",), "cpu", 1), Group(("b",), "gpu", 3), Group(("c",), "cpu", 1)]
+    waiting = _Queue(groups, [deque() for _ in groups], left=clips)
+    waiting.waiting[0].extend(range(clips))
+    return waiting
+
+
+def test_clips_go_from_group_to_group_and_batches_fill_up():
+    work = queue()
+    for clip in range(2):
+        task = work.next("cpu", alone=False)
+        assert task == _Task(0, [clip])
+        assert work.answered(task, [None]) == []
+    assert work.next("gpu", alone=False) is None
+    task = work.next("cpu", alone=False)
+    work.answered(task, [None])
+    full = work.next("gpu", alone=False)
+    assert full == _Task(1, [0, 1, 2])
+    work.answered(full, [None, row(), None])
+    assert work.left == 3
+    assert work.next("cpu", alone=False) == _Task(2, [0])
+
+
+def test_a_batch_need_not_be_full_when_nothing_else_runs():
+    work = queue(2)
+    work.answered(work.next("cpu", alone=False), [None])
+    assert work.next("gpu", alone=True) == _Task(1, [0])
+
+
+def test_a_clip_that_killed_a_worker_goes_alone():
+    work = queue(3)
+    for _ in range(3):
+        work.answered(work.next("cpu", alone=False), [None])
+    work.deaths[1] += 1
+    work.waiting[1].rotate(-1)
+    assert work.next("gpu", alone=True) == _Task(1, [1])
+    assert work.next("gpu", alone=True) == _Task(1, [2, 0])
+
+
+def test_a_clip_that_kills_every_worker_is_quarantined_and_the_others_go_on(tmp_path, monkeypatch):
+    make_faults(tmp_path / "raw", 3, share=0)
+    clips = find_inputs(tmp_path / "raw")
+    os.mkfifo(tmp_path / "raw" / "deadly.mp4")  # whoever opens it hangs, and is killed below
+    clips.insert(1, ClipInput(tmp_path / "raw" / "deadly.mp4", "deadly.mp4", "train", "x"))
+    workers = []
+
+    def started(*arguments):
+        workers.append(plain(*arguments))
+        return workers[-1]
+
+    plain = engine_local._started
+    monkeypatch.setattr(engine_local, "_started", started)
+    monkeypatch.setattr(engine_local, "ATTEMPTS", 2)
+    stop = threading.Event()
+
+    def kill_whoever_has_it():
+        while not stop.wait(0.1):
+            for worker in workers:
+                if worker.task and worker.task.clips == [1] and worker.process.is_alive():
+                    worker.process.kill()
+
+    killer = threading.Thread(target=kill_whoever_has_it)
+    killer.start()
+    rows = {}
+    try:
+        LocalEngine(2).run(clips, job_in(tmp_path), lambda r: rows.update({r.name: r}), lambda _: None)
+    finally:
+        stop.set()
+        killer.join()
+    assert "workers died on it (signal SIGKILL)" in rows.pop("deadly.mp4").reason
+    assert [r.status for r in rows.values()] == ["ok"] * 3
+    assert len(Store(tmp_path / "store").clips(status=None)) == 4
+
+
+def test_missing_weights_end_the_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("REENACT_HOME", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    make_faults(tmp_path / "raw", 1, share=0)
+    job = job_in(tmp_path)
+    job = replace(job, settings=replace(job.settings, landmarks="face-alignment"))
+    with pytest.raises(ReenactError, match="s3fd"):
+        LocalEngine(1).run(find_inputs(tmp_path / "raw"), job, lambda _: None, lambda _: None)
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.slow
+def test_two_hundred_clips_of_which_sixty_are_damaged_while_workers_are_killed(tmp_path, capsys):
+    faults = make_faults(tmp_path / "raw", 200)
+    stop = threading.Event()
+    killed = []
+
+    def kill_now_and_then():
+        draw = random.Random(0)
+        while not stop.wait(4):
+            if children := multiprocessing.active_children():
+                killed.append(draw.choice(children).pid)
+                os.kill(killed[-1], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_now_and_then)
+    killer.start()
+    try:
+        prepare(tmp_path / "raw", tmp_path / "store", landmarks="dlib", workers=2)
+    finally:
+        stop.set()
+        killer.join()
+    assert len(killed) > 5
+    store = Store(tmp_path / "store")
+    rows = {clip.name: clip for clip in store.clips(status=None)}
+    assert len(rows) == 200
+    for name, clip in rows.items():
+        reason = faults[name].reason if name in faults else ""
+        assert (clip.status == "quarantined") == bool(reason), (name, clip.reason)
+        assert reason in clip.reason, (name, clip.reason)
+    assert "cut at" in next(clip.reason for name, clip in rows.items() if "-cut" in name)
+    usable = {name for name, clip in rows.items() if clip.status == "ok"}
+    for suffix in (".mov", ".safetensors"):
+        assert {path.name.removesuffix(suffix) for path in (tmp_path / "store" / "clips").rglob(f"*{suffix}")} == usable
+    assert not [
+        path for path in (tmp_path / "store").rglob("*") if path.name.startswith(".") or path.suffix == ".claim"
+    ]
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "store" / "clips").rglob("*") if path.is_file()}
+    start = time.monotonic()
+    prepare(tmp_path / "raw", tmp_path / "store", landmarks="dlib", workers=2)
+    assert files == {path: path.stat().st_mtime_ns for path in files}
+    assert time.monotonic() - start < 60
+
+
+@pytest.mark.slow
+def test_ray_on_two_nodes_makes_the_store_that_this_machine_makes(tmp_path):
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    make_faults(tmp_path / "raw", 10)
+    prepare(tmp_path / "raw", tmp_path / "here", landmarks="dlib", workers=1)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=1)
+    try:
+        prepare(
+            tmp_path / "raw", tmp_path / "there", landmarks="dlib", engine="ray", ray_address=cluster.address, workers=2
+        )
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    here, there = (
+        {
+            path.relative_to(root): path.read_bytes()
+            for path in root.rglob("*")
+            if path.is_file() and "sqlite" not in path.name
+        }
+        for root in (tmp_path / "here", tmp_path / "there")
+    )
+    assert here == there
+    rows = [
+        [replace(clip, seconds={}) for clip in Store(tmp_path / name).clips(status=None)] for name in ("here", "there")
+    ]
+    assert rows[0] == rows[1]
+
+
+def test_an_address_where_nobody_listens_is_refused(tmp_path):
+    pytest.importorskip("ray")
+    make_faults(tmp_path / "raw", 1, share=0)
+    with pytest.raises(ReenactError, match=r"No Ray cluster answers at 127\.0\.0\.1:9"):
+        prepare(tmp_path / "raw", tmp_path / "out", landmarks="dlib", engine="ray", ray_address="127.0.0.1:9")
+    assert not (tmp_path / "out").exists()

@@ -117,6 +117,7 @@ def test_two_runs_at_once_share_the_work(tmp_path):
         ({"size": 64}, ("crop", "parameters", "camera")),
         ({"crop": "pwm"}, ("crop", "parameters", "camera")),
         ({"on_missing": "skip"}, ("crop", "parameters", "camera")),
+        ({"detector": "mediapipe"}, ("track", "landmarks", "crop", "parameters", "camera")),
         ({"face_index": 0}, ("track", "landmarks", "crop", "parameters", "camera")),
         ({"fps": 10}, ("probe", "cuts", "track", "landmarks", "crop", "parameters", "camera")),
     ],
@@ -222,6 +223,36 @@ def test_one_of_two_faces_that_comes_near_is_taken_from_then_on(tmp_path):
     record = run(write_clip(tmp_path / "two.mp4", images), tmp_path / "store")
     assert record.status == "ok"
     assert Store(tmp_path / "store").arrays(record)["crop"][0, 0] < 20
+
+
+def test_landmarks_that_cannot_be_placed(tmp_path, clip, squares, monkeypatch):
+    def sees_half(image, box):
+        if box.left < 43:
+            raise ReenactError("sees no face")
+        return Squares.landmarks(squares, image, box)
+
+    monkeypatch.setattr(squares, "landmarks", sees_half)
+    record = run(clip, tmp_path / "store")
+    assert record.reason == "face filled in for 3 frames"
+    write_image(tmp_path / "b.png", picture((20, 50)))
+    record = run(tmp_path / "b.png", tmp_path / "store")
+    assert record.reason == "shows a face on which dlib can't place landmarks; use other --landmarks"
+
+
+def test_landmarks_get_boxes_of_their_own_detector(tmp_path, clip, squares, monkeypatch):
+    class Wide(Squares):
+        def detect(self, image):
+            return [replace(box, left=box.left - 9, right=box.right + 9) for box in super().detect(image)]
+
+    wide = Wide()
+    finders = {"dlib": FaceFinder(squares, squares), "mediapipe": FaceFinder(wide, wide)}
+    monkeypatch.setattr(job_module, "load_face_finder", lambda choice, _: finders[choice])
+    found = []
+    for name in ("mediapipe", None):
+        record = run(clip, tmp_path / str(name), settings=replace(SETTINGS, detector=name))
+        found.append(Store(tmp_path / str(name)).arrays(record)["landmarks"])
+    assert wide.searches == 1
+    np.testing.assert_array_equal(*found)
 
 
 def test_black_frames(tmp_path):

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 from reenact.data import clip_files
 from reenact.data.clip_files import PARAMS
 from reenact.data.store import MANIFEST, Store, clip_stem, to_image
-from reenact.data.store_writer import StoreWriteError, failed_record
+from reenact.data.store_writer import StoreWriteError, StoreWriter, failed_record
 from reenact.data.video import VideoReader
 from reenact.errors import ReenactError
 
@@ -133,13 +133,60 @@ def test_frames_and_clips_that_do_not_exist(root):
         store.clip("nobody")
 
 
+def set_schema(root, schema):
+    with sqlite3.connect(root / MANIFEST) as database:
+        database.execute("UPDATE store SET value = ? WHERE key = 'schema'", (str(schema),))
+
+
+def test_an_older_store_is_read_and_not_written(root):
+    set_schema(root, 1)
+    store = Store(root)
+    assert store.read(store.clips()[0], [0]).image.shape == (1, 3, SIZE, SIZE)
+    with pytest.raises(ReenactError, match="of schema 1, which this version reads but does not write; prepare into"):
+        made_writer(root)
+
+
+def test_a_store_of_which_nothing_was_written_is_begun_again(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / MANIFEST).touch()
+    add_clip(made_writer(tmp_path / "store"), "a")
+    assert len(Store(tmp_path / "store").clips()) == 1
+
+
+def test_another_runs_settings_are_noticed(tmp_path):
+    first = made_writer(tmp_path / "store")
+    second = StoreWriter(tmp_path / "store", replace(first.info, recipe={"crop": "pwm"}))
+    add_clip(second, "a")
+    with pytest.raises(ReenactError, match=r'is a store with recipe \{"crop": "pwm"\}, not \{"crop": "fomm"\}'):
+        add_clip(first, "b")
+    assert [clip.name for clip in Store(tmp_path / "store").scan()] == ["a"]
+
+
+def test_rows_of_a_status_are_forgotten(root):
+    writer = made_writer(root)
+    for name, status in (("bad", "quarantined"), ("gone", "missing")):
+        writer.put(failed_record(name, split="train", identity="x", source="", key="", reason="why", status=status))
+    writer.forget("quarantined")
+    assert [clip.status for clip in Store(root).scan()].count("missing") == 1
+    assert not Store(root).clips(status="quarantined")
+    assert len(Store(root).clips()) == 8
+
+
+def test_a_digest_is_made_once_for_a_stamp(root, tmp_path):
+    made = []
+    writer = made_writer(root)
+    for stamp in ("1", "1", "2", "2"):
+        assert writer.digest(tmp_path, stamp, lambda stamp=stamp: made.append(stamp) or f"of {stamp}") == f"of {stamp}"
+    assert made == ["1", "2"]
+
+
 def test_what_is_no_store(root, tmp_path):
     with pytest.raises(ReenactError, match="is not a store"):
         Store(tmp_path)
-    with sqlite3.connect(root / MANIFEST) as database:
-        database.execute("UPDATE store SET value = '99' WHERE key = 'schema'")
-    with pytest.raises(ReenactError, match="has schema 99"):
-        Store(root)
+    set_schema(root, 99)
+    for use in (Store, made_writer):
+        with pytest.raises(ReenactError, match="has schema 99, this version reads 1 to 2; update reenact"):
+            use(root)
     (root / MANIFEST).write_bytes(b"not a database, but long enough to look like a file of some kind" * 20)
     with pytest.raises(ReenactError, match="damaged"):
         Store(root)

@@ -14,7 +14,7 @@ from reenact.data.prepare.recipes import CropChoice
 from reenact.data.store import StoreInfo
 from reenact.data.store_writer import StoreWriter
 from reenact.errors import ReenactError
-from reenact.estimators.base import ParameterRegressor
+from reenact.estimators.base import Detector, ParameterRegressor
 from reenact.estimators.registry import FaceFinder, LandmarkLibrary, RegressorChoice, load_face_finder, load_regressor
 from reenact.faces.model import FaceModel
 from reenact.faces.registry import load_face_model
@@ -22,10 +22,10 @@ from reenact.faces.registry import load_face_model
 OnMissing = Literal["hold", "skip", "error"]
 ParameterChoice = Literal["fit"] | RegressorChoice
 
-EXTRA_FIELDS = dict.fromkeys(("deca", "emoca", "deca+smirk"), ("light", "texture"))
+EXTRA_FIELDS = dict.fromkeys(("deep3d", "deca", "emoca", "deca+smirk"), ("light", "texture"))
 """Arrays that a regressor gives beyond those of every store."""
 STAGE_TOOLS = {
-    "track": ("finder",),
+    "track": ("detector",),
     "landmarks": ("finder",),
     "parameters": ("face_model", "regressor"),
     "camera": ("face_model",),
@@ -51,6 +51,8 @@ class Settings:
     parameters: ParameterChoice = "fit"
     fps: Fraction | None = None
     """Frames per second to resample to; each file's own by default."""
+    detector: LandmarkLibrary | None = None
+    """Who finds the face; by default who places the landmarks."""
     max_error: float = 0.1
     """Landmark error, as a fraction of the inter-ocular distance, above which the parameters can't be right."""
     version: int = 2
@@ -97,8 +99,14 @@ class Tools:
 
     @cached_property
     def finder(self) -> FaceFinder:
-        """Detector and landmarks; raises `ReenactError` if weights are missing."""
+        """Landmarks and the detector that was made for them; raises `ReenactError` if weights are missing."""
         return load_face_finder(self._job.settings.landmarks, self._job.device)
+
+    @cached_property
+    def detector(self) -> Detector:
+        """Who finds the face; raises `ReenactError` as the finder."""
+        choice = self._job.settings.detector
+        return self.finder.detector if choice is None else load_face_finder(choice, self._job.device).detector
 
     @cached_property
     def face_model(self) -> FaceModel:
@@ -145,7 +153,7 @@ def stage_keys(content: str, clip: ClipInput, settings: Settings) -> dict[str, s
     fitted = settings.parameters == "fit"
     add("probe", content, clip.span, settings.fps)
     add("cuts", keys["probe"])
-    add("track", keys["cuts"], settings.landmarks, settings.face_index, clip.region)
+    add("track", keys["cuts"], settings.detector or settings.landmarks, settings.face_index, clip.region)
     add("landmarks", keys["track"], settings.landmarks)
     add("crop", keys["landmarks"], settings.crop, settings.size, settings.on_missing)
     # A fit starts from the crop's camera; a regressor cuts its own picture out of the frame.

@@ -42,6 +42,7 @@ def prepare(
     recipe: RecipeName | None = None,
     face_model: str | None = None,
     landmarks: LandmarkChoice = "auto",
+    detector: LandmarkChoice = "auto",
     parameters: ParameterChoice = "fit",
     size: int | None = None,
     fps: float | None = None,
@@ -69,6 +70,7 @@ def prepare(
         face_model: Face model: head, flame, bfm, or the path of a file; head by default where parameters are fitted,
             else the regressor's own.
         landmarks: Landmark estimator; auto is face-alignment where its weights are present, else dlib.
+        detector: Who finds the face; auto is who places the landmarks.
         parameters: Where face parameters come from: fit (to the landmarks), or a regressor with its official weights.
         size: Side of the stored frames in pixels; 256 by default.
         fps: Frames per second to resample to; each video's own by default.
@@ -111,10 +113,13 @@ def prepare(
         )
     face_model = face_model or ("head" if parameters == "fit" else REGRESSORS[parameters])
     model = load_face_model(face_model)
+    if parameters != "fit" and not model.name.startswith(REGRESSORS[parameters]):
+        raise ReenactError(f"--parameters {parameters} gives those of {REGRESSORS[parameters]}, not of {model.name}")
     model.landmarks68(model.mean_vertices[None])  # refuses a FLAME file without its landmarks
     rate = Fraction(fps).limit_denominator(1001) if fps else (base.fps if base else None)
     rule = _auto_crop(input, dataset, clips, base.crop if base else None) if crop == "auto" else crop
-    settings = Settings(model.name, library, rule, size, on_missing, face_index, parameters, rate)
+    boxes = None if detector in ("auto", library) else resolve_landmarks(detector)
+    settings = Settings(model.name, library, rule, size, on_missing, face_index, parameters, rate, boxes)
     job = Job(out.absolute(), settings, face_model, device)
     number = min(workers or _cores(), len(clips))
     fresh = not (out / MANIFEST).exists()

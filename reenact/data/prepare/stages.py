@@ -63,7 +63,7 @@ def stages_for(job: Job) -> tuple[Stage, ...]:
     if job.device == "cpu":
         return STAGES
     stages = {stage.name: stage for stage in STAGES}
-    if job.settings.landmarks in NETWORKS:
+    if NETWORKS & {job.settings.landmarks, job.settings.detector}:
         # The crop is a moment's work: it stays where the clip is.
         stages |= {name: replace(stages[name], device="gpu") for name in ("track", "landmarks", "crop")}
     if job.settings.parameters != "fit":

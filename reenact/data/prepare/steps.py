@@ -70,7 +70,7 @@ def cuts(hand: Hand, tools: Tools) -> Result:
 def track(hand: Hand, tools: Tools) -> Result:
     """Array `boxes` (T, 5): left, top, right, bottom and score of the face in frame pixels, NaN where it isn't seen."""
     changed = hand.work["cuts"].arrays["changed"]
-    tracker = FaceTracker(tools.finder.detector, hand.settings.face_index, hand.clip.region)
+    tracker = FaceTracker(tools.detector, hand.settings.face_index, hand.clip.region)
     boxes = np.full((len(changed), 5), np.nan)
     for row, image in enumerate(all_frames(hand)):
         box = tracker.step(image, bool(changed[row]))
@@ -86,8 +86,9 @@ def landmarks(hand: Hand, tools: Tools) -> Result:
     looks, boxes = hand.work["cuts"], hand.work["track"].arrays["boxes"]
     points: list[Points | None] = []
     for image, box in zip(all_frames(hand), boxes.tolist(), strict=True):
-        seen = not np.isnan(box[0])
-        points.append(tools.finder.landmarks.landmarks(image, FaceBox(*box)) if seen else None)
+        points.append(None if np.isnan(box[0]) else _place(image, FaceBox(*box), hand, tools))
+    if all(seen is None for seen in points):
+        raise ReenactError(f"shows a face on which {tools.finder.name} can't place landmarks; use other --landmarks")
     whole = assemble(points, looks.arrays["changed"], looks.facts["width"], looks.facts["height"])
     shot = whole.longest_shot()
     lit = np.flatnonzero(~looks.arrays["dark"][shot.frames] | shot.visible)
@@ -203,6 +204,17 @@ def clip_crop(
     if rule == "none":
         return Crop.whole(track.height, track.width).resized(size)
     return crop_from_landmarks(track.landmarks, rule, size)
+
+
+def _place(image: Image, box: FaceBox, hand: Hand, tools: Tools) -> Points | None:
+    """(68, 2) landmarks of the face in a detector's box, None where they can't be placed."""
+    own: FaceBox | None = box
+    if hand.settings.detector is not None:  # every landmark network expects the boxes of its own detector
+        own = tools.finder.detector.detect_near(image, box)
+    try:
+        return tools.finder.landmarks.landmarks(image, own) if own else None
+    except ReenactError:  # MediaPipe looks for the face again, and may not see it in every frame
+        return None
 
 
 def _kept_rows(track: FaceTrack, on_missing: OnMissing) -> NDArray[np.int64]:

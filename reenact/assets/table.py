@@ -11,7 +11,6 @@ from reenact.assets.model import Asset, File
 TORCH_HUB = "{torch}/hub/checkpoints"
 _RESEARCH = "non-commercial research"
 _IMAGENET = "BSD-3-Clause (torchvision); trained on ImageNet"
-_FAN = "BSD-3-Clause (face-alignment); trained on 300W-LP, which is for research"
 _INSIGHTFACE = f"{_RESEARCH} (InsightFace)"
 _BASEL = "non-commercial research (University of Basel), signed agreement"
 
@@ -29,12 +28,12 @@ def _torchvision(name: str, purpose: str, file: str, sha256: str, first: str) ->
     )
 
 
-def _face_alignment(name: str, purpose: str, file: str, sha256: str, holds: str) -> Asset:
+def _face_alignment(name: str, purpose: str, file: str, sha256: str, holds: str, data: str = "300W-LP") -> Asset:
     return Asset(
         name,
         purpose,
         (File(file, sha256, holds=(holds,)),),
-        _FAN,
+        f"BSD-3-Clause (face-alignment); trained on {data}, which is for research",
         f"reenact weights get {name} --accept-licence",
         url=f"https://www.adrianbulat.com/downloads/python-fan/{file}",
         elsewhere=TORCH_HUB,
@@ -160,6 +159,7 @@ _DETECTORS = (
         "s3fd-619a316812.pth",
         "619a31681264d3f7f7fc7a16a42cbbe8b23f31a256f75a366e5a1bcd59b33543",
         "conv1_1.weight",
+        "WIDER FACE",
     ),
     _face_alignment(
         "fan2d",

@@ -97,6 +97,8 @@ def _wrong_value(key: str, message: str, words: list[str]) -> ReenactError:
     if "class_path" in message:
         types = types[:1]
     wanted = _joined([kind for kind in types if kind != "NoneType"])
+    if value.strip("'\"") in words and not any(_bare(word.partition("=")[0]) == _bare(key) for word in words):
+        return ReenactError(f"{shown}: expected {wanted}")
     return ReenactError(f"{_spell(key, words)}: expected {wanted}, got {shown}")
 
 

@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path, nargs="?")
     given = parser.parse_args()
     if given.what == "store":
-        write_synthetic_store(given.path)
+        write_synthetic_store(given.path, identities=6000, test_identities=150)
     elif given.what == "judge":
         judge(given.path, given.checkpoint)
     else:

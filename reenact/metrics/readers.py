@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from reenact.errors import ReenactError
 from reenact.metrics import probe_reader
 from reenact.metrics.faces import FaceReading
 from reenact.metrics.scene import Reader
+from reenact.nn.probe import WEIGHTS
 
 NETWORKS = {
     "lpips": ("probe",),
@@ -55,3 +57,5 @@ def feature_size(network: str) -> int:
 
 def check(network: str | None) -> None:
     """Refuse a network whose weights are missing; raises `ReenactError`."""
+    if network == probe_reader.NAME and not WEIGHTS.is_file():
+        raise ReenactError(f"This copy of the package has no {WEIGHTS.name}; make it with benchmarks/probe.py")

@@ -148,7 +148,10 @@ def check_needs(model: PortraitModule, data: ReenactmentDataModule, command: str
     if missing:
         words = {"params": "face parameters"}
         what = " and ".join(words.get(name, name) for name in missing)
-        raise ReenactError(f"{type(model).__name__} needs {what} of every portrait and the data has none; {REMEDY}")
+        remedy = REMEDY
+        if needs.texture or needs.light:  # landmarks say nothing about them: a network's estimate does
+            remedy = remedy.replace("STORE,", "STORE --parameters deep3d (or deca, for FLAME),", 1)
+        raise ReenactError(f"{type(model).__name__} needs {what} of every portrait and the data has none; {remedy}")
     if needs.clip_length != carries.clip_length:
         raise ReenactError(
             f"{type(model).__name__} needs clips of {needs.clip_length} frames; "

@@ -129,6 +129,7 @@ def prepare(
     start = time.perf_counter()
     try:
         records = _run(clips, job, _engine(engine, ray_address, number, device))
+        remove_empty_folders(job.out / "work")
     finally:
         if fresh:
             _remove_empty(out)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 from reenact.data.claims import claimed
@@ -126,14 +127,20 @@ def _take(
         return record
     folder = work_stem(writer.root, clip.name)
     with writer.guarded():
-        make_folder(folder.parent)
-        if not claims.enter_context(claimed(folder.with_name(f"{folder.name}.claim"))):
+        if not _claim(folder.with_name(f"{folder.name}.claim"), claims):
             return None
         # whoever had it in hand until now may have finished it
         if (record := writer.finished(clip.name, key)) is not None:
             return record
         make_folder(folder)
     return Hand(clip, settings, keys, Work(folder, keys), on_frame)
+
+
+def _claim(path: Path, claims: ExitStack) -> bool:
+    while True:
+        make_folder(path.parent)
+        with suppress(FileNotFoundError):  # another run that ended just now has removed the empty folder
+            return claims.enter_context(claimed(path))
 
 
 def _content(clip: ClipInput, writer: StoreWriter) -> str:

@@ -133,14 +133,13 @@ def files() -> Iterator[Finding]:
     yield Finding("files", "head", "ok", "built-in face model")
     for name, asset in assets.ASSETS.items():
         path = assets.locate(name)
-        detail = str(path) if path else f"{asset.purpose}; 'reenact weights path {name}' says how to get it"
-        yield Finding("files", name, "ok" if path else "absent", detail)
+        yield Finding("files", name, "ok" if path else "absent", str(path or asset.purpose))
 
 
 def places() -> Iterator[Finding]:
     """Folders in use."""
     yield Finding("folders", "presets", "ok" if presets.names("model") else "bad", str(presets.folder()))
-    yield Finding("folders", "files", "ok", f"{assets.cache_dir()} (change with REENACT_HOME)")
+    yield Finding("folders", "files", "ok", f"{assets.cache_dir()} (change with REENACT_HOME); 'reenact weights' fills it")
 
 
 def _version(name: str) -> str | None:

@@ -139,7 +139,9 @@ def files() -> Iterator[Finding]:
 def places() -> Iterator[Finding]:
     """Folders in use."""
     yield Finding("folders", "presets", "ok" if presets.names("model") else "bad", str(presets.folder()))
-    yield Finding("folders", "files", "ok", f"{assets.cache_dir()} (change with REENACT_HOME); 'reenact weights' fills it")
+    yield Finding(
+        "folders", "files", "ok", f"{assets.cache_dir()} (change with REENACT_HOME); 'reenact weights' fills it"
+    )
 
 
 def _version(name: str) -> str | None:

@@ -157,16 +157,19 @@ def _network(path: Path, task: str, device: str) -> Any:  # noqa: ANN401  # insi
             "InsightFace is not installed: pip install 'reenact[insightface]', or use another estimator"
         ) from error
     onnxruntime.set_default_logger_severity(3)
+    providers = _providers(device)
     try:
-        network = get_model(str(path), providers=_providers(device), sess_options=_options(), download=False)
-    except ReenactError:
-        raise
+        network = get_model(str(path), providers=providers, sess_options=_options(), download=False)
     except Exception as error:
         # whatever a damaged file makes the parsers raise, it means one thing to the person
         raise ReenactError(f"{path} is damaged ({type(error).__name__}): get the pack again") from error
     if network is None or network.taskname != task:
         found = "unknown" if network is None else network.taskname
         raise ReenactError(f"{path} is a network for {found}, not {task}: get the pack again")
+    if device != "cpu" and network.session.get_providers() == ["CPUExecutionProvider"]:
+        raise ReenactError(
+            f"onnxruntime found no libraries to run on {device}: install its CUDA and cuDNN, or choose cpu"
+        )
     return network
 
 

@@ -14,7 +14,7 @@ import torch
 from reenact import assets
 from reenact.assets import ASSETS, Asset, File
 from reenact.assets.manifest import Manifest
-from reenact.cli import main
+from reenact.cli import doctor, main
 from reenact.cli import weights as command
 from reenact.errors import ReenactError
 
@@ -313,3 +313,11 @@ def test_a_damaged_manifest_is_named(tmp_path, monkeypatch):
     (tmp_path / "manifest.json").write_text('{"unknown": 1}')
     with pytest.raises(ReenactError, match=r"manifest\.json is damaged: remove it"):
         Manifest.read()
+
+
+def test_the_doctor_shows_the_same_files(home, tmp_path):
+    (home / "kinds").mkdir(parents=True)
+    (home / "kinds" / "a.ckpt").touch()
+    found = {finding.name: (finding.state, finding.detail) for finding in doctor.files()}
+    assert found["kinds"] == ("ok", str(home / "kinds" / "a.ckpt"))
+    assert found["net"] == ("absent", "a network")

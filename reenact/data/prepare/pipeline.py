@@ -69,7 +69,7 @@ def prepare(
         recipe: Crop, size and frame rate of a paper, for what is not given itself.
         face_model: Face model: head, flame, bfm, or the path of a file; head by default where parameters are fitted,
             else the regressor's own.
-        landmarks: Landmark estimator; auto is face-alignment where its weights are present, else dlib.
+        landmarks: Landmark estimator; auto is the first of face-alignment, MediaPipe and dlib whose files are present.
         detector: Who finds the face; auto is who places the landmarks.
         parameters: Where face parameters come from: fit (to the landmarks), or a regressor with its official weights.
         size: Side of the stored frames in pixels; 256 by default.

@@ -33,8 +33,8 @@ from reenact.data.datamodules import Synthetic
 from reenact.data.pictures import write_image
 from reenact.data.video_writer import VideoWriter
 from reenact.estimators.dlib import DlibDetector, DlibLandmarks
-from reenact.models.checkpoint import load_method
 from reenact.metrics.images import psnr as psnr_of
+from reenact.models.checkpoint import load_method
 from reenact.models.module import ReenactmentModule
 
 GAIN = 3.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass, replace
 from typing import Any, ClassVar
@@ -29,8 +30,6 @@ class PortraitModule(LightningModule):
 
     method: ClassVar[str]
     """Name in `reenact.models.registry`."""
-    needs: Needs
-    """What it reads of a portrait."""
     network: nn.Module
     image_size: int
     """Side in pixels of the images it was last trained on, which checkpoints record and `animate` crops to."""
@@ -40,6 +39,11 @@ class PortraitModule(LightningModule):
         self.network = network
         self.image_size = 256
         self.arguments = {name: _plain(value) for name, value in arguments.items()}
+
+    @property
+    @abstractmethod
+    def needs(self) -> Needs:
+        """What it reads of a portrait."""
 
     @property
     def required_assets(self) -> tuple[str, ...]:
@@ -100,9 +104,10 @@ class ReenactmentModule(PortraitModule):
 
     network: Reenactor[Any]
 
-    def __init__(self, network: Reenactor[Any], arguments: Mapping[str, object]) -> None:
-        super().__init__(network, arguments)
-        self.needs = network.needs
+    @property
+    def needs(self) -> Needs:
+        """What its network reads of a portrait."""
+        return self.network.needs
 
     def forward(self, source: Portrait, driving: Portrait) -> Reenactment:
         """Reenact: see `Reenactor`."""

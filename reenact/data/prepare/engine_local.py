@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import Synchronized
 
@@ -26,6 +29,8 @@ from reenact.errors import ReenactError
 
 POLL = 0.25
 """Seconds between two looks at the workers."""
+SLOW_IMPORTS = ("torch._dynamo",)
+"""What stages import when they first need it, and takes seconds."""
 MOST_IDLE = 5
 """Workers that may die without a task: something is wrong with all of them."""
 Answer = list[ClipRecord | None] | ReenactError
@@ -178,11 +183,10 @@ class LocalEngine:
 
 
 def _started(device: Device, job: Job) -> _Worker:
-    # A forked child would inherit locks of torch's and OpenCV's threads, so workers start afresh.
-    context = multiprocessing.get_context("spawn")
+    context = _context()
     ours, theirs = context.Pipe()
     frames: Synchronized[int] = context.Value("q", 0, lock=False)  # a killed owner would keep a lock
-    process = context.Process(target=_work, args=(theirs, job, device, frames), daemon=True)
+    process = context.Process(target=_work, args=(theirs, job, device, frames, dict(os.environ)), daemon=True)
     # The terminal sends Ctrl-C to every process; held back until `_work` ignores it, it never reaches a worker.
     held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -191,6 +195,19 @@ def _started(device: Device, job: Job) -> _Worker:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
     theirs.close()
     return _Worker(device, process, ours, frames)
+
+
+@cache
+def _context() -> SpawnContext | ForkServerContext:
+    """How processes start: as children of a server that has only imported, where there is such a thing.
+
+    A child of this process would inherit locks of torch's and OpenCV's threads, and a fresh interpreter takes seconds.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([run_stages.__module__, *SLOW_IMPORTS])
+    return context
 
 
 def _answer(worker: _Worker) -> Answer | None:
@@ -216,9 +233,10 @@ def _how(exit_code: int | None) -> str:
     return f"exit code {exit_code}"
 
 
-def _work(line: Connection, job: Job, device: Device, frames: Synchronized[int]) -> None:
+def _work(line: Connection, job: Job, device: Device, frames: Synchronized[int], environment: dict[str, str]) -> None:
     """A worker: takes tasks until its line is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.update(environment)  # the server's is that of its own start
     if device == "cpu":
         torch.set_num_threads(1)
         cv2.setNumThreads(0)

@@ -63,7 +63,6 @@ class ProbeModule(PortraitModule):
     """
 
     method = "probe"
-    needs = Needs(params=True, landmarks=True)
     network: Probe
 
     def __init__(
@@ -81,6 +80,11 @@ class ProbeModule(PortraitModule):
         self.losses = losses
         self.optimisation = optimisation
         self.people = nn.Parameter(F.normalize(torch.randn(optimisation.identities, 128), dim=1))
+
+    @property
+    def needs(self) -> Needs:
+        """Landmarks and parameters to learn from."""
+        return Needs(params=True, landmarks=True)
 
     def on_fit_start(self) -> None:
         """Measure the spread of the coefficients, from batches of the training set."""

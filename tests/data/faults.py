@@ -84,8 +84,7 @@ def no_face(path: Path, person: int) -> None:
 
 
 def two_faces(path: Path, person: int) -> None:
-    pairs = zip(_frames(person, 0), _frames(person + 1, 0), strict=True)
-    _write(path, [np.concatenate(pair, axis=1) for pair in pairs])
+    _write(path, [np.concatenate([image, image[:, ::-1]], axis=1) for image in _frames(person, 0)])
 
 
 def cut(path: Path, person: int) -> None:

@@ -10,14 +10,15 @@ from reenact.errors import ReenactError
 from reenact.faces.model import FaceModel
 
 FLAME_NAME = re.compile(r"flame(20\d\d)?(-[0-9a-f]{8})?")
+BFM_NAME = re.compile(r"bfm(-[0-9a-f]{8})?")
 
 
 def load_face_model(spec: str) -> FaceModel:
     """A face model.
 
     Args:
-        spec: `head` (built in), `flame` (the file in the asset cache), the full name under which a store or checkpoint
-            recorded a FLAME file (`flame2020-1a2b3c4d`), or the path of a FLAME file.
+        spec: `head` (built in), `flame` or `bfm` (the file in the asset cache), the full name under which a store or
+            checkpoint recorded a file (`flame2020-1a2b3c4d`), or the path of a FLAME or BFM file.
 
     Raises:
         ReenactError: if the name is unknown, or the file is missing, damaged, not a FLAME model, or another one than
@@ -29,11 +30,18 @@ def load_face_model(spec: str) -> FaceModel:
         return Head()
     if FLAME_NAME.fullmatch(spec):
         return _cached_flame(spec)
+    if BFM_NAME.fullmatch(spec):
+        return _cached_bfm(spec)
+    if spec.endswith(".mat"):
+        from reenact.faces.bfm import Bfm
+
+        return Bfm.from_file(Path(spec))
     if "/" in spec or spec.endswith((".pkl", ".npz")):
         from reenact.faces.flame import Flame
 
         return Flame.from_file(Path(spec))
-    near = difflib.get_close_matches(spec, ["head", "flame"], n=2, cutoff=0.3) or ["head", "flame"]
+    known = ["head", "flame", "bfm"]
+    near = difflib.get_close_matches(spec, known, n=2, cutoff=0.3) or known
     raise ReenactError(f"Unknown face model {spec!r}: did you mean {' or '.join(near)}, or the path of a FLAME file?")
 
 
@@ -44,6 +52,17 @@ def _cached_flame(spec: str) -> FaceModel:
     path = assets.require("flame")
     model = Flame.from_file(path)
     if not _same_model(spec, model.name):
+        raise ReenactError(f"{path} is {model.name}, but {spec} is asked for: put that file in its place")
+    return model
+
+
+def _cached_bfm(spec: str) -> FaceModel:
+    from reenact import assets
+    from reenact.faces.bfm import Bfm
+
+    path = assets.locate("bfm") or assets.locate("bfm_2009") or assets.require("bfm")
+    model = Bfm.from_file(path)
+    if spec not in ("bfm", model.name):
         raise ReenactError(f"{path} is {model.name}, but {spec} is asked for: put that file in its place")
     return model
 

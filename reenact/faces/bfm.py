@@ -1,0 +1,185 @@
+"""The Basel Face Model as Deep3D uses it (sicxu/Deep3DFaceRecon_pytorch, `models/bfm.py`).
+
+Convention: Deep3D's space, x right, y up, z towards the camera, in decimetres, is this package's model space in
+metres. Its camera stands at z = 10 and looks along -z; that distance and the translation are part of our cameras. The
+head turns about the space's origin by R = Rz Ry Rx of Deep3D's angles, as column vectors; neck, jaw and eyes have no
+joints of their own, so these poses are not read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from reenact.errors import ReenactError
+from reenact.faces.bfm_file import EXPRESSION, SHAPE, TEXTURE, BfmArrays, read_bfm
+from reenact.faces.model import FaceModel
+from reenact.faces.params import FaceParams
+from reenact.faces.rotation import axis_angle_to_matrix
+from reenact.faces.shading import vertex_normals
+
+METRES = 0.1
+"""Of a decimetre."""
+DISTANCE = 10 * METRES
+"""Of the camera from the origin."""
+FOCAL = 1015 / 112
+"""In normalised device coordinates of Deep3D's crop of 224 pixels (focal length 1015 pixels)."""
+REGIONS = ("face", "skin")
+COEFFICIENTS = 257
+
+
+class Bfm(FaceModel):
+    """80 identity, 64 expression and 80 texture coefficients, in standard deviations.
+
+    Args:
+        arrays: the model, as `bfm_file.read_bfm` gives it.
+        name: the name under which stores and checkpoints record it.
+    """
+
+    camera_type = "perspective"
+    num_shape, num_expression, num_texture = SHAPE, EXPRESSION, TEXTURE
+    rings: Tensor
+    """(V, 8) int64 triangles around each vertex; F where there are fewer."""
+
+    def __init__(self, arrays: BfmArrays, name: str = "bfm") -> None:
+        super().__init__()
+        self.name = name
+        mean = torch.from_numpy(arrays.mean_shape).reshape(-1, 3)
+        mean = (mean - mean.mean(0, keepdim=True)) * METRES
+        buffers = {
+            "mean_vertices": mean,
+            "faces": torch.from_numpy(arrays.triangles),
+            "shape_basis": torch.from_numpy(arrays.shape_basis).reshape(-1, 3, SHAPE) * METRES,
+            "expression_basis": torch.from_numpy(arrays.expression_basis).reshape(-1, 3, EXPRESSION) * METRES,
+            "mean_texture": torch.from_numpy(arrays.mean_texture).reshape(-1, 3) / 255,
+            "texture_basis": torch.from_numpy(arrays.texture_basis).reshape(-1, 3, TEXTURE) / 255,
+            "rings": torch.from_numpy(arrays.rings),
+            "skin": torch.from_numpy(arrays.skin),
+            "landmark_vertices": torch.from_numpy(arrays.landmarks)[:, None],
+            "landmark_weights": torch.ones(68, 1),
+            "flip_permutation": _mirror(mean),
+        }
+        for key, value in buffers.items():
+            self.register_buffer(key, value, persistent=False)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Read an official file; the name is `bfm` and eight hexadecimal digits that tell two models apart.
+
+        Raises:
+            ReenactError: as `bfm_file.read_bfm`.
+        """
+        arrays = read_bfm(path)
+        digest = hashlib.sha256(arrays.mean_shape.tobytes() + arrays.expression_basis.tobytes())
+        return cls(arrays, f"bfm-{digest.hexdigest()[:8]}")
+
+    def vertices(self, params: FaceParams, subset: Tensor | None = None) -> Tensor:
+        """Posed vertices (B, V or N, 3) in model space, metres; see `FaceModel.vertices`."""
+        unposed = self.unposed(params, subset)
+        return unposed @ axis_angle_to_matrix(params.global_pose).mT
+
+    def unposed(self, params: FaceParams, subset: Tensor | None = None) -> Tensor:
+        """Vertices (B, V or N, 3) before the head turns."""
+        mean, shape, expression = (
+            self.get_buffer(name) if subset is None else self.get_buffer(name)[subset]
+            for name in ("mean_vertices", "shape_basis", "expression_basis")
+        )
+        moved: Tensor = torch.einsum("vck,bk->bvc", shape, params.shape)
+        return mean + moved + torch.einsum("vck,bk->bvc", expression, params.expression)
+
+    def normals(self, params: FaceParams) -> Tensor:
+        """Unit vertex normals (B, V, 3), turned as the head is."""
+        normals = vertex_normals(self.unposed(params), self.faces, self.rings)
+        return normals @ axis_angle_to_matrix(params.global_pose).mT
+
+    def albedo(self, texture: Tensor) -> Tensor:
+        """Vertex colours (B, V, 3) of texture coefficients (B, 80): RGB, 1 is white, not clipped."""
+        colours: Tensor = self.get_buffer("mean_texture") + torch.einsum(
+            "vck,bk->bvc", self.get_buffer("texture_basis"), texture
+        )
+        return colours
+
+    def region(self, name: str) -> Tensor:
+        """Boolean mask (V,) of `face` (all of it) or `skin`; raises `ReenactError` for another name."""
+        if name not in REGIONS:
+            raise ReenactError(f"BFM has no region {name!r}: choose one of {', '.join(REGIONS)}")
+        skin = self.get_buffer("skin")
+        return skin.clone() if name == "skin" else torch.ones_like(skin)
+
+    def default_camera(self) -> Tensor:
+        """The (7,) camera that frames the mean face as GDPW's crop does: 1.485 times the landmarks' box."""
+        points = self.mean_vertices[self.landmark_vertices[:, 0]]
+        low, high = points.amin(0), points.amax(0)
+        side = 1.485 * (high - low)[:2].mean()
+        centre = (low + high) / 2
+        # The square's centre lies a tenth of its side above the box's.
+        x, y = -centre[0], -(centre[1] + 0.1 * side)
+        focal = 2 * (DISTANCE - centre[2]) / side
+        return torch.stack([focal, focal, x * 0, x * 0, x, y, x * 0 - DISTANCE])
+
+
+def split_coefficients(vector: Tensor) -> dict[str, Tensor]:
+    """Deep3D's vector (B, 257) by part.
+
+    Returns:
+        `shape` (B, 80), `expression` (B, 64), `texture` (B, 80), `angles` (B, 3) in radians about x, y and z, `light`
+        (B, 9, 3) band by channel, `translation` (B, 3) in decimetres.
+
+    Raises:
+        ValueError: for another length.
+    """
+    if vector.shape[-1] != COEFFICIENTS:
+        raise ValueError(f"Deep3D has {COEFFICIENTS} coefficients, not {vector.shape[-1]}")
+    shape, expression, texture, angles, light, translation = torch.split(vector, [80, 64, 80, 3, 27, 3], -1)
+    return {
+        "shape": shape,
+        "expression": expression,
+        "texture": texture,
+        "angles": angles,
+        "light": light.reshape(*light.shape[:-1], 3, 9).mT,
+        "translation": translation,
+    }
+
+
+def join_coefficients(parts: dict[str, Tensor]) -> Tensor:
+    """The vector (B, 257) of `split_coefficients`' parts."""
+    light = parts["light"].mT.flatten(-2)
+    names = ("shape", "expression", "texture", "angles")
+    return torch.cat([*(parts[name] for name in names), light, parts["translation"]], -1)
+
+
+def angles_to_matrix(angles: Tensor) -> Tensor:
+    """(..., 3, 3) rotations Rz Ry Rx, for column vectors, of angles (..., 3) about x, y, z in radians, right-handed.
+
+    Deep3D's `compute_rotation` returns the transpose, for row vectors.
+    """
+    axes = torch.eye(3, dtype=angles.dtype, device=angles.device)
+    about = [axis_angle_to_matrix(angles[..., k, None] * axes[k]) for k in range(3)]
+    return about[2] @ about[1] @ about[0]
+
+
+def matrix_to_angles(matrix: Tensor) -> Tensor:
+    """Angles (..., 3) of `angles_to_matrix`; y lies within a quarter turn."""
+    x = torch.atan2(matrix[..., 2, 1], matrix[..., 2, 2])
+    y = torch.atan2(-matrix[..., 2, 0], torch.hypot(matrix[..., 2, 1], matrix[..., 2, 2]))
+    return torch.stack([x, y, torch.atan2(matrix[..., 1, 0], matrix[..., 0, 0])], -1)
+
+
+def crop_camera(translation: Tensor) -> Tensor:
+    """(B, 7) cameras of Deep3D's crop of 224 pixels, of translations (B, 3) in decimetres."""
+    focal = translation.new_full((len(translation), 2), FOCAL)
+    shift = translation * METRES - translation.new_tensor([0.0, 0.0, DISTANCE])
+    return torch.cat([focal, torch.zeros_like(focal), shift], 1)
+
+
+def _mirror(vertices: Tensor) -> Tensor:
+    """(V,) the vertex nearest to the mirror image of each; the mesh is symmetric to a fraction of a millimetre."""
+    points = vertices.double().numpy()
+    _, nearest = cKDTree(points).query(points * (-1, 1, 1))
+    return torch.from_numpy(np.asarray(nearest, np.int64))

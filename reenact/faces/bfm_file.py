@@ -1,0 +1,181 @@
+"""The official files of the Basel Face Model, as Deep3D uses it: read into one set of arrays.
+
+Two routes: `BFM_model_front.mat`, or what that file is made of (sicxu/Deep3DFaceRecon_pytorch, `util/load_mats.py`):
+`01_MorphableModel.mat` (BFM 2009), `Exp_Pca.bin` and `std_exp.txt` (expression), `BFM_front_idx.mat` and
+`BFM_exp_idx.mat` (which vertices), `facemodel_info.mat` (triangles, landmarks, masks). Indices count from 1 on disk.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+
+from reenact.errors import ReenactError
+
+SHAPE, EXPRESSION, TEXTURE = 80, 64, 80
+MICROMETRES = 1e-5
+"""Micrometres to the decimetres of the front file."""
+ALL_VERTICES, EXPRESSION_VERTICES = 53490, 53215
+"""Of BFM 2009, and of the expression basis."""
+KEYS = ("meanshape", "meantex", "idBase", "exBase", "texBase", "tri", "point_buf", "keypoints", "skinmask")
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class BfmArrays:
+    """The model in decimetres, indices from 0."""
+
+    mean_shape: Array
+    """(3V,) coordinates, vertex by vertex."""
+    mean_texture: Array
+    """(3V,) RGB from 0 to 255."""
+    shape_basis: Array
+    """(3V, 80) times standard deviation."""
+    expression_basis: Array
+    """(3V, 64) times standard deviation."""
+    texture_basis: Array
+    """(3V, 80) times standard deviation."""
+    triangles: Array
+    """(F, 3)."""
+    rings: Array
+    """(V, 8) triangles around each vertex; F where there are fewer."""
+    landmarks: Array
+    """(68,) vertices of the iBUG-68 landmarks."""
+    skin: Array
+    """(V,) bool: the skin that texture losses look at."""
+
+
+def read_bfm(path: Path) -> BfmArrays:
+    """Read the model from either route.
+
+    Args:
+        path: `BFM_model_front.mat`, or `01_MorphableModel.mat` with the other files beside it.
+
+    Raises:
+        ReenactError: if a file is missing, damaged, or another one; the message names file and key.
+    """
+    content = _mat(path)
+    if "shapePC" in content:
+        content = _built(path, content)
+    if missing := [key for key in KEYS if key not in content]:
+        raise ReenactError(f"{path} is not a Basel Face Model of Deep3D, it lacks {', '.join(missing)}")
+    vertices = content["meanshape"].size // 3
+    wanted = {
+        "idBase": (3 * vertices, SHAPE),
+        "exBase": (3 * vertices, EXPRESSION),
+        "texBase": (3 * vertices, TEXTURE),
+        "point_buf": (vertices, 8),
+    }
+    sizes = {"meantex": 3 * vertices, "keypoints": 68, "skinmask": vertices}
+    for key, shape in wanted.items():
+        if content[key].shape != shape:
+            raise ReenactError(f"{path}: {key} has shape {content[key].shape}, not {shape}; build the file again")
+    for key, size in sizes.items():
+        if content[key].size != size:
+            raise ReenactError(f"{path}: {key} has {content[key].size} entries, not {size}; build the file again")
+    arrays = BfmArrays(
+        mean_shape=_float(content["meanshape"]).ravel(),
+        mean_texture=_float(content["meantex"]).ravel(),
+        shape_basis=_float(content["idBase"]),
+        expression_basis=_float(content["exBase"]),
+        texture_basis=_float(content["texBase"]),
+        triangles=_index(content["tri"]),
+        rings=_index(content["point_buf"]),
+        landmarks=_index(content["keypoints"]).ravel(),
+        skin=np.asarray(content["skinmask"]).ravel() > 0,
+    )
+    _check_indices(path, arrays, vertices)
+    return arrays
+
+
+def _check_indices(path: Path, arrays: BfmArrays, vertices: int) -> None:
+    faces = len(arrays.triangles)
+    limits = {
+        "tri": (arrays.triangles, vertices),
+        "point_buf": (arrays.rings, faces + 1),
+        "keypoints": (arrays.landmarks, vertices),
+    }
+    for key, (values, limit) in limits.items():
+        if values.min() < 0 or values.max() >= limit:
+            raise ReenactError(f"{path} is damaged: {key} points outside of the mesh; build the file again")
+    if not all(np.isfinite(part).all() for part in (arrays.mean_shape, arrays.shape_basis, arrays.expression_basis)):
+        raise ReenactError(f"{path} is damaged: it holds numbers that are none; build the file again")
+
+
+def _built(path: Path, model: dict[str, Array]) -> dict[str, Array]:
+    """The content of `BFM_model_front.mat`, from the files that it is made of."""
+    folder = path.parent
+    front = _entry(folder / "BFM_front_idx.mat", "idx").ravel().astype(np.int64) - 1
+    trimmed = _entry(folder / "BFM_exp_idx.mat", "trimIndex").ravel().astype(np.int64) - 1
+    info = _mat(folder / "facemodel_info.mat")
+    whole = trimmed[front]
+    for key, size in (("shapeMU", 3 * ALL_VERTICES), ("texMU", 3 * ALL_VERTICES)):
+        if model[key].size != size:
+            raise ReenactError(f"{path}: {key} has {model[key].size} entries, not {size}; request the file of 2009")
+    expression = _expression(folder)
+
+    def rows(values: Array, which: Array) -> Array:
+        return values.reshape(-1, 3, *values.shape[1:])[which].reshape(-1, *values.shape[1:])
+
+    shape = model["shapePC"][:, :SHAPE] * model["shapeEV"].ravel()[:SHAPE] * MICROMETRES
+    texture = model["texPC"][:, :TEXTURE] * model["texEV"].ravel()[:TEXTURE]
+    return {
+        "meanshape": rows(model["shapeMU"].ravel()[:, None] * MICROMETRES, whole),
+        "meantex": rows(model["texMU"].ravel()[:, None], whole),
+        "idBase": rows(shape, whole),
+        "texBase": rows(texture, whole),
+        "exBase": rows(expression, front),
+        **{key: info[key] for key in ("tri", "point_buf", "keypoints", "skinmask") if key in info},
+    }
+
+
+def _expression(folder: Path) -> Array:
+    """(3 * 53215, 64) basis times deviation, of `Exp_Pca.bin` (little endian: count, mean, basis) and `std_exp.txt`."""
+    path, spreads = folder / "Exp_Pca.bin", folder / "std_exp.txt"
+    try:
+        content = path.read_bytes()
+        deviation = np.array(spreads.read_text(encoding="utf-8").split(), np.float64)
+    except (OSError, ValueError) as error:
+        raise ReenactError(
+            f"{folder} needs Exp_Pca.bin and std_exp.txt beside 01_MorphableModel.mat ({error})"
+        ) from error
+    (count,) = struct.unpack_from("<i", content) if len(content) >= 4 else (0,)
+    size = 3 * EXPRESSION_VERTICES
+    if count < EXPRESSION or len(content) != 4 * (1 + size + count * size) or len(deviation) < EXPRESSION:
+        raise ReenactError(f"{path} or {spreads.name} is damaged: {len(content)} bytes, {len(deviation)} deviations")
+    basis = np.frombuffer(content, "<f4", count * size, 4 * (1 + size)).reshape(count, size)
+    return basis[:EXPRESSION].T * deviation[:EXPRESSION] * MICROMETRES
+
+
+def _mat(path: Path) -> dict[str, Array]:
+    if not path.is_file():
+        raise ReenactError(
+            f"{path} is not a file; give BFM_model_front.mat, or 01_MorphableModel.mat with its companions"
+        )
+    try:
+        content: dict[str, Array] = scipy.io.loadmat(path)
+    except Exception as error:  # the reader raises whatever a broken file makes it stumble over
+        raise ReenactError(f"{path} is not a MATLAB file of version 5, or damaged ({type(error).__name__})") from error
+    return content
+
+
+def _entry(path: Path, key: str) -> Array:
+    content = _mat(path)
+    if key not in content:
+        raise ReenactError(f"{path} lacks {key}; take the file of the Deep3DFaceRecon_pytorch repository")
+    return content[key]
+
+
+def _float(values: Array) -> Array:
+    return np.asarray(values, np.float32)
+
+
+def _index(values: Array) -> Array:
+    return np.asarray(values, np.int64) - 1

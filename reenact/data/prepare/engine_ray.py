@@ -5,6 +5,7 @@ All nodes must see the store and the clips under the same paths, and have this p
 
 from __future__ import annotations
 
+import importlib
 import logging
 import time
 from collections import Counter, deque
@@ -133,7 +134,7 @@ def _run(names: tuple[str, ...], clips: list[ClipInput], job: Job) -> list[ClipR
 
 def _connected(address: str | None, workers: int) -> ModuleType:
     try:
-        import ray
+        ray = importlib.import_module("ray")
     except ImportError as error:
         raise ReenactError('--engine ray needs the package ray: pip install "reenact[ray]"') from error
     if address is not None:

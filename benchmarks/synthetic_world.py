@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import importlib.util
+import multiprocessing
 import os
 import platform
 import subprocess
@@ -22,6 +23,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.spatial.transform import Rotation
 
 from reenact.data.synthetic import World
@@ -136,7 +138,8 @@ def main() -> None:
     print(f"{date.today()}, commit {commit.strip()}, {machine}")
     picks = draw_frames(World(), options.frames)
     half = len(picks) // 2
-    with ProcessPoolExecutor(2) as pool:
+    # The drawing above has started torch's threads; a forked child waits for ever for those that it does not have.
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         parts = list(pool.map(judge, (picks[:half], picks[half:]), (options.size, options.size)))
         speeds = list(pool.map(_render_some, (FIRST_PERSON, FIRST_PERSON + 4)))
     found, offsets, embeddings = (np.concatenate(column) for column in zip(*parts, strict=True))

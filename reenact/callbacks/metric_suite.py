@@ -91,7 +91,9 @@ class MetricSuite(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Score a batch where this validation is to be scored."""
-        if self._validations % self.every_n_validations == 0 and isinstance(pl_module, ReenactmentModule):
+        # Before the first step running statistics are not those of the layers: frames may overflow, and mean nothing.
+        scored = not trainer.sanity_checking and self._validations % self.every_n_validations == 0
+        if scored and isinstance(pl_module, ReenactmentModule):
             self._score("val", loader_name(trainer.val_dataloaders, dataloader_idx), outputs, batch)
 
     def on_test_batch_end(

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from reenact import assets
 from reenact.errors import ReenactError
+from reenact.nn.probe import load_probe
 
-PerceptualKind = Literal["vgg19", "pixels", "none"]
-"""ImageNet VGG-19; the pixels themselves, which need no weights; or no such term."""
+PerceptualKind = Literal["vgg19", "probe", "pixels", "none"]
+"""ImageNet VGG-19; the probe that the package ships; the pixels themselves; or no such term."""
 
 VGG19_CUTS = (2, 7, 12, 21, 30)
 """Ends of relu1_1, 2_1, 3_1, 4_1, 5_1 in torchvision's `vgg19().features`."""
@@ -60,6 +61,18 @@ def _vgg19_weights() -> dict[str, Tensor]:
     return weights
 
 
+class ProbeFeatures(nn.Module):
+    """The probe's layers at strides 2 to 32, for images (B, 3, H, W) in [0, 1]; small images are not resized."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.probe = load_probe()
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """The five layers, finest first."""
+        return self.probe.features(image * 2 - 1)
+
+
 class PixelFeatures(nn.Module):
     """The image as its own single feature layer."""
 
@@ -81,7 +94,7 @@ class PerceptualLoss:
             ReenactError: if its weights are not on this machine, or damaged.
         """
         self.kind = kind
-        self._network: nn.Module = Vgg19Features() if kind == "vgg19" else PixelFeatures()
+        self._network: nn.Module = {"vgg19": Vgg19Features, "probe": ProbeFeatures, "pixels": PixelFeatures}[kind]()
 
     def distance(self, fake: Tensor, real: Tensor) -> Tensor:
         """Sum over layers of the mean absolute difference of images (B, 3, H, W) in [0, 1]."""

@@ -40,7 +40,7 @@ class PWMLosses:
     gan_kind: GanKind = "ls"
     """The released default; the paper says hinge."""
     perceptual: PerceptualKind = "vgg19"
-    """Network of the perceptual terms: ImageNet VGG-19, plain pixels, or none of these terms."""
+    """Network of the perceptual terms: ImageNet VGG-19, the shipped probe, plain pixels, or none of these terms."""
 
 
 @dataclass(frozen=True)

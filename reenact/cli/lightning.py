@@ -126,9 +126,11 @@ class ReenactCLI(LightningCLI):
         trainable = sum(p.numel() for p in self.model.network.parameters())
         device = self.trainer.strategy.root_device
         threads = f" (threads: {torch.get_num_threads()})" if device.type == "cpu" else ""
+        perceptual = self.model.perceptual if self.request.command == "fit" else ""
         return [
             f"{self.request.command}: {model} on {data}{scale}",
             f"network: {trainable / 1e6:.2f} M parameters, {self.trainer.precision}, on {device}{threads}",
+            *([f"perceptual loss: {perceptual}"] if perceptual else []),
             f"run folder: {self.request.out}",
         ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, is_dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.models.base import Needs, Reenactment, Reenactor
-from reenact.models.retarget import retarget
+from reenact.models.base import Needs, Reenactment, Reenactor, Transfer
 
 FORMAT = 1
 """Version of what `on_save_checkpoint` adds; raised when a checkpoint of before can't be read any more."""
@@ -49,6 +48,12 @@ class PortraitModule(LightningModule):
     def required_assets(self) -> tuple[str, ...]:
         """Names in `reenact.assets` without which training can't start."""
         return ()
+
+    @property
+    def perceptual(self) -> str:
+        """Network of its perceptual loss, which its numbers depend on; empty where it has none."""
+        losses = self.arguments.get("losses")
+        return str(losses.get("perceptual", "")) if isinstance(losses, dict) else ""
 
     def on_train_batch_start(self, batch: PortraitPair, batch_idx: int) -> None:
         """Note the size of the images."""
@@ -102,7 +107,7 @@ class ReenactmentModule(PortraitModule):
         arguments: as of `PortraitModule`.
     """
 
-    network: Reenactor[Any]
+    network: Reenactor[Any, Any]
 
     @property
     def needs(self) -> Needs:
@@ -115,12 +120,13 @@ class ReenactmentModule(PortraitModule):
         return result
 
     def reenact(self, batch: PortraitPair) -> Reenactment:
-        """The batch's result; another person's parameters first take the source's shape."""
-        driving = batch.driving
-        if not batch.same_identity and driving.params is not None and batch.source.params is not None:
-            driving = replace(driving, params=retarget(batch.source.params, driving.params))
-        result: Reenactment = self(batch.source, driving)
-        return result
+        """The batch's result; another person's motion is retargeted first."""
+        network = self.network
+        state = network.encode(batch.source)
+        motion = network.read(batch.driving)
+        if not batch.same_identity:
+            motion = network.retarget(state, motion, Transfer())
+        return network.perform(state, motion)
 
     def validation_step(  # type: ignore[override]  # callbacks read the result
         self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0

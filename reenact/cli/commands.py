@@ -56,6 +56,11 @@ COMMANDS = {
         "reenact.apps.edit:edit",
         aliases={"out": ("-o",), "checkpoint": ("-c",)},
     ),
+    "evaluate": Command(
+        "score frames or videos that any method made",
+        "reenact.apps.evaluate:evaluate",
+        aliases={"out": ("-o",)},
+    ),
     "convert": Command(
         "turn an official checkpoint into ours",
         "reenact.models.pwm.convert:convert_official",

@@ -1,0 +1,250 @@
+"""`reenact evaluate`: the scores of frames or videos that any method made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor
+
+from reenact.apps.animator import pick_device
+from reenact.apps.galleries import FolderGallery, Gallery, open_gallery
+from reenact.apps.matches import Kind, Match, Sample, by_name, by_pairs, samples
+from reenact.callbacks.pictures import grid
+from reenact.callbacks.score_files import write_rows, write_scores
+from reenact.data.pair_lists import read_pairs
+from reenact.data.pictures import pictures_in
+from reenact.errors import ReenactError
+from reenact.faces.portrait import Portrait, PortraitPair
+from reenact.metrics import catalogue
+from reenact.metrics.scene import Frames, Scene
+from reenact.metrics.suite import Score, Suite
+
+DEFAULT = ("psnr", "ssim", "l1")
+SHOWN = 4
+"""Rows of the picture that shows what was scored."""
+
+
+@dataclass
+class Part:
+    """The results of one kind: of one identity, or of two."""
+
+    kind: Kind
+    generated: Gallery
+    target: Gallery
+    sources: Gallery | None
+    matches: list[Match]
+    suite: Suite
+    absent: list[Score]
+    """Metrics that can't be computed here, with the reason."""
+    shown: list[Sample] = field(default_factory=list)
+
+    def scores(self) -> list[Score]:
+        """All metrics asked for."""
+        return [*self.suite.scores(), *self.absent]
+
+
+def evaluate(
+    generated: Path,
+    *,
+    target: Path | None = None,
+    pairs: Path | None = None,
+    source: Path | None = None,
+    cross: bool = False,
+    metrics: Sequence[str] = DEFAULT,
+    out: Path,
+    batch_size: int = 8,
+    device: str = "auto",
+) -> None:
+    """Score frames or videos that any method made.
+
+    Args:
+        generated: folder of results: pictures, videos, folders of frames, or arrays (.npy).
+        target: folder or store of the driving clips. Without --pairs, of the same names as the results, and of as many
+            frames; unless --cross is given they show the source's person and are the wanted results.
+        pairs: list of pairs (`reenact pairs`, or FOMM's); the results belong to its lines in the order of their names.
+            Clips are looked for in --target, or beside the list.
+        source: folder or store of the source portraits, of the same names as the results, or one picture for all;
+            with --pairs the clips that the list names, in --target by default.
+        cross: whether the driving clips show other people than the sources.
+        metrics: names of metrics; docs/metrics.md lists them.
+        out: folder to write: scores.json, frames_self.parquet or frames_cross.parquet, pictures.
+        batch_size: frames that networks read at once.
+        device: `auto`, `cpu`, `cuda`, ...
+
+    Raises:
+        ReenactError: if an input can't be used; nothing is written then.
+    """
+    if target is None and pairs is None:
+        raise ReenactError("--target is missing: name the folder of the driving clips, or a list with --pairs")
+    if pairs is not None and cross:
+        raise ReenactError("--cross goes with --target alone; with --pairs the identities tell")
+    if out.exists() and (out.is_file() or any(out.iterdir())):
+        raise ReenactError(f"--out {out} exists; name a new folder")
+    if batch_size < 1:
+        raise ReenactError(f"--batch_size {batch_size} must be at least 1")
+    catalogue.check(metrics)
+    chosen = pick_device(device)
+    parts = _parts(generated, target, pairs, source, cross, metrics, chosen)
+    for part in parts:
+        _score(part, batch_size, chosen)
+    out.mkdir(parents=True, exist_ok=True)
+    _write(parts, out, {"generated": str(generated), "pairs": None if pairs is None else str(pairs)})
+    show(parts)
+
+
+def _parts(
+    generated: Path,
+    target: Path | None,
+    pairs: Path | None,
+    source: Path | None,
+    cross: bool,
+    metrics: Sequence[str],
+    device: torch.device,
+) -> list[Part]:
+    results = FolderGallery(generated, "--generated")
+    # A store is read at the results' size, as loaders read it for the method.
+    size = _side(results)
+    if pairs is None:
+        assert target is not None
+        clips = open_gallery(target, "--target", size)
+        portraits = None if source is None else open_gallery(source, "--source", size)
+        kind: Kind = "cross" if cross else "self"
+        return [_part(kind, results, clips, portraits, by_name(results, clips, portraits), metrics, device)]
+    lines = read_pairs(pairs)
+    if not lines:
+        raise ReenactError(f"--pairs {pairs} has no pair; make a list with `reenact pairs`")
+    clips = open_gallery(target or pairs.parent, "--target", size)
+    portraits = clips if source is None else open_gallery(source, "--source", size)
+    return [
+        _part(kind, made, clips, portraits, matches, metrics, device)
+        for kind, (made, matches) in by_pairs(pairs, lines, generated, clips, portraits).items()
+    ]
+
+
+def _side(results: FolderGallery) -> int:
+    """Width of the first result; of the first in `self` or `cross` where results lie in such folders."""
+    first = results.names()[0]
+    inner = results.folder(first)
+    if inner is not None and inner.name in ("self", "cross") and not pictures_in(inner):
+        results = FolderGallery(inner, "--generated")
+        first = results.names()[0]
+    return int(next(results.frames(first)).shape[-1])
+
+
+def _part(
+    kind: Kind,
+    generated: Gallery,
+    target: Gallery,
+    sources: Gallery | None,
+    matches: list[Match],
+    metrics: Sequence[str],
+    device: torch.device,
+) -> Part:
+    possible, absent = [], []
+    for name in metrics:
+        reference = catalogue.make(name).reference
+        if kind == "cross" and reference == "target":
+            absent.append(Score(name, math.nan, 0, "it needs the wanted picture, which cross-reenactment has not"))
+        elif sources is None and reference == "source":
+            absent.append(Score(name, math.nan, 0, "it is held against the source; name the sources with --source"))
+        else:
+            possible.append(name)
+    suite = Suite(possible, kind == "self", device)
+    return Part(kind, generated, target, sources, matches, suite, absent)
+
+
+def _score(part: Part, batch_size: int, device: torch.device) -> None:
+    batch: list[Sample] = []
+    for match in track(part.matches, f"scoring {part.kind}", console=Console(stderr=True), transient=True):
+        for sample in samples(part.generated, part.target, part.sources, match):
+            if len(part.shown) < SHOWN and sample.result_frame == 0:
+                part.shown.append(sample)
+            if batch and (len(batch) == batch_size or batch[0].generated.shape != sample.generated.shape):
+                _update(part, batch, device)
+                batch = []
+            batch.append(sample)
+    if batch:
+        _update(part, batch, device)
+
+
+def _update(part: Part, batch: list[Sample], device: torch.device) -> None:
+    made, wanted, shown = (
+        torch.stack(list(images)).to(device)
+        for images in zip(*((s.generated, s.driving, _source(s)) for s in batch), strict=True)
+    )
+    results = ", ".join(dict.fromkeys(sample.match.result for sample in batch))
+    scene = Scene(
+        generated=Frames(made, f"{part.generated.option} ({results})"),
+        source=Frames(shown, "the source frames"),
+        driving=Frames(wanted, f"{part.target.option} ({', '.join(dict.fromkeys(s.match.driving for s in batch))})"),
+        same_identity=part.kind == "self",
+    )
+    part.suite.update(scene, _named(part, batch, shown, wanted))
+
+
+def _named(part: Part, batch: Sequence[Sample], shown: Tensor, wanted: Tensor) -> PortraitPair:
+    """The pair that names the rows."""
+    sources = [("", -1) if s.match.source is None else s.match.source for s in batch]
+    people = ["" if not clip or part.sources is None else part.sources.identity(clip) for clip, _ in sources]
+    source = Portrait(
+        image=shown,
+        frame=torch.tensor([frame for _, frame in sources]),
+        identity=people,
+        clip=[clip for clip, _ in sources],
+    )
+    driving = Portrait(
+        image=wanted,
+        frame=torch.tensor([sample.driving_frame for sample in batch]),
+        identity=[part.target.identity(sample.match.driving) for sample in batch],
+        clip=[sample.match.driving for sample in batch],
+    )
+    return PortraitPair(source, driving)
+
+
+def _source(sample: Sample) -> Tensor:
+    """The source, or in its place the driving frame: no metric that reads it is in the suite then."""
+    return sample.driving if sample.source is None else sample.source
+
+
+def _write(parts: Iterable[Part], out: Path, about: dict[str, object]) -> None:
+    (out / "pictures").mkdir()
+    for part in parts:
+        write_rows(part.suite.rows, out / f"frames_{part.kind}.parquet")
+        size = part.shown[0].generated.shape
+        shown = [sample for sample in part.shown if sample.generated.shape == size]
+        columns = {
+            **({} if part.sources is None else {"source": torch.stack([_source(s) for s in shown])}),
+            "driving": torch.stack([sample.driving for sample in shown]),
+            "result": torch.stack([sample.generated for sample in shown]),
+        }
+        Image.fromarray(grid(columns, SHOWN)).save(out / "pictures" / f"{part.kind}.png")
+    write_scores({part.kind: part.scores() for part in parts}, out / "scores.json", about)
+
+
+def show(parts: Sequence[Part]) -> None:
+    """Print the values as a table, with what could not be computed below it."""
+    table = Table(box=None)
+    table.add_column("metric", no_wrap=True)
+    for part in parts:
+        table.add_column(f"{part.kind} ({len(part.suite.rows)} frames)", justify="right")
+    values = [{score.label: score for score in part.scores()} for part in parts]
+    notes: dict[str, int] = {}
+    for label in values[0]:
+        cells = []
+        for of in values:
+            score = of[label]
+            mark = f" [{notes.setdefault(f'{label}: {score.note}', len(notes) + 1)}]" if score.note else ""
+            cells.append(f"{'n/a' if math.isnan(score.value) else format(score.value, '.5g')}{mark}")
+        table.add_row(label.replace("[", r"\["), *(cell.replace("[", r"\[") for cell in cells))
+    console = Console()
+    console.print(table)
+    for note, number in notes.items():
+        console.print(f"[{number}] {note}", markup=False, highlight=False)

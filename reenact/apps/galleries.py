@@ -1,0 +1,241 @@
+"""Clips by name for `reenact evaluate`: folders of pictures, videos, frame folders or arrays, and prepared stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import PIL.Image
+import torch
+from torch import Tensor
+
+from reenact.data.pictures import PICTURE_SUFFIXES, pictures_in, read_image
+from reenact.data.prepared import is_prepared, open_prepared
+from reenact.data.video import VIDEO_SUFFIXES, VideoReader, probe
+from reenact.errors import ReenactError
+from reenact.faces.portrait import unit_range
+
+ARRAY = ".npy"
+"""Frames without loss: (T, H, W, 3) or (H, W, 3), bytes or numbers in [-1, 1]."""
+_SUFFIXES = PICTURE_SUFFIXES | VIDEO_SUFFIXES | {ARRAY}
+_EIGHT_BITS = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"})
+"""Pillow's names of pictures whose values are bytes; it would cut others off at 255."""
+
+
+class Gallery(Protocol):
+    """Clips by name."""
+
+    option: str
+    """The option and path that it was given with, for messages."""
+
+    def names(self) -> list[str]:
+        """The clips, by name."""
+
+    def find(self, name: str) -> str | None:
+        """The clip that a name means, with or without a suffix; None if there is none."""
+
+    def identity(self, name: str) -> str:
+        """The person in a clip."""
+
+    def count(self, name: str) -> int | None:
+        """Frames of a clip; None where only reading it tells."""
+
+    def frames(self, name: str) -> Iterator[Tensor]:
+        """The frames (3, H, W) of a clip, in order, in [-1, 1]."""
+
+    def frame(self, name: str, number: int) -> Tensor:
+        """One frame (3, H, W), in [-1, 1]."""
+
+
+def open_gallery(path: Path, option: str, size: int | None = None) -> Gallery:
+    """The clips of a folder or a store.
+
+    Args:
+        path: Where they are.
+        option: The option's name, for messages.
+        size: Side in pixels at which a store's frames are read, as loaders do; files are taken as they are.
+
+    Raises:
+        ReenactError: if it is neither, or holds no clip.
+    """
+    if is_prepared(path):
+        return StoreGallery(path, option, size)
+    return FolderGallery(path, option)
+
+
+class FolderGallery:
+    """Pictures (clips of one frame), videos, folders of pictures and arrays in a folder.
+
+    Args:
+        path: The folder.
+        option: The option's name.
+
+    Raises:
+        ReenactError: if it is no folder, holds nothing of the kind, or two things of one name.
+    """
+
+    def __init__(self, path: Path, option: str) -> None:
+        self.option = f"{option} {path}"
+        if not path.is_dir():
+            raise ReenactError(f"{self.option} is not a folder; give a folder of pictures, videos or frame folders")
+        self._paths: dict[str, Path] = {}
+        for item in sorted(path.iterdir()):
+            if item.name.startswith(".") or not (item.is_dir() or item.suffix.lower() in _SUFFIXES):
+                continue
+            key = item.name if item.is_dir() else item.stem
+            if key in self._paths:
+                raise ReenactError(f"{self.option} has two clips of the name {key}; keep one of them")
+            self._paths[key] = item
+        if not self._paths:
+            raise ReenactError(f"{self.option} is empty; it should hold pictures, videos or folders of frames")
+
+    def names(self) -> list[str]:
+        """The names of files and folders, files without their suffix."""
+        return list(self._paths)
+
+    def find(self, name: str) -> str | None:
+        """The clip of a name."""
+        return next((key for key in keys(name) if key in self._paths), None)
+
+    def identity(self, name: str) -> str:
+        """What stands before the first `#`, as in FOMM's VoxCeleb."""
+        return name.partition("#")[0]
+
+    def count(self, name: str) -> int | None:
+        """Frames of a clip, by the folder, the file's header or its kind."""
+        path = self._paths[name]
+        if path.is_dir():
+            return len(self._pictures(path))
+        if path.suffix.lower() == ARRAY:
+            return len(self._array(path))
+        return probe(path).num_frames if path.suffix.lower() in VIDEO_SUFFIXES else 1
+
+    def frames(self, name: str) -> Iterator[Tensor]:
+        """The frames of a clip."""
+        path = self._paths[name]
+        if path.is_dir():
+            yield from map(_picture, self._pictures(path))
+        elif path.suffix.lower() == ARRAY:
+            yield from map(_tensor, self._array(path))
+        elif path.suffix.lower() in VIDEO_SUFFIXES:
+            yield from map(_tensor, VideoReader(path))
+        else:
+            yield _picture(path)
+
+    def frame(self, name: str, number: int) -> Tensor:
+        """One frame; raises `ReenactError` if the clip is shorter."""
+        path = self._paths[name]
+        if not path.is_dir() and path.suffix.lower() in VIDEO_SUFFIXES:
+            return _tensor(VideoReader(path).frames([number])[0])
+        found = next((frame for place, frame in enumerate(self.frames(name)) if place == number), None)
+        if found is None:
+            raise ReenactError(f"{path} has no frame {number}; it has {self.count(name)}")
+        return found
+
+    def folder(self, name: str) -> Path | None:
+        """The folder that a clip is, None for a file."""
+        path = self._paths[name]
+        return path if path.is_dir() else None
+
+    def _pictures(self, folder: Path) -> list[Path]:
+        pictures = pictures_in(folder)
+        if not pictures:
+            raise ReenactError(f"{folder} is a folder without pictures; it should hold the frames of a clip")
+        return pictures
+
+    def _array(self, path: Path) -> np.ndarray:
+        try:
+            array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise ReenactError(f"{path} is not an array file; write it with numpy.save") from error
+        array = array[None] if array.ndim == 3 else array
+        known = array.dtype == np.uint8 or array.dtype.kind == "f"
+        if array.ndim != 4 or array.shape[3] != 3 or not known:
+            raise ReenactError(
+                f"{path} holds {array.dtype} of {' x '.join(map(str, array.shape))}; expected frames x height x width"
+                " x 3 of bytes, or of numbers in [-1, 1]"
+            )
+        return array
+
+
+class StoreGallery:
+    """The clips of a prepared store or of shards.
+
+    Args:
+        path: Its root.
+        option: The option's name.
+        size: Side at which frames are read; the store's own by default.
+    """
+
+    def __init__(self, path: Path, option: str, size: int | None) -> None:
+        self.option = f"{option} {path}"
+        self._prepared = open_prepared(path)
+        self._size = size or self._prepared.info.size
+        self._numbers = {key: number for number, name in enumerate(self._prepared.table.names) for key in keys(name)}
+
+    def names(self) -> list[str]:
+        """The store's names."""
+        return list(self._prepared.table.names)
+
+    def find(self, name: str) -> str | None:
+        """The clip of a name; `/` may be spelled `-`, as in the files that `reenact predict` writes."""
+        number = next((self._numbers[key] for key in keys(name) if key in self._numbers), None)
+        return None if number is None else self._prepared.table.names[number]
+
+    def identity(self, name: str) -> str:
+        """The store's identity."""
+        table = self._prepared.table
+        return table.identity_names[int(table.identities[self._numbers[name]])]
+
+    def count(self, name: str) -> int:
+        """Frames of a clip."""
+        return int(self._prepared.table.num_frames[self._numbers[name]])
+
+    def frames(self, name: str) -> Iterator[Tensor]:
+        """The frames of a clip."""
+        for number in range(self.count(name)):
+            yield self.frame(name, number)
+
+    def frame(self, name: str, number: int) -> Tensor:
+        """One frame."""
+        if not 0 <= number < self.count(name):
+            raise ReenactError(f"{self.option}: clip {name} has no frame {number}; it has {self.count(name)}")
+        place, info = self._prepared.place(self._numbers[name]), self._prepared.info
+        portrait = self._prepared.reader.read(place, "", [number], info.size, self._size)
+        return portrait.normalised().image[0]
+
+
+def keys(name: str) -> list[str]:
+    """The spellings under which a clip is looked for: as it is, without its suffix, with `-` for `/`."""
+    bare = name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in _SUFFIXES else name
+    return list(dict.fromkeys((name, bare, name.replace("/", "-"), bare.replace("/", "-"))))
+
+
+def resized(image: Tensor, like: Tensor) -> Tensor:
+    """A picture (3, h, w) at the size of another of the same shape of frame, averaged over areas."""
+    if image.shape == like.shape:
+        return image
+    height, width = like.shape[-2:]
+    changed = cv2.resize(image.permute(1, 2, 0).numpy(), (width, height), interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(changed).permute(2, 0, 1)
+
+
+def _picture(path: Path) -> Tensor:
+    """A picture file; raises `ReenactError` for more than 8 bits, which would be cut off without a word."""
+    if path.is_file():
+        try:
+            with PIL.Image.open(path) as picture:
+                mode = picture.mode
+        except OSError:  # `read_image` says what is wrong
+            mode = "RGB"
+        if mode not in _EIGHT_BITS:
+            raise ReenactError(f"{path} is not of 8 bits a channel ({mode}); save it as an 8-bit PNG")
+    return _tensor(read_image(path))
+
+
+def _tensor(frame: np.ndarray) -> Tensor:
+    image = torch.from_numpy(np.array(frame)).permute(2, 0, 1)
+    return unit_range(image) if image.dtype == torch.uint8 else image.float()

@@ -1,0 +1,171 @@
+"""Which result belongs to which source and driving frames: by name, or by a list of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count, zip_longest
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor
+
+from reenact.apps.galleries import FolderGallery, Gallery, resized
+from reenact.data.pair_lists import NamedPair
+from reenact.errors import ReenactError
+
+Kind = Literal["self", "cross"]
+
+
+@dataclass(frozen=True)
+class Match:
+    """One result and what it is held against."""
+
+    result: str
+    """The generated clip or picture."""
+    driving: str
+    first: int | None
+    """The driving frame of the result's first; None where the driving clip as a whole was driven."""
+    source: tuple[str, int] | None
+    """Clip and frame of the source; None where it is not known."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One generated frame and what it is held against; pictures are (3, H, W) in [-1, 1]."""
+
+    generated: Tensor
+    driving: Tensor
+    source: Tensor | None
+    match: Match
+    result_frame: int
+    driving_frame: int
+
+
+def by_name(generated: Gallery, target: Gallery, sources: Gallery | None) -> list[Match]:
+    """Results and driving clips of the same names; a source folder of one picture serves all.
+
+    Raises:
+        ReenactError: if a clip of one folder is not in the other.
+    """
+    names = {name: target.find(name) for name in generated.names()}
+    _none_missing([name for name, found in names.items() if found is None], target, generated)
+    _none_missing(sorted(set(target.names()) - set(names.values())), generated, target)
+    only = sources.names()[0] if sources is not None and len(sources.names()) == 1 else None
+    matches = []
+    for name, driving in names.items():
+        source = None if sources is None else sources.find(name) or only
+        if sources is not None and source is None:
+            _none_missing([name], sources, generated)
+        matches.append(Match(name, str(driving), None, None if source is None else (source, 0)))
+    return matches
+
+
+def by_pairs(
+    path: Path, lines: Sequence[NamedPair], results: Path, target: Gallery, sources: Gallery
+) -> dict[Kind, tuple[FolderGallery, list[Match]]]:
+    """The results of a list's pairs, in the order of their names: those of one identity, and those of two.
+
+    Args:
+        path: The list, for messages.
+        lines: Its pairs.
+        results: The folder of results, with the folders `self` and `cross` where the list has both kinds, as `reenact
+            predict` writes them.
+        target: Where driving clips are.
+        sources: Where source clips are.
+
+    Raises:
+        ReenactError: if the list names a clip that is not there, or there are more or fewer results than pairs.
+    """
+    kinds: dict[Kind, list[Match]] = {"self": [], "cross": []}
+    for line in lines:
+        driving, source = target.find(line.driving), sources.find(line.source)
+        for name, found, where in ((line.driving, driving, target), (line.source, source, sources)):
+            if found is None:
+                raise ReenactError(f"{path} names the clip {name}, and {where.option} has none of that name")
+        assert driving is not None
+        assert source is not None
+        same = sources.identity(source) == target.identity(driving)
+        kinds["self" if same else "cross"].append(Match("", driving, line.driving_frame, (source, line.source_frame)))
+    present = [kind for kind, matches in kinds.items() if matches]
+    several = len(present) > 1 or (results / present[0]).is_dir()
+    return {
+        kind: _numbered(FolderGallery(results / kind if several else results, "--generated"), kinds[kind], target, path)
+        for kind in present
+    }
+
+
+def samples(generated: Gallery, target: Gallery, sources: Gallery | None, match: Match) -> Iterator[Sample]:
+    """The frames of a match.
+
+    Raises:
+        ReenactError: if both have not the same number of frames, all of one size.
+    """
+    source = None
+    for number, (made, wanted) in enumerate(_paired(generated, target, match)):
+        if made.shape != wanted.shape:
+            raise ReenactError(
+                f"{generated.option}: {match.result} is of {_size(made)} pixels and {match.driving} of {target.option}"
+                f" of {_size(wanted)}; resize one of them"
+            )
+        if sources is not None and match.source is not None and source is None:
+            source = resized(sources.frame(*match.source), made)
+        yield Sample(made, wanted, source, match, number, (match.first or 0) + number)
+
+
+def _paired(generated: Gallery, target: Gallery, match: Match) -> Iterator[tuple[Tensor, Tensor]]:
+    made = generated.frames(match.result)
+    if match.first is not None:
+        yield from ((frame, target.frame(match.driving, number)) for frame, number in zip(made, count(match.first)))
+        return
+    counts = generated.count(match.result), target.count(match.driving)
+    if None not in counts and counts[0] != counts[1]:
+        raise _unequal(generated, target, match, str(counts[0]), str(counts[1]))
+    for number, (frame, wanted) in enumerate(zip_longest(made, target.frames(match.driving))):
+        if frame is None or wanted is None:
+            says = str(number) if frame is None else "more", str(number) if wanted is None else "more"
+            raise _unequal(generated, target, match, *says)
+        yield frame, wanted
+
+
+def _numbered(
+    results: FolderGallery, matches: list[Match], target: Gallery, path: Path
+) -> tuple[FolderGallery, list[Match]]:
+    """Matches with their results: one clip a pair, or one picture a driving frame."""
+    names = results.names()
+    if len(names) != len(matches):
+        matches = [single for match in matches for single in _frame_by_frame(match, target)]
+    if len(names) != len(matches):
+        raise ReenactError(
+            f"{results.option} has {len(names)} results and {path} {len(matches)} pairs for them; write one for each,"
+            " named in the order of the list"
+        )
+    placed = [Match(name, m.driving, m.first, m.source) for name, m in zip(names, matches, strict=True)]
+    return results, placed
+
+
+def _frame_by_frame(match: Match, target: Gallery) -> list[Match]:
+    if match.first is not None:
+        return [match]
+    frames = target.count(match.driving) or 0
+    return [Match("", match.driving, number, match.source) for number in range(frames)]
+
+
+def _none_missing(absent: Sequence[str], where: Gallery, other: Gallery) -> None:
+    if absent:
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise ReenactError(
+            f"{where.option} lacks {absent[0]}{more} of {other.option}; give each clip the same name in both, or name "
+            "a list with --pairs"
+        )
+
+
+def _unequal(generated: Gallery, target: Gallery, match: Match, made: str, wanted: str) -> ReenactError:
+    return ReenactError(
+        f"{generated.option}: {match.result} has {made} frames and {match.driving} of {target.option} has {wanted};"
+        " give as many"
+    )
+
+
+def _size(image: Tensor) -> str:
+    return f"{image.shape[-1]} x {image.shape[-2]}"

@@ -1,0 +1,224 @@
+"""`reenact evaluate` on made frames: values, files, matching, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from safetensors.torch import save_file
+from skimage.metrics import peak_signal_noise_ratio
+
+from reenact.cli import main
+from reenact.data.video_writer import VideoWriter
+from reenact.nn import probe as probe_module
+from reenact.nn.probe import Probe
+
+SIDE = 32
+
+
+def pictures(count: int, seed: int, side: int = SIDE) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+def write(folder: Path, clips: dict[str, np.ndarray]) -> Path:
+    """Frame folders."""
+    for name, frames in clips.items():
+        (folder / name).mkdir(parents=True)
+        for number, frame in enumerate(frames):
+            Image.fromarray(frame).save(folder / name / f"{number:04d}.png")
+    return folder
+
+
+def loader(out: Path, kind: str = "self") -> dict[str, dict]:
+    content = json.loads((out / "scores.json").read_text())
+    return {score["metric"]: score for score in content["loaders"][kind]}
+
+
+@pytest.fixture
+def sets(tmp_path):
+    """Two clips of 3 and 2 frames, and noisy results of the same names."""
+    clips = {"ann#1": pictures(3, 1), "bob#1": pictures(2, 2)}
+    made = {name: (frames // 2 + 20).astype(np.uint8) for name, frames in clips.items()}
+    return write(tmp_path / "made", made), write(tmp_path / "real", clips), clips, made
+
+
+@pytest.fixture
+def refuse(capsys):
+    def run(*words: str | Path) -> str:
+        assert main(["evaluate", *map(str, words)]) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        return line
+
+    return run
+
+
+@pytest.fixture
+def random_probe(tmp_path, monkeypatch):
+    """Weights of the probe's form."""
+    file = tmp_path / "probe.safetensors"
+    state = Probe().state_dict()
+    save_file({name: value.half() if value.is_floating_point() else value for name, value in state.items()}, file)
+    monkeypatch.setattr(probe_module, "WEIGHTS", file)
+    monkeypatch.setattr("reenact.metrics.readers.WEIGHTS", file, raising=False)
+    probe_module._shipped.cache_clear()
+    yield
+    probe_module._shipped.cache_clear()
+
+
+def test_frames_of_the_same_names(sets, tmp_path, capsys):
+    made, real, clips, results = sets
+    out = tmp_path / "out"
+    assert main(["evaluate", "--generated", str(made), "--target", str(real), "--batch-size", "2", "-o", str(out)]) == 0
+    pairs = [pair for name in clips for pair in zip(clips[name], results[name], strict=True)]
+    wanted = [peak_signal_noise_ratio(*pair) for pair in pairs]
+    rows = pq.read_table(out / "frames_self.parquet").to_pylist()
+    assert [(row["driving_identity"], row["driving_clip"], row["driving_frame"]) for row in rows] == [
+        ("ann", "ann#1", 0), ("ann", "ann#1", 1), ("ann", "ann#1", 2), ("bob", "bob#1", 0), ("bob", "bob#1", 1),
+    ]  # fmt: skip
+    assert [row["psnr"] for row in rows] == pytest.approx(wanted, rel=1e-6)
+    assert loader(out)["psnr"] == {"metric": "psnr", "value": pytest.approx(np.mean(wanted)), "frames": 5, "note": ""}
+    assert (out / "pictures" / "self.png").is_file()
+    assert "psnr" in capsys.readouterr().out
+
+
+def test_single_pictures_arrays_and_videos(tmp_path):
+    frames = pictures(4, 3, 64)
+    for name in ("made", "real"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(frames[0]).save(tmp_path / name / "a.png")
+        with VideoWriter(tmp_path / name / "c.mp4", Fraction(25), (64, 64)) as video:
+            for frame in frames:
+                video.write(frame)
+    np.save(tmp_path / "made" / "b.npy", frames.astype(np.float32) / 127.5 - 1)
+    np.save(tmp_path / "real" / "b.npy", frames)
+    out = tmp_path / "out"
+    words = [
+        "--generated",
+        str(tmp_path / "made"),
+        "--target",
+        str(tmp_path / "real"),
+        "--metrics",
+        "psnr",
+        "-o",
+        str(out),
+    ]
+    assert main(["evaluate", *words]) == 0
+    assert loader(out)["psnr"]["value"] == 100
+    assert loader(out)["psnr"]["frames"] == 9
+
+
+def test_cross_with_one_source_for_all(sets, tmp_path, random_probe, capsys):
+    made, real, *_ = sets
+    portraits = tmp_path / "portraits"
+    portraits.mkdir()
+    Image.fromarray(pictures(1, 9, 64)[0]).save(portraits / "eve.png")
+    words = ["--generated", made, "--target", real, "--source", portraits, "--cross"]
+    words += ["--metrics", "psnr", "csim[probe]", "aed.expression[probe].l1", "-o", tmp_path / "out"]
+    assert main(["evaluate", *map(str, words)]) == 0
+    scores = loader(tmp_path / "out", "cross")
+    assert scores["psnr"]["value"] is None
+    assert "wanted picture" in scores["psnr"]["note"]
+    assert -1 <= scores["csim[probe]"]["value"] <= 1
+    rows = pq.read_table(tmp_path / "out" / "frames_cross.parquet").to_pylist()
+    assert {row["source_clip"] for row in rows} == {"eve"}
+    assert "[1] psnr: it needs the wanted picture" in capsys.readouterr().out
+
+
+def test_without_sources_their_metrics_say_so(sets, tmp_path, random_probe):
+    made, real, *_ = sets
+    words = ["--generated", made, "--target", real, "--metrics", "csim[probe]", "fid[probe]", "-o", tmp_path / "out"]
+    assert main(["evaluate", *map(str, words)]) == 0
+    scores = loader(tmp_path / "out")
+    assert "--source" in scores["csim[probe]"]["note"]
+    assert scores["fid[probe]"]["value"] > 0
+
+
+def test_one_frame_has_no_distance_of_sets(tmp_path, random_probe):
+    frames = {"a": pictures(1, 1)}
+    made, real = write(tmp_path / "made", frames), write(tmp_path / "real", frames)
+    words = ["--generated", made, "--target", real, "--metrics", "fid[probe]", "-o", tmp_path / "out"]
+    assert main(["evaluate", *map(str, words)]) == 0
+    assert loader(tmp_path / "out")["fid[probe]"]["value"] is None
+    assert "two frames" in loader(tmp_path / "out")["fid[probe]"]["note"]
+
+
+def test_a_list_of_pairs_with_both_kinds(sets, tmp_path):
+    """Results as `reenact predict` leaves them: `self` and `cross`, one picture a driving frame."""
+    _, real, clips, _ = sets
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("source,source_frame,driving,driving_frame\nann#1,0,ann#1,\nbob#1,1,ann#1,2\nbob#1,0,bob#1,1\n")
+    wanted = {"self": [*clips["ann#1"], clips["bob#1"][1]], "cross": [clips["ann#1"][2]]}
+    for kind, frames in wanted.items():
+        (tmp_path / "made" / kind).mkdir(parents=True, exist_ok=True)
+        for number, frame in enumerate(frames):
+            Image.fromarray(frame).save(tmp_path / "made" / kind / f"{number:06d}_x.png")
+    shutil.rmtree(tmp_path / "made" / "ann#1")
+    shutil.rmtree(tmp_path / "made" / "bob#1")
+    out = tmp_path / "out"
+    words = ["--generated", tmp_path / "made", "--pairs", pairs, "--target", real, "--metrics", "psnr", "-o", out]
+    assert main(["evaluate", *map(str, words)]) == 0
+    assert (loader(out)["psnr"]["value"], loader(out)["psnr"]["frames"]) == (100, 4)
+    rows = pq.read_table(out / "frames_cross.parquet").to_pylist()
+    assert [(row["source_clip"], row["source_frame"], row["driving_frame"]) for row in rows] == [("bob#1", 1, 2)]
+    assert loader(out, "cross")["psnr"]["value"] is None
+    (tmp_path / "made" / "self" / "000003_x.png").unlink()
+    assert main(["evaluate", *map(str, [*words[:-1], tmp_path / "other"])]) == 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda made, real: (made / "ann#1" / "0002.png").unlink(), "ann#1 has 2 frames and ann#1 of --target"),
+        (lambda made, real: shutil.rmtree(made / "bob#1"), "lacks bob#1 of --target"),
+        (lambda made, real: shutil.rmtree(real / "bob#1"), "lacks bob#1 of --generated"),
+        (lambda made, real: [p.unlink() for p in (made / "bob#1").iterdir()], "folder without pictures"),
+        (lambda made, real: [shutil.rmtree(p) for p in made.iterdir()], "is empty"),
+        (lambda made, real: Image.new("RGB", (8, 8)).save(made / "bob#1" / "0001.png"), "8 x 8 pixels"),
+        (lambda made, real: Image.new("I;16", (SIDE, SIDE)).save(made / "bob#1" / "0001.png"), "not of 8 bits"),
+        (lambda made, real: (made / "bob#1" / "0001.png").write_bytes(b"no"), "not a readable picture"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(sets, tmp_path, refuse, spoil, says):
+    made, real, *_ = sets
+    spoil(made, real)
+    assert says in refuse("--generated", made, "--target", real, "-o", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (np.full((2, SIDE, SIDE, 3), np.nan, np.float32), "NaN"),
+        (pictures(2, 5).astype(np.float32), "[-1, 1]"),
+        (np.zeros((2, SIDE, SIDE), np.float32), "expected frames"),
+        (np.zeros((2, SIDE, SIDE, 3), np.int64), "expected frames"),
+    ],
+)
+def test_arrays_that_are_no_pictures(tmp_path, refuse, values, says):
+    made, real = tmp_path / "made", write(tmp_path / "real", {"a": pictures(2, 1)})
+    made.mkdir()
+    np.save(made / "a.npy", values)
+    sentence = refuse("--generated", made, "--target", real, "-o", tmp_path / "out")
+    assert says in sentence
+    assert "a" in sentence
+
+
+def test_lists_and_options_that_do_not_fit(sets, tmp_path, refuse):
+    made, real, *_ = sets
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("source,source_frame,driving,driving_frame\nann#1,0,carl#1,0\n")
+    assert "carl#1" in refuse("--generated", made, "--pairs", pairs, "--target", real, "-o", tmp_path / "out")
+    assert "--target is missing" in refuse("--generated", made, "-o", tmp_path / "out")
+    assert (
+        "there is no metric"
+        in refuse("--generated", made, "--target", real, "--metrics", "psnrr", "-o", tmp_path / "o").lower()
+    )
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    assert "new folder" in refuse("--generated", made, "--target", real, "-o", tmp_path / "full")

@@ -82,23 +82,25 @@ _FACE_MODELS = (
     Asset(
         "bfm",
         "Basel Face Model as Deep3D uses it (BFM_model_front.mat)",
-        (File("bfm/BFM_model_front.mat", holds=("meanshape", "idBase", "exBase", "texBase", "tri")),),
+        (File("bfm/BFM_model_front.mat", holds=("meanshape", "idBase", "exBase", "texBase", "tri", "point_buf")),),
         _BASEL,
-        "built by the Deep3DFaceRecon_pytorch scripts from bfm_2009, bfm_expression and bfm_info",
+        "built by the Deep3DFaceRecon_pytorch scripts; where bfm_2009 is, of which it is made, it is not needed",
     ),
     Asset(
         "bfm_2009",
-        "Basel Face Model 2009 (01_MorphableModel.mat)",
-        (File("bfm/01_MorphableModel.mat", holds=("shapeMU", "shapePC", "texMU", "texPC")),),
-        _BASEL,
-        "request it at faces.dmi.unibas.ch",
-    ),
-    Asset(
-        "bfm_expression",
-        "expression basis of the Basel Face Model (Exp_Pca.bin)",
-        (File("bfm/Exp_Pca.bin", size=51_086_404),),
-        "research (Guo et al., CoarseData)",
-        "download CoarseData of the 3DFace repository; the file is in Coarse_Dataset.zip",
+        "Basel Face Model 2009 with an expression basis: what Deep3D's face model is made of",
+        (
+            File("bfm_2009/01_MorphableModel.mat", holds=("shapeMU", "shapePC", "shapeEV", "texMU", "texPC", "texEV")),
+            File("bfm_2009/Exp_Pca.bin", size=51_086_404),
+            File("bfm_2009/std_exp.txt"),
+            File("bfm_2009/BFM_front_idx.mat", holds=("idx",)),
+            File("bfm_2009/BFM_exp_idx.mat", holds=("trimIndex",)),
+            File("bfm_2009/facemodel_info.mat", holds=("tri", "point_buf", "keypoints", "skinmask")),
+        ),
+        f"{_BASEL}; expression basis for research (Guo et al., CoarseData)",
+        "fill the folder BFM of the Deep3DFaceRecon_pytorch repository as its README says (01_MorphableModel.mat from "
+        "faces.dmi.unibas.ch, Exp_Pca.bin from CoarseData of the 3DFace repository), then add that folder",
+        pack=True,
     ),
 )
 

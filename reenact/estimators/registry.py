@@ -13,9 +13,18 @@ LandmarkLibrary = Literal["face-alignment", "face-alignment-3d", "insightface", 
 LandmarkChoice = Literal["auto", "face-alignment", "face-alignment-3d", "insightface", "mediapipe", "dlib"]
 IdentityNetwork = Literal["arcface-r50", "arcface-r100", "dlib"]
 IdentityChoice = Literal["auto", "arcface-r50", "arcface-r100", "dlib"]
-RegressorChoice = Literal["deca", "emoca", "smirk", "smirk-68", "deca+smirk"]
-REGRESSORS: dict[RegressorChoice, str] = dict.fromkeys(get_args(RegressorChoice), "flame")
+RegressorChoice = Literal["deep3d", "deca", "emoca", "smirk", "smirk-68", "deca+smirk"]
+REGRESSORS: dict[RegressorChoice, str] = {**dict.fromkeys(get_args(RegressorChoice), "flame"), "deep3d": "bfm"}
 """Regressor -> face model that its parameters belong to."""
+REGRESSOR_FILES: dict[RegressorChoice, tuple[str, ...]] = {
+    "deep3d": ("deep3d",),
+    "deca": ("deca",),
+    "emoca": ("emoca",),
+    "smirk": ("smirk", "mediapipe"),
+    "smirk-68": ("smirk",),
+    "deca+smirk": ("deca", "smirk", "mediapipe"),
+}
+"""Regressor -> assets without which it can't run."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,16 @@ def load_identity(choice: IdentityChoice = "auto", device: str = "cpu") -> Ident
     return ArcFace(network, device)
 
 
+def regressor_name(choice: RegressorChoice) -> str:
+    """The name of the regressor that `load_regressor` gives, found without loading it.
+
+    Raises:
+        ReenactError: if a file of it is missing.
+    """
+    first, *_ = [assets.require(name) for name in REGRESSOR_FILES[choice]]
+    return first.stem.lower() if choice == "emoca" else choice
+
+
 def load_regressor(choice: RegressorChoice, device: str = "cpu") -> ParameterRegressor:
     """A network that estimates face parameters.
 
@@ -110,6 +129,10 @@ def load_regressor(choice: RegressorChoice, device: str = "cpu") -> ParameterReg
     Raises:
         ReenactError: if a library or the weights are missing, or the weights are damaged.
     """
+    if choice == "deep3d":
+        from reenact.estimators.deep3d import Deep3D
+
+        return Deep3D(device)
     if choice == "deca":
         from reenact.estimators.deca import Deca
 

@@ -60,7 +60,8 @@ def _cached_bfm(spec: str) -> FaceModel:
     from reenact import assets
     from reenact.faces.bfm import Bfm
 
-    path = assets.locate("bfm") or assets.locate("bfm_2009") or assets.require("bfm")
+    parts = assets.locate("bfm_2009")
+    path = assets.locate("bfm") or (parts / "01_MorphableModel.mat" if parts else assets.require("bfm"))
     model = Bfm.from_file(path)
     if spec not in ("bfm", model.name):
         raise ReenactError(f"{path} is {model.name}, but {spec} is asked for: put that file in its place")

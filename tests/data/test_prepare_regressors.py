@@ -106,7 +106,7 @@ def test_from_a_video_to_a_store_that_poses_the_mesh(choice, home, clip, tmp_pat
     finder = Portraits(template(str(home / "flame" / "generic_model.pkl")))
     monkeypatch.setattr(job_module, "load_face_finder", lambda *_: FaceFinder(finder, finder))
     flame = load_face_model("flame")
-    settings = Settings(flame.name, "dlib", "fomm", 64, parameters=choice)
+    settings = Settings(flame.name, "dlib", "fomm", 64, parameters=choice, regressor=choice)
     out = tmp_path / "store"
     (record,) = stages.run_stages(STAGE_NAMES, find_inputs(clip), Job(out, settings, "flame"))
     assert record.status == "ok", record.reason

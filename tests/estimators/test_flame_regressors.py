@@ -19,7 +19,7 @@ from reenact.estimators import smirk
 from reenact.estimators.base import FaceBox
 from reenact.estimators.deca import Deca, ResnetEncoder, deca_crop
 from reenact.estimators.emoca import Emoca
-from reenact.estimators.registry import RegressorChoice, load_face_finder, load_regressor
+from reenact.estimators.registry import RegressorChoice, load_face_finder, load_regressor, regressor_name
 from reenact.estimators.smirk import DecaSmirk, Smirk, SmirkNetwork, mesh_box, smirk_crop
 from reenact.faces.crop import Crop
 from reenact.faces.registry import load_face_model
@@ -191,6 +191,9 @@ def test_what_each_gives(pictures):
 def test_regressors_by_name():
     names = {choice: load_regressor(choice).name for choice in get_args(RegressorChoice) if choice in FLAME}
     assert names == {**{choice: choice for choice in FLAME}, "emoca": "emoca_v2_lr_mse_20"}
+    with pytest.raises(ReenactError, match=r"face_landmarker\.task"):
+        regressor_name("smirk")
+    assert all(regressor_name(choice) == name for choice, name in names.items() if "smirk" not in choice)
 
 
 def test_smirk_without_a_mesh_looks_where_it_would_be(monkeypatch):

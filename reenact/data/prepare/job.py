@@ -49,6 +49,8 @@ class Settings:
     face_index: int | None = None
     """Which face; by default the one that is meant, see `FaceTracker`."""
     parameters: ParameterChoice = "fit"
+    regressor: str | None = None
+    """Name of the network that estimates the parameters; None where they are fitted."""
     fps: Fraction | None = None
     """Frames per second to resample to; each file's own by default."""
     detector: LandmarkLibrary | None = None
@@ -61,7 +63,10 @@ class Settings:
     @property
     def recipe(self) -> dict[str, str]:
         """What the store records of them."""
-        return {name: str(value) for name, value in asdict(self).items() if name not in ("face_model", "size")}
+        values = {name: str(value) for name, value in asdict(self).items() if name not in ("face_model", "size")}
+        if self.regressor is None:
+            del values["regressor"]
+        return values
 
 
 @dataclass(frozen=True)
@@ -121,9 +126,17 @@ class Tools:
 
     @cached_property
     def regressor(self) -> ParameterRegressor | None:
-        """The network that estimates parameters, None where they are fitted; raises `ReenactError` as the finder."""
-        choice = self._job.settings.parameters
-        return None if choice == "fit" else load_regressor(choice, self._job.device)
+        """The network that estimates parameters, None where they are fitted; raises `ReenactError` as face model."""
+        settings = self._job.settings
+        if settings.parameters == "fit":
+            return None
+        regressor = load_regressor(settings.parameters, self._job.device)
+        if regressor.name != settings.regressor:
+            raise ReenactError(
+                f"--parameters {settings.parameters} is {regressor.name} here, but {settings.regressor} where the run "
+                "began; give all machines the same file"
+            )
+        return regressor
 
 
 def store_info(settings: Settings) -> StoreInfo:
@@ -150,14 +163,15 @@ def stage_keys(content: str, clip: ClipInput, settings: Settings) -> dict[str, s
         digest = blake2b(repr((stage, settings.version, parts)).encode(), digest_size=16)
         keys[stage] = digest.hexdigest()
 
-    fitted = settings.parameters == "fit"
     add("probe", content, clip.span, settings.fps)
     add("cuts", keys["probe"])
     add("track", keys["cuts"], settings.detector or settings.landmarks, settings.face_index, clip.region)
     add("landmarks", keys["track"], settings.landmarks)
     add("crop", keys["landmarks"], settings.crop, settings.size, settings.on_missing)
-    # A fit starts from the crop's camera; a regressor cuts its own picture out of the frame.
-    add("parameters", settings.parameters, *((keys["crop"], settings.face_model) if fitted else (keys["landmarks"],)))
+    if settings.parameters == "fit":  # starts from the crop's camera; a regressor cuts its own picture out of the frame
+        add("parameters", "fit", keys["crop"], settings.face_model)
+    else:
+        add("parameters", settings.regressor, keys["landmarks"])
     add("camera", keys["crop"], keys["parameters"], settings.face_model, settings.max_error)
     add("write", keys["camera"])
     add("preview", keys["write"])

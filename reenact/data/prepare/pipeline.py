@@ -26,7 +26,7 @@ from reenact.data.prepare.work import remove_empty_folders
 from reenact.data.store import MANIFEST, ClipRecord, Store
 from reenact.data.store_writer import StoreWriter
 from reenact.errors import ReenactError
-from reenact.estimators.registry import REGRESSORS, LandmarkChoice, resolve_landmarks
+from reenact.estimators.registry import REGRESSORS, LandmarkChoice, regressor_name, resolve_landmarks
 from reenact.faces.crop import CropRule
 from reenact.faces.registry import load_face_model
 
@@ -119,7 +119,8 @@ def prepare(
     rate = Fraction(fps).limit_denominator(1001) if fps else (base.fps if base else None)
     rule = _auto_crop(input, dataset, clips, base.crop if base else None) if crop == "auto" else crop
     boxes = None if detector in ("auto", library) else resolve_landmarks(detector)
-    settings = Settings(model.name, library, rule, size, on_missing, face_index, parameters, rate, boxes)
+    network = None if parameters == "fit" else regressor_name(parameters)
+    settings = Settings(model.name, library, rule, size, on_missing, face_index, parameters, network, rate, boxes)
     job = Job(out.absolute(), settings, face_model, device)
     number = min(workers or _cores(), len(clips))
     fresh = not (out / MANIFEST).exists()

@@ -22,7 +22,7 @@ import torch
 from reenact.data.clip_input import ClipInput
 from reenact.data.prepare.engines import ATTEMPTS, PAUSE, Group, blame, groups_of
 from reenact.data.prepare.job import store_info
-from reenact.data.prepare.stages import Device, Job, run_stages
+from reenact.data.prepare.stages import Device, Job, load_tools, run_stages
 from reenact.data.store import ClipRecord
 from reenact.data.store_writer import StoreWriter
 from reenact.errors import ReenactError
@@ -32,7 +32,7 @@ POLL = 0.25
 SLOW_IMPORTS = ("torch._dynamo",)
 """What stages import when they first need it, and takes seconds."""
 MOST_IDLE = 5
-"""Workers that may die without a task: something is wrong with all of them."""
+"""Workers in a row that may die without a clip in hand: more, and something is wrong with all of them."""
 Answer = list[ClipRecord | None] | ReenactError
 
 
@@ -52,6 +52,8 @@ class _Worker:
     process: BaseProcess
     line: Connection
     frames: Synchronized[int]
+    ready: bool = False
+    """Whether it has loaded what its stages need: if it dies before, that is no clip's fault."""
     task: _Task | None = None
 
 
@@ -135,7 +137,8 @@ class LocalEngine:
         writer = StoreWriter(job.out, store_info(job.settings))
         while queue.left:
             for worker in workers:
-                if worker.task is None and (task := queue.next(worker.device, not any(w.task for w in workers))):
+                free = worker.ready and worker.task is None
+                if free and (task := queue.next(worker.device, not any(w.task for w in workers))):
                     worker.task = task
                     with suppress(OSError):  # a dead worker's line is closed: seen below
                         worker.line.send((queue.groups[task.group].names, [clips[number] for number in task.clips]))
@@ -147,7 +150,9 @@ class LocalEngine:
                 if answer is not None and worker.task is not None:
                     for row in queue.answered(worker.task, answer):
                         done(row)
-                    worker.task = None
+                    worker.task, self._idle = None, 0
+                elif answer is not None:
+                    worker.ready = True
                 elif not worker.process.is_alive():
                     for row in self._bury(worker, queue, clips, writer):
                         done(row)
@@ -168,7 +173,7 @@ class LocalEngine:
         if worker.task is None:
             self._idle += 1
             if self._idle > MOST_IDLE:
-                raise ReenactError(f"Workers die before they have anything to do ({how}); see what they print above")
+                raise ReenactError(f"Workers die before they have a clip in hand ({how}); see what they print above")
             return []
         task, rows = worker.task, []
         queue.deaths.update(task.clips)
@@ -211,7 +216,7 @@ def _context() -> SpawnContext | ForkServerContext:
 
 
 def _answer(worker: _Worker) -> Answer | None:
-    """What a worker has said since the last look."""
+    """What a worker has said since the last look; its first word, that it is ready, is an empty list."""
     try:
         answer: Answer | None = worker.line.recv() if worker.line.poll() else None
     except (EOFError, OSError):
@@ -244,16 +249,18 @@ def _work(line: Connection, job: Job, device: Device, frames: Synchronized[int],
     def count() -> None:
         frames.value += 1
 
+    answer: Answer = []
+    try:
+        load_tools([name for group in groups_of(job) if group.device == device for name in group.names], job)
+    except ReenactError as error:
+        answer = error
     while True:
         try:
+            line.send(answer)
             names, clips = line.recv()
-        except (EOFError, OSError):
+        except (EOFError, OSError):  # the run is over
             return
         try:
-            answer: Answer = run_stages(names, clips, job, count)
+            answer = run_stages(names, clips, job, count)
         except ReenactError as error:
             answer = error
-        try:
-            line.send(answer)
-        except OSError:  # the run is over
-            return

@@ -25,7 +25,7 @@ from reenact.data.prepare.work import Hand, Work
 from reenact.data.store import ClipRecord
 from reenact.data.store_writer import StoreWriter, failed_record, make_folder, work_stem
 
-__all__ = ["STAGES", "Device", "Job", "Settings", "Stage", "run_stages", "stages_for"]
+__all__ = ["STAGES", "Device", "Job", "Settings", "Stage", "load_tools", "run_stages", "stages_for"]
 
 Device = Literal["cpu", "gpu"]
 
@@ -104,6 +104,12 @@ def run_stages(
                 tools.load(name)  # what is missing here ends the run: it is no clip's fault
                 _run_stage(name, ready, tools)
         return [_finished(item, tools.writer) if isinstance(item, Hand) else item for item in found]
+
+
+def load_tools(names: Sequence[str], job: Job) -> None:
+    """Load what stages need before the first clip comes; raises `ReenactError` if something is missing."""
+    for name in names:
+        _tools(job).load(name)
 
 
 @cache

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytorch_lightning as pl
 import torch
 from PIL import Image
@@ -18,6 +16,7 @@ from torch import Tensor
 from torch.distributed import all_gather_object
 
 from reenact.callbacks.pictures import columns, grid, loader_name, send
+from reenact.callbacks.score_files import write_rows, write_scores
 from reenact.faces.portrait import PortraitPair
 from reenact.metrics import catalogue
 from reenact.metrics.suite import Row, Suite, scene_of
@@ -51,9 +50,9 @@ class _Extremes:
 class MetricSuite(pl.Callback):
     """Scores held-out frames with many metrics; each network looks once at each frame.
 
-    Metrics that need the wanted picture run on `self` alone, all others on `self` and `cross`. Files in the run folder:
-    `scores/<stage>_<loader>_<step>.parquet`, one row a frame, and `pictures/<stage>_<loader>_{worst,best}_<step>.png`
-    by the first metric.
+    Metrics that need the wanted picture run on `self` alone, all others on `self` and `cross`. Files in the run folder,
+    each `<stage>_<loader>..._<step>`: in `scores/` the values as JSON and one row a frame as Parquet, in `pictures/`
+    the worst and the best frames by the first metric.
 
     Args:
         names: The metrics; `docs/metrics.md` lists them.
@@ -139,7 +138,8 @@ class MetricSuite(pl.Callback):
         for (which, loader), suite in self._suites.items():
             if which != stage or not suite.rows:
                 continue
-            for score in suite.scores():
+            scores = suite.scores()
+            for score in scores:
                 if not math.isnan(score.value):
                     shown = score.label in self.names[:ON_THE_BAR]
                     pl_module.log(f"{stage}/{loader}/{score.label}", score.value, prog_bar=shown)
@@ -148,7 +148,9 @@ class MetricSuite(pl.Callback):
                 continue
             folder = Path(trainer.default_root_dir) / "scores"
             folder.mkdir(parents=True, exist_ok=True)
-            write_rows(rows, folder / f"{stage}_{loader}_{trainer.global_step:07d}.parquet")
+            name = f"{stage}_{loader}_{trainer.global_step:07d}"
+            write_rows(rows, folder / f"{name}.parquet")
+            write_scores({loader: scores}, folder / f"{name}.json", {"step": trainer.global_step})
             self._draw(stage, loader, suite, trainer)
 
     def _draw(self, stage: str, loader: str, suite: Suite, trainer: pl.Trainer) -> None:
@@ -165,11 +167,6 @@ class MetricSuite(pl.Callback):
             picture = grid(joined, self.keep)
             Image.fromarray(picture).save(folder / f"{stage}_{loader}_{kind}_{trainer.global_step:07d}.png")
             send(trainer, f"pictures/{stage}_{loader}_{kind}", picture)
-
-
-def write_rows(rows: Sequence[Row], path: Path) -> None:
-    """Write one row a frame as a Parquet file."""
-    pq.write_table(pa.Table.from_pylist(list(rows)), path)
 
 
 def _of_all_processes(rows: list[Row], trainer: pl.Trainer) -> list[Row]:

@@ -61,6 +61,12 @@ COMMANDS = {
         "reenact.apps.evaluate:evaluate",
         aliases={"out": ("-o",)},
     ),
+    "benchmark": Command(
+        "make a paper's table again: train, score, write the numbers beside the paper's",
+        "reenact.benchmark.run:benchmark",
+        positional=("table",),
+        aliases={"out": ("-o",)},
+    ),
     "convert": Command(
         "turn an official checkpoint into ours",
         "reenact.models.pwm.convert:convert_official",

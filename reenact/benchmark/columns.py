@@ -1,0 +1,56 @@
+"""Which metrics a table can be measured with here, and why not the others."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from reenact.benchmark.spec import Column
+from reenact.errors import ReenactError
+from reenact.metrics import catalogue
+
+_NAME = re.compile(r"(?P<what>[a-z0-9_]+)(?P<part>\.[a-z]+)?\[[a-z0-9_,]+\](?P<rest>.*)")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A column as it is measured here."""
+
+    column: Column
+    metric: str
+    """The metric's name: the column's own, or the probe's."""
+    problem: str = ""
+    """Why it can't be measured; empty where it can."""
+
+
+def on_probe(metric: str) -> str:
+    """The same metric read by the probe: `csim[arcface]` -> `csim[probe]`; pixel metrics as they are.
+
+    The probe reads no translation, so that a distance of poses becomes one of rotations.
+    """
+    match = _NAME.fullmatch(metric)
+    if match is None:
+        return metric
+    part = (match["part"] or "").replace(".pose", ".rotation")
+    return f"{match['what']}{part}[probe]{match['rest']}"
+
+
+def measure(columns: tuple[Column, ...], synthetic: bool) -> list[Measured]:
+    """Each column with the metric that stands for it, or with the reason why none can.
+
+    Args:
+        columns: Of a table.
+        synthetic: Whether it runs on the synthetic world, with the probe in place of networks of photographs.
+    """
+    measured = []
+    for column in columns:
+        metric = on_probe(column.metric) if synthetic else column.metric
+        problem = ""
+        try:
+            catalogue.check([metric])
+            if column.loader == "cross" and catalogue.make(metric).reference == "target":
+                problem = "it needs the wanted picture, which cross-reenactment has not"
+        except ReenactError as error:
+            problem = str(error)
+        measured.append(Measured(column, metric, problem))
+    return measured

@@ -1,0 +1,55 @@
+"""The data at hand: prepared stores in one folder, named as the data presets."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from reenact.benchmark.spec import SYNTHETIC, Row, Table
+from reenact.data.prepared import is_prepared, open_prepared
+
+
+def store(name: str, row: Row, root: Path) -> Path | None:
+    """Where a data set is looked for: `ROOT/voxceleb1`; None for the synthetic world."""
+    return None if name == SYNTHETIC else root / f"{name}{row.store}"
+
+
+def missing(table: Table, row: Row, root: Path) -> list[Path]:
+    """The stores that a row needs and that are not there."""
+    names = [table.train, table.test, *([table.sources] if table.sources else [])]
+    places = [store(name, row, root) for name in dict.fromkeys(names)]
+    return [place for place in places if place is not None and not is_prepared(place)]
+
+
+def content(root: Path | None) -> str:
+    """A hash of which clips a store has and how they were made; the synthetic world is its settings and its code.
+
+    Clips are told apart by name, split, person and number of frames: hashing terabytes would take days.
+    """
+    if root is None:
+        return SYNTHETIC
+    prepared = open_prepared(root)
+    table = prepared.table
+    digest = hashlib.sha256(repr(prepared.info).encode())
+    for part in (table.names.text, table.identities, table.identity_names.text, table.splits, table.num_frames):
+        digest.update(part.tobytes())
+    return digest.hexdigest()
+
+
+def describe(root: Path | None) -> str:
+    """One line about a data set for a table's footnotes."""
+    if root is None:
+        return "the synthetic world, drawn by this package"
+    prepared = open_prepared(root)
+    table, info = prepared.table, prepared.info
+    how = ", ".join(f"{key} {value}" for key, value in info.recipe.items())
+    return (
+        f"{root.name}: {len(table.names):,} clips of {len(table.identity_names):,} people, {info.size} px, face model"
+        f" {info.face_model or 'none'} ({how})"
+    )
+
+
+def embedded(table: Table) -> Table:
+    """A table on the synthetic world: same rows and columns, no lists of pairs, no stores."""
+    return replace(table, id=f"{table.id}.synthetic", train=SYNTHETIC, test=SYNTHETIC, sources="", pairs="")

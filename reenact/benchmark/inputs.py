@@ -1,0 +1,156 @@
+"""What a row's numbers depend on, as one short hash: settings, code, data, checkpoint, metrics."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reenact.benchmark import data
+from reenact.cli.arguments import expand, read
+
+PACKAGE = Path(__file__).resolve().parents[1]
+LENGTH = 12
+"""Hexadecimal digits of a fingerprint in folder names."""
+
+
+def fingerprint(inputs: Any) -> str:  # noqa: ANN401 - anything that JSON holds
+    """A short hash of plain values."""
+    text = json.dumps(inputs, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
+
+
+def settings(command: str, words: Sequence[str]) -> dict[str, Any]:
+    """What a command line sets: the contents of its presets in their order, then its own words.
+
+    Args:
+        command: `fit` or `test`.
+        words: Its words, without run folder and checkpoint.
+
+    Raises:
+        ReenactError: if a preset is unknown.
+    """
+    # The run folder and, for a test, the checkpoint are none of the settings.
+    expanded = expand(read("fit" if command == "test" else command, [*words, "--out", "."]))
+    files, rest = [], []
+    for option, value in zip(expanded[::2], expanded[1::2], strict=True):
+        if option == "--config":
+            files.append(yaml.safe_load(Path(value).read_text(encoding="utf-8")))
+        elif option not in ("--out", "--data.root", "--data.pairs", "--data.sources"):
+            rest.append([option, value])
+    return {"files": files, "words": rest}
+
+
+def classes(inputs: dict[str, Any]) -> list[str]:
+    """The modules of the classes that settings name: the method's and the data's."""
+    found: dict[str, str] = {}
+    for content in inputs["files"]:
+        for kind in ("model", "data"):
+            path = content.get(kind, {}).get("class_path")
+            if path:
+                found[kind] = path.rpartition(".")[0]
+    return list(found.values())
+
+
+def code(modules: Iterable[str]) -> str:
+    """A hash of the source files of modules and of all that they import of this package when they are loaded.
+
+    What a function imports when it runs is not followed, so that a method added to the zoo changes no other's row.
+    """
+    seen: dict[str, bytes] = {}
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        path = _file(module)
+        if module in seen or path is None:
+            continue
+        seen[module] = path.read_bytes()
+        waiting += _imports(path)
+    digest = hashlib.sha256()
+    for module in sorted(seen):
+        digest.update(module.encode())
+        digest.update(seen[module])
+    return digest.hexdigest()[:LENGTH]
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def training(words: Sequence[str], root: Path | None) -> dict[str, Any]:
+    """What a checkpoint depends on.
+
+    Args:
+        words: Of `reenact fit`.
+        root: The store that it trains on, None for the synthetic world.
+    """
+    chosen = settings("fit", words)
+    return {"settings": chosen, "code": code(_modules(chosen, root)), "data": data.content(root)}
+
+
+def scoring(
+    words: Sequence[str],
+    root: Path | None,
+    sources: Path | None,
+    pairs: Path | None,
+    checkpoint: Path,
+    metrics: list[str],
+) -> dict[str, Any]:
+    """What a row's scores depend on.
+
+    Args:
+        words: Of `reenact test`, without checkpoint.
+        root: The store that it tests on, None for the synthetic world.
+        sources: The store of source portraits.
+        pairs: The list of pairs.
+        checkpoint: The trained weights.
+        metrics: Names.
+    """
+    chosen = settings("test", words)
+    return {
+        "settings": chosen,
+        "code": code([*_modules(chosen, root), "reenact.metrics.suite", "reenact.metrics.readers"]),
+        "data": [data.content(root), data.content(sources), "" if pairs is None else file_hash(pairs)],
+        "checkpoint": file_hash(checkpoint),
+        "metrics": metrics,
+        "probe": _probe() if any("[probe]" in name for name in metrics) else "",
+    }
+
+
+def _modules(chosen: dict[str, Any], root: Path | None) -> list[str]:
+    return [*classes(chosen), *([] if root else ["reenact.data.synthetic.clips"])]
+
+
+@cache
+def _probe() -> str:
+    weights = PACKAGE / "nn" / "probe.safetensors"
+    return file_hash(weights) if weights.is_file() else ""
+
+
+def _file(module: str) -> Path | None:
+    """The file of a module of this package, None for others."""
+    parts = module.split(".")
+    if parts[0] != PACKAGE.name:
+        return None
+    base = PACKAGE.joinpath(*parts[1:])
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+
+
+@cache
+def _imports(path: Path) -> tuple[str, ...]:
+    """The modules that a file imports when it is loaded, and its packages."""
+    found: list[str] = []
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(found)

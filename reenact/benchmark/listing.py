@@ -1,0 +1,55 @@
+"""`reenact benchmark --list`: the tables, and what of them can run with the data at hand."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from reenact import presets
+from reenact.benchmark import data, spec
+from reenact.benchmark.columns import measure
+from reenact.benchmark.spec import SYNTHETIC, Table
+
+
+def show(root: Path) -> None:
+    """Print every table: its rows in the zoo, and what is missing on its own data.
+
+    Args:
+        root: The folder of the stores.
+    """
+    for name in spec.names():
+        table = spec.load(name)
+        here = [row.id for row in table.rows if row.model in presets.names("model")]
+        listed = f" ({', '.join(here)})" if here else ""
+        rows = f"{len(here)} of {len(table.rows)} rows{listed}"
+        lines = [
+            f"{name}: {table.title}{f'; {table.paper}' if table.paper else ''}",
+            f"  in the zoo: {rows}",
+            f"  on {'the synthetic world' if table.test == SYNTHETIC else 'its own data'}: {own_data(table, root)}",
+        ]
+        if table.test != SYNTHETIC:
+            lines.append(f"  with --world synthetic: {_embedded(table, len(here))}")
+        sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.write(f"Stores are looked for in {root}/ (--root), named as the data presets.\n")
+
+
+def own_data(table: Table, root: Path) -> str:
+    """Whether a table can run on its own data: `yes`, or what is missing."""
+    here = [row for row in table.rows if row.model in presets.names("model")]
+    lacking = [path.name for row in here for path in data.missing(table, row, root)]
+    problems = [m.metric for m in measure(table.columns, table.test == SYNTHETIC) if m.problem]
+    parts = []
+    if not here:
+        parts.append("no row is in the zoo yet")
+    if lacking:
+        parts.append(f"no store {', '.join(dict.fromkeys(lacking))}")
+    if problems:
+        parts.append(f"n/a: {', '.join(dict.fromkeys(problems))}")
+    return "; ".join(parts) or "yes"
+
+
+def _embedded(table: Table, rows: int) -> str:
+    absent = [m.column.id for m in measure(table.columns, synthetic=True) if m.problem]
+    if not rows:
+        return "no row yet"
+    return f"yes, without {', '.join(absent)}" if absent else "yes"

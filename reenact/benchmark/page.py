@@ -1,0 +1,110 @@
+"""The page of a report: one HTML file with its pictures beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+
+from reenact import __version__
+from reenact.benchmark.forms import READING
+from reenact.benchmark.report import Cell, Line, Report
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8888; --best: #2e7d3222; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
+h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: Canvas; }
+thead th { border-bottom: 2px solid var(--soft); font-weight: 600; }
+thead small, td small { display: block; font-weight: 400; color: GrayText; }
+td.best { background: var(--best); font-weight: 600; }
+tr.absent td { color: GrayText; }
+figure { margin: 1rem 0; } figure img { max-width: 100%; image-rendering: auto; border: 1px solid var(--line); }
+code { font-size: .92em; } sup a { text-decoration: none; } li:target { background: var(--best); }
+"""
+
+
+def page(report: Report, folder: Path) -> str:
+    """The HTML of a report.
+
+    Args:
+        report: The report.
+        folder: Where the page will lie, to which the pictures' links are relative.
+    """
+    title = escape(f"{report.table.id}: {report.table.title}")
+    paper = f"<p>{escape(report.table.paper)}</p>" if report.table.paper else ""
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<h1>{title}</h1>
+{paper}
+<p>{READING}</p>
+<div class="scroll">
+<table>
+<thead><tr><th>method</th>{"".join(_heads(report))}</tr></thead>
+<tbody>
+{"".join(map(_row, report.lines))}</tbody>
+</table>
+</div>
+<h2>Notes</h2>
+<ol>{"".join(f'<li id="note{n}">{_text(note)}</li>' for n, note in enumerate(report.footnotes, 1))}</ol>
+<ul>{"".join(f"<li>{_text(remark)}</li>" for remark in report.remarks)}</ul>
+{"".join(_figures(report.lines, folder))}
+<p><small>reenact {__version__}</small></p>
+</body>
+</html>
+"""
+
+
+def _heads(report: Report) -> Iterable[str]:
+    for head, measured in zip(report.heads, report.measured, strict=True):
+        name = measured.metric
+        yield f'<th title="{escape(measured.column.metric)}">{escape(head)}<small>{escape(name)}</small></th>'
+
+
+def _row(line: Line) -> str:
+    kind = "" if line.result.scores else ' class="absent"'
+    method = escape(line.result.row.method) + "".join(map(_mark, line.notes))
+    return f"<tr{kind}><td>{method}</td>{''.join(map(_cell, line.cells))}</tr>\n"
+
+
+def _cell(cell: Cell) -> str:
+    ours = "n/a" if cell.ours is None and cell.note is not None else cell.text(cell.ours)
+    small = "" if cell.paper is None else f"<small>paper {cell.text(cell.paper)}</small>"
+    small += "" if cell.difference is None else f"<small>{cell.text(cell.difference, sign=True)}</small>"
+    mark = "" if cell.note is None else _mark(cell.note)
+    best = ' class="best"' if cell.best else ""
+    return f"<td{best}>{ours}{mark}{small}</td>"
+
+
+def _mark(note: int) -> str:
+    return f'<sup><a href="#note{note}">{note}</a></sup>'
+
+
+def _figures(lines: Iterable[Line], folder: Path) -> Iterable[str]:
+    shown = [line for line in lines if line.pictures]
+    if shown:
+        yield "<h2>Pictures</h2>"
+    for line in shown:
+        method = escape(line.result.row.method)
+        for loader, path in line.pictures.items():
+            link = escape(Path(os.path.relpath(path, folder)).as_posix())
+            caption = f"{method}, {loader}-reenactment"
+            image = f'<img src="{link}" alt="{caption}" loading="lazy">'
+            yield f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
+
+
+def _text(note: str) -> str:
+    """A note with its commands as code."""
+    parts = escape(note).split("`")
+    return "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))

@@ -1,0 +1,140 @@
+"""The numbers of a table beside the paper's, with footnotes; what all its forms are written from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reenact.benchmark.columns import Measured
+from reenact.benchmark.rows import Result
+from reenact.benchmark.spec import Column, Table
+
+ARROWS = {"up": "↑", "down": "↓"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number, the paper's, and their difference."""
+
+    column: Column
+    ours: float | None = None
+    paper: float | None = None
+    difference: float | None = None
+    """Ours less the paper's; none where another network or other data make them incomparable."""
+    note: int | None = None
+    """Footnote that says why there is no number, or what was left out of it."""
+    best: bool = False
+    """Whether no other row of ours is better."""
+
+    def text(self, value: float | None, sign: bool = False) -> str:
+        """A number with the column's decimals."""
+        return "-" if value is None else f"{value:{'+' if sign else ''}.{self.column.decimals}f}"
+
+    def plain(self) -> str:
+        """`ours (paper, difference)`, as far as they are there."""
+        inside = [self.text(self.paper)] if self.paper is not None else []
+        inside += [self.text(self.difference, sign=True)] if self.difference is not None else []
+        ours = "n/a" if self.ours is None and self.note is not None else self.text(self.ours)
+        return f"{ours} ({', '.join(inside)})" if inside else ours
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row."""
+
+    result: Result
+    cells: tuple[Cell, ...]
+    notes: tuple[int, ...]
+    """Footnotes of the row as a whole."""
+    pictures: dict[str, Path]
+    """Loader -> grid of its first pairs."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A table with its footnotes."""
+
+    table: Table
+    measured: tuple[Measured, ...]
+    lines: tuple[Line, ...]
+    footnotes: tuple[str, ...]
+    remarks: tuple[str, ...]
+    """What holds for the table as a whole: data, protocol, networks, the paper's open points."""
+
+    @property
+    def heads(self) -> list[str]:
+        """The columns' names with the direction that is better."""
+        return [f"{measured.column.id} {ARROWS[measured.column.direction]}" for measured in self.measured]
+
+
+@dataclass
+class _Footnotes:
+    texts: list[str] = field(default_factory=list)
+
+    def number(self, text: str) -> int:
+        """The number of a footnote; the same text has one."""
+        if text not in self.texts:
+            self.texts.append(text)
+        return self.texts.index(text) + 1
+
+
+def make(
+    table: Table,
+    measured: Sequence[Measured],
+    results: Sequence[Result],
+    folder: Path,
+    remarks: Sequence[str],
+    own: bool,
+) -> Report:
+    """Put results beside the paper's numbers.
+
+    Args:
+        table: The table.
+        measured: Its columns as they are measured.
+        results: Its rows.
+        folder: Where the rows' pictures lie.
+        remarks: What holds for the whole table.
+        own: Whether it runs on its own data, so that numbers of the same metric can be subtracted.
+    """
+    notes = _Footnotes()
+    best = {m.column.id: _best(m, results) for m in measured}
+    lines = []
+    for result in results:
+        cells = tuple(_cell(m, result, notes, own, best[m.column.id]) for m in measured)
+        texts = [text for text in (result.problem, result.weights) if text]
+        pictures = {
+            loader: path
+            for loader in ("self", "cross")
+            if (path := folder / "rows" / result.row.id / "pictures" / f"{loader}.png").is_file()
+        }
+        lines.append(Line(result, cells, tuple(map(notes.number, texts)), pictures))
+    return Report(table, tuple(measured), tuple(lines), tuple(notes.texts), tuple(remarks))
+
+
+def _cell(measured: Measured, result: Result, notes: _Footnotes, own: bool, best: float | None) -> Cell:
+    column = measured.column
+    paper = result.row.values.get(column.id)
+    if result.problem and not result.scores:
+        return Cell(column, paper=paper)
+    score = result.scores.get(column.loader, {}).get(measured.metric)
+    if score is None or math.isnan(score.value):
+        reason = measured.problem or (score.note if score else "") or "the row's scores do not have it"
+        return Cell(column, paper=paper, note=notes.number(f"{column.id}: {reason}"))
+    same = own and measured.metric == column.metric
+    difference = score.value - paper if same and paper is not None else None
+    note = notes.number(f"{column.id}: {score.note}") if score.note else None
+    return Cell(column, score.value, paper, difference, note, best=score.value == best)
+
+
+def _best(measured: Measured, results: Sequence[Result]) -> float | None:
+    """The best of our numbers in a column, None where there are not two."""
+    found = [
+        score.value
+        for result in results
+        if (score := result.scores.get(measured.column.loader, {}).get(measured.metric)) and not math.isnan(score.value)
+    ]
+    if len(found) < 2:
+        return None
+    return max(found) if measured.column.direction == "up" else min(found)

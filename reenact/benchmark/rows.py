@@ -1,0 +1,241 @@
+"""One row of a table: train it where it has no checkpoint, score it where it has no scores, or say why not."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from reenact import presets
+from reenact.benchmark import data, inputs
+from reenact.benchmark.columns import Measured
+from reenact.benchmark.spec import Row, Table
+from reenact.benchmark.work import Outcome, reenact
+from reenact.callbacks.score_files import Scores, read_scores, write_scores
+from reenact.cli.arguments import default_scale
+from reenact.cli.run_folder import LAST
+from reenact.errors import ReenactError
+
+LOG = logging.getLogger("reenact")
+DONE = "done.json"
+"""Written when a step of a row is finished: what it was made from."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for all rows of one call."""
+
+    table: Table
+    out: Path
+    """Folder of all tables; models lie in `models/`, shared between tables."""
+    root: Path
+    """Folder of the stores."""
+    scale: str
+    measured: tuple[Measured, ...]
+    train: bool
+    """Whether to train what has no checkpoint."""
+    logger: str
+    """A preset of `configs/logger`, or empty."""
+    lock: IO[bytes]
+    checkpoints: Mapping[str, Path]
+    """Row -> trained weights that stand in for the row's own."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the table's files go."""
+        return self.out / self.table.id
+
+    def run(self, words: Sequence[str], log: Path) -> Outcome:
+        """Run `reenact WORDS`."""
+        return reenact(words, log, self.lock)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a row."""
+
+    row: Row
+    scores: Scores
+    problem: str = ""
+    """Why there are no scores."""
+    weights: str = ""
+    """Which weights made the frames."""
+    failed: bool = False
+    """Whether it was to run and broke, rather than was left out."""
+
+
+def run_row(row: Row, settings: Settings) -> Result:
+    """Bring a row up to date.
+
+    Raises:
+        KeyboardInterrupt: when interrupted; what was done stays, and the next call goes on.
+    """
+    folder = settings.folder / "rows" / row.id
+    own = row.model is not None and row.model in presets.names("model")
+    if not own:
+        return _from_outside(row, folder, settings)
+    lacking = data.missing(settings.table, row, settings.root)
+    if lacking:
+        return Result(row, {}, f"no store at {', '.join(map(str, lacking))}; make it with `reenact prepare`")
+    try:
+        return _run(row, folder, settings)
+    except ReenactError as error:
+        return Result(row, {}, str(error), failed=True)
+
+
+def finished(row: Row, settings: Settings) -> Result:
+    """What a row's folder holds, without running anything."""
+    folder = settings.folder / "rows" / row.id
+    if not (folder / "scores.json").is_file():
+        return Result(row, {}, "not run")
+    scores, about = read_scores(folder / "scores.json")
+    return Result(row, scores, weights=str(about.get("weights", "")))
+
+
+def _from_outside(row: Row, folder: Path, settings: Settings) -> Result:
+    """The scores that `reenact evaluate` wrote for a method that is not in the zoo."""
+    if (folder / "scores.json").is_file():
+        scores, about = read_scores(folder / "scores.json")
+        return Result(row, scores, weights=f"frames of {about.get('generated', 'another program')}")
+    what = f"the preset {row.model} is not in the zoo yet" if row.model else "not in the zoo"
+    return Result(row, {}, f"{what}; fill it with {how_to_fill(row, settings)}")
+
+
+def how_to_fill(row: Row, settings: Settings) -> str:
+    """The command that scores frames of another program for a row."""
+    metrics = " ".join(f"'{name}'" for name in _names(settings))
+    pairs = settings.folder / "pairs.csv"
+    where = f"--pairs {pairs} --target STORE" if settings.table.pairs else "--target DRIVING --source SOURCES"
+    out = settings.folder / "rows" / row.id
+    return f"`reenact evaluate --generated FRAMES {where} --metrics {metrics} -o {out}`"
+
+
+def _run(row: Row, folder: Path, settings: Settings) -> Result:
+    checkpoint = settings.checkpoints.get(row.id) or row.checkpoint
+    if checkpoint is not None and not checkpoint.is_file():
+        raise ReenactError(f"The row {row.id} names the checkpoint {checkpoint}, which is no file; give another")
+    weights = "" if checkpoint is None else f"given checkpoint {checkpoint.name}"
+    if checkpoint is None:
+        trained = _train(row, settings)
+        if isinstance(trained, Result):
+            return trained
+        checkpoint, weights = trained
+    return _score(row, folder, settings, checkpoint, weights)
+
+
+def _train(row: Row, settings: Settings) -> tuple[Path, str] | Result:
+    """A row's checkpoint, trained to its end, and its description; or why there is none."""
+    table = settings.table
+    store = data.store(table.train, row, settings.root)
+    words = _words(row, settings, table.train, store)
+    made_from = inputs.training(words, store)
+    run = settings.out / "models" / f"{row.model}-{inputs.fingerprint(made_from)}"
+    last = run / LAST
+    if not ((run / DONE).is_file() and last.is_file()):
+        if not settings.train:
+            return Result(row, {}, "no checkpoint, and --no-train was given")
+        resume = ["--ckpt_path", str(last)] if last.is_file() else []
+        if run.exists() and not resume:
+            shutil.rmtree(run)  # interrupted before its first checkpoint: nothing to go on from
+        LOG.info("%s: %s", row.id, "training goes on" if resume else "training")
+        logger = ["--logger", settings.logger] if settings.logger else []
+        log = _log(settings, f"{row.id}.fit.txt")
+        outcome = settings.run(["fit", *words, *logger, *resume, "--out", str(run)], log)
+        if not outcome.done:
+            return Result(row, {}, outcome.problem, failed=True)
+        _mark(run / DONE, made_from)
+    return last, f"trained here on {data.describe(store)}, scale {settings.scale}"
+
+
+def _score(row: Row, folder: Path, settings: Settings, checkpoint: Path, weights: str) -> Result:
+    """A row's scores, from its folder where nothing that they depend on has changed."""
+    table = settings.table
+    store = data.store(table.test, row, settings.root)
+    sources = settings.root / table.sources if table.sources else None
+    pairs = settings.folder / "pairs.csv" if table.pairs else None
+    words = _words(row, settings, table.test, store)
+    if pairs is not None:
+        words += ["--data.pairs", str(pairs)]
+    if sources is not None:
+        words += ["--data.sources", str(sources)]
+    names = _names(settings)
+    made_from = inputs.scoring(words, store, sources, pairs, checkpoint, names)
+    if _unchanged(folder / DONE, made_from):
+        return finished(row, settings)
+    if not names:
+        return Result(row, {}, "no metric of this table can be measured here")
+    LOG.info("%s: scoring", row.id)
+    run = folder / "test"
+    for old in (folder / DONE, folder / "scores.json"):
+        old.unlink(missing_ok=True)
+    shutil.rmtree(run, ignore_errors=True)
+    metrics = ["--metrics.names", json.dumps(names)]
+    log = _log(settings, f"{row.id}.test.txt")
+    outcome = settings.run(["test", *words, *metrics, "--ckpt_path", str(checkpoint), "--out", str(run)], log)
+    if not outcome.done:
+        return Result(row, {}, outcome.problem, failed=True)
+    _gather(run, folder, {"weights": f"{weights}; sha256 {inputs.file_hash(checkpoint)[:12]}"})
+    _mark(folder / DONE, made_from)
+    return finished(row, settings)
+
+
+def _gather(run: Path, folder: Path, about: dict[str, Any]) -> None:
+    """Bring what a test left into the form that `reenact evaluate` writes."""
+    together = {}
+    for path in sorted((run / "scores").glob("test_*.json")):
+        scores, _ = read_scores(path)
+        for loader, of in scores.items():
+            together[loader] = list(of.values())
+            shutil.copyfile(path.with_suffix(".parquet"), folder / f"frames_{loader}.parquet")
+    (folder / "pictures").mkdir(exist_ok=True)
+    for loader in together:
+        for picture in sorted((run / "pictures").glob(f"test_{loader}_[0-9]*.png")):
+            shutil.copyfile(picture, folder / "pictures" / f"{loader}.png")
+    write_scores(together, folder / "scores.json", about)
+
+
+def _words(row: Row, settings: Settings, name: str, store: Path | None) -> list[str]:
+    """What `fit` and `test` of a row have in common."""
+    assert row.model is not None
+    words = ["--model", row.model, "--data", name, "--scale", settings.scale]
+    if store is not None:
+        words += ["--data.root", str(store)]
+    table = settings.table
+    options = {"data.seed": table.seed, **table.overrides, **row.overrides}
+    return words + [word for key, value in options.items() for word in (f"--{key}", _spelled(value))]
+
+
+def _spelled(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _names(settings: Settings) -> list[str]:
+    """The metrics that can be measured, each once."""
+    return list(dict.fromkeys(measured.metric for measured in settings.measured if not measured.problem))
+
+
+def _log(settings: Settings, name: str) -> Path:
+    folder = settings.folder / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / name
+
+
+def _mark(path: Path, made_from: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(json.dumps(made_from, indent=1, sort_keys=True, default=str), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _unchanged(path: Path, made_from: dict[str, Any]) -> bool:
+    if not path.is_file():
+        return False
+    return inputs.fingerprint(json.loads(path.read_text(encoding="utf-8"))) == inputs.fingerprint(made_from)
+
+
+def chosen_scale(table: Table, scale: str | None) -> str:
+    """The scale asked for, the table's own, or what its data are run at."""
+    return scale or table.scale or default_scale(table.test)

@@ -1,0 +1,201 @@
+"""`reenact benchmark`: makes a table again, or goes on where the last call stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table as Grid
+
+from reenact.benchmark import data, forms, listing, report, spec
+from reenact.benchmark.columns import Measured, measure
+from reenact.benchmark.page import page
+from reenact.benchmark.report import Report
+from reenact.benchmark.rows import Result, Settings, chosen_scale, finished, run_row
+from reenact.benchmark.spec import SYNTHETIC, Table
+from reenact.benchmark.work import locked
+from reenact.cli import quiet
+from reenact.data.pair_plans import PLANS, Preset, write_plan
+from reenact.data.prepared import is_prepared
+from reenact.errors import ReenactError, suggest
+
+
+def benchmark(
+    table: str = "",
+    *,
+    list: bool = False,
+    world: Literal["data", "synthetic"] = "data",
+    root: Path = Path("data"),
+    row: Sequence[str] = (),
+    train: bool = True,
+    checkpoint: Sequence[str] = (),
+    scale: str | None = None,
+    logger: str = "",
+    out: Path = Path("runs/benchmark"),
+) -> int:
+    """Make a table of a paper again: train what has no checkpoint, score it, write the numbers beside the paper's.
+
+    Finished rows are kept until their settings, code, data, checkpoint or metrics change. Interrupt it anywhere; the
+    same command goes on.
+
+    Args:
+        table: id of a table (--list shows them), or a YAML file of your own.
+        list: show the tables and what can run with the data at hand.
+        world: `synthetic` runs a paper's table on the embedded world, with the probe in place of other networks.
+        root: folder of the stores, each named as its data preset: ROOT/voxceleb1.
+        row: rows to run, by their ids; all by default.
+        train: train rows that have no checkpoint.
+        checkpoint: trained weights for rows, as ROW=FILE.
+        scale: scale of the presets; by default the table's own, else tiny on the synthetic world and paper elsewhere.
+        logger: logger of the runs and of the table, such as wandb.
+        out: folder of all tables; trained models are shared between them.
+
+    Returns:
+        The exit code: 1 where a row broke.
+
+    Raises:
+        ReenactError: for unknown tables, rows and checkpoints.
+    """
+    if list:
+        listing.show(root)
+        return 0
+    if not table:
+        raise ReenactError("TABLE is missing: name a table, or see them with --list")
+    chosen = spec.load(table)
+    chosen = data.embedded(chosen) if world == "synthetic" and chosen.test != SYNTHETIC else chosen
+    rows = _chosen(row, chosen)
+    given = _checkpoints(checkpoint, chosen)
+    quiet.begin()
+    try:
+        with locked(out) as lock:
+            measured = tuple(measure(chosen.columns, chosen.test == SYNTHETIC))
+            settings = Settings(chosen, out, root, chosen_scale(chosen, scale), measured, train, logger, lock, given)
+            _plan_pairs(settings)
+            results = _run(settings, rows)
+    finally:
+        quiet.close()
+    made = _report(settings, results)
+    show(made)
+    Console().print(f"written: {settings.folder}/table.md, .csv, .tex, .html", highlight=False, soft_wrap=True)
+    if logger == "wandb":
+        from reenact.benchmark.wandb_table import log_table
+
+        log_table(made, out)
+    return int(any(result.failed for result in results))
+
+
+def _run(settings: Settings, rows: Sequence[str]) -> tuple[Result, ...]:
+    """Every row; the files are written again after each, so that an interrupted table can be read."""
+    results = [finished(row, settings) for row in settings.table.rows]
+    _write(_report(settings, results), settings.folder)
+    for place, row in enumerate(settings.table.rows):
+        if row.id in rows:
+            quiet.LOG.info("[%d/%d] %s", place + 1, len(results), row.method)
+            results[place] = run_row(row, settings)
+            if results[place].problem:
+                quiet.LOG.info("%s: %s", row.id, results[place].problem)
+            _write(_report(settings, results), settings.folder)
+    return tuple(results)
+
+
+def _report(settings: Settings, results: Sequence[Result]) -> Report:
+    own = settings.table.test != SYNTHETIC or not settings.table.paper
+    remarks = _remarks(settings.table, settings.measured, settings)
+    return report.make(settings.table, settings.measured, results, settings.folder, remarks, own)
+
+
+def _remarks(table: Table, measured: Sequence[Measured], settings: Settings) -> list[str]:
+    remarks = []
+    for name in dict.fromkeys((table.train, table.test)):
+        store = None if name == SYNTHETIC else settings.root / name
+        if store is None or is_prepared(store):
+            remarks.append(f"Data: {data.describe(store)}.")
+    remarks.append(f"Pairs: {table.pairs or 'drawn by the data module'}, seed {table.seed}; scale {settings.scale}.")
+    if any("[probe]" in m.metric for m in measured):
+        remarks.append(
+            "Metrics named [probe] are read by this package's own network, trained on the synthetic world: they compare"
+            " rows of this table, never with numbers of another network."
+        )
+    if table.test == SYNTHETIC and table.paper:
+        remarks.append(
+            "The paper's numbers are of its own data and networks; no difference is given, because there is none to"
+            " take."
+        )
+    if table.overrides:
+        remarks.append("Options of every row: " + ", ".join(f"{k} {v}" for k, v in table.overrides.items()) + ".")
+    remarks += [f"{split.capitalize()}-reenactment in the paper: {text}." for split, text in table.protocol.items()]
+    return [*remarks, *table.notes]
+
+
+def _write(made: Report, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "table.md": forms.markdown(made),
+        "table.csv": forms.comma_separated(made),
+        "table.tex": forms.latex(made),
+        "table.html": page(made, folder),
+    }
+    for name, text in texts.items():
+        temporary = folder / f".{name}.part"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(folder / name)
+
+
+def show(made: Report) -> None:
+    """Print a report: columns as rows where the terminal is narrower than the table."""
+    grid = Grid(title=f"{made.table.id}: {made.table.title}", title_justify="left", box=None)
+    console = Console()
+    grid.add_column("metric", no_wrap=True)
+    for line in made.lines:
+        grid.add_column(line.result.row.id, justify="right")
+    for place, head in enumerate(made.heads):
+        cells = [line.cells[place] for line in made.lines]
+        marks = [f"[{cell.note}]" if cell.note else "" for cell in cells]
+        grid.add_row(
+            head, *(f"{cell.plain()}{mark}".replace("[", r"\[") for cell, mark in zip(cells, marks, strict=True))
+        )
+    console.print(grid)
+    for number, note in enumerate(made.footnotes, 1):
+        console.print(f"[{number}] {note}", markup=False, highlight=False)
+
+
+def _plan_pairs(settings: Settings) -> None:
+    """Write the list of pairs, where the data are here; the same list each time."""
+    table = settings.table
+    if not table.pairs:
+        return
+    plan: Preset | None = next((name for name in PLANS if name == table.pairs), None)
+    if plan is None:
+        raise ReenactError(f"The table {table.id} names the pairs {table.pairs}; {suggest(table.pairs, [*PLANS])}")
+    variants = dict.fromkeys(row.store for row in table.rows)
+    stores = [settings.root / f"{table.test}{variant}" for variant in variants]
+    there = next((store for store in stores if is_prepared(store)), None)
+    sources = settings.root / table.sources if table.sources else None
+    if there is None or (sources is not None and not is_prepared(sources)):
+        return
+    portraits = None if sources is None else str(sources)
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    write_plan(str(there), preset=plan, out=settings.folder / "pairs.csv", sources=portraits, seed=table.seed)
+
+
+def _chosen(rows: Sequence[str], table: Table) -> list[str]:
+    known = [row.id for row in table.rows]
+    for name in rows:
+        if name not in known:
+            raise ReenactError(f"--row {name}: {table.id} has no such row; {suggest(name, known)}")
+    return [*rows] or known
+
+
+def _checkpoints(given: Sequence[str], table: Table) -> dict[str, Path]:
+    known = [row.id for row in table.rows]
+    found = {}
+    for word in given:
+        name, equals, path = word.partition("=")
+        if not equals or name not in known:
+            raise ReenactError(f"--checkpoint {word}: expected ROW=FILE with one of the rows {', '.join(known)}")
+        if not Path(path).is_file():
+            raise ReenactError(f"--checkpoint {word}: there is no such file")
+        found[name] = Path(path)
+    return found

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from reenact.errors import ReenactError
 
 SHAPE, EXPRESSION, TEXTURE = 80, 64, 80
-MICROMETRES = 1e-5
-"""Micrometres to the decimetres of the front file."""
+MICROMETRES = 1e5
+"""In a decimetre, the unit of the front file; divided by as the official script does, so that both routes give the same
+bits, and the model the same name."""
 ALL_VERTICES, EXPRESSION_VERTICES = 53490, 53215
 """Of BFM 2009, and of the expression basis."""
 KEYS = ("meanshape", "meantex", "idBase", "exBase", "texBase", "tri", "point_buf", "keypoints", "skinmask")
@@ -124,10 +125,10 @@ def _built(path: Path, model: dict[str, Array]) -> dict[str, Array]:
     def rows(values: Array, which: Array) -> Array:
         return values.reshape(-1, 3, *values.shape[1:])[which].reshape(-1, *values.shape[1:])
 
-    shape = model["shapePC"][:, :SHAPE] * model["shapeEV"].ravel()[:SHAPE] * MICROMETRES
+    shape = model["shapePC"][:, :SHAPE] * model["shapeEV"].ravel()[:SHAPE] / MICROMETRES
     texture = model["texPC"][:, :TEXTURE] * model["texEV"].ravel()[:TEXTURE]
     return {
-        "meanshape": rows(model["shapeMU"].ravel()[:, None] * MICROMETRES, whole),
+        "meanshape": rows(model["shapeMU"].ravel()[:, None] / MICROMETRES, whole),
         "meantex": rows(model["texMU"].ravel()[:, None], whole),
         "idBase": rows(shape, whole),
         "texBase": rows(texture, whole),
@@ -151,7 +152,7 @@ def _expression(folder: Path) -> Array:
     if count < EXPRESSION or len(content) != 4 * (1 + size + count * size) or len(deviation) < EXPRESSION:
         raise ReenactError(f"{path} or {spreads.name} is damaged: {len(content)} bytes, {len(deviation)} deviations")
     basis = np.frombuffer(content, "<f4", count * size, 4 * (1 + size)).reshape(count, size)
-    return basis[:EXPRESSION].T * deviation[:EXPRESSION] * MICROMETRES
+    return basis[:EXPRESSION].T * deviation[:EXPRESSION] / MICROMETRES
 
 
 def _mat(path: Path) -> dict[str, Array]:

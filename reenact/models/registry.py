@@ -34,6 +34,7 @@ METHODS = {
                 "pwm_flame_disp": "displacement alone",
                 "pwm_flame_codes": "neural codes alone",
                 "pwm_flame_nmfc": "normalised mean face coordinates in place of codes",
+                "pwm_bfm": "displacement and neural codes, for a store of BFM parameters",
             },
         ),
         Method(

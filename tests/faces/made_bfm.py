@@ -11,24 +11,31 @@ import scipy.io
 
 from reenact.faces.registry import load_face_model
 
+REACH, WIDTH = 0.04, 0.15
+"""How far a coefficient of 1 moves the mesh, and over what distance, in decimetres."""
+
 
 @cache
 def made_bfm() -> dict[str, np.ndarray]:
-    """The file's arrays; every basis vector bends the face as a whole, by some hundredths of its size."""
+    """The file's arrays; a basis vector of shape moves the mesh around a landmark sideways, one of expression up."""
     head = load_face_model("head")
     vertices, faces = head.mean_vertices.double().numpy() * 10, head.faces.numpy()
     draw = np.random.default_rng(0)
 
-    def basis(count: int, strength: float) -> np.ndarray:
-        bends = draw.normal(0, strength, (count, 3, 3))
-        return np.einsum("vc,kdc->vdk", vertices, bends).reshape(-1, count).astype(np.float32)
-
     marks = head.landmark_vertices[np.arange(68), head.landmark_weights.argmax(1)]
-    counts = {"idBase": (80, 0.01), "exBase": (64, 0.01)}
+
+    def basis(count: int, axis: int) -> np.ndarray:
+        centres = vertices[marks[np.arange(count) % 68]]
+        squared = np.square(vertices[:, None] - centres).sum(-1)
+        moved = np.zeros((len(vertices), 3, count), np.float32)
+        moved[:, axis] = REACH * np.exp(-squared / (2 * WIDTH**2))
+        return moved.reshape(-1, count)
+
     return {
         "meanshape": vertices.reshape(1, -1).astype(np.float32),
         "meantex": draw.uniform(100, 200, (1, vertices.size)).astype(np.float32),
-        **{key: basis(count, strength) for key, (count, strength) in counts.items()},
+        "idBase": basis(80, 0),
+        "exBase": basis(64, 1),
         "texBase": draw.normal(0, 3, (vertices.size, 80)).astype(np.float32),
         "tri": (faces + 1).astype(np.float32),
         "point_buf": rings(faces, len(vertices)) + np.float32(1),

@@ -6,6 +6,8 @@ import scipy.io
 import torch
 from safetensors.numpy import load_file
 
+from reenact.assets import ASSETS
+from reenact.cli.weight_files import verify
 from reenact.errors import ReenactError
 from reenact.faces.bfm import (
     Bfm,
@@ -151,8 +153,11 @@ def test_damaged_files(front, tmp_path):
             read_bfm(path)
 
 
-def test_the_route_of_2009(tmp_path, tensors):
-    """The files of the official set, of their true sizes, hold a model that is known."""
+def test_the_route_of_2009(tmp_path, tensors, monkeypatch):
+    """The files of the official set, of their true sizes, hold a model that is known, to the bit."""
+    monkeypatch.setenv("REENACT_HOME", str(tmp_path))
+    folder = tmp_path / "bfm_2009"
+    folder.mkdir()
     draw = np.random.default_rng(0)
     count, size = 99, 3 * ALL_VERTICES
     trimmed = np.sort(draw.choice(ALL_VERTICES, EXPRESSION_VERTICES, replace=False))
@@ -166,25 +171,27 @@ def test_the_route_of_2009(tmp_path, tensors):
         "shapeEV": draw.uniform(1, 2, (80, 1)),
         "texEV": draw.uniform(1, 2, (80, 1)),
     }
-    scipy.io.savemat(tmp_path / "01_MorphableModel.mat", model)
-    scipy.io.savemat(tmp_path / "BFM_front_idx.mat", {"idx": front[:, None] + 1})
-    scipy.io.savemat(tmp_path / "BFM_exp_idx.mat", {"trimIndex": trimmed[:, None] + 1})
+    scipy.io.savemat(folder / "01_MorphableModel.mat", model)
+    scipy.io.savemat(folder / "BFM_front_idx.mat", {"idx": front[:, None] + 1})
+    scipy.io.savemat(folder / "BFM_exp_idx.mat", {"trimIndex": trimmed[:, None] + 1})
     info = {key: tensors[f"bfm.{key}"] for key in ("tri", "point_buf", "keypoints", "skinmask")}
-    scipy.io.savemat(tmp_path / "facemodel_info.mat", info)
+    scipy.io.savemat(folder / "facemodel_info.mat", info)
     expression = draw.normal(size=(79, 3 * EXPRESSION_VERTICES)).astype("<f4")
     mean = np.zeros(3 * EXPRESSION_VERTICES, "<f4")
-    (tmp_path / "Exp_Pca.bin").write_bytes(np.int32(79).tobytes() + mean.tobytes() + expression.tobytes())
+    (folder / "Exp_Pca.bin").write_bytes(np.int32(79).tobytes() + mean.tobytes() + expression.tobytes())
     deviation = draw.uniform(1e5, 2e5, 79)
-    (tmp_path / "std_exp.txt").write_text(" ".join(map(str, deviation)))
-    arrays = read_bfm(tmp_path / "01_MorphableModel.mat")
+    (folder / "std_exp.txt").write_text(" ".join(map(str, deviation)))
+    arrays = read_bfm(folder / "01_MorphableModel.mat")
     vertex, part = 40, 2
     row = 3 * trimmed[front[vertex]] + part
-    assert arrays.mean_shape[3 * vertex + part] == pytest.approx(model["shapeMU"][row, 0] * 1e-5)
-    assert arrays.shape_basis[3 * vertex + part, 7] == pytest.approx(basis[row, 7] * model["shapeEV"][7, 0] * 1e-5)
+    assert arrays.mean_shape[3 * vertex + part] == model["shapeMU"][row, 0] / np.float32(1e5)
+    assert arrays.shape_basis[3 * vertex + part, 7] == np.float32(basis[row, 7] * model["shapeEV"][7, 0] / 1e5)
     assert arrays.texture_basis[3 * vertex + part, 9] == pytest.approx(model["texPC"][row, 9] * model["texEV"][9, 0])
-    wanted = expression[5, 3 * front[vertex] + part] * deviation[5] * 1e-5
-    assert arrays.expression_basis[3 * vertex + part, 5] == pytest.approx(wanted)
-    (tmp_path / "std_exp.txt").write_text("1 2 3")
+    wanted = expression[5, 3 * front[vertex] + part] * deviation[5] / 1e5
+    assert arrays.expression_basis[3 * vertex + part, 5] == np.float32(wanted)
+    for file in ASSETS["bfm_2009"].files:
+        verify(file, tmp_path / file.path)
+    assert load_face_model("bfm").name == Bfm.from_file(folder / "01_MorphableModel.mat").name
+    (folder / "std_exp.txt").write_text("1 2 3")
     with pytest.raises(ReenactError, match=r"std_exp\.txt is damaged"):
-        read_bfm(tmp_path / "01_MorphableModel.mat")
-    assert Bfm(arrays).num_shape == 80
+        read_bfm(folder / "01_MorphableModel.mat")

@@ -87,8 +87,12 @@ def print_report(root: Path, records: Iterable[ClipRecord], wall_seconds: float 
 
 
 def print_status(root: Path) -> None:
-    """Print the state of a store's clips; raises `ReenactError` if it is no store."""
-    print_report(root, Store(root).scan())
+    """Print the state of a store's clips and how it is made; raises `ReenactError` if it is no store."""
+    store = Store(root)
+    print_report(root, store.scan())
+    settings = {"face_model": store.info.face_model, "size": store.info.size, **store.info.recipe}
+    made = ", ".join(f"{name} {value}" for name, value in settings.items() if value not in ("", "None"))
+    Console().print(f"Made with {escape(made)}")
 
 
 def _clips(records: Iterable[ClipRecord]) -> Table:

@@ -64,7 +64,7 @@ class PWMModule(AdversarialModule):
     """PWM with its discriminator, losses and schedule.
 
     Args:
-        face_model: the model in which the data's parameters live: `head`, `flame` or the path of a FLAME file.
+        face_model: the model in which the data's parameters live: `head`, `flame`, `bfm` or the path of a file.
         network: guidance and widths.
         discriminator: widths of the discriminator.
         losses: weights of the losses.

@@ -101,16 +101,16 @@ def _from_outside(row: Row, folder: Path, settings: Settings) -> Result:
     if (folder / "scores.json").is_file():
         scores, about = read_scores(folder / "scores.json")
         return Result(row, scores, weights=f"frames of {about.get('generated', 'another program')}")
-    what = f"the preset {row.model} is not in the zoo yet" if row.model else "not in the zoo"
-    return Result(row, {}, f"{what}; fill it with {how_to_fill(row, settings)}")
+    what = "its method or preset is not in the zoo yet" if row.model else "not in the zoo"
+    return Result(row, {}, f"{what}; fill the row with {how_to_fill(settings)}")
 
 
-def how_to_fill(row: Row, settings: Settings) -> str:
-    """The command that scores frames of another program for a row."""
+def how_to_fill(settings: Settings) -> str:
+    """The command that scores frames of another program for a row; ROW is the row's id."""
     metrics = " ".join(f"'{name}'" for name in _names(settings))
     pairs = settings.folder / "pairs.csv"
     where = f"--pairs {pairs} --target STORE" if settings.table.pairs else "--target DRIVING --source SOURCES"
-    out = settings.folder / "rows" / row.id
+    out = settings.folder / "rows" / "ROW"
     return f"`reenact evaluate --generated FRAMES {where} --metrics {metrics} -o {out}`"
 
 
@@ -205,7 +205,8 @@ def _words(row: Row, settings: Settings, name: str, store: Path | None) -> list[
     if store is not None:
         words += ["--data.root", str(store)]
     table = settings.table
-    options = {"data.seed": table.seed, **table.overrides, **row.overrides}
+    seed = {"data.seed": table.seed} if table.seed else {}
+    options = {**seed, **table.overrides, **row.overrides}
     return words + [word for key, value in options.items() for word in (f"--{key}", _spelled(value))]
 
 

@@ -1,0 +1,290 @@
+"""`reenact benchmark` on a small table: its four forms, interruption, and what makes a row run again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reenact.benchmark import inputs, spec
+from reenact.benchmark.work import locked
+from reenact.cli import main
+
+OUT = Path("runs/benchmark/mini")
+
+
+def benchmark(table: Path, *words: str) -> int:
+    return main(["benchmark", str(table), *words])
+
+
+def numbers(out: Path = OUT) -> dict[str, dict[str, str]]:
+    with (out / "table.csv").open(newline="") as file:
+        return {row["row"]: row for row in csv.DictReader(file)}
+
+
+def change(table: Path, **parts: object) -> None:
+    content = yaml.safe_load(table.read_text())
+    table.write_text(yaml.safe_dump({**content, **parts}, sort_keys=False))
+
+
+class Page(HTMLParser):
+    """The cells and links of a page; fails on tags that are not closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.images: list[str] = []
+        self.rows = 0
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "img":
+            self.images.append(dict(attrs)["src"])
+        if tag not in ("img", "meta"):
+            self.open.append(tag)
+        self.rows += tag == "tr"
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_a_table_has_four_forms_and_is_not_run_twice(table, runs, capsys):
+    assert benchmark(table) == 0
+    assert runs.kinds == ["fit", "test", "fit", "test"]
+    found = numbers()
+    ours = float(found["one"]["self.psnr"])
+    assert 5 < ours < 30
+    # The stand-in's world is named synthetic and the table is a paper's: nothing may be subtracted.
+    assert (found["one"]["self.psnr.paper"], found["one"]["self.psnr.difference"]) == ("20.5", "")
+    assert found["fast"]["self.psnr"] != found["one"]["self.psnr"]
+    assert "wanted picture" in found["one"]["notes"]
+    assert "not in the zoo yet; fill the row with `reenact evaluate" in found["later"]["notes"]
+    assert (found["other"]["self.l1"], found["other"]["self.l1.paper"]) == ("", "0.1")
+    markdown = (OUT / "table.md").read_text()
+    assert re.search(rf"\| One & only \[\d\] \| \**{ours:.2f} \(20\.50\)\** \|", markdown)
+    assert "- The paper does not say more." in markdown
+    assert markdown.count("**") == 4  # one best in each of two columns
+    latex = (OUT / "table.tex").read_text()
+    assert r"One \& only$^{" in latex
+    assert r"Later\_1" in latex
+    page = Page()
+    text = (OUT / "table.html").read_text()
+    page.feed(text)
+    assert page.open == []
+    assert page.rows == 5
+    assert [str(image) for image in page.images if not (OUT / image).is_file()] == []
+    assert len(page.images) == 4
+    assert "One &amp; only" in text
+    assert "self.psnr" in capsys.readouterr().out
+    assert (OUT / "rows" / "one" / "frames_cross.parquet").is_file()
+    runs.forget()
+    assert benchmark(table) == 0
+    assert runs.kinds == []
+    assert numbers() == found
+
+
+def test_differences_are_given_on_the_tables_own_data(table, runs):
+    change(table, paper="")
+    assert benchmark(table, "--row", "one") == 0
+    one = numbers()["one"]
+    assert float(one["self.psnr.difference"]) == pytest.approx(float(one["self.psnr"]) - 20.5)
+
+
+def test_an_interrupted_table_goes_on(table, runs):
+    runs.interrupt_at = 2
+    assert benchmark(table) == 130
+    assert numbers()["one"]["self.psnr"]
+    assert not numbers()["fast"]["self.psnr"]
+    runs.forget()
+    assert benchmark(table) == 0
+    assert runs.kinds == ["fit", "test"]
+    assert numbers()["fast"]["self.psnr"]
+
+
+def test_training_goes_on_from_its_last_checkpoint(table, runs):
+    """Interrupted in training: the folder has a checkpoint and is not marked as done."""
+    assert benchmark(table, "--row", "one") == 0
+    (run,) = Path("runs/benchmark/models").iterdir()
+    (run / "done.json").unlink()
+    change(table, title="Another title")
+    runs.forget()
+    assert benchmark(table, "--row", "one") == 0
+    assert runs.words[0] == ("fit", str(run))
+    assert runs.kinds == ["fit"]  # at its end already, and the same weights have their scores
+
+
+def test_a_training_without_a_checkpoint_starts_again(table, runs):
+    assert benchmark(table, "--row", "one") == 0
+    (run,) = Path("runs/benchmark/models").iterdir()
+    (run / "done.json").unlink()
+    (run / "checkpoints" / "last.ckpt").unlink()
+    runs.forget()
+    assert benchmark(table, "--row", "one") == 0
+    assert runs.kinds[0] == "fit"
+    assert (run / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_a_changed_option_runs_its_row_alone(table, runs):
+    assert benchmark(table) == 0
+    runs.forget()
+    content = yaml.safe_load(table.read_text())
+    content["rows"][1]["overrides"]["model.lr"] = 0.125
+    change(table, rows=content["rows"])
+    assert benchmark(table) == 0
+    assert runs.kinds == ["fit", "test"]
+    assert "/fast/" in runs.words[1][1]
+
+
+def test_changed_metrics_score_again_without_training(table, runs):
+    assert benchmark(table, "--row", "one") == 0
+    runs.forget()
+    columns = yaml.safe_load(table.read_text())["columns"]
+    change(table, columns=[*columns, {**columns[0], "id": "self.ssim", "metric": "ssim"}])
+    assert benchmark(table, "--row", "one") == 0
+    assert runs.kinds == ["test"]
+
+
+def test_other_weights_are_scored_again(table, runs):
+    assert benchmark(table, "--row", "one", "fast") == 0
+    checkpoints = [run / "checkpoints" / "last.ckpt" for run in Path("runs/benchmark/models").iterdir()]
+    before = numbers()["one"]["self.psnr"]
+    runs.forget()
+    for checkpoint in checkpoints:
+        assert benchmark(table, "--row", "one", "--checkpoint", f"one={checkpoint}") == 0
+    assert "fit" not in runs.kinds
+    assert numbers()["one"]["self.psnr"] != before or runs.kinds == ["test", "test"]
+    assert "given checkpoint last.ckpt" in numbers()["one"]["notes"]
+
+
+def test_changed_code_runs_the_rows_that_use_it(tmp_path, monkeypatch):
+    package = tmp_path / "reenact"
+    for name, text in {
+        "a.py": "from reenact import b\nimport os\n",
+        "b.py": "def f():\n    import reenact.c\n",
+        "c.py": "x = 1\n",
+        "d/__init__.py": "from reenact.d.e import y\n",
+        "d/e.py": "y = 1\n",
+    }.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(text)
+    monkeypatch.setattr(inputs, "PACKAGE", package)
+
+    def both() -> tuple[str, str]:
+        inputs._imports.cache_clear()
+        return inputs.code(["reenact.a"]), inputs.code(["reenact.d"])
+
+    first, second = both()
+    (package / "c.py").write_text("x = 2\n")  # imported by a function alone
+    assert both() == (first, second)
+    (package / "b.py").write_text("z = 1\n")
+    assert both()[0] != first
+    assert both()[1] == second
+    (package / "d" / "e.py").write_text("y = 2\n")
+    assert both()[1] != second
+
+
+def test_without_training_rows_say_so(table, runs):
+    assert benchmark(table, "--no-train") == 0
+    assert runs.kinds == []
+    assert "--no-train" in numbers()["one"]["notes"]
+
+
+def test_a_row_that_breaks_does_not_stop_the_others(table, runs):
+    content = yaml.safe_load(table.read_text())
+    content["rows"][0]["overrides"] = {"model.lrr": 1}
+    change(table, rows=content["rows"])
+    assert benchmark(table) == 1
+    assert "model.lrr: no such option" in numbers()["one"]["notes"]
+    assert numbers()["fast"]["self.psnr"]
+
+
+def test_frames_of_another_program_fill_a_row(table, runs):
+    folder = OUT / "rows" / "other"
+    folder.mkdir(parents=True)
+    scores = [{"metric": "l1", "value": 0.25, "frames": 3, "note": ""}]
+    content = {"format": 1, "about": {"generated": "frames"}, "loaders": {"self": scores}}
+    (folder / "scores.json").write_text(json.dumps(content))
+    assert benchmark(table, "--row", "other") == 0
+    assert float(numbers()["other"]["self.l1"]) == 0.25
+    assert "frames of frames" in numbers()["other"]["notes"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--row", "two"], "--row two: mini has no such row"),
+        (["--checkpoint", "one"], "expected ROW=FILE"),
+        (["--checkpoint", "one=none.ckpt"], "there is no such file"),
+        (["--scale", "huge"], "--scale huge: no such preset"),
+    ],
+)
+def test_refusals(table, runs, capsys, words, says):
+    code = benchmark(table, *words)
+    said = capsys.readouterr()
+    assert code == 2 or says in said.out
+    assert says in said.err + said.out
+
+
+def test_a_folder_serves_one_benchmark_at_a_time(table, runs, capsys):
+    with locked(Path("runs/benchmark")):
+        assert benchmark(table) == 2
+    assert "in use by another benchmark" in capsys.readouterr().err
+
+
+def test_stores_that_are_missing_are_named(table, runs):
+    change(table, data={"train": "voxceleb1", "test": "celebv"}, pairs="bfm_flow_celebv")
+    assert benchmark(table) == 0
+    assert "no store at data/voxceleb1, data/celebv" in numbers()["one"]["notes"]
+
+
+def test_the_list_says_what_can_run(capsys):
+    assert main(["benchmark", "--list"]) == 0
+    out = capsys.readouterr().out
+    for name in spec.names():
+        assert f"\n{name}: " in f"\n{out}"
+    assert "no store voxceleb1" in out
+    assert "Table 1 (VoxCeleb1)" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_the_training_save_its_step_and_it_goes_on(tmp_path, number):
+    """The real thing: processes, a method of the zoo, the synthetic world."""
+    table = {
+        "id": "real", "title": "One row", "data": {"train": "synthetic", "test": "synthetic"}, "scale": "tiny",
+        "overrides": {"trainer.max_steps": 12, "data.num_test_pairs": 4, "data.num_workers": 0,
+                      "trainer.log_every_n_steps": 1, "data.size": 64, "trainer.limit_val_batches": 0},
+        "columns": [{"id": "self.psnr", "metric": "psnr", "loader": "self", "direction": "up", "decimals": 2}],
+        "rows": [{"id": "disp", "method": "disp", "kind": "own", "model": "pwm_flame_disp"}],
+    }  # fmt: skip
+    (tmp_path / "real.yaml").write_text(yaml.safe_dump(table))
+    words = [sys.executable, "-m", "reenact", "benchmark", "real.yaml", "--out", "out"]
+    process = subprocess.Popen(
+        words, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "200"}
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("step 3/"):
+            break
+    process.send_signal(number)
+    process.stdout.read()
+    assert process.wait(timeout=120) == 130
+    (run,) = (tmp_path / "out" / "models").iterdir()
+    assert (run / "checkpoints" / "last.ckpt").is_file()
+    assert not (run / "done.json").exists()
+    time.sleep(0.1)
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "training goes on" in done.stdout
+    with (run / "metrics.csv").open(newline="") as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file) if row.get("train/generator")]
+    assert steps == sorted(set(steps)) == list(range(12))
+    assert float(numbers(tmp_path / "out" / "real")["disp"]["self.psnr"]) > 5

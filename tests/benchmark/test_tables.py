@@ -1,0 +1,110 @@
+"""The tables that the package ships say what the papers print."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from reenact import presets
+from reenact.benchmark import spec
+from reenact.benchmark.columns import measure, on_probe
+from reenact.cli.arguments import expand, read
+from reenact.data.pair_plans import PLANS
+from reenact.errors import ReenactError
+from reenact.metrics import catalogue
+
+OURS = {"quick"}
+
+
+@pytest.fixture(scope="module")
+def printed(request):
+    path = request.config.rootpath / "tests" / "data" / "paper_tables.yaml"
+    return {table["id"]: table for table in yaml.safe_load(path.read_text())["tables"]}
+
+
+def test_every_table_of_the_papers_is_there(printed):
+    assert set(spec.names()) - OURS == set(printed)
+
+
+@pytest.mark.parametrize("name", sorted(set(spec.names()) - OURS))
+def test_numbers_are_the_papers(printed, name):
+    table, source = spec.load(name), printed[name]
+    assert [row.method for row in table.rows] == ([row["method"] for row in source["rows"]] or source["expected_rows"])
+    for row, other in zip(table.rows, source["rows"], strict=bool(source["rows"])):
+        assert row.values == other["values"], row.id
+        assert row.kind == other["kind"], row.id
+    if source["columns"]:
+        wanted = [(column["id"], column["direction"], column["decimals"]) for column in source["columns"]]
+        assert [(column.id, column.direction, column.decimals) for column in table.columns] == wanted
+    assert set(source["notes"]) <= set(table.notes)
+    assert table.id == name
+    assert table.pairs in PLANS
+
+
+@pytest.mark.parametrize("name", spec.names())
+def test_columns_are_metrics_and_loaders_fit(name):
+    for column in spec.load(name).columns:
+        assert column.loader == ("cross" if column.id.startswith("cross.") else "self")
+        catalogue.parse(column.metric)
+
+
+@pytest.mark.parametrize("name", spec.names())
+def test_rows_of_the_zoo_have_options_that_their_presets_know(name):
+    table = spec.load(name)
+    for row in table.rows:
+        if row.model in presets.names("model"):
+            words = [w for k, v in row.overrides.items() for w in (f"--{k}", str(v))]
+            assert expand(read("fit", ["--model", row.model, "--data", table.train, *words, "--out", "x"]))
+    assert set(spec.names()) >= {table.id}
+
+
+def test_the_quick_table_has_every_method_of_the_zoo():
+    from reenact.models.registry import METHODS
+
+    models = [row.model for row in spec.load("quick").rows]
+    assert models == [next(iter(method.presets)) for method in METHODS.values() if method.name != "probe"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "probe"),
+    [
+        ("psnr", "psnr"),
+        ("csim[arcface]", "csim[probe]"),
+        ("fid[inception]@source", "fid[probe]@source"),
+        ("apd.pose[deep3d].l2", "apd.rotation[probe].l2"),
+        ("aed.identity[openface].l1@target", "aed.identity[probe].l1@target"),
+        ("e_rmse.expression[deep3d]", "e_rmse.expression[probe]"),
+    ],
+)
+def test_the_probe_stands_for_networks_of_photographs(metric, probe):
+    assert on_probe(metric) == probe
+    catalogue.parse(probe)
+
+
+def test_what_can_not_be_measured_has_a_reason():
+    column = spec.Column("cross.fvd", "fvd[i3d]", "cross", "down", 2)
+    wanted = spec.Column("cross.psnr", "psnr", "cross", "up", 2)
+    video, pixels = measure((column, wanted), synthetic=True)
+    assert video.problem
+    assert "wanted picture" in pixels.problem
+
+
+def test_files_that_are_no_tables_are_refused(tmp_path):
+    with pytest.raises(ReenactError, match="There is no table quik; did you mean quick"):
+        spec.load("quik")
+    path = tmp_path / "t.yaml"
+    for text, says in (("id: x\n", "no table"), ("[", "can't be read"), ("", "no table")):
+        path.write_text(text)
+        with pytest.raises(ReenactError, match=says):
+            spec.load(str(path))
+    with pytest.raises(ReenactError, match="can't be read"):
+        spec.load(str(tmp_path / "none.yaml"))
+
+
+def test_a_value_needs_its_column(tmp_path):
+    content = yaml.safe_load(spec.find("pwm.table1.vox1").read_text())
+    content["rows"][0]["values"]["same.psnr"] = 1.0
+    path = tmp_path / "t.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(ReenactError, match="column that there is not"):
+        spec.load(str(path))

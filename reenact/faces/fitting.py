@@ -37,6 +37,7 @@ class LandmarkFit:
     eyes, landmarks 36 and 45); NaN where no landmark is seen."""
 
 
+@torch.inference_mode(False)  # torch 2.11 takes no derivatives in inference mode
 @torch.no_grad()
 def fit_landmarks(
     face_model: FaceModel,

@@ -232,7 +232,10 @@ def _kept_rows(track: FaceTrack, on_missing: OnMissing) -> NDArray[np.int64]:
 
 def _errors(track: FaceTrack, crop: Crop, face_model: FaceModel, params: FaceParams) -> NDArray[np.float64]:
     """(T,) distance of the mesh's landmarks to the found ones, in inter-ocular distances; NaN where none was seen."""
-    mesh = face_model.landmarks68(face_model.posed(params))[..., :2].double().cpu().numpy()
+    # of the vertices around the landmarks alone: all of BFM's, of a long clip, are gigabytes
+    near = face_model.vertices(params, face_model.landmark_vertices.flatten())
+    corners = face_model.project(near, params.camera)[..., :2].unflatten(1, (68, -1))
+    mesh = (corners * face_model.landmark_weights[..., None]).sum(2).double().cpu().numpy()
     placed = crop.to_frame(crop.from_ndc(mesh))[:, INNER]
     far = np.linalg.norm(placed - track.landmarks[:, INNER], axis=-1).mean(1)
     return np.where(track.visible, far / inter_ocular_distance(track.landmarks), np.nan)

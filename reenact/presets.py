@@ -67,6 +67,9 @@ def load(path: Path) -> dict[str, Any]:
                 f"{path}: {kind} must hold settings such as class_path, not {content[kind]!r}; "
                 f"presets are named with --{kind}"
             )
+        path_of_class = content.get(kind, {}).get("class_path", "")
+        if not isinstance(path_of_class, str):
+            raise ReenactError(f"{path}: {kind}.class_path must be the path of a class, not {path_of_class!r}")
     return content
 
 

@@ -15,6 +15,7 @@ import PIL.Image
 
 from reenact.apps.media import is_picture
 from reenact.data.video import probe
+from reenact.models.checkpoint import WEIGHTS
 
 DIGITAL_SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """IPTC's term for media made by a trained model."""
@@ -26,7 +27,7 @@ def make_mark(method: str, checkpoint: Path) -> dict[str, str]:
 
     Args:
         method: Name of the method that made the pixels.
-        checkpoint: The weights' file; its hash is part of the mark.
+        checkpoint: The weights' file or exported folder; its hash is part of the mark.
     """
     generator = f"reenact {version('reenact')}"
     return {
@@ -34,7 +35,7 @@ def make_mark(method: str, checkpoint: Path) -> dict[str, str]:
         "comment": f"Synthetic media: not a recording. Made with {generator}, method {method}.",
         "generator": generator,
         "method": method,
-        "checkpoint_sha256": _sha256(checkpoint),
+        "checkpoint_sha256": _sha256(checkpoint / WEIGHTS if checkpoint.is_dir() else checkpoint),
         "digital_source_type": DIGITAL_SOURCE,
     }
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from reenact import presets
+from reenact.cli.processes import is_first, shared_run
 from reenact.cli.run_folder import RUNS, checkpoint_of, new_run, run_of
 from reenact.errors import ReenactError
 
-OPTION_KINDS = (*presets.KINDS, "out", "ckpt_path")
+CHECKPOINTS = ("ckpt_path", "weights")
+"""Options that name a checkpoint: to go on from or to test, and to start a new training from."""
+
+OPTION_KINDS = (*presets.KINDS, "out", *CHECKPOINTS)
 """Options read here; their order on the command line does not matter."""
 
 FIXED = {
@@ -32,6 +38,8 @@ class Request:
     """The values of `OPTION_KINDS` that were given."""
     configs: list[Path] = field(default_factory=list)
     """The user's own files, in their order."""
+    saved: dict[str, Any] = field(default_factory=dict)
+    """The model's settings in a checkpoint that lies in no run folder, where nothing else names a model."""
     rest: list[str] = field(default_factory=list)
     """Every other word, in its order."""
     all_options: bool = False
@@ -84,16 +92,16 @@ def expand(request: Request) -> list[str]:
 
     A file that names the model's class is whole settings (a run's `config.yaml`), so that a preset named beside it
     changes it. Fills in what was left out: the synthetic world for the data, the scale (`default_scale`), the run
-    folder; for `--ckpt_path` without a model, the settings of the run that wrote the checkpoint.
+    folder; for a checkpoint without a model, the settings of the run that wrote it, or its own.
 
     Raises:
         ReenactError: for unknown names, a model or checkpoint that is missing, an unusable `--out`.
     """
+    _resolve_checkpoint(request)
     if request.command != "fit" and "ckpt_path" not in request.names:
         raise ReenactError("--ckpt_path is missing: give the checkpoint of a run, or `last` for the newest")
-    _resolve_checkpoint(request)
     contents = [presets.load(path) for path in request.configs]
-    given = {key for content in contents for key in content} | set(request.names)
+    given = {key for content in contents for key in content} | set(request.names) | set(request.saved)
     if "model" not in given:
         known = ", ".join(presets.names("model"))
         raise ReenactError(f"--model is missing: name a method ({known}), or give --ckpt_path or --config")
@@ -105,13 +113,17 @@ def expand(request: Request) -> list[str]:
     tweaks = [path for path in request.configs if path not in whole]
     files = [presets.find("trainer", "default"), *whole, *_preset_files(request), *tweaks]
     request.title = _title(request)
-    request.names.setdefault("out", str(new_run(request.title)))
-    words = [word for path in files for word in ("--config", str(path))]
+    if "out" not in request.names:
+        request.names["out"] = str(new_run(request.title)) if is_first() else shared_run()
+    words = ["--config", json.dumps(request.saved)] if request.saved else []
+    words += [word for path in files for word in ("--config", str(path))]
     words += [word for kind in ("model", "data") for word in _class_path(request, kind)]
     words += request.rest
     if request.names.get("logger") == "none":
         words += ["--trainer.logger", "false"]
     words += ["--out", request.names["out"]]
+    if "weights" in request.names:  # the run whose settings are used may itself have gone on from a checkpoint
+        words += ["--weights", request.names["weights"], "--ckpt_path", "null"]
     if "ckpt_path" in request.names:
         words += ["--ckpt_path", request.names["ckpt_path"]]
     return words
@@ -123,19 +135,35 @@ def default_scale(data: str | None) -> str:
 
 
 def _resolve_checkpoint(request: Request) -> None:
-    """Turn `--ckpt_path last` into a file, and take that run's settings and folder where none are given."""
-    if "ckpt_path" not in request.names:
+    """Turn `last` into a file, and take that run's settings where none are given; its folder, too, to go on."""
+    options = [option for option in CHECKPOINTS if option in request.names]
+    if not options:
         return
-    checkpoint = checkpoint_of(request.names["ckpt_path"], request.names.get("out"), request.names.get("model"))
-    request.names["ckpt_path"] = str(checkpoint)
+    if len(options) == 2:
+        raise ReenactError("--weights and --ckpt_path: give one, to start anew from weights or to go on with a run")
+    (option,) = options
+    if option == "weights" and request.command != "fit":
+        raise ReenactError(f"--weights is for reenact fit; name what to {request.command} with --ckpt_path")
+    out = request.names.get("out") if option == "ckpt_path" else None
+    checkpoint = checkpoint_of(option, request.names[option], out, request.names.get("model"))
+    request.names[option] = str(checkpoint)
     run = run_of(checkpoint)
-    if run is None:
+    if "model" not in request.names and not any("model" in presets.load(path) for path in request.configs):
+        if run is None:
+            request.saved = _saved_settings(checkpoint)
+        else:
+            request.configs.append(run / "config.yaml")
+    if run is None or option == "weights":
         return
-    if "model" not in request.names and not request.configs:
-        request.configs.append(run / "config.yaml")
     request.resumes = request.command == "fit" and request.names.get("out", str(run)) == str(run)
     if request.resumes:
         request.names["out"] = str(run)
+
+
+def _saved_settings(checkpoint: Path) -> dict[str, Any]:
+    from reenact.models.checkpoint import saved_settings  # imports torch, which the run is about to need
+
+    return saved_settings(checkpoint)
 
 
 def _preset_files(request: Request) -> list[Path]:
@@ -178,7 +206,7 @@ def _title(request: Request) -> str:
     name = request.names.get("model")
     if name is not None and presets.is_name(name):
         return name
-    path = name or ""
+    path = name or request.saved.get("model", {}).get("class_path", "")
     for content in map(presets.load, request.configs):
         earlier = Path(str(content.get("out", ""))).parts
         if name is None and len(earlier) == 3 and earlier[0] == str(RUNS):

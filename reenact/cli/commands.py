@@ -67,6 +67,12 @@ COMMANDS = {
         positional=("table",),
         aliases={"out": ("-o",)},
     ),
+    "export": Command(
+        "write a checkpoint's weights and settings as safetensors and JSON, for others to use",
+        "reenact.apps.export:export",
+        positional=("checkpoint",),
+        aliases={"out": ("-o",)},
+    ),
     "convert": Command(
         "turn an official checkpoint into ours",
         "reenact.models.pwm.convert:convert_official",

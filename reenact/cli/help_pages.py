@@ -26,7 +26,8 @@ EXAMPLES = {
   reenact fit --model pwm_flame
   reenact fit --model pwm_flame --scale tiny --trainer.max_steps 200
   reenact fit --model pwm_flame --data clips --data.root STORE --logger wandb
-  reenact fit --ckpt_path last""",
+  reenact fit --ckpt_path last
+  reenact fit --weights CHECKPOINT --data clips --data.root STORE""",
     "validate": "  reenact validate --ckpt_path last",
     "test": "  reenact test --ckpt_path runs/pwm_flame/DATE/checkpoints/last.ckpt --data clips --data.root STORE",
     "predict": "  reenact predict --ckpt_path last --data clips --data.root STORE",
@@ -65,6 +66,7 @@ def trainer_command(command: str) -> str:
         "--logger NAME": _known("logger") + " or none (default: csv; the run folder always has metrics.csv)",
         "--out DIR": "run folder (default: runs/MODEL/DATE-TIME)",
         "--ckpt_path last|PATH": "checkpoint to go on from; without --model, its run's settings are used",
+        **({"--weights PATH": "checkpoint or export to start a new training from"} if command == "fit" else {}),
         "-c, --config FILE": "YAML file with any of these options; later files win",
         "--print_config": "print the settings as YAML and stop",
         "--help-all": "every dotted option of trainer, data, and of the chosen model (imports torch: ten seconds)",

@@ -21,10 +21,11 @@ from reenact.callbacks.predictions import PredictedPictures
 from reenact.callbacks.progress import progress_bar
 from reenact.cli import quiet, wandb_key
 from reenact.cli.arguments import Request
+from reenact.cli.processes import is_first, share_run
 from reenact.cli.run_folder import check_out, make
 from reenact.data.datamodule import ReenactmentDataModule
 from reenact.errors import ReenactError
-from reenact.models.checkpoint import check_resumable
+from reenact.models.checkpoint import check_resumable, load_weights
 from reenact.models.module import PortraitModule
 
 REMEDY = "make a store with: reenact prepare FOLDER --out STORE, and name it with --data clips --data.root STORE"
@@ -61,6 +62,7 @@ class ReenactCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the run folder, checkpoints and pictures, and what follows from other options."""
         parser.add_argument("--out", type=str, help="Run folder.")
+        parser.add_argument("--weights", type=str | None, help="Checkpoint or export whose weights fit starts from.")
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
         parser.add_lightning_class_args(Pictures, "pictures")
         parser.add_lightning_class_args(MetricSuite, "metrics")
@@ -80,7 +82,8 @@ class ReenactCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Check the run folder and tell the logger of it."""
-        check_out(self.request.out, self.request.resumes)
+        if is_first():
+            check_out(self.request.out, self.request.resumes)
         logger = self.config[self.request.command].trainer.logger
         if isinstance(logger, Namespace):
             logger.init_args.save_dir = str(self.request.out)
@@ -91,8 +94,7 @@ class ReenactCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - Lightning's signature
         """Build the trainer with the loggers and callbacks that every run has."""
         check_needs(self.model, self.datamodule, self.request.command)
-        if "ckpt_path" in self.request.names:
-            check_resumable(Path(self.request.names["ckpt_path"]), self.model, training=self.request.command == "fit")
+        self._take_weights()
         config = self._get(self.config_init, "trainer")
         if config.logger is not False:
             others = config.logger if isinstance(config.logger, list) else [config.logger]
@@ -107,13 +109,30 @@ class ReenactCLI(LightningCLI):
         except (MisconfigurationException, ValueError, TypeError) as error:
             raise ReenactError(f"a --trainer option is wrong: {error}") from error
 
+    def _take_weights(self) -> None:
+        """Load the weights to test or start from; those to go on from are Lightning's to load, and checked here."""
+        checkpoint = self.request.names.get("ckpt_path")
+        if checkpoint is not None and self.request.command == "fit":
+            check_resumable(Path(checkpoint), self.model)
+            return
+        weights = checkpoint or self._get(self.config_init, "weights")
+        if weights is not None:
+            load_weights(Path(weights), self.model)
+
+    def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
+        """Lightning reads a checkpoint itself only to go on from it."""
+        arguments = super()._prepare_subcommand_kwargs(subcommand)
+        return arguments if subcommand == "fit" else {**arguments, "ckpt_path": None}
+
     def _run_subcommand(self, subcommand: str) -> None:
         """Nothing yet: `start` runs it, once the caller holds this object."""
 
     def start(self) -> None:
         """Make the run folder, say what is about to run, and run it."""
-        make(self.request.out)
-        quiet.log_to(self.request.out / "log.txt")
+        if is_first():
+            make(self.request.out)
+            quiet.log_to(self.request.out / "log.txt")
+            share_run(self.request.out)
         for line in self._headline():
             quiet.LOG.info(line)
         super()._run_subcommand(self.request.command)

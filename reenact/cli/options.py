@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 from collections.abc import Sequence
 from dataclasses import is_dataclass
 from importlib import import_module
@@ -46,7 +47,7 @@ def chosen_classes(arguments: Sequence[str]) -> dict[str, str]:
         if option in ("--model", "--data"):
             chosen[option.removeprefix("--")] = value
         elif option == "--config":
-            content = presets.load(Path(value))
+            content = json.loads(value) if value.startswith("{") else presets.load(Path(value))
             found = {key: content.get(key, {}).get("class_path") for key in ("model", "data")}
             chosen |= {key: path for key, path in found.items() if path}
     return chosen

@@ -7,6 +7,8 @@ import sys
 import warnings
 from pathlib import Path
 
+from reenact.cli.processes import is_first
+
 LOG = logging.getLogger("reenact")
 _LIBRARIES = ("pytorch_lightning", "lightning_fabric")
 
@@ -19,6 +21,8 @@ HIDDEN = (
     r"The '\w+_dataloader' does not have many workers",
     # A test writes into a folder of its own; which checkpoint was best matters to the run that made it.
     r"The dirpath has changed from",
+    # The metrics that are logged are those of all processes already.
+    r"It is recommended to use `self.log\('(val|test)/",
     # The datamodule finds its place by itself, see `EpochSampler`.
     r"You're resuming from a checkpoint that ended before the epoch ended",
     # A resumed run goes on in its own folder.
@@ -34,7 +38,7 @@ def begin() -> None:
         warnings.filterwarnings("ignore", message=message)
     terminal = logging.StreamHandler(sys.stdout)
     terminal.setFormatter(logging.Formatter("%(message)s"))
-    LOG.setLevel(logging.INFO)
+    LOG.setLevel(logging.INFO if is_first() else logging.WARNING)
     LOG.addHandler(terminal)
     for name in _LIBRARIES:
         for handler in logging.getLogger(name).handlers:

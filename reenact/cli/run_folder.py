@@ -19,11 +19,12 @@ def new_run(name: str) -> Path:
     return RUNS / name / (f"{stamp}_{taken + 1}" if taken else stamp)
 
 
-def checkpoint_of(path: str, out: str | None, model: str | None) -> Path:
-    """The file that `--ckpt_path` means.
+def checkpoint_of(option: str, path: str, out: str | None, model: str | None) -> Path:
+    """The checkpoint that `--ckpt_path` or `--weights` means.
 
     Args:
-        path: A file, or `last`: the newest `last.ckpt` of the runs.
+        option: Which of them, for messages.
+        path: A file, the folder of an export, or `last`: the newest `last.ckpt` of the runs.
         out: The run folder in which `last` is looked for, where one was named.
         model: The preset whose runs `last` is looked for in, where one was named.
 
@@ -31,8 +32,8 @@ def checkpoint_of(path: str, out: str | None, model: str | None) -> Path:
         ReenactError: if there is no such file.
     """
     if path != "last":
-        if not Path(path).is_file():
-            raise ReenactError(f"--ckpt_path {path}: no such file; give a checkpoint, or `last`")
+        if not Path(path).exists():
+            raise ReenactError(f"--{option} {path}: no such file; give a checkpoint, or `last`")
         return Path(path)
     if out is not None:
         found = [Path(out) / LAST] if (Path(out) / LAST).is_file() else []
@@ -41,7 +42,7 @@ def checkpoint_of(path: str, out: str | None, model: str | None) -> Path:
         found = list(RUNS.glob(f"{model or '*'}/*/{LAST}"))
         where = str(RUNS / (model or "*") / "*" / LAST)
     if not found:
-        raise ReenactError(f"--ckpt_path last: no {where}; train first with reenact fit, or give a file")
+        raise ReenactError(f"--{option} last: no {where}; train first with reenact fit, or give a file")
     return max(found, key=lambda file: file.stat().st_mtime)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from argparse import ArgumentError
 from pathlib import Path
 
 from jsonargparse import set_parsing_settings
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from reenact.cli import quiet, sentences
 from reenact.cli.arguments import Request
 from reenact.cli.lightning import ReenactCLI
 from reenact.cli.options import known_options, print_all_options
+from reenact.cli.processes import is_first
 from reenact.cli.run_folder import LAST, discard
 from reenact.errors import ReenactError
 
@@ -67,13 +70,17 @@ def _run(request: Request, arguments: list[str]) -> int:
     except SystemExit:
         if not cli.trainer.interrupted:
             raise
-        sys.stderr.write(f"reenact: interrupted; {_way_on(request)}\n")
+        if is_first():
+            sys.stderr.write(f"reenact: interrupted; {_way_on(request)}\n")
         return INTERRUPTED
-    except ReenactError:
-        if not request.resumes:
+    except BaseException as error:
+        launcher = cli.trainer.strategy.launcher
+        if isinstance(launcher, _SubprocessScriptLauncher):
+            launcher.kill(signal.SIGKILL)  # the others may wait for this process, and would for ever
+        if isinstance(error, ReenactError) and is_first() and not request.resumes:
             discard(request.out)
         raise
-    for line in _closing(request):
+    for line in _closing(request) if is_first() else ():
         sys.stdout.write(f"{line}\n")
     return 0
 

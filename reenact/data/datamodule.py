@@ -24,7 +24,16 @@ from reenact.data.clip_table import ClipIndex
 from reenact.data.clips import Carries, ClipSource, StoreClips, carries
 from reenact.data.pair_lists import read_pairs, resolve_pairs
 from reenact.data.prepared import open_prepared
-from reenact.data.sampling import EpochSampler, PairList, TestPairs, TrainingPairs, collate, cross_pairs, self_pairs
+from reenact.data.sampling import (
+    EpochSampler,
+    PairList,
+    RankSampler,
+    TestPairs,
+    TrainingPairs,
+    collate,
+    cross_pairs,
+    self_pairs,
+)
 from reenact.errors import ReenactError
 from reenact.faces.portrait import PortraitPair
 
@@ -113,14 +122,18 @@ class ReenactmentDataModule(LightningDataModule):
     def train_dataloader(self) -> Loader:
         """Random pairs without end, cut into epochs."""
         pairs = TrainingPairs(self.train_clips(), self.seed, self.flip, self.clip_length)
-        world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
+        rank, world = self._rank()
         step = self.batch_size * world
         samples = math.ceil((self.pairs_per_epoch or 75 * len(pairs)) / step) * step
         sampler = EpochSampler(pairs, samples, rank, world, self._samples_done)
-        return self._loader(pairs, sampler=sampler, persistent_workers=self.num_workers > 0)
+        return self._loader(pairs, sampler, persistent_workers=self.num_workers > 0)
 
     def val_dataloader(self) -> dict[str, Loader]:
-        """Held-out pairs: `self`, and `cross` where there are two identities."""
+        """Held-out pairs: `self`, and `cross` where there are two identities; each rank has a share of its own.
+
+        Raises:
+            ReenactError: if there are fewer pairs than processes.
+        """
         return self._test_loaders(self.num_val_pairs)
 
     def test_dataloader(self) -> dict[str, Loader]:
@@ -141,6 +154,10 @@ class ReenactmentDataModule(LightningDataModule):
             batch, self.jitter, np.random.default_rng([self.seed, 4, self.trainer.global_rank, number + 1])
         )
 
+    def _rank(self) -> tuple[int, int]:
+        """This process and the number of all."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
     def _samples_done(self) -> int:
         """Samples that this process has trained on, before an interruption too."""
         if self.trainer is None:
@@ -153,10 +170,17 @@ class ReenactmentDataModule(LightningDataModule):
             lists = resolve_pairs(self.pairs, self._listed, clips, sources, self.clip_length)
         else:
             lists = self._drawn(count, clips.index, None if sources is None else sources.index)
-        return {
-            name: self._loader(TestPairs(clips, pairs, self.clip_length, sources if name == "cross" else None))
-            for name, pairs in lists.items()
-        }
+        rank, world = self._rank()
+        loaders = {}
+        for name, pairs in lists.items():
+            dataset = TestPairs(clips, pairs, self.clip_length, sources if name == "cross" else None)
+            if len(dataset) < world:
+                raise ReenactError(
+                    f"{len(dataset)} {name} pairs are too few for {world} processes; raise --data.num_val_pairs and"
+                    " --data.num_test_pairs, give a longer list as --data.pairs, or set fewer --trainer.devices"
+                )
+            loaders[name] = self._loader(dataset, RankSampler(dataset, rank, world))
+        return loaders
 
     def _drawn(self, count: int, index: ClipIndex, sources: ClipIndex | None) -> dict[str, PairList]:
         """Held-out pairs drawn from the seed."""
@@ -185,7 +209,10 @@ class ReenactmentDataModule(LightningDataModule):
         return StoreClips(prepared, prepared.table.index(None), self.size)
 
     def _loader(
-        self, pairs: TrainingPairs | TestPairs, sampler: EpochSampler | None = None, persistent_workers: bool = False
+        self,
+        pairs: TrainingPairs | TestPairs,
+        sampler: EpochSampler | RankSampler,
+        persistent_workers: bool = False,
     ) -> Loader:
         return Loader(
             pairs,

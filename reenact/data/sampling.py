@@ -117,6 +117,29 @@ class EpochSampler(DistributedSampler[Any]):
         return self._samples // self.num_replicas
 
 
+class RankSampler(DistributedSampler[Any]):
+    """The share of a rank in a test set: every sample once over all ranks, so that one may have one more than another.
+
+    Torch's own sampler repeats samples until all ranks have equally many, and metrics would count them twice.
+
+    Args:
+        dataset: What is sampled.
+        rank: This process.
+        world: Number of processes.
+    """
+
+    def __init__(self, dataset: TestPairs, rank: int, world: int) -> None:
+        # Lightning leaves a DistributedSampler alone; its own order is not used.
+        super().__init__(dataset, num_replicas=world, rank=rank, shuffle=False)
+        self._numbers = range(rank, len(dataset), world)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+
 @dataclass(frozen=True)
 class PairList:
     """P test pairs as numbers of clips and frames."""

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from reenact.errors import ReenactError
+from reenact.faces.registry import load_face_model
 from reenact.models.module import FORMAT, PortraitModule, ReenactmentModule
 from reenact.models.registry import METHODS
+
+WEIGHTS = "weights.safetensors"
+SETTINGS = "config.json"
+"""The files of an exported method."""
 
 
 def load_method(path: str | Path, device: torch.device | str = "cpu", *, fold: bool = True) -> ReenactmentModule:
     """A trained method, in evaluation mode.
 
     Args:
-        path: a Lightning checkpoint written by `reenact fit` or `reenact convert`.
+        path: a Lightning checkpoint written by `reenact fit` or `reenact convert`, or a folder of `reenact export`.
         device: where the module goes.
         fold: bring the network into its form for inference: same outputs, faster, not trainable.
 
@@ -40,32 +48,48 @@ def load_method(path: str | Path, device: torch.device | str = "cpu", *, fold: b
     return module.to(device)
 
 
-def check_resumable(path: Path, module: PortraitModule, *, training: bool) -> None:
-    """Hold a checkpoint against the module that is to go on from it, before Lightning reads it.
-
-    Args:
-        path: a checkpoint.
-        module: as the command line built it.
-        training: whether optimisers, schedules and the place in the data are needed, too.
+def load_weights(path: Path, module: PortraitModule) -> None:
+    """Give a module the weights of a checkpoint or export of its own method and face model.
 
     Raises:
-        ReenactError: as `load_method`, or if the weights are not this module's, or the training state is not there.
+        ReenactError: as `load_method`, or if the weights are not this module's.
     """
-    checkpoint = read(path)
-    check_header(checkpoint, module.method, str(path))
-    _check_weights(checkpoint, module, path)
-    if training and not ("fit_loop" in checkpoint.get("loops", {}) and checkpoint.get("optimizer_states")):
+    module.load_state_dict(_of_module(path, module)["state_dict"])
+
+
+def check_resumable(path: Path, module: PortraitModule) -> None:
+    """Hold a checkpoint against the module whose training is to go on from it, before Lightning reads it.
+
+    Raises:
+        ReenactError: as `load_weights`, or if there is no state of a training in it.
+    """
+    checkpoint = _of_module(path, module)
+    if not ("fit_loop" in checkpoint.get("loops", {}) and checkpoint.get("optimizer_states")):
         raise ReenactError(
-            f"{path} holds weights alone, from which training can't go on; give the checkpoint of a `reenact fit` run"
+            f"{path} holds weights alone, from which training can't go on: start a new one from them with"
+            f" --weights {path}"
         )
 
 
+def saved_settings(path: Path) -> dict[str, Any]:
+    """The model's settings in a checkpoint, as a configuration file has them; the data name the face model.
+
+    Raises:
+        ReenactError: as `load_method`.
+    """
+    header = check_header(read(path), None, str(path))
+    arguments = {name: value for name, value in header["arguments"].items() if name != "face_model"}
+    return {"model": {"class_path": METHODS[header["method"]].class_path, "init_args": arguments}}
+
+
 def read(path: Path) -> dict[str, Any]:
-    """The dictionary in a checkpoint file, of tensors and plain values only.
+    """What is in a checkpoint file or an exported folder, of tensors and plain values only.
 
     Raises:
         ReenactError: if there is no such file, or it holds anything else.
     """
+    if path.is_dir():
+        return _read_export(path)
     if not path.is_file():
         raise ReenactError(f"There is no checkpoint {path}: give the .ckpt file of a run")
     try:
@@ -75,6 +99,21 @@ def read(path: Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict):
         raise ReenactError(f"{path} holds a {type(checkpoint).__name__}, not a checkpoint of reenact")
     return checkpoint
+
+
+def _read_export(folder: Path) -> dict[str, Any]:
+    try:
+        content = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        weights = load_file(folder / WEIGHTS)
+    except FileNotFoundError as error:
+        raise ReenactError(
+            f"{folder} lacks {Path(error.filename or WEIGHTS).name}: give a .ckpt file or a folder of `reenact export`"
+        ) from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ReenactError(f"{folder} is damaged ({_first_line(error)}): export it again") from error
+    if not isinstance(content, dict):
+        raise ReenactError(f"{folder / SETTINGS} holds no settings: export it again")
+    return {**content, "state_dict": weights}
 
 
 def check_header(checkpoint: Mapping[str, Any], method: str | None, name: str) -> dict[str, Any]:
@@ -106,6 +145,21 @@ def check_header(checkpoint: Mapping[str, Any], method: str | None, name: str) -
     if not isinstance(header.get("arguments"), dict) or not isinstance(header.get("image_size"), int):
         raise ReenactError(f"{name} lacks the settings of its method: use the version of reenact that wrote it")
     return header
+
+
+def _of_module(path: Path, module: PortraitModule) -> dict[str, Any]:
+    """A checkpoint that is a module's own, by method, face model and weights."""
+    checkpoint = read(path)
+    header = check_header(checkpoint, module.method, str(path))
+    saved, ours = (str(arguments.get("face_model")) for arguments in (header["arguments"], module.arguments))
+    # Weights alone may not tell: a variant without codes has the same for every mesh.
+    if saved != ours and load_face_model(saved).name != load_face_model(ours).name:
+        raise ReenactError(
+            f"{path} was trained on parameters of the face model {saved} and the data has those of {ours}: name a store"
+            f" with `--data clips --data.root STORE` that was prepared with --face-model {saved.partition('-')[0]}"
+        )
+    _check_weights(checkpoint, module, path)
+    return checkpoint
 
 
 def _check_weights(checkpoint: Mapping[str, Any], module: PortraitModule, path: str | Path) -> None:

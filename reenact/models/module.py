@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from reenact.errors import ReenactError
@@ -54,6 +55,12 @@ class PortraitModule(LightningModule):
         """Network of its perceptual loss, which its numbers depend on; empty where it has none."""
         losses = self.arguments.get("losses")
         return str(losses.get("perceptual", "")) if isinstance(losses, dict) else ""
+
+    def configure_model(self) -> None:
+        """Tell DDP that a loss of several reaches some of the parameters alone."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy, DDPStrategy) and not self.automatic_optimization:
+            strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
 
     def on_train_batch_start(self, batch: PortraitPair, batch_idx: int) -> None:
         """Note the size of the images."""

@@ -27,6 +27,7 @@ import pytest
         ("--model collections.Nope", "--model collections.Nope: no class for this"),
         ("-c bad_key.yaml", "model.lrr (in a configuration file): no such option; did you mean --model.lr"),
         ("-c bad_value.yaml", "trainer.max_steps (in a configuration file): expected int, got 'many'"),
+        ("-c bad_class.yaml", "bad_class.yaml: data.class_path must be the path of a class, not 3"),
         ("--model needy", "NeedyMethod needs face parameters and light of every portrait and the data has none"),
         ("--out taken", "--out taken: the folder is not empty"),
         ("--out file", "--out file: is a file"),
@@ -36,6 +37,7 @@ import pytest
 def test_refused_in_one_sentence(place, refuse, words, sentence):
     (place / "bad_key.yaml").write_text("model: {init_args: {lrr: 1}}\n")
     (place / "bad_value.yaml").write_text("trainer: {max_steps: many}\n")
+    (place / "bad_class.yaml").write_text("data: {class_path: 3}\n")
     (place / "file").touch()
     (place / "taken").mkdir()
     (place / "taken" / "something").touch()

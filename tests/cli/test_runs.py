@@ -102,6 +102,32 @@ def test_checkpoints_are_tested_and_predicted_from_with_the_settings_of_their_ru
     assert main(["validate", "--ckpt_path", checkpoint, "--out", "validated"]) == 0
 
 
+def test_a_new_run_starts_from_the_weights_of_another_alone(place, capsys):
+    assert fit("--model", "standin", "--model.widths.channels", "5", "--out", "first") == 0
+    last = "first/checkpoints/last.ckpt"
+    assert main(["export", last, "--out", "shared"]) == 0
+    for weights in (last, "shared"):
+        out = f"from_{Path(weights).stem}"
+        still = ["--model.lr", "0", "--trainer.max_steps", "2"]
+        named = ["--model", "standin", "--model.widths.channels", "5"] if weights == "shared" else []
+        assert main(["fit", "--weights", weights, *named, *still, "--out", out]) == 0
+        first, second = state(place / last), state(place / out / "checkpoints" / "last.ckpt")
+        assert second["global_step"] == 2
+        assert all(torch.equal(first["state_dict"][key], value) for key, value in second["state_dict"].items())
+    assert main(["fit", "--ckpt_path", "from_last/checkpoints/last.ckpt", "--trainer.max_steps", "3"]) == 0
+    assert main(["test", "--ckpt_path", "shared", *named, "--out", "tested"]) == 0
+    capsys.readouterr()
+    for words, sentence in (
+        (["fit", "--weights", "shared", "--ckpt_path", last], "--weights and --ckpt_path: give one"),
+        (["test", "--weights", "shared"], "--weights is for reenact fit"),
+        (["fit", "--weights", "none.ckpt"], "--weights none.ckpt: no such file"),
+        (["fit", "--weights", "shared", "--model", "standin", "--out", "x"], "shared does not fit pwm"),
+        (["fit", "--ckpt_path", "shared", *named, "--out", "x"], "shared holds weights alone"),
+    ):
+        assert main(words) == 2
+        assert capsys.readouterr().err.startswith(f"reenact: error: {sentence}")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("hook", ["training_step", "validation_step"])
 def test_an_interrupted_run_is_saved_and_goes_on(place, monkeypatch, capsys, hook, number):

@@ -8,7 +8,16 @@ import torch
 
 from reenact.data.clip_table import ClipIndex
 from reenact.data.clips import StoreClips
-from reenact.data.sampling import EpochSampler, TestPairs, TrainingPairs, collate, cross_pairs, mirror, self_pairs
+from reenact.data.sampling import (
+    EpochSampler,
+    RankSampler,
+    TestPairs,
+    TrainingPairs,
+    collate,
+    cross_pairs,
+    mirror,
+    self_pairs,
+)
 from reenact.data.store import Store
 from reenact.errors import ReenactError
 from reenact.faces.landmarks import MIRROR, mirror_landmarks
@@ -104,6 +113,15 @@ def test_test_pairs_are_what_the_list_says(clips):
     assert [int(sample.source.frame), int(sample.driving.frame)] == pairs.table[3, [1, 3]].tolist()
     assert not sample.same_identity
     assert sample.source.params.mirrored is None
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_ranks_share_test_pairs_without_repeating_any(clips, world):
+    pairs = TestPairs(clips, self_pairs(clips.index, 7, seed=1))
+    samplers = [RankSampler(pairs, rank, world) for rank in range(world)]
+    shares = [list(sampler) for sampler in samplers]
+    assert sorted(number for share in shares for number in share) == list(range(7))
+    assert [len(share) for share in shares] == [len(sampler) for sampler in samplers]
 
 
 def test_landmark_mirror_is_its_own_inverse():

@@ -2,13 +2,14 @@
 
 import os
 import pickle
+from types import SimpleNamespace
 
 import pytest
 import torch
 from zoo import ZOO, Pairs, trainer
 
 from reenact.errors import ReenactError
-from reenact.models.checkpoint import check_header, check_resumable, load_method, read
+from reenact.models.checkpoint import check_header, check_resumable, load_method, load_weights, read
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +55,25 @@ def test_a_checkpoint_of_another_method_is_refused(saved):
 
 
 def test_a_run_goes_on_from_a_whole_checkpoint_of_its_own_alone(saved, tmp_path):
-    check_resumable(saved, ZOO[0].make(), training=True)
+    check_resumable(saved, ZOO[0].make())
     with pytest.raises(ReenactError, match="does not fit pwm"):
-        check_resumable(saved, ZOO[1].make(), training=True)
+        check_resumable(saved, ZOO[1].make())
     weights = altered(saved, tmp_path, lambda c: c.update(loops={}))
-    check_resumable(weights, ZOO[0].make(), training=False)
-    with pytest.raises(ReenactError, match="holds weights alone"):
-        check_resumable(weights, ZOO[0].make(), training=True)
+    with pytest.raises(ReenactError, match=r"holds weights alone.*--weights"):
+        check_resumable(weights, ZOO[0].make())
+    other = ZOO[0].make()
+    load_weights(weights, other)
+    wanted = torch.load(saved, weights_only=True)["state_dict"]
+    assert all(torch.equal(value, wanted[name]) for name, value in other.state_dict().items())
+
+
+def test_weights_of_another_face_model_are_refused_though_they_fit(saved, tmp_path, monkeypatch):
+    models = {"head": SimpleNamespace(name="head"), "flame": SimpleNamespace(name="flame2020-0a1b2c3d")}
+    monkeypatch.setattr("reenact.models.checkpoint.load_face_model", models.__getitem__)
+    other = altered(saved, tmp_path, lambda c: c["reenact"]["arguments"].update(face_model="flame"))
+    for check in (check_resumable, load_weights):
+        with pytest.raises(ReenactError, match="of the face model flame and the data has those of head"):
+            check(other, ZOO[0].make())
 
 
 class Attack:

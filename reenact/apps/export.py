@@ -1,0 +1,48 @@
+"""`reenact export`: a trained method as files that others can read without this package."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from reenact.errors import ReenactError
+from reenact.models.checkpoint import SETTINGS, WEIGHTS, check_header, read
+
+
+def export(checkpoint: Path, out: Path) -> Path:
+    """Write weights and settings of a method, without the state of its training; every command reads them back.
+
+    Args:
+        checkpoint: a checkpoint of `reenact fit` or `reenact convert`.
+        out: the folder to make, of `weights.safetensors` and `config.json`.
+
+    Returns:
+        `out`.
+
+    Raises:
+        ReenactError: if the checkpoint is none of ours, or `out` exists or can't be written; nothing is left then.
+    """
+    if out.exists():
+        raise ReenactError(f"--out {out} exists: choose another folder or remove it")
+    content = read(checkpoint)
+    header = check_header(content, None, str(checkpoint))
+    weights = content.get("state_dict")
+    if not isinstance(weights, dict):
+        raise ReenactError(f"{checkpoint} holds no weights: give the .ckpt of a run")
+    about = {"reenact": header, "version": version("reenact"), "global_step": int(content.get("global_step", 0))}
+    partial = out.with_name(out.name + ".part")
+    try:
+        partial.mkdir(parents=True)
+        # safetensors stores no two tensors that share memory.
+        save_file({name: value.clone().contiguous() for name, value in weights.items()}, partial / WEIGHTS)
+        (partial / SETTINGS).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        partial.rename(out)
+    except OSError as error:
+        raise ReenactError(f"--out {out} can't be written ({error.strerror}): choose another folder") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return out

@@ -1,0 +1,36 @@
+"""Runs of several processes: the first one starts this very command once more for each further device.
+
+No torch here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from reenact.errors import ReenactError
+
+_RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+"""What launchers call the number of a process, in Lightning's order."""
+_RUN_FOLDER = "REENACT_RUN_FOLDER"
+
+
+def is_first() -> bool:
+    """Whether this process is the one that speaks and writes."""
+    return next((os.environ[name] for name in _RANKS if name in os.environ), "0") == "0"
+
+
+def share_run(out: Path) -> None:
+    """Tell the processes that this one will start which run folder is theirs."""
+    os.environ[_RUN_FOLDER] = str(out)
+
+
+def shared_run() -> str:
+    """The run folder of the first process, for the others.
+
+    Raises:
+        ReenactError: if something else than the first process started this one, so that nobody said.
+    """
+    if _RUN_FOLDER not in os.environ:
+        raise ReenactError("--out is missing: name the run folder that all processes of torchrun or srun share")
+    return os.environ[_RUN_FOLDER]

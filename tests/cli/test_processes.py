@@ -1,0 +1,86 @@
+"""Runs of two processes: what each learns, and which samples each sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from reenact.cli import main
+
+HERE = Path(__file__).parent
+TWO = "--trainer.accelerator cpu --trainer.devices 2 --trainer.strategy ddp"
+DATA = (
+    "--data.size 32 --data.batch_size 2 --data.num_workers 0 --data.identities 3 --data.test_identities 2"
+    " --data.pairs_per_epoch 8 --data.num_val_pairs 5 --data.num_test_pairs 7"
+)
+MODEL = "--model pwm_flame --model.network.widths [8,8,8] --model.losses.gan 1 --model.losses.feature_matching 1"
+
+
+def run(place: Path, words: str) -> subprocess.CompletedProcess[str]:
+    (place / "recorder.yaml").write_text(
+        f"trainer: {{callbacks: [{{class_path: two_processes.Recorder, init_args: {{folder: {place}}}}}]}}\n"
+    )
+    return subprocess.run(
+        [sys.executable, HERE / "two_processes.py", *f"{words} {TWO} -c recorder.yaml".split()],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def ranks(place: Path, stage: str) -> list[dict]:
+    return [json.loads((place / f"{stage}{rank}.json").read_text()) for rank in (0, 1)]
+
+
+def test_two_processes_learn_as_one_and_test_every_pair_once(tmp_path):
+    fit = run(tmp_path, f"fit {MODEL} {DATA} --trainer.max_steps 3 --trainer.val_check_interval 2")
+    assert fit.returncode == 0, fit.stderr
+    (folder,) = (tmp_path / "runs" / "pwm_flame").iterdir()
+    assert fit.stdout.count("run folder:") == 2  # at the beginning and the end
+    assert (folder / "log.txt").read_text().count("step 3/3") == 1
+    first, second = ranks(tmp_path, "fit")
+    assert first["weights"] == second["weights"]
+    samples = [{tuple(row) for row in rank["seen"]} for rank in (first, second)]
+    assert len(first["seen"]) == len(second["seen"]) == 6
+    assert not samples[0] & samples[1]
+
+    last = folder / "checkpoints" / "last.ckpt"
+    test = run(tmp_path, f"test --ckpt_path {last} {DATA} --out tested")
+    assert test.returncode == 0, test.stderr
+    for number, loader in enumerate(("self", "cross")):
+        seen = [tuple(row[1:]) for rank in ranks(tmp_path, "test") for row in rank["seen"] if row[0] == number]
+        assert len(seen) == len(set(seen)) == 7
+        rows = pq.read_table(tmp_path / "tested" / "scores" / f"test_{loader}_0000000.parquet")
+        assert len(rows) == 7
+
+
+@pytest.mark.slow
+def test_two_processes_predict_every_pair_once(tmp_path):
+    assert run(tmp_path, f"fit {MODEL} {DATA} --trainer.max_steps 1 --out run").returncode == 0
+    predicted = run(tmp_path, f"predict --ckpt_path run/checkpoints/last.ckpt {DATA} --out predicted")
+    assert predicted.returncode == 0, predicted.stderr
+    names = sorted(path.name for path in (tmp_path / "predicted" / "predictions" / "self").iterdir())
+    assert [name[:6] for name in names] == [f"{number:06d}" for number in range(7)]
+
+
+@pytest.mark.slow
+def test_a_process_that_stops_takes_the_others_with_it(tmp_path):
+    few = run(tmp_path, f"fit {MODEL} {DATA} --data.num_val_pairs 1 --trainer.max_steps 1 --out run")
+    assert few.returncode != 0
+    assert "1 self pairs are too few for 2 processes" in few.stderr
+
+
+def test_further_processes_of_other_launchers_must_be_told_the_run_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RANK", "1")
+    assert main(["fit", "--model", "pwm_flame"]) == 2
+    assert "--out is missing" in capsys.readouterr().err

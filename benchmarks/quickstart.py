@@ -31,6 +31,7 @@ from torchvision.utils import make_grid, save_image
 from reenact.cli import main as reenact
 from reenact.data.datamodules import Synthetic
 from reenact.data.pictures import write_image
+from reenact.data.store import to_image
 from reenact.data.video_writer import VideoWriter
 from reenact.estimators.dlib import DlibDetector, DlibLandmarks
 from reenact.metrics.images import psnr as psnr_of
@@ -81,7 +82,7 @@ def judge(module: ReenactmentModule, data: Synthetic) -> bool:
             for name in psnr:
                 psnr[name].append(psnr_of(images[name][i : i + 1], batch.driving.image[i : i + 1]).item())
             for name, values in errors.items():
-                values.append(finder.error(picture_of(images[name][i]), wanted))
+                values.append(finder.error(to_image(images[name][i]), wanted))
     gain = float(np.mean(psnr["result"]) - np.mean(psnr["copy"]))
     found = [i for i, both in enumerate(zip(*errors.values(), strict=True)) if None not in both]
     mean = {name: 100 * float(np.mean([values[i] for i in found])) for name, values in errors.items()}
@@ -124,21 +125,15 @@ def animate(checkpoint: Path, out: Path, frames: int = 75) -> None:
     data = Synthetic(size=256)
     clips = data.test_clips()
     source, driving = out / "source.png", out / "driving.mp4"
-    write_image(source, picture_of(clips.read(0, [0]).image[0]))
+    write_image(source, to_image(clips.read(0, [0]).image[0]))
     with VideoWriter(driving, Fraction(25), (256, 256)) as video:
         for start in range(0, frames, 25):
             for image in clips.read(data.clips_per_identity, range(start, start + 25)).image:
-                video.write(picture_of(image))
+                video.write(to_image(image))
     words = ["animate", "--checkpoint", str(checkpoint), "--source", str(source), "--driving", str(driving)]
     code = reenact([*words, "--out", str(out / "quickstart.mp4"), "--side_by_side", "--overwrite"])
     if code:
         sys.exit(code)
-
-
-def picture_of(image: Tensor) -> NDArray[np.uint8]:
-    """(H, W, 3) bytes of (3, H, W) in [-1, 1]."""
-    picture: NDArray[np.uint8] = ((image.permute(1, 2, 0) + 1) * 127.5).round().clamp(0, 255).byte().numpy()
-    return picture
 
 
 def numpy_of(tensor: Tensor | None) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from torch import Tensor
 
-from reenact.faces.portrait import PortraitPair
+from reenact.faces.portrait import PortraitPair, to_bytes
 from reenact.models.base import Reenactment
 from reenact.models.module import ReenactmentModule
 
@@ -46,8 +46,7 @@ def grid(pictures: Mapping[str, Tensor], rows: int) -> NDArray[np.uint8]:
     size = next(iter(pictures.values())).shape[-2:]
     columns = []
     for picture in pictures.values():
-        sized = F.interpolate(picture[:rows].float(), size, mode="area")
-        levels = ((sized.clamp(-1.0, 1.0) + 1.0) * 127.5).round().byte()
+        levels = to_bytes(F.interpolate(picture[:rows].float(), size, mode="area"))
         columns.append(levels.permute(0, 2, 3, 1).reshape(-1, size[1], 3).cpu().numpy())
     return np.concatenate([_labels(list(pictures), size[1]), np.concatenate(columns, axis=1)])
 
@@ -127,6 +126,13 @@ def send(trainer: pl.Trainer, name: str, picture: NDArray[np.uint8]) -> None:
             logger.log_image(name, [Image.fromarray(picture)])
         elif isinstance(logger, TensorBoardLogger):
             logger.experiment.add_image(name, picture, trainer.global_step, dataformats="HWC")
+
+
+def send_rows(trainer: pl.Trainer, name: str, rows: Sequence[Mapping[str, str | int | float]]) -> None:
+    """Give a table of rows with the same columns to Weights & Biases."""
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger) and rows:
+            logger.log_table(name, columns=[*rows[0]], data=[[*row.values()] for row in rows])
 
 
 def loader_name(loaders: object, index: int) -> str:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from PIL import Image
 from pytorch_lightning.callbacks import BasePredictionWriter
 
 from reenact.callbacks.pictures import loader_name
-from reenact.faces.portrait import PortraitPair
+from reenact.faces.portrait import PortraitPair, to_bytes
 from reenact.models.base import Reenactment
 
 
@@ -42,8 +41,7 @@ class PredictedPictures(BasePredictionWriter):
         folder.mkdir(parents=True, exist_ok=True)
         images = prediction.image
         frames = images if images.ndim == 5 else images[:, None]
-        levels = ((frames.float().clamp(-1.0, 1.0) + 1.0) * 127.5).round().to(torch.uint8)
-        pictures: Any = levels.permute(0, 1, 3, 4, 2).cpu().numpy()
+        pictures: Any = to_bytes(frames).permute(0, 1, 3, 4, 2).cpu().numpy()
         for row, clip in enumerate(pictures):
             number = batch_indices[row] if batch_indices else batch_idx * len(pictures) + row
             name = f"{number:06d}_{_stem(batch.source.clip[row])}_{_stem(batch.driving.clip[row])}"

@@ -33,7 +33,7 @@ from reenact.data.clip_files import ClipPlace, ClipReader
 from reenact.data.clip_table import ClipTable
 from reenact.data.video import Image
 from reenact.errors import ReenactError
-from reenact.faces.portrait import Portrait, unit_range
+from reenact.faces.portrait import Portrait, to_bytes, unit_range
 
 SCHEMA = 2
 """Of the stores that this version writes."""
@@ -191,7 +191,7 @@ def to_tensor(images: NDArray[np.uint8]) -> torch.Tensor:
 
 def to_image(tensor: torch.Tensor) -> Image:
     """(..., 3, H, W) in [-1, 1] to (..., H, W, 3) uint8, clamped and rounded."""
-    return np.moveaxis(tensor.detach().clamp(-1, 1).add(1).mul(127.5).round().byte().cpu().numpy(), -3, -1)
+    return np.moveaxis(to_bytes(tensor).cpu().numpy(), -3, -1)
 
 
 def clip_stem(root: Path, clip: str, suffix: str) -> Path:

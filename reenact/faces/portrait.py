@@ -56,3 +56,8 @@ class PortraitPair(TensorFields):
 def unit_range(image: Tensor) -> Tensor:
     """Bytes as float32 in [-1, 1]."""
     return image.float().mul_(2 / 255).sub_(1)
+
+
+def to_bytes(image: Tensor) -> Tensor:
+    """Images in [-1, 1] as bytes, clamped and rounded."""
+    return image.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)

@@ -84,11 +84,11 @@ _FACE_MODELS = (
         "Basel Face Model as Deep3D uses it (BFM_model_front.mat)",
         (File("bfm/BFM_model_front.mat", holds=("meanshape", "idBase", "exBase", "texBase", "tri", "point_buf")),),
         _BASEL,
-        "built by the Deep3DFaceRecon_pytorch scripts; where bfm_2009 is, of which it is made, it is not needed",
+        "built by the Deep3DFaceRecon_pytorch scripts; or add what it is made of, bfm_2009, in its place",
     ),
     Asset(
         "bfm_2009",
-        "Basel Face Model 2009 with an expression basis: what Deep3D's face model is made of",
+        "Basel Face Model 2009 and an expression basis, of which Deep3D's face model is made",
         (
             File("bfm_2009/01_MorphableModel.mat", holds=("shapeMU", "shapePC", "shapeEV", "texMU", "texPC", "texEV")),
             File("bfm_2009/Exp_Pca.bin", size=51_086_404),
@@ -246,6 +246,13 @@ _LOSSES_AND_METRICS = (
         (File("hopenet_robust_alpha1.pkl", holds=("fc_yaw.weight", "fc_pitch.weight", "fc_roll.weight")),),
         "Apache-2.0 (deep-head-pose); trained on 300W-LP, which is for research",
         "follow the deep-head-pose repository: the model 300W-LP, alpha 1, robust to image quality",
+    ),
+    Asset(
+        "openface",
+        "OpenFace's nn4.small2.v1 as converted for PyTorch, identity embedding of FOMM's AED",
+        (File("openface.pth", holds=("layer1.weight", "layer14.seq_list.0.1_conv.weight", "layer25.weight")),),
+        "Apache-2.0 (OpenFace); trained on CASIA-WebFace and FaceScrub, which are for research",
+        "take openface.pth out of the OpenFacePytorch repository that pose-evaluation names",
     ),
     Asset(
         "facenet",

@@ -69,6 +69,17 @@ class InsightFaceEstimator:
         near = [face for face in (face.mapped(scale, crop.left, crop.top) for face in found) if face.overlap(box) > 0.3]
         return max(near, key=lambda face: face.score, default=None)
 
+    def five_points(self, image: Image) -> Points | None:
+        """(5, 2) eyes, nose and mouth corners of the largest face, as SCRFD itself sees them, or None.
+
+        InsightFace's own pipeline aligns faces for ArcFace by these.
+        """
+        found, points = self._detector.detect(_bgr(image), input_size=list(DETECTION_SIZES))
+        if not len(found):
+            return None
+        largest = max(range(len(found)), key=lambda row: FaceBox(*found[row, :4].tolist()).area)
+        return np.asarray(points[largest], np.float32) + np.float32(0.5)
+
     def landmarks(self, image: Image, box: FaceBox) -> Points:
         """(68, 2) landmarks of the face in an SCRFD box.
 
@@ -121,7 +132,11 @@ class ArcFace:
 
         The face is turned, scaled and shifted so that eyes, nose and mouth corners come to lie on ArcFace's template.
         """
-        crop = cv2.warpAffine(_bgr(image), identity_transform(landmarks), (IDENTITY_SIDE, IDENTITY_SIDE))
+        return self.embed_five(image, five_points(landmarks))
+
+    def embed_five(self, image: Image, five: Points) -> NDArray[np.float32]:
+        """(512,) embedding of the face with these (5, 2) points, see `five_points`."""
+        crop = cv2.warpAffine(_bgr(image), identity_transform(five), (IDENTITY_SIDE, IDENTITY_SIDE))
         return np.asarray(self._network.get_feat(crop)[0], np.float32)
 
 
@@ -134,16 +149,17 @@ def five_points(landmarks: Points) -> Points:
     return np.stack([*eyes, landmarks[30], landmarks[48], landmarks[54]])
 
 
-def identity_transform(landmarks: Points) -> NDArray[np.float64]:
+def identity_transform(five: Points) -> NDArray[np.float64]:
     """(2, 3) matrix from pixel indices of the picture, x right and y down, to those of ArcFace's 112 x 112 crop.
 
-    The least-squares similarity from the five points to the template, as the library's `norm_crop` finds it.
+    The least-squares similarity from the five points (continuous pixels) to the template, as the library's
+    `norm_crop` finds it.
     """
     from insightface.utils.face_align import arcface_dst
     from skimage.transform import estimate_transform
 
-    five = five_points(landmarks).astype(np.float64) - 0.5
-    transform = estimate_transform("similarity", five, arcface_dst)  # type: ignore[no-untyped-call]
+    indices = five.astype(np.float64) - 0.5
+    transform = estimate_transform("similarity", indices, arcface_dst)  # type: ignore[no-untyped-call]
     return np.asarray(transform.params[:2], np.float64)
 
 

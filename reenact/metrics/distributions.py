@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from reenact.metrics.frame_metric import Reference
+from reenact.metrics.frame_metric import Reference, check_alike
+from reenact.metrics.scene import Frames, Scene, as_bytes
+from reenact.metrics.sets import CLIP_LENGTH
+from reenact.metrics.temporal import Place, Runs
 
 
 def frechet_distance(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> Tensor:
@@ -50,9 +55,9 @@ def kernel_distance(first: Tensor, second: Tensor) -> Tensor:
 
 
 class FrechetDistance(Metric):
-    """`fid[network]`, `fvd[network]`: Fréchet distance of the features of generated and of real pictures or clips.
+    """`fid[network]`: Fréchet distance of the features of generated and of real pictures.
 
-    Sums and products are kept in float64; the reference's stay over `reset`, so that a validation set is read once.
+    Sums and products are kept in float64.
 
     Args:
         label: The metric's full name.
@@ -62,6 +67,9 @@ class FrechetDistance(Metric):
 
     full_state_update = False
     higher_is_better = False
+    unit: ClassVar[str] = ""
+    counted: ClassVar[str] = "frames"
+    """What features are of."""
     generated_count: Tensor
     real_count: Tensor
     real_sum: Tensor
@@ -74,11 +82,6 @@ class FrechetDistance(Metric):
             self.add_state(f"{kind}_count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
             self.add_state(f"{kind}_sum", torch.zeros(size, dtype=torch.float64), dist_reduce_fx="sum")
             self.add_state(f"{kind}_products", torch.zeros(size, size, dtype=torch.float64), dist_reduce_fx="sum")
-
-    @property
-    def knows_reference(self) -> bool:
-        """Whether the real features are in already."""
-        return bool(self.real_count > 0)
 
     def update(self, features: Tensor, real: bool) -> None:
         """Add features (B, D) of generated or of real frames."""
@@ -97,17 +100,65 @@ class FrechetDistance(Metric):
         """Generated frames, and none without a value."""
         return int(self.generated_count), 0
 
-    def reset(self) -> None:
-        """Forget the generated features."""
-        kept: dict[str, Any] = {name: getattr(self, name) for name in self._defaults if name.startswith("real")}
-        super().reset()
-        for name, value in kept.items():
-            setattr(self, name, value)
+    def note(self) -> str:
+        """Why there is no value, or what stands in the way of comparing it."""
+        counts = int(self.generated_count), int(self.real_count)
+        if min(counts) < 2:
+            return f"a distance between sets needs two {self.counted} of each, there are {counts[0]} and {counts[1]}"
+        size = len(self.real_sum)
+        if min(counts) > size:
+            return ""
+        return f"biased by the number of {self.counted}, {counts[0]} and {counts[1]} for {size} features"
 
     def _moments(self, kind: str) -> tuple[Tensor, Tensor]:
         count, total, products = (getattr(self, f"{kind}_{part}") for part in ("count", "sum", "products"))
         mean = total / count
         return mean, (products - count * torch.outer(mean, mean)) / (count - 1)
+
+
+@dataclass(frozen=True)
+class Clips:
+    """N clips of generated frames, and the real ones of the same frames."""
+
+    generated: Tensor
+    """(N, T, 3, H, W) in [-1, 1]."""
+    real: Tensor
+    """The same of the driving videos."""
+    digests: list[bytes]
+    """Of the real clips."""
+
+
+class VideoDistance(FrechetDistance):
+    """`fvd[network]`: Fréchet distance of the features of clips of 16 frames, cut from videos without overlap.
+
+    Frames come in the order of their videos (`metrics.temporal`); what is left of a video is not used. The covariance
+    is divided by n - 1; StyleGAN-V's, by n.
+    """
+
+    counted = f"clips of {CLIP_LENGTH} frames in a row"
+
+    def __init__(self, label: str, size: int, reference: Reference = "driving") -> None:
+        super().__init__(label, size, reference)
+        self._runs: Runs[tuple[Tensor, Tensor, bytes]] = Runs(CLIP_LENGTH, 0)
+
+    def clips(self, scene: Scene, places: Sequence[Place]) -> Clips | None:
+        """The clips that end within a scene, or None; the frames behind the last wait for the next scene."""
+        reference: Frames = getattr(scene, self.reference)
+        check_alike(scene.generated, reference)
+        made, shown = (list(as_bytes(frames.image)) for frames in (scene.generated, reference))
+        runs = self._runs.add(places, list(zip(made, shown, reference.digests, strict=True)))
+        whole = [list(zip(*run, strict=True)) for run in runs if run is not None]
+        if not whole:
+            return None
+        generated, real = (
+            torch.stack([torch.stack(list(run[part])) for run in whole]).float() / 127.5 - 1 for part in (0, 1)
+        )
+        return Clips(generated, real, [b"".join(run[2]) for run in whole])
+
+    def reset(self) -> None:
+        """Forget all frames."""
+        super().reset()
+        self._runs.clear()
 
 
 class KernelDistance(Metric):
@@ -120,6 +171,7 @@ class KernelDistance(Metric):
 
     full_state_update = False
     higher_is_better = False
+    unit: ClassVar[str] = ""
     generated: list[Tensor]
     real: list[Tensor]
 
@@ -144,3 +196,9 @@ class KernelDistance(Metric):
     def counts(self) -> tuple[int, int]:
         """Generated frames, and none without a value."""
         return sum(map(len, self.generated)), 0
+
+    def note(self) -> str:
+        """Why there is no value."""
+        counts = [sum(map(len, part)) for part in (self.generated, self.real)]
+        few = min(counts) < 2
+        return f"a distance between sets needs two frames of each, there are {counts[0]} and {counts[1]}" if few else ""

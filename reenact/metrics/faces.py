@@ -23,6 +23,8 @@ difference in degrees."""
 Part = Literal["identity", "expression", "rotation", "pose"]
 """Identity embedding; expression coefficients; three angles; angles and translation as the network gives them."""
 
+FACELESS = "no face is found in the frame or in its reference"
+"""Why a frame may have no number."""
 AKD_SIDE = 256
 """Landmark distances are in pixels of pictures of this side, whatever the pictures' own."""
 
@@ -90,6 +92,7 @@ class CSIM(FrameMetric):
     """
 
     higher_is_better = True
+    absent = FACELESS
 
     def __init__(self, reader: Reader[FaceReading], reference: Reference = "source") -> None:
         super().__init__(f"csim[{reader.name}]", reference)
@@ -97,7 +100,7 @@ class CSIM(FrameMetric):
 
     def values(self, generated: Frames, reference: Frames) -> Tensor:
         """(B,) cosines."""
-        return cosine_similarity(*(_present(f.read(self._reader).embedding) for f in (generated, reference)))
+        return cosine_similarity(*(present(f.read(self._reader).embedding) for f in (generated, reference)))
 
 
 class AKD(FrameMetric):
@@ -110,6 +113,7 @@ class AKD(FrameMetric):
 
     higher_is_better = False
     unit = "px at 256"
+    absent = FACELESS
 
     def __init__(self, reader: Reader[FaceReading], reference: Reference = "driving") -> None:
         super().__init__(f"akd[{reader.name}]", reference)
@@ -117,7 +121,7 @@ class AKD(FrameMetric):
 
     def values(self, generated: Frames, reference: Frames) -> Tensor:
         """(B,) distances."""
-        return average_keypoint_distance(*(_present(f.read(self._reader).landmarks) for f in (generated, reference)))
+        return average_keypoint_distance(*(present(f.read(self._reader).landmarks) for f in (generated, reference)))
 
 
 class FaceDistance(FrameMetric):
@@ -133,6 +137,7 @@ class FaceDistance(FrameMetric):
     """
 
     higher_is_better = False
+    absent = FACELESS
 
     def __init__(
         self, family: str, part: Part, reader: Reader[FaceReading], norm: Norm, reference: Reference = "driving"
@@ -153,15 +158,16 @@ class FaceDistance(FrameMetric):
     def _vector(self, reading: FaceReading) -> Tensor:
         """(B, D) what is compared."""
         if self.part == "identity":
-            return F.normalize(_present(reading.embedding), dim=1)
+            return F.normalize(present(reading.embedding), dim=1)
         if self.part == "expression":
-            return _present(reading.expression)
+            return present(reading.expression)
         if self.part == "rotation":
-            return _present(reading.euler if self.norm == "degrees" else reading.angles)
-        return torch.cat([_present(reading.angles), _present(reading.translation)], 1)
+            return present(reading.euler if self.norm == "degrees" else reading.angles)
+        return torch.cat([present(reading.angles), present(reading.translation)], 1)
 
 
-def _present(value: Tensor | None) -> Tensor:
+def present(value: Tensor | None) -> Tensor:
+    """A part of a reading that its reader gives."""
     if value is None:
         raise ValueError("the reader does not read this part of a face")  # the catalogue offers no such metric
     return value

@@ -25,6 +25,8 @@ class FrameMetric(Metric):
     full_state_update = False
     unit: ClassVar[str] = ""
     """Unit of the value."""
+    absent: ClassVar[str] = ""
+    """Why a frame may have no number."""
     label: str
     """The metric's full name, with network and variant."""
     reference: Reference
@@ -64,6 +66,17 @@ class FrameMetric(Metric):
     def counts(self) -> tuple[int, int]:
         """Frames with a value, and frames without."""
         return int(self.count), int(self.missing)
+
+    def note(self) -> str:
+        """Why there is no value, or how many frames have none."""
+        known, missing = self.counts()
+        if not missing:
+            return "" if known else self.none()
+        return f"{missing} of {known + missing} frames have no value: {self.absent}"
+
+    def none(self) -> str:
+        """Why there is not one frame to count."""
+        return "there is no frame"
 
 
 def check_alike(generated: Frames, reference: Frames) -> None:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, Literal
 
+import torch
+from torch import Tensor, nn
+
+from reenact import assets
+from reenact.errors import ReenactError
+from reenact.estimators.weights import load_strictly, read_weights
 from reenact.metrics.frame_metric import FrameMetric
 from reenact.metrics.scene import Frames, Reader
+
+Backbone = Literal["alex", "vgg", "squeeze"]
+BACKBONES: Final[dict[Backbone, str]] = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet"}
+"""Backbone as LPIPS calls it -> the asset."""
 
 
 def layer_distance(first: list[Tensor], second: list[Tensor]) -> Tensor:
@@ -20,10 +31,12 @@ def layer_distance(first: list[Tensor], second: list[Tensor]) -> Tensor:
         first: Layers (B, C, H, W) of a network.
         second: The same of other pictures.
     """
-    terms = [
-        (F.normalize(a.double(), dim=1) - F.normalize(b.double(), dim=1)).square().mean((1, 2, 3))
-        for a, b in zip(first, second, strict=True)
-    ]
+    # |a/|a| - b/|b||^2 = 2 - 2 cos: one pass over the layers, and no copy of them
+    terms = []
+    for a, b in zip(first, second, strict=True):
+        lengths = (a.square().sum(1) * b.square().sum(1)).sqrt().clamp_min(1e-12)
+        cosines = (a * b).sum(1) / lengths
+        terms.append((2 - 2 * cosines.double()).mean((1, 2)) / a.shape[1])
     return torch.stack(terms).sum(0)
 
 
@@ -43,3 +56,84 @@ class LayerDistance(FrameMetric):
     def values(self, generated: Frames, reference: Frames) -> Tensor:
         """(B,) distances."""
         return layer_distance(generated.read(self._reader), reference.read(self._reader))
+
+
+def weighted_distance(first: list[Tensor], second: list[Tensor], heads: list[Tensor]) -> Tensor:
+    """(B,) LPIPS of features that have unit length at each place: Zhang et al. 2018, eq. 1.
+
+    Args:
+        first: Layers (B, C, H, W) of a network, of unit length over the channels.
+        second: The same of other pictures.
+        heads: (C,) weights of the squared differences, of each layer.
+    """
+    terms = [
+        torch.einsum("bchw,c->b", (a - b).square(), weights).double() / a[0, 0].numel()
+        for a, b, weights in zip(first, second, heads, strict=True)
+    ]
+    return torch.stack(terms).sum(0)
+
+
+class LPIPS(FrameMetric):
+    """`lpips[alex]`, `lpips[vgg]`, `lpips[squeeze]`: version 0.1 of the package `lpips`, see `weighted_distance`.
+
+    Args:
+        backbone: The network.
+    """
+
+    higher_is_better = False
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__(f"lpips[{backbone}]", "target")
+        self._reader = unit_layers(backbone)
+
+    def values(self, generated: Frames, reference: Frames) -> Tensor:
+        """(B,) distances."""
+        heads = [layer.model[-1].weight.flatten() for layer in self._reader.network(generated.image.device).lins]
+        return weighted_distance(generated.read(self._reader), reference.read(self._reader), heads)
+
+
+@dataclass(frozen=True, eq=False)
+class UnitLayers:
+    """The layers that LPIPS compares, of unit length over the channels."""
+
+    name: Backbone
+
+    def __call__(self, image: Tensor) -> list[Tensor]:
+        """Layers (B, C, H, W) of pictures (B, 3, H, W) in [-1, 1]."""
+        network = self.network(image.device)
+        layers: list[Tensor] = network.net(network.scaling_layer(image))
+        # lengths as the package has them: 1e-10 is added behind the root
+        return [layer / (layer.square().sum(1, keepdim=True).sqrt() + 1e-10) for layer in layers]
+
+    def network(self, device: torch.device) -> Any:  # noqa: ANN401  # lpips has no types
+        """The package's own, on a device."""
+        return _lpips(self.name).to(device)
+
+
+@cache
+def unit_layers(backbone: Backbone) -> UnitLayers:
+    """The reader of a backbone; the same for all that need it."""
+    return UnitLayers(backbone)
+
+
+@cache
+def _lpips(backbone: Backbone) -> nn.Module:
+    """The package's network: its own heads, and the backbone of torchvision's file; never downloads.
+
+    Raises:
+        ReenactError: if the package or the file is missing, or the file is damaged.
+    """
+    path = assets.require(BACKBONES[backbone])
+    try:
+        import lpips
+    except ImportError as error:
+        raise ReenactError("LPIPS needs the package lpips: pip install 'reenact[metrics]'") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it asks torchvision for the network in the words of old
+        network: nn.Module = lpips.LPIPS(net=backbone, pnet_rand=True, verbose=False)
+    body = network.get_submodule("net")
+    # the package cuts torchvision's `features` into slices and keeps their numbers
+    own = {name: f"features.{name.partition('.')[2]}" for name in body.state_dict()}
+    state = read_weights(path)
+    load_strictly(body, {name: state[key] for name, key in own.items() if key in state}, path, "features")
+    return network.eval().requires_grad_(False)

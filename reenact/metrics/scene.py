@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
+from reenact.metrics.memory import Memory, rows_of
 
 WIDEST = 1.5
 """Values beyond this are no picture in [-1, 1] that a network overshot, but a picture in another range."""
@@ -25,7 +28,7 @@ class Reader(Protocol[Reading]):
         """What numbers made with it are labelled with."""
 
     def __call__(self, image: Tensor) -> Reading:
-        """Read pictures (B, 3, H, W) in [-1, 1]."""
+        """Read pictures (B, 3, H, W) in [-1, 1]: a tensor with rows, a list, or a dataclass of such."""
 
 
 Whole = TypeVar("Whole")
@@ -51,8 +54,29 @@ class Part(Generic[Whole, Piece]):
         return self.take(self.whole(image))
 
 
+@dataclass(frozen=True, eq=False)
+class Chain(Generic[Whole, Piece]):
+    """A reader that needs what another said: a network that is shown the face where a detector found it.
+
+    The first looks once for all that need it.
+    """
+
+    name: str
+    """What numbers made with it are labelled with."""
+    first: Reader[Whole]
+    """The reader that looks first."""
+    then: Callable[[Tensor, Whole], Piece]
+    """Reads the pictures, and what the first said of them."""
+
+    def __call__(self, image: Tensor) -> Piece:
+        """Read pictures (B, 3, H, W) in [-1, 1]."""
+        return self.then(image, self.first(image))
+
+
 class Frames:
     """B pictures, as an 8-bit file would keep them, and what was read in them: each reader looks once.
+
+    Pictures that are equal to the bit are read once, and those that a memory knows not at all.
 
     Args:
         image: (B, 3, H, W) in [-1, 1]; values a little beyond are clamped.
@@ -61,6 +85,9 @@ class Frames:
     Raises:
         ReenactError: if a value is no number, or the range is another.
     """
+
+    memory: Memory | None = None
+    """What was read in earlier pictures; for pictures that come again, as real ones do."""
 
     def __init__(self, image: Tensor, name: str = "the frames") -> None:
         if not torch.isfinite(image).all():
@@ -76,16 +103,66 @@ class Frames:
         """Number of pictures."""
         return len(self.image)
 
+    @cached_property
+    def digests(self) -> list[bytes]:
+        """One a picture, of its pixels and size."""
+        pixels = as_bytes(self.image).cpu().numpy()
+        size = repr(pixels.shape[1:]).encode()
+        return [blake2b(picture.tobytes(), digest_size=16, key=size).digest() for picture in pixels]
+
     @torch.no_grad()
     def read(self, reader: Reader[Reading]) -> Reading:
         """What a reader says of all pictures."""
-        if isinstance(reader, Part):
-            piece: Reading = reader.take(self.read(reader.whole))
-            return piece
+        reading = self._once(reader)
+        different, place = self._different
+        same: Reading = reading if len(different) == len(self) else rows_of(reading, place)
+        return same
+
+    @cached_property
+    def _different(self) -> tuple[list[int], list[int]]:
+        """One picture of each kind, and which of those each picture is like."""
+        if self.memory is None:
+            return list(range(len(self))), list(range(len(self)))
+        kinds: dict[bytes, int] = {}
+        place = [kinds.setdefault(digest, len(kinds)) for digest in self.digests]
+        return [place.index(kind) for kind in range(len(kinds))], place
+
+    def _once(self, reader: Reader[Any]) -> Any:  # noqa: ANN401  # a reading, as `Reader` has it
+        """What a reader says of one picture of each kind."""
         if id(reader) not in self._readings:  # kept beside its reading, so that no other gets its number
-            self._readings[id(reader)] = reader, reader(self.image)
-        reading: Reading = self._readings[id(reader)][1]
-        return reading
+            self._readings[id(reader)] = reader, self._remembered(reader)
+        return self._readings[id(reader)][1]
+
+    def _remembered(self, reader: Reader[Any]) -> Any:  # noqa: ANN401  # as above
+        """Look at what the memory does not know; small readings go there."""
+        everything = list(range(len(self._different[0])))
+        if self.memory is None:
+            return self._looked(reader, everything)
+        digests = [self.digests[row] for row in self._different[0]]
+        lacking = [row for row in everything if not self.memory.knows(reader, digests[row])]
+        if lacking:
+            reading = self._looked(reader, lacking)
+            if not self.memory.keep(reader, [digests[row] for row in lacking], reading):
+                return reading  # too large for all pictures alike, so that none was known
+        return self.memory.recall(reader, digests, self.image.device)
+
+    def _looked(self, reader: Reader[Any], rows: list[int]) -> Any:  # noqa: ANN401  # as above
+        """What a reader says of some of the kinds."""
+        different = self._different[0]
+        everything = len(rows) == len(different)
+        if id(reader) in self._readings:
+            return rows_of(self._readings[id(reader)][1], rows)
+        if isinstance(reader, Part):
+            return reader.take(self._once(reader.whole) if everything else self._looked(reader.whole, rows))
+        image = self.image if len(rows) == len(self) else self.image[[different[row] for row in rows]]
+        if isinstance(reader, Chain):
+            return reader.then(image, rows_of(self._once(reader.first), rows))
+        return reader(image)
+
+
+def as_bytes(image: Tensor) -> Tensor:
+    """Pictures in [-1, 1] as uint8, rounded."""
+    return image.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -111,3 +188,10 @@ class Scene:
         if not self.same_identity:
             raise ReenactError("cross-reenactment has no wanted picture; choose metrics that need none")
         return self.driving
+
+    def part(self, rows: slice) -> Scene:
+        """Some of its frames."""
+        made, source, driving = (
+            Frames(frames.image[rows], frames.name) for frames in (self.generated, self.source, self.driving)
+        )
+        return Scene(made, source, driving, self.same_identity)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,8 +12,15 @@ from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.metrics import catalogue, readers
 from reenact.metrics.catalogue import Metric
+from reenact.metrics.distributions import FrechetDistance, KernelDistance, VideoDistance
 from reenact.metrics.frame_metric import FrameMetric
+from reenact.metrics.memory import Memory
+from reenact.metrics.perceptual import LayerDistance
 from reenact.metrics.scene import Frames, Scene
+from reenact.metrics.temporal import Place, TemporalMetric
+
+AT_ONCE = 16
+"""Frames that are read together; the layers of LPIPS take 32 MB a frame of 256 pixels."""
 
 Row = dict[str, str | int | float]
 """What is known of one generated frame: who, where from, and its numbers."""
@@ -49,6 +55,7 @@ class Suite:
     metrics: dict[str, Metric] = field(init=False)
     rows: list[Row] = field(init=False, default_factory=list)
     """One a frame: who, which clip and frame, and the number of each metric that gives one."""
+    _memory: Memory = field(init=False, default_factory=Memory)
 
     def __post_init__(self) -> None:
         made = {name: catalogue.make(name) for name in self.names}
@@ -62,37 +69,64 @@ class Suite:
         """Add the frames of a scene; `pair` names them."""
         if scene.same_identity != self.same_identity:
             raise ReenactError("self- and cross-reenactment are scored apart; give each a suite of its own")
+        names = _names(pair)
+        for start in range(0, len(names), AT_ONCE):
+            rows = slice(start, start + AT_ONCE)
+            part = scene if len(names) <= AT_ONCE else scene.part(rows)
+            part.source.memory = part.driving.memory = self._memory
+            self._update(part, names[rows])
+
+    def _update(self, scene: Scene, names: list[Row]) -> None:
+        places = [_place(name) for name in names]
         columns: dict[str, list[float]] = {}
-        for name, metric in self.metrics.items():
-            if isinstance(metric, FrameMetric):
+        # Layers, which no memory keeps, are read first: the smaller pieces of the same pass come with them.
+        for name, metric in sorted(self.metrics.items(), key=lambda entry: not isinstance(entry[1], LayerDistance)):
+            if isinstance(metric, TemporalMetric):
+                values, whole = metric.of_places(scene, places)
+                metric.update(values[whole])
+                columns[name] = values.tolist()
+            elif isinstance(metric, FrameMetric):
                 values = metric.of(scene)
                 metric.update(values)
                 columns[name] = values.tolist()
             else:
-                reader = readers.features(catalogue.parse(name).network or "")
-                metric.update(scene.generated.read(reader), real=False)
-                metric.update(getattr(scene, metric.reference).read(reader), real=True)
-        for row, who in enumerate(_names(pair)):
-            self.rows.append({**who, **{name: column[row] for name, column in columns.items()}})
+                self._add_features(name, metric, scene, places)
+        for row, who in enumerate(names):
+            self.rows.append({**who, **{name: columns[name][row] for name in self.metrics if name in columns}})
+
+    def _add_features(
+        self, name: str, metric: FrechetDistance | KernelDistance, scene: Scene, places: list[Place]
+    ) -> None:
+        reader = readers.features(catalogue.parse(name).network or "")
+        if not isinstance(metric, VideoDistance):
+            metric.update(scene.generated.read(reader), real=False)
+            metric.update(getattr(scene, metric.reference).read(reader), real=True)
+            return
+        clips = metric.clips(scene, places)
+        if clips is None:
+            return
+        with torch.no_grad():
+            metric.update(reader(clips.generated), real=False)
+            for clip, digest in zip(clips.real, clips.digests, strict=True):
+                if not self._memory.knows(reader, digest):
+                    self._memory.keep(reader, [digest], reader(clip[None]))
+        metric.update(self._memory.recall(reader, clips.digests, clips.real.device), real=True)
 
     def scores(self) -> list[Score]:
         """The values so far, over all processes."""
         return [self._score(name, metric) for name, metric in self.metrics.items()]
 
     def reset(self) -> None:
-        """Forget all frames."""
+        """Forget all frames; what was read in the real ones is kept for the next time."""
         self.rows.clear()
+        self._memory.turn()
         for metric in self.metrics.values():
             metric.reset()
 
     def _score(self, name: str, metric: Metric) -> Score:
         value = float(metric.compute())
         with metric.sync_context():  # counts of all processes
-            frames, missing = metric.counts()
-        note = f"{missing} of {frames + missing} frames have no value" if missing else ""
-        if math.isnan(value) and not missing:
-            note = "a distance between sets needs two frames of each" if self.rows else "there is no frame"
-        return Score(name, value, frames, note)
+            return Score(name, value, metric.counts()[0], metric.note())
 
 
 def scene_of(image: Tensor, pair: PortraitPair) -> Scene:
@@ -112,6 +146,12 @@ def scene_of(image: Tensor, pair: PortraitPair) -> Scene:
         driving=Frames(wanted, "the driving frames"),
         same_identity=pair.same_identity,
     )
+
+
+def _place(name: Row) -> Place:
+    """Which video a frame belongs to: the driving clip's, as one source follows it."""
+    video = tuple(value for column, value in name.items() if column != "driving_frame")
+    return Place(video, int(name["driving_frame"]))
 
 
 def _names(pair: PortraitPair) -> list[Row]:

@@ -117,7 +117,7 @@ def test_the_five_points_and_the_library_template():
     five = five_points(landmarks)
     np.testing.assert_array_equal(five, [[30, 40], [70, 42], [50, 60], [35, 80], [66, 81]])
     expected = [[0.97190552, 0.01574778, 6.28218712], [-0.01574778, 0.97190552, 13.79384426]]
-    np.testing.assert_allclose(identity_transform(landmarks + 0.5), expected, atol=1e-5)
+    np.testing.assert_allclose(identity_transform(five + 0.5), expected, atol=1e-5)
 
 
 def test_the_pack_of_the_library_itself_is_used_where_it_lies(home, tmp_path):

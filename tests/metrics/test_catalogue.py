@@ -1,9 +1,12 @@
 """Metrics by name."""
 
+from pathlib import Path
+
 import pytest
 
 from reenact.errors import ReenactError
-from reenact.metrics.catalogue import Name, parse
+from reenact.metrics.catalogue import PARTS, PIXELS, Name, make, parse
+from reenact.metrics.readers import FACE_PARTS, NETWORKS
 
 
 def test_a_name_is_taken_apart():
@@ -18,8 +21,19 @@ def test_a_name_is_taken_apart():
         ("psnrr", "There is no metric 'psnrr'; did you mean psnr?"),
         ("csim", "needs the network it is measured with: one of"),
         ("csim[vgg]", "needs the network it is measured with: one of"),
-        ("psnr[probe]", "has no variants"),
-        ("aed[probe].l1", "needs the network|must say what it compares"),
+        ("psnr[probe]", r"There is no metric 'psnr\[probe\]'; write psnr$"),
+        ("flicker.more", r"write flicker or flicker\.excess"),
+        ("csim[arcface].l1", r"csim has no such variant; docs/metrics\.md"),
+        ("lpips[alex]@source", "lpips has no such variant"),
+        ("jitter.rotation[probe]", "jitter has no such variant"),
+        ("fvd[inception]", "needs the network it is measured with: one of i3d"),
+        ("csim[arcface,scrfd]", "'arcface' can't be measured on faces found by 'scrfd': name one of fan, dlib, mediap"),
+        ("aed.expression[deca,fan].l1", "name one of dlib, mediapipe, or none"),
+        ("fid[inception,dlib]", "write inception alone"),
+        ("akd[dlib,fan]", "The landmarks of .* are the finder's own; name one network"),
+        ("aed.expression[deca].degrees", r"takes a norm: \.l1, \.sum, \.l2, \.l2sq$"),
+        ("apd.pose[deca].l1", "one of deep3d"),
+        ("aed[probe].l1", "must say what it compares: expression or identity"),
         ("aed.expression[probe]", "takes a norm: .l1"),
         ("e_rmse.expression[probe].l1", "takes no norm"),
         ("a b", "There is no metric 'a b'"),
@@ -28,3 +42,35 @@ def test_a_name_is_taken_apart():
 def test_other_names_are_refused_with_the_way_out(text, sentence):
     with pytest.raises(ReenactError, match=sentence):
         parse(text)
+
+
+def every_name() -> list[str]:
+    """One of each class, part and network."""
+    names = [*PIXELS]
+    for family, networks in NETWORKS.items():
+        names += [f"{family}[{network}]" for network in networks]
+    names += [f"jitter.excess[{network}]" for network in NETWORKS["jitter"]]
+    for family, parts in PARTS.items():
+        norms = [""] if family.endswith("rmse") else [".l1", ".sum", ".l2", ".l2sq"]
+        names += [
+            f"{family}.{part}[{network}]{norm}" for part in parts for network in FACE_PARTS[part] for norm in norms
+        ]
+    return [*names, "apd.rotation[deca].degrees", "aed.expression[deca,dlib].l1", "csim[arcface,dlib]"]
+
+
+@pytest.mark.parametrize("name", every_name())
+def test_a_metric_has_its_name_and_no_network_inside(name):
+    metric = make(name)
+    assert metric.label == name
+    assert metric.reference in ("target", "source", "driving")
+    assert not metric.state_dict()
+    assert not list(metric.parameters())
+    assert not list(metric.children())
+
+
+def test_every_name_is_on_the_page():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    families = {name.partition("[")[0] for name in every_name()}
+    networks = {network for known in (NETWORKS, FACE_PARTS) for names in known.values() for network in names}
+    assert {name for name in families if f"`{name}" not in page} == set()
+    assert {name for name in networks if f"`{name}`" not in page} == set()

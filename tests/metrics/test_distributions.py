@@ -47,17 +47,14 @@ def test_batches_do_not_matter():
     assert metric.compute().item() == pytest.approx(frechet_distance(moments(first), moments(second)).item(), rel=1e-6)
 
 
-def test_real_features_are_kept_over_reset():
+def test_few_frames_are_said_to_bias():
     metric = FrechetDistance("fid[made]", 8)
-    real = features(40, 8, 5)
-    metric.update(real, real=True)
-    metric.update(features(50, 8, 4), real=False)
-    metric.compute()
-    metric.reset()
-    assert metric.knows_reference
-    assert metric.counts() == (0, 0)
-    metric.update(real, real=False)
-    assert metric.compute().item() == pytest.approx(0, abs=1e-6)
+    for real in (True, False):
+        metric.update(features(8, 8, 4 + real), real=real)
+    assert metric.note() == "biased by the number of frames, 8 and 8 for 8 features"
+    for real in (True, False):
+        metric.update(features(8, 8, 6 + real), real=real)
+    assert metric.note() == ""
 
 
 @pytest.mark.parametrize("make", [lambda: FrechetDistance("fid[made]", 4), lambda: KernelDistance("kid[made]")])
@@ -66,6 +63,20 @@ def test_one_frame_has_no_distance(make):
     metric.update(torch.ones(1, 4), real=False)
     metric.update(torch.ones(5, 4), real=True)
     assert metric.compute().isnan()
+    assert metric.note() == "a distance between sets needs two frames of each, there are 1 and 5"
+
+
+def test_torch_fidelity_agrees_on_the_frechet_distance():
+    fidelity = pytest.importorskip("torch_fidelity.metric_fid")
+    first, second = features(90, 32, 8), features(70, 32, 9, 0.3)
+    statistics = [
+        {"mu": part.double().mean(0).numpy(), "sigma": np.cov(part.double().numpy().T)} for part in (first, second)
+    ]
+    wanted = fidelity.fid_statistics_to_metric(*statistics, verbose=False)[fidelity.KEY_METRIC_FID]
+    metric = FrechetDistance("fid[made]", 32)
+    metric.update(first, real=False)
+    metric.update(second, real=True)
+    assert metric.compute().item() == pytest.approx(wanted, rel=1e-3)
 
 
 def test_torch_fidelity_agrees_on_the_kernel_distance():

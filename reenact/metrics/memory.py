@@ -1,0 +1,88 @@
+"""What networks said of real pictures, kept from one validation to the next."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+LARGEST = 64 * 1024
+"""Bytes of a picture's reading up to which it is kept; layers of networks are larger, and read anew."""
+
+
+class Memory:
+    """Readings by reader and picture; those that a whole validation did not ask for are forgotten."""
+
+    def __init__(self) -> None:
+        # readers are keys themselves, so that none is freed and its number given to another
+        self._now: dict[tuple[object, bytes], Any] = {}
+        self._before: dict[tuple[object, bytes], Any] = {}
+
+    def __len__(self) -> int:
+        """Readings kept."""
+        return len(self._now.keys() | self._before.keys())
+
+    def knows(self, reader: object, digest: bytes) -> bool:
+        """Whether a picture was read."""
+        return (reader, digest) in self._now or (reader, digest) in self._before
+
+    def keep(self, reader: object, digests: list[bytes], reading: Any) -> bool:  # noqa: ANN401  # see `Reader`
+        """Keep what was read in pictures of these digests; whether it is small enough to be kept."""
+        if _bytes(reading) > LARGEST * len(digests):
+            return False
+        for row, digest in enumerate(digests):
+            self._now[reader, digest] = _moved(rows_of(reading, [row]), torch.device("cpu"))
+        return True
+
+    def recall(self, reader: object, digests: list[bytes], device: torch.device) -> Any:  # noqa: ANN401  # as above
+        """What was read in pictures that are all known."""
+        rows = []
+        for key in ((reader, digest) for digest in digests):
+            if key not in self._now:
+                self._now[key] = self._before.pop(key)
+            rows.append(self._now[key])
+        return _moved(_joined(rows), device)
+
+    def turn(self) -> None:
+        """A new validation begins."""
+        if self._now:
+            self._before, self._now = self._now, {}
+
+
+def rows_of(reading: Any, rows: list[int]) -> Any:  # noqa: ANN401  # as above
+    """Some rows of a reading: of each tensor in it, in this order."""
+    return _each(lambda tensors: tensors[0][rows], [reading])
+
+
+def _joined(readings: list[Any]) -> Any:  # noqa: ANN401  # as above
+    return _each(torch.cat, readings)
+
+
+def _moved(reading: Any, device: torch.device) -> Any:  # noqa: ANN401  # as above
+    return _each(lambda tensors: tensors[0].to(device), [reading])
+
+
+def _each(do: Any, readings: list[Any]) -> Any:  # noqa: ANN401  # as above
+    """Apply a function of a list of tensors to each place of readings of one form."""
+    first = readings[0]
+    if isinstance(first, Tensor):
+        return do(readings)
+    if first is None:
+        return None
+    if isinstance(first, list):
+        return [_each(do, list(entries)) for entries in zip(*readings, strict=True)]
+    assert is_dataclass(first)
+    assert not isinstance(first, type)
+    names = [entry.name for entry in fields(first)]
+    return replace(first, **{name: _each(do, [getattr(reading, name) for reading in readings]) for name in names})
+
+
+def _bytes(reading: Any) -> int:  # noqa: ANN401  # as above
+    if isinstance(reading, Tensor):
+        return reading.numel() * reading.element_size()
+    if reading is None:
+        return 0
+    parts = reading if isinstance(reading, list) else [getattr(reading, entry.name) for entry in fields(reading)]
+    return sum(_bytes(part) for part in parts)

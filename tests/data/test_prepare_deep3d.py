@@ -11,9 +11,11 @@ from estimators.made_deep3d import write_deep3d
 from faces.made_bfm import write_bfm
 
 from reenact.cli import main
+from reenact.data.prepare.job import Job, Settings, Tools
 from reenact.data.store import Store
 from reenact.data.synthetic.write import write_synthetic
 from reenact.data.video import VideoReader
+from reenact.errors import ReenactError
 from reenact.estimators.registry import load_face_finder
 from reenact.faces.alignment import five_points, template_place
 from reenact.faces.params import FaceParams
@@ -60,6 +62,14 @@ def home(raw, tmp_path_factory):
     landmarks = finder.landmarks.landmarks(picture, finder.detector.detect(picture)[0])
     write_deep3d(folder / "deep3d" / "epoch_20.pth", coefficients_of(bfm, landmarks))
     return folder
+
+
+def test_another_network_than_where_the_run_began_ends_it(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("REENACT_HOME", str(home))
+    name = load_face_model("bfm").name
+    settings = Settings(name, "dlib", "fomm", SIZE, parameters="deep3d", regressor="deep3d_2")
+    with pytest.raises(ReenactError, match="deep3d is deep3d here, but deep3d_2 where the run began"):
+        Tools(Job(tmp_path / "store", settings, "bfm")).load("parameters")
 
 
 def test_from_videos_to_training(home, raw, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from reenact.apps.animator import Animator, Motion, Smoothing
+from reenact.apps.animator import Animator, Smoothing
 from reenact.apps.compose import Composer
 from reenact.apps.face_clip import FaceClip, OnMissing, check_missing
 from reenact.apps.media import check_input, check_output, is_picture
@@ -21,8 +21,7 @@ from reenact.apps.smoothing import OneEuro
 from reenact.apps.timeline import Length, make_timeline
 from reenact.apps.tracking import CropMotion, open_clip
 from reenact.errors import ReenactError
-from reenact.models.base import Mode
-from reenact.models.retarget import PARTS, Part
+from reenact.models.base import Mode, Transfer
 
 Audio = Literal["driving", "source", "none"]
 
@@ -52,7 +51,8 @@ def animate(
     motion: Mode = "absolute",
     reference_frame: str = "first",
     strength: float = 1.0,
-    parts: Sequence[Part] = PARTS,
+    parts: Sequence[str] = (),
+    adapt_scale: bool = True,
     smoothing: Smoothing = "one_euro",
     crop: Literal["auto", "fixed", "per_frame"] = "auto",
     face_index: int = 0,
@@ -80,7 +80,9 @@ def animate(
         reference_frame: the driving frame that matches the source in relative motion: `first`, `best` (the most
             alike) or a frame number.
         strength: 1 is the full motion, less calms it, more exaggerates it.
-        parts: what may move.
+        parts: what may move, of the method's parts: pose, jaw, expression, eyes, camera for
+            face parameters; everything by default.
+        adapt_scale: for keypoint methods, relative motion grows with the ratio of the faces' sizes, as FOMM's option.
         smoothing: filter over time: `one_euro` as GDPW's demo, or `none`.
         crop: `fixed` keeps one crop through a clip, so that heads move in the picture; `per_frame` follows the face,
             as GDPW's demo; `auto` is `fixed` for a source picture and `per_frame` for a source video.
@@ -107,13 +109,13 @@ def animate(
     check_input(source, "--source")
     if not driving.is_dir():
         check_input(driving, "--driving")
-    _check_options(strength, batch_size, parts)
+    _check_options(strength, batch_size)
     for name, index in (("face_index", face_index), ("driving_face_index", driving_face_index)):
         if index < 0:
             raise ReenactError(f"--{name} {index} must be at least 0, which is the largest face")
     if is_picture(out) and not (is_picture(source) and is_picture(driving)):
         raise ReenactError(f"output {out} is a picture but the result is a video; name it .mp4")
-    animator = Animator(checkpoint, Motion(motion, tuple(parts), strength), "none", device)
+    animator = Animator(checkpoint, Transfer(motion, tuple(parts), strength, adapt_scale), "none", device)
     rule: CropMotion = ("fixed" if is_picture(source) else "per_frame") if crop == "auto" else crop
     actor = _smooth(open_clip(source, animator.target, rule, face_index), smoothing)
     check_missing(actor, on_missing)
@@ -139,10 +141,8 @@ def _smooth(clip: FaceClip, smoothing: Smoothing) -> FaceClip:
     return replace(clip, params=OneEuro()(clip.params))
 
 
-def _check_options(strength: float, batch_size: int, parts: Sequence[Part]) -> None:
+def _check_options(strength: float, batch_size: int) -> None:
     if not np.isfinite(strength):
         raise ReenactError(f"--strength {strength} is not a finite number; 1 is the full motion")
     if batch_size < 1:
         raise ReenactError(f"--batch_size {batch_size} must be at least 1")
-    if not parts:
-        raise ReenactError(f"--parts is empty; name some of {', '.join(PARTS)}")

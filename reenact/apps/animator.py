@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -17,26 +16,13 @@ from reenact.data.store import to_image
 from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.estimators.registry import load_face_finder
-from reenact.faces.params import FaceParams
+from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait
 from reenact.faces.registry import load_face_model
-from reenact.models.base import Mode
+from reenact.models.base import SourceState, Transfer
 from reenact.models.checkpoint import load_method
-from reenact.models.retarget import PARTS, Part, retarget
 
 Smoothing = Literal["one_euro", "none"]
-
-
-@dataclass(frozen=True)
-class Motion:
-    """What a driving face gives to the source."""
-
-    mode: Mode = "absolute"
-    """`absolute` takes the driving face's values, `relative` its change against a reference frame."""
-    parts: Collection[Part] = PARTS
-    """What moves; the rest stays the source's."""
-    strength: float = 1.0
-    """1 is the full motion, less calms, more exaggerates."""
 
 
 class Animator:
@@ -49,13 +35,16 @@ class Animator:
 
     Args:
         checkpoint: A checkpoint of any method.
-        motion: What the driving face gives.
-        smoothing: Filter of the driving parameters over time.
+        transfer: What the driving face gives.
+        smoothing: Filter of the driving face parameters over time; keypoints are not filtered.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
+
+    Raises:
+        ReenactError: if the method can't move its source so.
     """
 
     def __init__(
-        self, checkpoint: Path, motion: Motion | None = None, smoothing: Smoothing = "none", device: str = "auto"
+        self, checkpoint: Path, transfer: Transfer | None = None, smoothing: Smoothing = "none", device: str = "auto"
     ) -> None:
         self.device = pick_device(device)
         self.checkpoint = checkpoint
@@ -65,33 +54,36 @@ class Animator:
         spec = self.module.arguments.get("face_model")
         self.face_model = load_face_model(str(spec)) if self.network.needs.params else None
         self._target: Target | None = None
-        self.motion = motion or Motion()
+        self.transfer = transfer or Transfer()
+        self.network.check_transfer(self.transfer)
         self._filter = OneEuro() if smoothing == "one_euro" else None
-        self._state: Any = None
-        self._base: FaceParams | None = None
-        self._reference: FaceParams | None = None
+        self._state: SourceState | None = None
+        self._reference: TensorFields | None = None
 
     @torch.inference_mode()
-    def prepare(self, source: Image | Portrait, base: FaceParams | None = None) -> Self:
+    def prepare(self, source: Image | Portrait, anchor: Portrait | None = None) -> Self:
         """Encode the source, once for any number of steps.
 
         Args:
             source: A picture (H, W, 3) with a face anywhere in it, which is cropped and fitted here; or portraits of
                 batch 1, or of the batch of every following step (a source that moves by itself).
-            base: The face that motion is applied to, batch 1; the source's own by default.
+            anchor: The source at another time, batch 1, whose motion that of the driving face is applied to; the source
+                itself by default.
 
         Raises:
             ReenactError: if the picture shows no face.
         """
-        portrait = source if isinstance(source, Portrait) else self._portrait(source)
-        portrait = portrait.to(self.device)
-        self._state = self.network.encode(portrait)
-        self._base = portrait.params if base is None else base.to(self.device)
+        portrait = (source if isinstance(source, Portrait) else self._portrait(source)).to(self.device)
+        state: SourceState = self.network.encode(portrait)
+        if anchor is not None:
+            state = replace(state, motion=self._anchored(state.motion, self.network.read(anchor.to(self.device))))
+        self._state = state
         return self
 
-    def refer_to(self, reference: FaceParams) -> Self:
+    def refer_to(self, reference: Portrait) -> Self:
         """Set the driving face (batch 1) that corresponds to the source's in relative mode; else the first step's."""
-        self._reference = reference.to(self.device)
+        with torch.inference_mode():
+            self._reference = self.network.read(reference.to(self.device))
         return self
 
     @torch.inference_mode()
@@ -107,36 +99,40 @@ class Animator:
         Raises:
             ReenactError: if no source was prepared, the frame shows no face, or the result is not finite.
         """
-        if self._state is None:
-            raise ReenactError("no source yet: call `prepare` before `step`")
+        state = self._prepared()
         portrait = (driving if isinstance(driving, Portrait) else self._portrait(driving)).to(self.device)
-        if portrait.params is not None:
-            portrait = replace(portrait, params=self._retarget(portrait.params))
-        return self._drawn(portrait)
+        if self._filter is not None and portrait.params is not None:
+            portrait = replace(portrait, params=self._filter(portrait.params))
+        motion = self.network.read(portrait)
+        if self._reference is None:
+            self._reference = motion[:1]
+        return self.pose(self.network.retarget(state, motion, self.transfer, self._reference))
 
     @torch.inference_mode()
-    def pose(self, portrait: Portrait) -> NDArray[np.uint8]:
-        """The source exactly as the given parameters (batch B) say, without retargeting: what editing needs."""
-        if self._state is None:
-            raise ReenactError("no source yet: call `prepare` before `pose`")
-        return self._drawn(portrait.to(self.device))
+    def pose(self, motion: TensorFields) -> NDArray[np.uint8]:
+        """The source with exactly a motion (batch B), without retargeting: what editing needs.
 
-    def _drawn(self, portrait: Portrait) -> NDArray[np.uint8]:
-        image = self.network.drive(self._state, portrait).image
+        Raises:
+            ReenactError: if no source was prepared, or the result is not finite.
+        """
+        image = self.network.perform(self._prepared(), motion.to(self.device)).image
         if not image.isfinite().all():
             raise ReenactError(
                 f"{self.checkpoint} gives pixels that are not numbers: use an earlier checkpoint or less --strength"
             )
         return to_image(image)
 
-    def _retarget(self, driving: FaceParams) -> FaceParams:
-        assert self._base is not None
-        if self._filter is not None:
-            driving = self._filter(driving)
-        if self._reference is None:
-            self._reference = driving[:1]
-        motion = self.motion
-        return retarget(self._base, driving, motion.mode, self._reference, motion.strength, motion.parts)
+    def _prepared(self) -> SourceState:
+        if self._state is None:
+            raise ReenactError("no source yet: call `prepare` before `step` or `pose`")
+        return self._state
+
+    def _anchored(self, motion: TensorFields, anchor: TensorFields) -> TensorFields:
+        """The source's own motion (batch B), with the anchor's (batch 1) in everything that the driving face moves."""
+        parts = self.network.parts
+        names = [name for part in self.transfer.parts or parts for name in parts[part]]
+        changes = {name: getattr(anchor, name).expand_as(getattr(motion, name)) for name in names}
+        return replace(motion, **changes)
 
     @property
     def target(self) -> Target:

@@ -26,7 +26,6 @@ from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
-from reenact.faces.portrait import Portrait
 
 
 @dataclass(frozen=True)
@@ -220,6 +219,5 @@ def _frames(
     animator.prepare(portrait)
     for start in range(0, len(params.shape), batch_size):
         chunk = params[start : start + batch_size]
-        pictures = portrait.image.expand(len(chunk.shape), -1, -1, -1)
-        for result in animator.pose(Portrait(pictures, chunk)):
+        for result in animator.pose(chunk):
             yield composer.frame(result, (image, face.crops[0]), None)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -44,6 +44,8 @@ class FaceClip:
     """Batch T, in the normalised device coordinates of the crops; None for methods that read images alone."""
     record: ClipRecord | None = None
     """The clip, where the file is a store."""
+    landmarks: NDArray[np.floating[Any]] | None = None
+    """(T, 68, 2) iBUG-68 points in pixels of the full frame; None where nobody looked for them."""
 
     def __len__(self) -> int:
         """Frames of the clip."""
@@ -133,4 +135,5 @@ def store_clip(root: Path, name: str | None, size: int, face_model: str) -> Face
         found=arrays["visible"].astype(np.bool_),
         params=FaceParams(**params) if params else None,
         record=record,
+        landmarks=arrays.get("landmarks"),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +14,7 @@ from reenact.apps.face_clip import FaceClip
 from reenact.apps.reference import reference_number
 from reenact.apps.timeline import Timeline, pick
 from reenact.data.video import Image
-from reenact.faces.params import FaceParams
-from reenact.models.retarget import Part
-
-FIELDS_OF_PART: dict[Part, tuple[str, ...]] = {
-    "pose": ("global_pose", "neck_pose"),
-    "jaw": ("jaw_pose",),
-    "expression": ("expression",),
-    "eyes": ("eye_pose",),
-    "camera": ("camera",),
-}
-"""The fields of `FaceParams` behind each part that can move."""
+from reenact.faces.portrait import Portrait
 
 
 @dataclass(frozen=True)
@@ -61,32 +51,22 @@ class Performance:
             source_images = [next(sources) for _ in range(len(part))]
             driving_images = [next(drivings) for _ in range(len(part))]
             if not still:
-                self._prepare(part.source, source_images, anchor)
+                self.animator.prepare(self.source.portraits(part.source, source_images), anchor)
             elif start == 0:
-                self._prepare(part.source[:1], source_images[:1], None)
+                self.animator.prepare(self.source.portraits(part.source[:1], source_images[:1]))
             results = self.animator.step(self.driving.portraits(part.driving, driving_images))
             yield from self._composed(part, results, source_images, driving_images)
 
-    def _refer_to(self, which: str) -> FaceParams | None:
-        """Set the driving reference; returns the source's face of the same moment."""
-        source, driving = self.source.params, self.driving.params
-        face_model = self.animator.face_model
-        if source is None or driving is None or face_model is None:
+    def _refer_to(self, which: str) -> Portrait | None:
+        """Set the driving reference of relative motion; returns the source at the same moment, where it moves."""
+        if self.animator.transfer.mode != "relative":
             return None
-        number = reference_number(which, source[:1], driving, face_model)
-        self.animator.refer_to(driving[number : number + 1])
+        number = reference_number(which, self.source, self.driving, self.animator.face_model)
+        self.animator.refer_to(_portrait(self.driving, number))
+        if self.source.fps is None:
+            return None
         seconds = 0 if self.driving.fps is None else number / self.driving.fps
-        same = min(int(seconds * (self.source.fps or 0)), len(self.source) - 1)
-        return source[same : same + 1]
-
-    def _prepare(self, numbers: NDArray[np.int64], images: list[Image], anchor: FaceParams | None) -> None:
-        portraits = self.source.portraits(numbers, images)
-        base = portraits.params
-        motion = self.animator.motion
-        if anchor is not None and base is not None and motion.mode == "relative":
-            fields = [name for part in motion.parts for name in FIELDS_OF_PART[part]]
-            base = replace(base, **{name: getattr(anchor, name).expand_as(getattr(base, name)) for name in fields})
-        self.animator.prepare(portraits, base)
+        return _portrait(self.source, min(int(seconds * self.source.fps), len(self.source) - 1))
 
     def _composed(
         self, part: Timeline, results: NDArray[np.uint8], sources: list[Image], drivings: list[Image]
@@ -95,3 +75,8 @@ class Performance:
             source = sources[i], self.source.crops[part.source[i]]
             driving = drivings[i], self.driving.crops[part.driving[i]]
             yield self.composer.frame(result, source, driving)
+
+
+def _portrait(clip: FaceClip, number: int) -> Portrait:
+    numbers = np.array([number])
+    return clip.portraits(numbers, list(pick(clip.images(), numbers)))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
 from torch import Tensor
 
+from reenact.apps.face_clip import FaceClip
 from reenact.errors import ReenactError
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
@@ -15,23 +20,28 @@ CHUNK = 64
 """Faces posed at once."""
 
 
-def reference_number(which: str, source: FaceParams, driving: FaceParams, face_model: FaceModel) -> int:
+def reference_number(which: str, source: FaceClip, driving: FaceClip, face_model: FaceModel | None) -> int:
     """The number of the reference frame.
 
     Args:
-        which: `first`; `best`, the frame whose head pose and expression are nearest to the source's; or a number.
-        source: The source's first face, batch 1.
-        driving: The driving faces, batch T.
-        face_model: The face model of both.
+        which: `first`; `best`, the frame whose head pose and expression are nearest to those of the source's first
+            frame; or a number.
+        source: The source.
+        driving: T driving frames.
+        face_model: The face model of both; None where the method is driven by pictures.
 
     Raises:
-        ReenactError: if the number is none or no frame has it.
+        ReenactError: if the number is none or no frame has it, or nothing is known to compare faces by.
     """
-    count = len(driving.shape)
+    count = len(driving)
     if which == "first":
         return 0
     if which == "best":
-        return _most_alike(source, driving, face_model)
+        if face_model is not None and source.params is not None and driving.params is not None:
+            return _most_alike(source.params[:1], driving.params, face_model)
+        if source.landmarks is None or driving.landmarks is None:
+            raise ReenactError("--reference_frame best: no landmarks are known to compare the faces by; give a number")
+        return _most_alike_points(source.landmarks[0], driving.landmarks)
     if not which.isdigit() or int(which) >= count:
         raise ReenactError(
             f"--reference_frame {which}: use first, best, or a frame number of the driving clip from 0 to {count - 1}"
@@ -52,3 +62,15 @@ def _most_alike(source: FaceParams, driving: FaceParams, face_model: FaceModel) 
 
 def _landmarks(params: FaceParams, face_model: FaceModel) -> Tensor:
     return face_model.landmarks68(face_model.vertices(params))
+
+
+def _most_alike_points(source: NDArray[np.floating[Any]], driving: NDArray[np.floating[Any]]) -> int:
+    """The frame of (T, 68, 2) nearest to (68, 2), centred and of the same hull: FOMM's `find_best_frame`."""
+    target = _normalised(source)
+    return int(np.argmin([np.square(_normalised(points) - target).sum() for points in driving]))
+
+
+def _normalised(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    centred = points - points.mean(0)
+    size: NDArray[np.float64] = centred / np.sqrt(ConvexHull(centred).volume)  # in the plane its area
+    return size

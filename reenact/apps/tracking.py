@@ -93,7 +93,7 @@ def open_clip(
         task = progress.add_task(f"tracking {path.name}", total=reader.info.num_frames)
         track = _track(path, reader, target, face_index, lambda: progress.advance(task))
     crops, params = fit_clip(track, target, crop)
-    return FaceClip(path, reader.fps, crops, track.visible, params)
+    return FaceClip(path, reader.fps, crops, track.visible, params, landmarks=track.landmarks)
 
 
 def picture_clip(path: Path, image: Image, target: Target, face_index: int = 0) -> FaceClip:
@@ -104,7 +104,7 @@ def picture_clip(path: Path, image: Image, target: Target, face_index: int = 0) 
     """
     track = _track(path, [image], target, face_index, lambda: None)
     crops, params = fit_clip(track, target, "fixed")
-    return FaceClip(path, None, crops, track.visible, params)
+    return FaceClip(path, None, crops, track.visible, params, landmarks=track.landmarks)
 
 
 def _track(

@@ -75,7 +75,7 @@ COMMANDS = {
     ),
     "convert": Command(
         "turn an official checkpoint into ours",
-        "reenact.models.pwm.convert:convert_official",
+        "reenact.models.convert:convert",
         positional=("path",),
         aliases={"out": ("-o",)},
     ),

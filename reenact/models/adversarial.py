@@ -58,7 +58,7 @@ class AdversarialModule(ReenactmentModule):
 
     def __init__(
         self,
-        network: Reenactor[Any],
+        network: Reenactor[Any, Any],
         discriminator: nn.Module,
         optimisation: AdversarialOptimisation,
         arguments: Mapping[str, object],

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, Literal, Self, TypeVar
+from typing import ClassVar, Generic, Literal, Self, TypeVar, get_args
 
 from torch import Tensor, nn
 
+from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait
 
 Mode = Literal["absolute", "relative", "pose", "expression"]
 """What a driving face gives: everything as it is, its change against a reference, head pose alone, expression alone."""
+
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What of a driving face's motion goes to the source, and how."""
+
+    mode: Mode = "absolute"
+    """`absolute` takes the driving face's values, `relative` its change against a reference frame."""
+    parts: tuple[str, ...] = ()
+    """What moves, of the method's `parts`; the rest stays the source's. Empty: everything."""
+    strength: float = 1.0
+    """1 is the full motion, less calms, more exaggerates."""
+    adapt_scale: bool = True
+    """Whether relative motion grows with the ratio of the faces' sizes. Face parameters always do: their place moves in
+    units of the face's size."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +58,61 @@ class Reenactment(TensorFields):
         return {"result": self.image}
 
 
-State = TypeVar("State", bound=TensorFields)
+@dataclass
+class SourceState(TensorFields):
+    """A source, encoded; methods add fields."""
+
+    motion: TensorFields
+    """What `Reenactor.read` gives of the source itself: its own pose and expression."""
 
 
-class Reenactor(nn.Module, ABC, Generic[State]):
-    """A method's network: `drive(encode(source), driving)`."""
+State = TypeVar("State", bound=SourceState)
+Motion = TypeVar("Motion", bound=TensorFields)
+
+
+class Reenactor(nn.Module, ABC, Generic[State, Motion]):
+    """A method's network: `perform(encode(source), read(driving))`.
+
+    Motion is whatever a method moves by: face parameters, keypoints. What lies between reading a motion and performing
+    it, from retargeting to editing, sees only motions.
+    """
 
     needs: Needs
+    modes: ClassVar[tuple[Mode, ...]] = MODES
+    """Ways of `Transfer` that the method knows."""
+    parts: ClassVar[Mapping[str, tuple[str, ...]]]
+    """What can move apart from the rest -> its fields in the method's motion."""
 
     @abstractmethod
     def encode(self, source: Portrait) -> State:
         """Everything that depends on the source alone, computed once per source."""
 
     @abstractmethod
+    def read(self, driving: Portrait) -> Motion:
+        """The motion that a portrait shows."""
+
+    @abstractmethod
+    def perform(self, state: State, motion: Motion) -> Reenactment:
+        """The source with a motion; a state of batch 1 serves motions of any batch."""
+
+    @abstractmethod
+    def retarget(self, state: State, driving: Motion, transfer: Transfer, reference: Motion | None = None) -> Motion:
+        """The motion of the source when the driving face gives what `transfer` says.
+
+        Args:
+            state: the source, batch 1 or B; motion is applied to `state.motion`.
+            driving: batch B.
+            transfer: what moves and how.
+            reference: the driving face that corresponds to the source's, batch 1 or B, read in relative mode; None
+                takes the first driving frame.
+
+        Raises:
+            ReenactError: if the method knows no such mode or part.
+        """
+
     def drive(self, state: State, driving: Portrait) -> Reenactment:
-        """The source with the motion of `driving`; a state of batch 1 serves a driving batch of any size."""
+        """The source with the motion of `driving`, as it is."""
+        return self.perform(state, self.read(driving))
 
     def forward(self, source: Portrait, driving: Portrait) -> Reenactment:
         """Encode and drive in one call, as training does."""
@@ -62,3 +121,16 @@ class Reenactor(nn.Module, ABC, Generic[State]):
     def folded(self) -> Self:
         """The network for inference: same outputs, not trainable; a method that can be made faster returns a copy."""
         return self.eval().requires_grad_(False)
+
+    @classmethod
+    def check_transfer(cls, transfer: Transfer) -> None:
+        """Hold a transfer against what the method knows.
+
+        Raises:
+            ReenactError: names the wrong mode or part and the known ones.
+        """
+        if transfer.mode not in cls.modes:
+            raise ReenactError(f"{cls.__name__} knows no motion {transfer.mode!r}: choose from {', '.join(cls.modes)}")
+        unknown = sorted(set(transfer.parts) - set(cls.parts))
+        if unknown:
+            raise ReenactError(f"{cls.__name__} has no part {unknown[0]!r}: choose from {', '.join(cls.parts)}")

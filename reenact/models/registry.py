@@ -38,6 +38,17 @@ METHODS = {
             },
         ),
         Method(
+            name="fomm",
+            class_path="reenact.models.fomm.FOMMModule",
+            summary="keypoints with local affine motion, learned without labels",
+            needs="images alone",
+            paper="NeurIPS 2019, arXiv 2003.00196",
+            presets={
+                "fomm": "as published, no adversarial loss",
+                "fomm_adv": "with a discriminator that sees the keypoints",
+            },
+        ),
+        Method(
             name="probe",
             class_path="reenact.models.probe.ProbeModule",
             summary="reads landmarks, face parameters and identity of the built-in head, to judge results with",

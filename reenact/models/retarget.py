@@ -18,6 +18,14 @@ Part = Literal["pose", "jaw", "expression", "eyes", "camera"]
 """What may move: head and neck rotation, jaw, expression coefficients, eyeballs, place and size in the picture."""
 
 PARTS: tuple[Part, ...] = get_args(Part)
+FIELDS_OF_PART: dict[str, tuple[str, ...]] = {
+    "pose": ("global_pose", "neck_pose"),
+    "jaw": ("jaw_pose",),
+    "expression": ("expression",),
+    "eyes": ("eye_pose",),
+    "camera": ("camera",),
+}
+"""The fields of `FaceParams` behind each part."""
 PARTS_OF_MODE: dict[Mode, tuple[Part, ...]] = {
     "absolute": PARTS,
     "relative": PARTS,
@@ -32,7 +40,7 @@ def retarget(
     mode: Mode = "absolute",
     reference: FaceParams | None = None,
     strength: float = 1.0,
-    parts: Collection[Part] = PARTS,
+    parts: Collection[str] = PARTS,
 ) -> FaceParams:
     """Parameters of the source's face with the motion of the driving face.
 
@@ -62,11 +70,11 @@ def retarget(
     batch = max(source.shape.shape[0], driving.shape.shape[0])
     source, driving = _expand(source, batch), _expand(driving, batch)
     start = source if mode != "relative" else _expand(driving[:1] if reference is None else reference, batch)
-    moving = set(parts) & set(PARTS_OF_MODE[mode])
+    moving = set(parts).intersection(PARTS_OF_MODE[mode])
     return replace(source, mirrored=driving.mirrored, **_moved(source, driving, start, strength, moving))
 
 
-def _moved(s: FaceParams, d: FaceParams, r: FaceParams, k: float, moving: set[Part]) -> dict[str, Tensor]:
+def _moved(s: FaceParams, d: FaceParams, r: FaceParams, k: float, moving: set[str]) -> dict[str, Tensor]:
     changes = {}
     if "expression" in moving:
         changes["expression"] = _blend(s.expression, d.expression, r.expression, k)
@@ -85,7 +93,7 @@ def _moved(s: FaceParams, d: FaceParams, r: FaceParams, k: float, moving: set[Pa
 
 
 def _blend(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
-    return _without_rounding(s + k * (d - r), s, d, r, k)
+    return keep_unmoved(s + k * (d - r), s, d, r, k)
 
 
 def _turn(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
@@ -93,7 +101,7 @@ def _turn(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
     change = axis_angle_to_matrix(d) @ axis_angle_to_matrix(r).transpose(-1, -2)
     if k != 1:
         change = axis_angle_to_matrix(k * matrix_to_axis_angle(change))
-    return _without_rounding(matrix_to_axis_angle(change @ axis_angle_to_matrix(s)), s, d, r, k)
+    return keep_unmoved(matrix_to_axis_angle(change @ axis_angle_to_matrix(s)), s, d, r, k)
 
 
 def _move_orthographic(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
@@ -101,21 +109,31 @@ def _move_orthographic(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
     scale = s[:, :1] * (d[:, :1] / r[:, :1]) ** k
     way = (d[:, :1] * d[:, 1:] - r[:, :1] * r[:, 1:]) * (s[:, :1] / r[:, :1])
     moved = torch.cat((scale, s[:, 1:] * (s[:, :1] / scale) + k * way / scale), dim=-1)
-    return _without_rounding(moved, s, d, r, k)
+    return keep_unmoved(moved, s, d, r, k)
 
 
 def _move_perspective(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
     """Cameras (B, 7) `[fx, fy, cx, cy, tx, ty, tz]`; focal lengths change by ratio, the rest by difference."""
     focal = s[:, :2] * (d[:, :2] / r[:, :2]) ** k
     moved = torch.cat((focal, _blend(s[:, 2:], d[:, 2:], r[:, 2:], k)), dim=-1)
-    return _without_rounding(moved, s, d, r, k)
+    return keep_unmoved(moved, s, d, r, k)
 
 
-def _without_rounding(moved: Tensor, s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
-    """Exactly `s` where nothing changed, exactly `d` where all of the way from the source is gone."""
+def keep_unmoved(moved: Tensor, s: Tensor, d: Tensor, r: Tensor, k: float, dims: int = 1) -> Tensor:
+    """Exactly `s` where nothing changed (d == r), exactly `d` where all of the way from the source (r == s) is gone.
+
+    Args:
+        moved: the value after arithmetic that rounds.
+        s: the source's.
+        d: the driving face's.
+        r: the reference's.
+        k: strength of the motion.
+        dims: last dimensions that make one value.
+    """
+    last = tuple(range(-dims, 0))
     if k == 1:
-        moved = torch.where((r == s).all(-1, keepdim=True), d, moved)
-    return torch.where((d == r).all(-1, keepdim=True), s, moved)
+        moved = torch.where((r == s).all(last, keepdim=True), d, moved)
+    return torch.where((d == r).all(last, keepdim=True), s, moved)
 
 
 def _expand(params: FaceParams, batch: int) -> FaceParams:

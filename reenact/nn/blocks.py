@@ -9,19 +9,40 @@ from reenact.nn.conv import SpectralConv2d
 
 LEAK = 0.1
 """Negative slope of every leaky ReLU in PWM (`Model/layers.py` of its released code)."""
+ConvType = type[SpectralConv2d] | type[nn.Conv2d] | type[nn.Conv3d]
+"""What a block convolves with."""
 
 
 class SameBlock(nn.Module):
-    """Convolution, batch norm, leaky ReLU: (B, in, H, W) to (B, out, H, W)."""
+    """Convolution, batch norm, leaky ReLU: (B, in, H, W) to (B, out, H, W).
 
-    def __init__(self, channels_in: int, channels_out: int, kernel_size: int = 3, padding: int = 1) -> None:
+    Args:
+        channels_in: of the input.
+        channels_out: of the output.
+        kernel_size: of the convolution.
+        padding: of the convolution.
+        conv: the convolution; with `nn.Conv3d` maps are volumes (B, C, D, H, W), of which no block changes the depth.
+        slope: negative slope of the activation; 0 is a plain ReLU.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel_size: int = 3,
+        padding: int = 1,
+        *,
+        conv: ConvType = SpectralConv2d,
+        slope: float = LEAK,
+    ) -> None:
         super().__init__()
-        self.conv = SpectralConv2d(channels_in, channels_out, kernel_size, padding)
-        self.norm = nn.BatchNorm2d(channels_out)
+        self.conv = conv(channels_in, channels_out, kernel_size, padding=padding)
+        self.norm = nn.BatchNorm3d(channels_out) if conv is nn.Conv3d else nn.BatchNorm2d(channels_out)
+        self.slope = slope
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
-        return F.leaky_relu(self.norm(self.conv(x)), LEAK)
+        return F.leaky_relu(self.norm(self.conv(x)), self.slope)
 
 
 class DownBlock(SameBlock):
@@ -29,7 +50,7 @@ class DownBlock(SameBlock):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
-        return F.avg_pool2d(super().forward(x), 2)
+        return halved(super().forward(x))
 
 
 class UpBlock(SameBlock):
@@ -37,7 +58,41 @@ class UpBlock(SameBlock):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
-        return super().forward(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return super().forward(doubled(x))
+
+
+def halved(x: Tensor) -> Tensor:
+    """Average pooling of height and width by two; maps (B, C, H, W) or volumes (B, C, D, H, W)."""
+    return F.avg_pool2d(x, 2) if x.ndim == 4 else F.avg_pool3d(x, (1, 2, 2))
+
+
+def doubled(x: Tensor) -> Tensor:
+    """Every pixel twice in height and width; maps (B, C, H, W) or volumes (B, C, D, H, W)."""
+    return F.interpolate(x, scale_factor=(2.0, 2.0) if x.ndim == 4 else (1.0, 2.0, 2.0), mode="nearest")
+
+
+class ResBlock(nn.Module):
+    """x plus twice (batch norm, ReLU, convolution of kernel 3) of it; first-order motion model's `ResBlock2d`.
+
+    Args:
+        channels: of input and output.
+        conv: as of `SameBlock`.
+    """
+
+    def __init__(self, channels: int, *, conv: ConvType = nn.Conv2d) -> None:
+        super().__init__()
+        norm = nn.BatchNorm3d if conv is nn.Conv3d else nn.BatchNorm2d
+        self.conv1 = conv(channels, channels, 3, padding=1)
+        self.conv2 = conv(channels, channels, 3, padding=1)
+        self.norm1 = norm(channels)
+        self.norm2 = norm(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block."""
+        y = self.conv1(F.relu(self.norm1(x)))
+        y = self.conv2(F.relu(self.norm2(y)))
+        out: Tensor = x + y
+        return out
 
 
 class Spade(nn.Module):

@@ -66,17 +66,7 @@ def plain_conv(weight: Tensor, bias: Tensor | None, padding: int) -> nn.Conv2d:
 
 
 @torch.no_grad()
-def fold_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """The convolution equal to `norm(conv(x))` with the running statistics of `norm`."""
-    scale, shift = batch_norm_affine(norm)
-    assert conv.bias is not None
-    padding = conv.padding[0]
-    assert isinstance(padding, int)
-    return plain_conv(conv.weight * scale[:, None, None, None], conv.bias * scale + shift, padding)
-
-
-@torch.no_grad()
-def batch_norm_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def batch_norm_affine(norm: nn.BatchNorm2d | nn.BatchNorm3d) -> tuple[Tensor, Tensor]:
     """Scale and shift (C,) each, with `norm(x) = x * scale + shift` in evaluation mode."""
     assert norm.running_mean is not None
     assert norm.running_var is not None

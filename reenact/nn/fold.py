@@ -7,25 +7,36 @@ from typing import TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from reenact.nn.blocks import LEAK, DownBlock, SameBlock, Spade, SpadeResBlock, UpBlock
-from reenact.nn.conv import SpectralConv2d, batch_norm_affine, fold_batch_norm, plain_conv
+from reenact.nn.blocks import LEAK, DownBlock, ResBlock, SameBlock, Spade, SpadeResBlock, UpBlock, doubled, halved
+from reenact.nn.conv import SpectralConv2d, batch_norm_affine, plain_conv
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
+def folded_conv(conv: nn.Module, norm: nn.Module) -> nn.Conv2d | nn.Conv3d:
+    """The plain convolution equal to `norm(conv(x))` with the running statistics of `norm`."""
+    plain = conv.folded() if isinstance(conv, SpectralConv2d) else conv
+    assert isinstance(plain, nn.Conv2d | nn.Conv3d)
+    assert isinstance(norm, nn.BatchNorm2d | nn.BatchNorm3d)
+    return fuse_conv_bn_eval(plain.eval(), norm.eval())
+
+
 class FoldedBlock(nn.Module):
-    """`SameBlock` as one convolution and a leaky ReLU, with average pooling where it was a `DownBlock`."""
+    """`SameBlock` as one convolution and a leaky ReLU; a `DownBlock` pools then, an `UpBlock` repeats pixels before."""
 
     def __init__(self, block: SameBlock) -> None:
         super().__init__()
-        self.conv = fold_batch_norm(block.conv.folded(), block.norm)
+        self.conv = folded_conv(block.conv, block.norm)
+        self.slope = block.slope
         self.pooled = isinstance(block, DownBlock)
+        self.repeated = isinstance(block, UpBlock)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
-        x = F.leaky_relu_(self.conv(x), LEAK)
-        return F.avg_pool2d(x, 2) if self.pooled else x
+        x = F.leaky_relu_(self.conv(doubled(x) if self.repeated else x), self.slope)
+        return halved(x) if self.pooled else x
 
 
 class FoldedUpBlock(nn.Module):
@@ -36,23 +47,40 @@ class FoldedUpBlock(nn.Module):
 
     def __init__(self, block: UpBlock) -> None:
         super().__init__()
-        conv = fold_batch_norm(block.conv.folded(), block.norm)
+        conv = folded_conv(block.conv, block.norm)
         # Phase 0 of an axis sees coarse pixels (i - 1, i) through taps (0), (1, 2); phase 1 sees (i, i + 1).
         taps = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
         weight = torch.einsum("ayk,bxl,oikl->aboiyx", taps.to(conv.weight), taps.to(conv.weight), conv.weight)
         assert conv.bias is not None
         self.channels = conv.out_channels
+        self.slope = block.slope
         self.conv = plain_conv(weight.flatten(0, 2), conv.bias.repeat(4), padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
         height, width = x.shape[-2:]
-        phases = F.leaky_relu_(self.conv(x), LEAK).view(-1, 2, 2, self.channels, height + 1, width + 1)
+        phases = F.leaky_relu_(self.conv(x), self.slope).view(-1, 2, 2, self.channels, height + 1, width + 1)
         out = x.new_empty(x.shape[0], self.channels, 2 * height, 2 * width)
         for row in range(2):
             for column in range(2):
                 part = phases[:, row, column, :, row : row + height, column : column + width]
                 out[:, :, row::2, column::2] = part
+        return out
+
+
+class FoldedResBlock(nn.Module):
+    """`ResBlock` with its second norm inside its first convolution."""
+
+    def __init__(self, block: ResBlock) -> None:
+        super().__init__()
+        self.norm1 = block.norm1.eval()
+        self.conv1 = folded_conv(block.conv1, block.norm2)
+        self.conv2 = block.conv2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block."""
+        y = F.relu_(self.conv1(F.relu_(self.norm1(x))))
+        out: Tensor = self.conv2(y).add_(x)
         return out
 
 
@@ -107,10 +135,12 @@ class FoldedSpadeResBlock(nn.Module):
 def fold(module: Module) -> Module:
     """Replace every shared block inside a module by its inference form, in place."""
     for name, child in module.named_children():
-        if isinstance(child, UpBlock):
+        if isinstance(child, UpBlock) and not isinstance(child.conv, nn.Conv3d):
             setattr(module, name, FoldedUpBlock(child))
         elif isinstance(child, SameBlock):
             setattr(module, name, FoldedBlock(child))
+        elif isinstance(child, ResBlock):
+            setattr(module, name, FoldedResBlock(child))
         elif isinstance(child, SpadeResBlock):
             setattr(module, name, FoldedSpadeResBlock(child))
         elif isinstance(child, SpectralConv2d):

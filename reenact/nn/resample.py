@@ -78,7 +78,18 @@ def warp(image: Tensor, displacement: Tensor, grid: Alignment = "edges") -> Tens
     """
     height, width = displacement.shape[-2:]
     position = identity_grid(height, width, displacement, grid) + displacement.permute(0, 2, 3, 1)
-    image = image.expand(displacement.shape[0], -1, -1, -1)
+    return sample(image, position)
+
+
+def sample(image: Tensor, position: Tensor) -> Tensor:
+    """Values of (B, C, H, W) at positions (B, h, w, 2), or of a volume (B, C, D, H, W) at (B, d, h, w, 3).
+
+    Convention: positions are those of `grid_sample`, x (right), y (down), z (depth index), [-1, 1] spanning the outer
+    edges of the border pixels (`align_corners=False`); bilinear, zeros outside. An image of batch 1 serves
+    all positions.
+    """
+    image = image.expand(position.shape[0], *image.shape[1:])
+    # Half precision can't tell neighbouring pixels apart.
     sampled = F.grid_sample(
         image.to(position.dtype), position, mode="bilinear", padding_mode="zeros", align_corners=False
     )

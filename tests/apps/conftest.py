@@ -117,6 +117,7 @@ def self_reconstruction(world: World, checkpoint: Path) -> Callable[[Path], np.n
         clip = known_clip(world, path)
         images = [read_image(path)] if is_picture(path) else list(VideoReader(path))
         portrait = clip.portraits(np.arange(len(clip)), images)
-        return method.prepare(portrait).pose(portrait)
+        assert portrait.params is not None
+        return method.prepare(portrait).pose(portrait.params)
 
     return reconstruct

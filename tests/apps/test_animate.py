@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from reenact.apps.animate import animate
-from reenact.apps.animator import Animator, Motion
+from reenact.apps.animator import Animator
 from reenact.apps.compose import Composer
 from reenact.apps.performance import Performance
 from reenact.apps.provenance import read_mark
@@ -18,6 +18,7 @@ from reenact.data.pictures import read_image
 from reenact.data.synthetic import World
 from reenact.data.video import VideoReader, probe
 from reenact.errors import ReenactError
+from reenact.models.base import Transfer
 
 from .conftest import FRAME, NTSC, SIZE, known_clip
 
@@ -25,12 +26,12 @@ Known = Callable[[str, np.ndarray], None]
 Reconstruct = Callable[[Path], np.ndarray]
 
 
-def perform(checkpoint: Path, world: World, source: Path, driving: Path, motion: Motion, **options) -> np.ndarray:
+def perform(checkpoint: Path, world: World, source: Path, driving: Path, transfer: Transfer, **options) -> np.ndarray:
     """The frames as they go into the file, before compression."""
     clips = known_clip(world, source), known_clip(world, driving)
     timeline = make_timeline((len(clips[1]), clips[1].fps), (len(clips[0]), clips[0].fps), "min")
     composer = Composer(watermark=False)
-    method = Animator(checkpoint, motion, device="cpu")
+    method = Animator(checkpoint, transfer, device="cpu")
     reference = options.pop("reference", "first")
     return np.stack(
         list(Performance(method, *clips, composer, **{"batch_size": 4, **options}).frames(timeline, reference))
@@ -42,7 +43,7 @@ def test_a_source_that_drives_itself_is_left_as_it_is(
     checkpoint: Path, world: World, clips: Path, self_reconstruction: Reconstruct, reference: str
 ) -> None:
     path = clips / "1.mp4"
-    result = perform(checkpoint, world, path, path, Motion("relative"), reference=reference)
+    result = perform(checkpoint, world, path, path, Transfer("relative"), reference=reference)
     difference = result.astype(int) - self_reconstruction(path)
     assert np.abs(difference).max() <= 1  # batches of another size round differently
     assert np.abs(difference).mean() < 0.001
@@ -53,22 +54,22 @@ def test_a_picture_that_drives_itself_is_left_as_it_is(
 ) -> None:
     path = clips / "0.png"
     for strength in (0.3, 1.0, 2.0):
-        result = perform(checkpoint, world, path, path, Motion("relative", strength=strength))
+        result = perform(checkpoint, world, path, path, Transfer("relative", strength=strength))
         np.testing.assert_array_equal(result, self_reconstruction(path))
 
 
 def test_no_motion_at_strength_zero(
     checkpoint: Path, world: World, clips: Path, self_reconstruction: Reconstruct
 ) -> None:
-    result = perform(checkpoint, world, clips / "0.png", clips / "1.mp4", Motion("relative", strength=0))
+    result = perform(checkpoint, world, clips / "0.png", clips / "1.mp4", Transfer("relative", strength=0))
     still = self_reconstruction(clips / "0.png").astype(int)
     assert np.abs(result - still).max() <= 1
 
 
 def test_driving_moves_the_source_and_batches_do_not_matter(checkpoint: Path, world: World, clips: Path) -> None:
     source, driving = clips / "0.png", clips / "1.mp4"
-    one = perform(checkpoint, world, source, driving, Motion(), batch_size=1)
-    many = perform(checkpoint, world, source, driving, Motion(), batch_size=8)
+    one = perform(checkpoint, world, source, driving, Transfer(), batch_size=1)
+    many = perform(checkpoint, world, source, driving, Transfer(), batch_size=8)
     assert np.abs(one.astype(int) - many).max() <= 1
     assert np.abs(one[0].astype(int) - one[-1]).max() > 10
 
@@ -76,14 +77,14 @@ def test_driving_moves_the_source_and_batches_do_not_matter(checkpoint: Path, wo
 def test_parts_that_do_not_move_stay_with_a_moving_source(checkpoint: Path, world: World, clips: Path) -> None:
     """Relative expression of another person on a moving source: pose and camera are the source's of each frame."""
     driven = []
-    method = Animator(checkpoint, Motion("relative", parts=("expression",)), device="cpu")
-    drive = method.network.drive
+    method = Animator(checkpoint, Transfer("relative", parts=("expression",)), device="cpu")
+    perform = method.network.perform
 
-    def spy(state, driving):
-        driven.append(driving.params)
-        return drive(state, driving)
+    def spy(state, motion):
+        driven.append(motion)
+        return perform(state, motion)
 
-    method.network.drive = spy
+    method.network.perform = spy
     source, driving = known_clip(world, clips / "2.mp4"), known_clip(world, clips / "1.mp4")
     timeline = make_timeline((len(driving), driving.fps), (len(source), source.fps), "min")
     list(Performance(method, source, driving, Composer(watermark=False), 4).frames(timeline))
@@ -206,9 +207,9 @@ def test_steps_stream_frames(checkpoint: Path, world: World, clips: Path) -> Non
     clip = known_clip(world, clips / "1.mp4")
     images = list(VideoReader(clips / "1.mp4"))
     source = known_clip(world, clips / "0.png").portraits(np.zeros(1, np.int64), [read_image(clips / "0.png")])
-    method = Animator(checkpoint, Motion("relative"), device="cpu").prepare(source)
+    method = Animator(checkpoint, Transfer("relative"), device="cpu").prepare(source)
     streamed = [method.step(clip.portraits(np.array([number]), images[number : number + 1]))[0] for number in range(6)]
-    whole = perform(checkpoint, world, clips / "0.png", clips / "1.mp4", Motion("relative"))
+    whole = perform(checkpoint, world, clips / "0.png", clips / "1.mp4", Transfer("relative"))
     assert np.abs(np.stack(streamed).astype(int) - whole[:6]).max() <= 1
     with pytest.raises(ReenactError, match="call `prepare`"):
         Animator(checkpoint, device="cpu").step(source)

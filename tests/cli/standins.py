@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from reenact.data.clip_table import ClipIndex
 from reenact.data.clips import Carries, ClipSource
 from reenact.data.datamodule import ReenactmentDataModule
-from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.models.base import Needs, Reenactment, Reenactor
+from reenact.models.base import Needs, Reenactment, Reenactor, SourceState
 from reenact.models.module import ReenactmentModule
 
 
@@ -30,22 +29,29 @@ class Widths:
 
 
 @dataclass
-class State(TensorFields):
+class State(SourceState):
     image: Tensor
 
 
-class Network(Reenactor[State]):
+class Network(Reenactor[State, Portrait]):
     needs = Needs()
+    parts: ClassVar = {}
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.layer = nn.Sequential(nn.Conv2d(3, channels, 1), nn.Conv2d(channels, 3, 1))
 
     def encode(self, source: Portrait) -> State:
-        return State(source.image)
+        return State(source, source.image)
 
-    def drive(self, state: State, driving: Portrait) -> Reenactment:
-        return Reenactment(image=self.layer(state.image).expand(len(driving.image), -1, -1, -1))
+    def read(self, driving: Portrait) -> Portrait:
+        return driving
+
+    def retarget(self, state: State, driving: Portrait, transfer: object, reference: object = None) -> Portrait:
+        return driving
+
+    def perform(self, state: State, motion: Portrait) -> Reenactment:
+        return Reenactment(image=self.layer(state.image).expand(len(motion.image), -1, -1, -1))
 
 
 class Method(ReenactmentModule):

@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from reenact.errors import ReenactError
 from reenact.models.checkpoint import load_method
-from reenact.models.pwm.convert import convert_official
+from reenact.models.convert import convert
 
 
 class Mesh(torch.nn.Module):
@@ -41,7 +41,7 @@ def official(parity, tmp_path, monkeypatch):
 @torch.no_grad()
 def test_converted_file_gives_the_official_output(official, tmp_path):
     path, tensors = official
-    ours = convert_official(path, tmp_path / "both.ckpt")
+    ours = convert(path, tmp_path / "both.ckpt")
     module = load_method(ours)
     image, codes_s, codes_d, flow = (
         tensors[f"both/input/{name}"].float() for name in ("img_s", "codes_s", "codes_d", "flow_map")
@@ -66,12 +66,12 @@ def test_other_files_are_refused_with_one_sentence(official, tmp_path, monkeypat
     torch.save({"generator": Mesh}, pickled)
     for bad in (text, other, part, pickled, tmp_path / "absent.pth"):
         with pytest.raises(ReenactError, match=bad.name):
-            convert_official(bad, out)
+            convert(bad, out)
     with pytest.raises(ReenactError, match="exists"):
-        convert_official(path, text)
+        convert(path, text)
     with pytest.raises(ReenactError, match="can't be written"):
-        convert_official(path, text / "out.ckpt")
+        convert(path, text / "out.ckpt")
     monkeypatch.setattr("reenact.models.pwm.module.load_face_model", lambda spec: Mesh(torch.zeros(9, 3).long(), 64))
     with pytest.raises(ReenactError, match="another mesh"):
-        convert_official(path, out)
+        convert(path, out)
     assert not out.exists()

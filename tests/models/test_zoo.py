@@ -9,8 +9,8 @@ import torch
 from zoo import Pairs, loader, pair, portrait, trainer
 
 from reenact.errors import ReenactError
+from reenact.models.base import Transfer
 from reenact.models.checkpoint import load_method
-from reenact.models.retarget import retarget
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -59,6 +59,8 @@ def test_checkpoint_round_trip(module, tmp_path):
 
 
 def test_checkpoint_holds_no_mesh(module):
+    if not module.needs.params:
+        pytest.skip("has no face model")
     vertices = len(module.network.face_model.mean_vertices)
     learned = {tuple(p.shape) for p in module.parameters()}
     shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
@@ -120,14 +122,35 @@ def test_samples_of_a_batch_do_not_mix(module):
 
 
 @torch.no_grad()
-def test_relative_motion_of_a_face_against_itself_does_nothing(case, module):
-    if not case.relative:
-        pytest.skip("not driven by face parameters")
-    module.eval()
-    source = portrait(1, 0, "a")
-    moved = replace(source, params=retarget(source.params, source.params, "relative"))
-    state = module.network.encode(source)
-    assert torch.equal(module.network.drive(state, moved).image, module.network.drive(state, source).image)
+def test_relative_motion_of_a_face_against_itself_does_nothing(module):
+    network = module.eval().network
+    source, driving = portrait(1, 0, "a"), portrait(3, 1, "b")
+    state = network.encode(source)
+    for strength in (1.0, 1.7):
+        motion = network.retarget(state, network.read(source), Transfer("relative", strength=strength))
+        assert torch.equal(network.perform(state, motion).image, network.drive(state, source).image)
+    same = network.read(driving[1:2])
+    motion = network.retarget(state, same, Transfer("relative"), same)
+    assert torch.equal(network.perform(state, motion).image, network.drive(state, source).image)
+
+
+@torch.no_grad()
+def test_absolute_motion_goes_from_the_source_to_the_driving_face(module):
+    network = module.eval().network
+    source, driving = portrait(1, 0, "a"), portrait(3, 1, "b")
+    state = network.encode(source)
+    none, full = (network.retarget(state, network.read(driving), Transfer(strength=k)) for k in (0.0, 1.0))
+    still = network.drive(state, source).image
+    torch.testing.assert_close(network.perform(state, none).image, still.expand(3, -1, -1, -1), atol=1e-3, rtol=0)
+    assert (network.perform(state, full).image - still).abs().max() > 1e-4
+
+
+def test_unknown_parts_and_modes_are_refused(module):
+    network = module.network
+    with pytest.raises(ReenactError, match=r"has no part 'nose': choose from \w"):
+        network.check_transfer(Transfer(parts=("nose",)))
+    with pytest.raises(ReenactError, match="knows no motion 'sideways'"):
+        network.check_transfer(Transfer("sideways"))
 
 
 def test_not_a_number_stops_the_run_and_names_the_clips(module, tmp_path):

@@ -12,6 +12,9 @@ from torch.utils.data import DataLoader
 from reenact.callbacks.metric_suite import MetricSuite
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
+from reenact.models.fomm.module import FOMMLosses, FOMMModule, FOMMOptimisation
+from reenact.models.fomm.network import FOMMConfig
+from reenact.models.keypoint_training import DiscriminatorConfig as KeypointDiscriminator
 from reenact.models.module import ReenactmentModule
 from reenact.models.pwm.module import DiscriminatorConfig, PWMLosses, PWMModule, PWMOptimisation
 from reenact.models.pwm.network import PWMConfig
@@ -23,8 +26,6 @@ SIZE = 32
 class Case:
     name: str
     make: Callable[[], ReenactmentModule]
-    relative: bool = True
-    """Driven by parameters, so that relative motion of a face against itself does nothing."""
 
     def __str__(self) -> str:
         return self.name
@@ -43,7 +44,22 @@ def pwm(guidance: str) -> Case:
     return Case(f"pwm-{guidance}", make)
 
 
-ZOO = [pwm("both"), pwm("displacement"), pwm("codes"), pwm("nmfc")]
+def fomm(keyed: bool) -> Case:
+    def make() -> FOMMModule:
+        return FOMMModule(
+            network=FOMMConfig(
+                keypoints=3, reduction=1, detector_width=4, detector_blocks=2, motion_width=4, motion_blocks=2,
+                width=8, bottleneck=1,
+            ),
+            discriminator=KeypointDiscriminator([8, 8], keyed),
+            losses=FOMMLosses(gan=float(keyed), perceptual="pixels"),
+            optimisation=FOMMOptimisation(generator_lr=1e-2, discriminator_lr=1e-4, milestones=[50]),
+        )  # fmt: skip
+
+    return Case("fomm-adv" if keyed else "fomm", make)
+
+
+ZOO = [pwm("both"), pwm("displacement"), pwm("codes"), pwm("nmfc"), fomm(False), fomm(True)]
 
 
 def portrait(count: int, seed: int, identity: str) -> Portrait:

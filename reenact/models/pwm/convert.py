@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,50 +10,26 @@ import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
-from reenact.models.checkpoint import read
 from reenact.models.pwm.module import DiscriminatorConfig, PWMModule
 from reenact.models.pwm.network import Guidance, PWMConfig
 
+TITLE = "PWM (PWM_*.pth)"
 GUIDANCE_OF_CHANNELS: dict[int, Guidance] = {2: "displacement", 16: "codes", 18: "both"}
 """Channels that modulate the decoder: 2 displacements, 16 codes, or both."""
 
 
-def convert_official(path: Path, out: Path, face_model: str = "flame") -> Path:
-    """Write an official checkpoint as one that `animate`, `edit` and `test` read; it holds no state of training.
-
-    Args:
-        path: `torch.save` of `{"generator", "discriminator", "global_step"}`, bare state dicts.
-        out: the .ckpt to write.
-        face_model: what its face parameters live in; the official ones in FLAME 2020.
-
-    Returns:
-        `out`.
-
-    Raises:
-        ReenactError: if the file is not such a checkpoint, its mesh is not the face model's, or `out` exists or
-            can't be written.
-    """
-    if out.exists():
-        raise ReenactError(f"--out {out} exists: choose another path or remove it")
-    official = read(path)
+def recognises(official: Mapping[str, Any]) -> bool:
+    """Whether it holds `torch.save` of `{"generator", "discriminator", "global_step"}`, bare state dicts of PWM."""
     generator, discriminator = official.get("generator"), official.get("discriminator")
-    if not (isinstance(generator, dict) and isinstance(discriminator, dict) and "up_layers.x1_out.weight" in generator):
-        raise ReenactError(
-            f"{path} is not an official PWM checkpoint: it needs the generator's and discriminator's state"
-        )
-    try:
-        configs = _network_config(generator), _discriminator_config(discriminator)
-    except (KeyError, ValueError, IndexError) as error:
-        raise ReenactError(f"{path} is not an official PWM checkpoint: it lacks {error}") from error
-    module = PWMModule(face_model, *configs)
+    return isinstance(generator, dict) and isinstance(discriminator, dict) and "up_layers.x1_out.weight" in generator
+
+
+def build(official: Mapping[str, Any], path: Path, face_model: str) -> tuple[PWMModule, dict[str, Tensor]]:
+    """See `reenact.models.convert.Converter`."""
+    generator, discriminator = official["generator"], official["discriminator"]
+    module = PWMModule(face_model, _network_config(generator), _discriminator_config(discriminator))
     _check_mesh(generator, module, path)
-    try:
-        module.load_state_dict(_renamed(generator, discriminator))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip()
-        raise ReenactError(f"{path} does not fit PWM: {reason}") from error
-    _write(module, int(official.get("global_step", 0)), out)
-    return out
+    return module, _renamed(generator, discriminator)
 
 
 def _network_config(state: Mapping[str, Tensor]) -> PWMConfig:
@@ -96,25 +71,3 @@ def _renamed(generator: Mapping[str, Tensor], discriminator: Mapping[str, Tensor
             state[f"network.{key}" if key == "embeds" else f"network.generator.{key}"] = value
     state |= {f"discriminator.{key}": value for key, value in discriminator.items() if not key.startswith("downs.")}
     return state
-
-
-def _write(module: PWMModule, step: int, out: Path) -> None:
-    checkpoint: dict[str, Any] = {
-        "epoch": 0,
-        "global_step": step,
-        "pytorch-lightning_version": version("pytorch-lightning"),
-        "state_dict": module.state_dict(),
-        "callbacks": {},
-    }
-    module.on_save_checkpoint(checkpoint)
-    partial = out.with_name(out.name + ".part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            torch.save(checkpoint, file)
-        partial.replace(out)
-    except OSError as error:
-        raise ReenactError(f"--out {out} can't be written ({error.strerror}): choose another path") from error
-    finally:
-        if partial.is_file():
-            partial.unlink()

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from reenact.errors import ReenactError
-from reenact.faces.fields import TensorFields
 from reenact.faces.guidance import normalised_coordinates
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
 from reenact.faces.raster import render_attributes
-from reenact.models.base import Needs, Reenactment, Reenactor
+from reenact.models.base import Needs, Reenactment, Reenactor, SourceState, Transfer
 from reenact.models.pwm.generator import PAPER_WIDTHS, PWMGenerator, SourceFeatures
+from reenact.models.retarget import FIELDS_OF_PART, retarget
 from reenact.nn.resample import warp
 
 Guidance = Literal["both", "displacement", "codes", "nmfc"]
@@ -49,9 +49,11 @@ class PWMConfig:
 
 
 @dataclass
-class PWMState(TensorFields):
+class PWMState(SourceState):
     """A source, encoded."""
 
+    motion: FaceParams
+    """Its face parameters."""
     vertices: Tensor
     """(B, V, 3) posed source mesh in normalised device coordinates."""
     features: SourceFeatures
@@ -85,7 +87,7 @@ class PWMReenactment(Reenactment):
         }
 
 
-class PWM(Reenactor[PWMState]):
+class PWM(Reenactor[PWMState, FaceParams]):
     """Posed meshes in, a source moved like them out (the paper's section 3).
 
     Args:
@@ -94,6 +96,7 @@ class PWM(Reenactor[PWMState]):
     """
 
     needs = Needs(params=True)
+    parts = FIELDS_OF_PART
 
     def __init__(self, config: PWMConfig, face_model: FaceModel) -> None:
         super().__init__()
@@ -119,14 +122,33 @@ class PWM(Reenactor[PWMState]):
         height, width = source.image.shape[-2:]
         if height % stride or width % stride:
             raise ReenactError(f"PWM needs images whose sides are multiples of {stride}, not {width}x{height}")
-        vertices = self._posed(source.params)
+        params = self.read(source)
+        vertices = self._posed(params)
         features = self.generator.encode((source.image + 1) / 2, self._render(vertices, self._codes(), (height, width)))
-        return PWMState(vertices, features)
+        return PWMState(params, vertices, features)
 
-    def drive(self, state: PWMState, driving: Portrait) -> PWMReenactment:
-        """The source as the driving parameters pose it; the driving image is not read."""
+    def read(self, driving: Portrait) -> FaceParams:
+        """The face parameters; the image is not read.
+
+        Raises:
+            ReenactError: if there are none.
+        """
+        if driving.params is None:
+            raise ReenactError("PWM needs face parameters: run `reenact prepare` on this data")
+        return driving.params
+
+    def retarget(
+        self, state: PWMState, driving: FaceParams, transfer: Transfer, reference: FaceParams | None = None
+    ) -> FaceParams:
+        """As `reenact.models.retarget.retarget`; the source keeps its shape."""
+        self.check_transfer(transfer)
+        parts = transfer.parts or tuple(self.parts)
+        return retarget(state.motion, driving, transfer.mode, reference, transfer.strength, parts)
+
+    def perform(self, state: PWMState, motion: FaceParams) -> PWMReenactment:
+        """The source as the parameters pose it."""
         size = (state.features.image.shape[-2], state.features.image.shape[-1])
-        vertices = self._posed(driving.params)
+        vertices = self._posed(motion)
         guidance = self._render(vertices, self._attributes(state.vertices, vertices), size)
         assert guidance is not None
         decoded = self.generator.decode(state.features, guidance)
@@ -143,9 +165,7 @@ class PWM(Reenactor[PWMState]):
             network.embeds = nn.Parameter(self.embeds.detach(), requires_grad=False)
         return network.eval()
 
-    def _posed(self, params: FaceParams | None) -> Tensor:
-        if params is None:
-            raise ReenactError("PWM needs face parameters: run `reenact prepare` on this data")
+    def _posed(self, params: FaceParams) -> Tensor:
         # Vertices are data: the released rasteriser passes gradients to the codes alone.
         with torch.no_grad():
             return self.face_model.posed(params)

@@ -1,0 +1,58 @@
+"""FOMM's keypoint detector (`modules/keypoint_detector.py` of the released code; names as in its checkpoints)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from reenact.faces.fields import TensorFields
+from reenact.nn.hourglass import Hourglass
+from reenact.nn.keypoints import expectation, spatial_softmax
+from reenact.nn.resample import AntiAliasDown
+
+TEMPERATURE = 0.1
+"""Of the softmax over positions (every official configuration)."""
+
+
+@dataclass
+class Keypoints(TensorFields):
+    """What FOMM knows of a portrait's motion; coordinates as in `reenact.nn.keypoints`."""
+
+    value: Tensor
+    """(B, K, 2) positions."""
+    jacobian: Tensor
+    """(B, K, 2, 2) how the neighbourhood of each is turned and stretched; only ratios `J_s J_d^-1` mean something."""
+
+
+class KeypointDetector(nn.Module):
+    """Heatmaps of an hourglass on the reduced image; positions and Jacobians are expectations under them.
+
+    Args:
+        keypoints: K.
+        base: width of the hourglass.
+        largest: its largest width.
+        blocks: its halvings.
+        reduction: factor by which the image is made smaller first.
+    """
+
+    def __init__(self, keypoints: int, base: int, largest: int, blocks: int, reduction: int) -> None:
+        super().__init__()
+        self.down = AntiAliasDown(reduction)
+        self.predictor = Hourglass(3, base, largest, blocks)
+        self.kp = nn.Conv2d(self.predictor.channels_out, keypoints, 7)
+        self.jacobian = nn.Conv2d(self.predictor.channels_out, 4 * keypoints, 7)
+        nn.init.zeros_(self.jacobian.weight)
+        assert self.jacobian.bias is not None
+        with torch.no_grad():
+            self.jacobian.bias.copy_(torch.eye(2).flatten().repeat(keypoints))
+
+    def forward(self, image: Tensor) -> Keypoints:
+        """Keypoints of images (B, 3, H, W) in [0, 1]."""
+        features = self.predictor(self.down(image))
+        heatmap = spatial_softmax(self.kp(features), TEMPERATURE)
+        maps = self.jacobian(features).float()
+        maps = maps.view(*heatmap.shape[:2], 4, *heatmap.shape[2:])
+        jacobian = torch.einsum("bkhw,bkchw->bkc", heatmap, maps).view(*heatmap.shape[:2], 2, 2)
+        return Keypoints(expectation(heatmap), jacobian)

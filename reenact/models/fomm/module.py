@@ -1,0 +1,101 @@
+"""Training of FOMM: `train.py` and `modules/model.py` of the released code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from reenact.faces.portrait import PortraitPair
+from reenact.models.adversarial import AdversarialOptimisation, Losses
+from reenact.models.base import Reenactment
+from reenact.models.fomm.detector import Keypoints
+from reenact.models.fomm.network import FOMM, FOMMConfig, FOMMReenactment
+from reenact.models.keypoint_training import DiscriminatorConfig, KeypointLosses, KeypointModule
+from reenact.nn.thin_plate import RandomWarp
+
+
+@dataclass(frozen=True)
+class FOMMLosses(KeypointLosses):
+    """Weights of the losses; defaults are `config/vox-adv-256.yaml` of the released code."""
+
+    equivariance_jacobian: float = 10.0
+    """The same of the Jacobians (eq. 12)."""
+
+
+@dataclass(frozen=True)
+class FOMMOptimisation(AdversarialOptimisation):
+    """Adam for both networks; defaults are `train.py` of the released code."""
+
+    beta1: float = 0.5
+
+
+class FOMMModule(KeypointModule):
+    """FOMM with its discriminator, losses and schedule.
+
+    Args:
+        network: widths and depths.
+        discriminator: its widths, and whether it sees keypoints.
+        losses: weights of the losses.
+        optimisation: learning rates, milestones, accumulation, clipping.
+    """
+
+    method = "fomm"
+    network: FOMM
+
+    def __init__(
+        self,
+        network: FOMMConfig | None = None,
+        discriminator: DiscriminatorConfig | None = None,
+        losses: FOMMLosses | None = None,
+        optimisation: FOMMOptimisation | None = None,
+    ) -> None:
+        network = network or FOMMConfig()
+        discriminator = discriminator or DiscriminatorConfig()
+        losses = losses or FOMMLosses()
+        optimisation = optimisation or FOMMOptimisation()
+        arguments = {
+            "network": network,
+            "discriminator": discriminator,
+            "losses": losses,
+            "optimisation": optimisation,
+        }
+        super().__init__(FOMM(network), discriminator, network.keypoints, losses, optimisation, arguments)
+        self.losses = losses
+
+    def driving_points(self, result: Reenactment) -> Tensor:
+        """The driving keypoints."""
+        assert isinstance(result, FOMMReenactment)
+        return result.keypoints.value
+
+    def keypoint_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+        """Equivariance under a random warp of the driving image."""
+        assert isinstance(result, FOMMReenactment)
+        if not (self.losses.equivariance or self.losses.equivariance_jacobian):
+            return {}
+        image = (batch.driving.image + 1) / 2
+        warp = RandomWarp.draw(image, self.random())
+        value, jacobian = equivariance(result.keypoints, self.network.detector(warp.frame(image)), warp)
+        return {
+            "equivariance": self.losses.equivariance * value,
+            "equivariance_jacobian": self.losses.equivariance_jacobian * jacobian,
+        }
+
+
+def equivariance(driving: Keypoints, warped: Keypoints, warp: RandomWarp) -> tuple[Tensor, Tensor]:
+    """How far keypoints of a warped image are from those of the image (eq. 9 to 12), unweighted.
+
+    Args:
+        driving: of the image.
+        warped: of `warp.frame(image)`.
+        warp: maps places of the warped image to the image's.
+
+    Returns:
+        Mean absolute difference of the places, and of `J_d^-1 T'(p') J'` from the identity.
+    """
+    value = F.l1_loss(warp.points(warped.value), driving.value)
+    product = torch.linalg.inv(driving.jacobian) @ warp.jacobian(warped.value) @ warped.jacobian
+    eye = torch.eye(2, device=product.device, dtype=product.dtype)
+    return value, (eye - product).abs().mean()

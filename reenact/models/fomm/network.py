@@ -1,0 +1,160 @@
+"""FOMM as a `Reenactor`: keypoints of both portraits, dense motion between them, and the generator."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from torch import Tensor, nn
+
+from reenact.errors import ReenactError
+from reenact.faces.portrait import Portrait
+from reenact.models.base import Mode, Needs, Reenactment, Reenactor, SourceState, Transfer
+from reenact.models.fomm.dense_motion import DenseMotion, DenseMotionNetwork
+from reenact.models.fomm.detector import KeypointDetector, Keypoints
+from reenact.models.fomm.generator import Appearance, Generator, resized
+from reenact.models.fomm.retarget import relative
+from reenact.nn.fold import fold
+from reenact.nn.hourglass import widths
+from reenact.nn.keypoints import draw_points
+from reenact.nn.resample import sample
+
+
+@dataclass(frozen=True)
+class FOMMConfig:
+    """Size of the network; defaults are `config/vox-256.yaml` of the released code."""
+
+    keypoints: int = 10
+    """K."""
+    reduction: int = 4
+    """Keypoints and dense motion are found on the image made so many times smaller."""
+    detector_width: int = 32
+    """Base width of the keypoint detector's hourglass."""
+    detector_largest: int = 1024
+    """Its largest width."""
+    detector_blocks: int = 5
+    """Its halvings."""
+    motion_width: int = 64
+    """Base width of the dense motion's hourglass."""
+    motion_largest: int = 1024
+    """Its largest width."""
+    motion_blocks: int = 5
+    """Its halvings."""
+    width: int = 64
+    """Channels of the generator at full size; each of its halvings doubles them."""
+    largest: int = 512
+    """Its largest width."""
+    halvings: int = 2
+    """Its halvings."""
+    bottleneck: int = 6
+    """Residual blocks of the generator."""
+
+    @property
+    def stride(self) -> int:
+        """Images must have sides that are multiples of this."""
+        inner: int = 2 ** max(self.detector_blocks, self.motion_blocks)
+        return max(self.reduction * inner, 2**self.halvings)
+
+
+@dataclass
+class FOMMState(SourceState):
+    """A source, encoded."""
+
+    motion: Keypoints
+    """Its keypoints."""
+    appearance: Appearance
+    keypoints: Keypoints
+    """Those of the picture itself, from which motion is warped; `motion` may be put in their place."""
+
+
+@dataclass
+class FOMMReenactment(Reenactment):
+    """A result with what led to it; coordinates as in `reenact.nn.keypoints`."""
+
+    source: Tensor
+    """(B, 3, H, W) source in [0, 1], of batch B or 1."""
+    source_keypoints: Keypoints
+    keypoints: Keypoints
+    """The source's keypoints in their new places."""
+    motion: DenseMotion
+
+    def pictures(self) -> dict[str, Tensor]:
+        """Keypoints on the source, the source warped, what is occluded, keypoints on the result, and the result."""
+        size = self.image.shape[-2:]
+        position = resized(self.motion.position, size)
+        source = (2 * self.source - 1).expand_as(self.image)
+        occlusion = nn.functional.interpolate(self.motion.occlusion, size)
+        points = self.source_keypoints.value.expand_as(self.keypoints.value)
+        return {
+            "source keypoints": draw_points(source, points),
+            "warped": 2 * sample(self.source, position) - 1,
+            "occlusion": (2 * occlusion - 1).expand_as(self.image),
+            "keypoints": draw_points(self.image, self.keypoints.value),
+            "result": self.image,
+        }
+
+
+class FOMM(Reenactor[FOMMState, Keypoints]):
+    """First-order motion model (Siarohin et al., NeurIPS 2019).
+
+    Args:
+        config: widths and depths.
+    """
+
+    needs = Needs()
+    modes: ClassVar[tuple[Mode, ...]] = ("absolute", "relative")
+    parts: ClassVar = {"keypoints": ("value", "jacobian")}
+
+    def __init__(self, config: FOMMConfig) -> None:
+        super().__init__()
+        self.config = config
+        sizes = config.detector_largest, config.detector_blocks, config.reduction
+        self.detector = KeypointDetector(config.keypoints, config.detector_width, *sizes)
+        sizes = config.motion_largest, config.motion_blocks, config.reduction
+        motion = DenseMotionNetwork(config.keypoints, config.motion_width, *sizes)
+        inner = widths(config.width, config.largest, config.halvings)
+        self.generator = Generator([config.width, *inner], config.bottleneck, motion)
+
+    def encode(self, source: Portrait) -> FOMMState:
+        """Keypoints and features of the source.
+
+        Raises:
+            ReenactError: if its sides are not multiples of `FOMMConfig.stride`.
+        """
+        keypoints = self.read(source)
+        return FOMMState(keypoints, self.generator.encode((source.image + 1) / 2), keypoints)
+
+    def read(self, driving: Portrait) -> Keypoints:
+        """The keypoints of the image.
+
+        Raises:
+            ReenactError: as `encode`.
+        """
+        height, width = driving.image.shape[-2:]
+        stride = self.config.stride
+        if height % stride or width % stride:
+            raise ReenactError(
+                f"FOMM with these settings needs images whose sides are multiples of {stride}, not {width}x{height}"
+            )
+        keypoints: Keypoints = self.detector((driving.image + 1) / 2)
+        return keypoints
+
+    def retarget(
+        self, state: FOMMState, driving: Keypoints, transfer: Transfer, reference: Keypoints | None = None
+    ) -> Keypoints:
+        """See `reenact.models.fomm.retarget.relative`; absolute motion is relative to the source itself."""
+        self.check_transfer(transfer)
+        if transfer.mode == "absolute":
+            return relative(state.motion, driving, state.motion, transfer.strength)
+        reference = driving[:1] if reference is None else reference
+        return relative(state.motion, driving, reference, transfer.strength, adapt_scale=transfer.adapt_scale)
+
+    def perform(self, state: FOMMState, motion: Keypoints) -> FOMMReenactment:
+        """The source with its keypoints moved."""
+        image, dense = self.generator(state.appearance, state.keypoints, motion)
+        return FOMMReenactment(2 * image - 1, state.appearance.image, state.keypoints, motion, dense)
+
+    def folded(self) -> Self:
+        """A copy for inference, with batch norms inside convolutions."""
+        return fold(copy.deepcopy(self).eval())

@@ -1,0 +1,153 @@
+"""What the training of every keypoint method shares: image losses over a pyramid, the discriminator, equivariance."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reenact.faces.portrait import PortraitPair
+from reenact.models.adversarial import AdversarialModule, AdversarialOptimisation, Losses
+from reenact.models.base import Reenactment, Reenactor
+from reenact.nn.discriminator import MultiScaleDiscriminator
+from reenact.nn.keypoints import gaussians
+from reenact.nn.losses import GanKind, discriminator_gan, feature_matching, generator_gan
+from reenact.nn.perceptual import PerceptualKind, PerceptualLoss
+from reenact.nn.resample import AntiAliasDown
+
+PYRAMID = (1, 2, 4, 8)
+"""Reductions at which the result is compared (`scales` of every official configuration)."""
+VARIANCE = 0.01
+"""Of the gaussians that a discriminator sees (`kp_variance`, every official configuration)."""
+
+
+@dataclass(frozen=True)
+class KeypointLosses:
+    """Weights of the losses that all keypoint methods have."""
+
+    reconstruction: float = 10.0
+    """Perceptual distance of the result, summed over four scales and the network's layers."""
+    gan: float = 1.0
+    """Adversarial term; without it the discriminator is neither trained nor looked at."""
+    gan_kind: GanKind = "ls"
+    """Least squares or hinge."""
+    feature_matching: float = 10.0
+    """Difference of the discriminator's features, each layer's mean."""
+    equivariance: float = 10.0
+    """Distance of keypoints from where a warp of the image says they are."""
+    perceptual: PerceptualKind = "vgg19"
+    """Network of the perceptual term."""
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """Size of the discriminator; defaults are `config/vox-256.yaml` of the first-order motion model."""
+
+    widths: list[int] = field(default_factory=lambda: [64, 128, 256, 512])
+    """Channels of its blocks."""
+    keypoints: bool = False
+    """Show it gaussians of the driving keypoints, and leave out spectral norm (FOMM's `vox-adv-256.yaml`)."""
+
+    def build(self, keypoints: int) -> MultiScaleDiscriminator:
+        """The discriminator for a method of so many keypoints."""
+        return MultiScaleDiscriminator(self.widths, 3 + keypoints * self.keypoints, spectral=not self.keypoints)
+
+
+class KeypointModule(AdversarialModule):
+    """A keypoint method with its discriminator; a subclass adds the losses of its keypoints.
+
+    Args:
+        network: the method's network.
+        discriminator: its discriminator's settings.
+        keypoints: number of keypoints.
+        losses: weights of the shared losses.
+        optimisation: learning rates and schedule.
+        arguments: as of `ReenactmentModule`.
+    """
+
+    discriminator: MultiScaleDiscriminator
+
+    def __init__(
+        self,
+        network: Reenactor[Any, Any],
+        discriminator: DiscriminatorConfig,
+        keypoints: int,
+        losses: KeypointLosses,
+        optimisation: AdversarialOptimisation,
+        arguments: Mapping[str, object],
+    ) -> None:
+        super().__init__(network, discriminator.build(keypoints), optimisation, arguments)
+        self.shared_losses = losses
+        self.shows_keypoints = discriminator.keypoints
+        self.pyramid = nn.ModuleList(AntiAliasDown(scale) for scale in PYRAMID)
+        self._perceptual: PerceptualLoss | None = None
+
+    @abstractmethod
+    def driving_points(self, result: Reenactment) -> Tensor:
+        """The keypoints (B, K, n) that the result was made with."""
+
+    @abstractmethod
+    def keypoint_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+        """Terms of the keypoints."""
+
+    def setup(self, stage: str) -> None:
+        """Load the perceptual network when training is about to start.
+
+        Raises:
+            ReenactError: if its weights are missing.
+        """
+        if stage == "fit" and self.shared_losses.perceptual != "none":
+            self._perceptual = PerceptualLoss(self.shared_losses.perceptual)
+
+    @property
+    def required_assets(self) -> tuple[str, ...]:
+        """Names in `reenact.assets` without which training can't start."""
+        return ("vgg19",) if self.shared_losses.perceptual == "vgg19" else ()
+
+    def random(self) -> torch.Generator:
+        """Random numbers of this step and process, the same whether or not the run was interrupted before."""
+        generator = torch.Generator()
+        return generator.manual_seed(
+            torch.initial_seed() + self.global_step * self.trainer.world_size + self.global_rank
+        )
+
+    def generator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+        """Perceptual, adversarial, feature and keypoint terms."""
+        real, fake = (batch.driving.image + 1) / 2, (result.image + 1) / 2
+        losses: Losses = {}
+        if self._perceptual is not None:
+            losses["reconstruction"] = self.shared_losses.reconstruction * self._perceptual.pyramid(
+                [down(fake) for down in self.pyramid], [down(real) for down in self.pyramid]
+            )
+        if self.shared_losses.gan:
+            losses |= self._adversarial_losses(real, fake, result)
+        return losses | self.keypoint_losses(batch, result)
+
+    def discriminator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+        """The result against the driving image."""
+        if not self.shared_losses.gan:
+            return {}
+        real, fake = (batch.driving.image + 1) / 2, (result.image + 1) / 2
+        _, real_logits = self.discriminator(self._shown(real, result))
+        _, fake_logits = self.discriminator(self._shown(fake, result))
+        return {"gan": discriminator_gan(real_logits, fake_logits, self.shared_losses.gan_kind)}
+
+    def _adversarial_losses(self, real: Tensor, fake: Tensor, result: Reenactment) -> Losses:
+        with torch.no_grad():
+            real_features, _ = self.discriminator(self._shown(real, result))
+        features, logits = self.discriminator(self._shown(fake, result))
+        weights = self.shared_losses
+        return {
+            "gan": weights.gan * generator_gan(logits, weights.gan_kind),
+            "feature_matching": weights.feature_matching * feature_matching(real_features, features),
+        }
+
+    def _shown(self, image: Tensor, result: Reenactment) -> Tensor:
+        if not self.shows_keypoints:
+            return image
+        points = self.driving_points(result).detach()[..., :2]
+        return torch.cat((image, gaussians(points, image.shape[-2:], VARIANCE)), dim=1)

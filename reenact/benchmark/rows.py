@@ -49,6 +49,11 @@ class Settings:
         """Where the table's files go."""
         return self.out / self.table.id
 
+    @property
+    def logging(self) -> list[str]:
+        """Options of the logger."""
+        return ["--logger", self.logger] if self.logger else []
+
     def run(self, words: Sequence[str], log: Path) -> Outcome:
         """Run `reenact WORDS`."""
         return reenact(words, log, self.lock)
@@ -142,9 +147,8 @@ def _train(row: Row, settings: Settings) -> tuple[Path, str] | Result:
         if run.exists() and not resume:
             shutil.rmtree(run)  # interrupted before its first checkpoint: nothing to go on from
         LOG.info("%s: %s", row.id, "training goes on" if resume else "training")
-        logger = ["--logger", settings.logger] if settings.logger else []
         log = _log(settings, f"{row.id}.fit.txt")
-        outcome = settings.run(["fit", *words, *logger, *resume, "--out", str(run)], log)
+        outcome = settings.run(["fit", *words, *settings.logging, *resume, "--out", str(run)], log)
         if not outcome.done:
             return Result(row, {}, outcome.problem, failed=True)
         _mark(run / DONE, made_from)
@@ -173,9 +177,8 @@ def _score(row: Row, folder: Path, settings: Settings, checkpoint: Path, weights
     for old in (folder / DONE, folder / "scores.json"):
         old.unlink(missing_ok=True)
     shutil.rmtree(run, ignore_errors=True)
-    metrics = ["--metrics.names", json.dumps(names)]
-    log = _log(settings, f"{row.id}.test.txt")
-    outcome = settings.run(["test", *words, *metrics, "--ckpt_path", str(checkpoint), "--out", str(run)], log)
+    how = [*settings.logging, "--metrics.names", json.dumps(names), "--ckpt_path", str(checkpoint), "--out", str(run)]
+    outcome = settings.run(["test", *words, *how], _log(settings, f"{row.id}.test.txt"))
     if not outcome.done:
         return Result(row, {}, outcome.problem, failed=True)
     _gather(run, folder, {"weights": f"{weights}; sha256 {inputs.file_hash(checkpoint)[:12]}"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 from torch.distributed import all_gather_object
 
-from reenact.callbacks.pictures import columns, grid, loader_name, send
+from reenact.callbacks.pictures import columns, grid, loader_name, send, send_rows
 from reenact.callbacks.score_files import write_rows, write_scores
 from reenact.faces.portrait import PortraitPair
 from reenact.metrics import catalogue
@@ -151,6 +151,9 @@ class MetricSuite(pl.Callback):
             name = f"{stage}_{loader}_{trainer.global_step:07d}"
             write_rows(rows, folder / f"{name}.parquet")
             write_scores({loader: scores}, folder / f"{name}.json", {"step": trainer.global_step})
+            send_rows(trainer, f"scores/{stage}_{loader}", [asdict(score) for score in scores])
+            if stage == "test":
+                send_rows(trainer, f"frames/{stage}_{loader}", rows)
             self._draw(stage, loader, suite, trainer)
 
     def _draw(self, stage: str, loader: str, suite: Suite, trainer: pl.Trainer) -> None:

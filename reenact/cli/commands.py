@@ -73,6 +73,11 @@ COMMANDS = {
         positional=("checkpoint",),
         aliases={"out": ("-o",)},
     ),
+    "dashboard": Command(
+        "build the views of a Weights & Biases project",
+        "reenact.apps.dashboard:dashboard",
+        aliases={"out": ("-o",)},
+    ),
     "convert": Command(
         "turn an official checkpoint into ours",
         "reenact.models.convert:convert",

@@ -1,0 +1,147 @@
+"""`reenact dashboard`: views of a Weights & Biases project, one that compares methods and one for each method."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reenact.cli import wandb_key
+from reenact.errors import ReenactError
+from reenact.models.registry import METHODS
+
+if TYPE_CHECKING:
+    from wandb_workspaces.workspaces import interface as workspaces
+
+LOADERS = ("self", "cross")
+GRIDS = ("train", "val_self", "val_cross", "test_self", "test_cross")
+NOBODY = "ENTITY"
+"""Stands for the person or team in what `--dry-run` prints."""
+
+
+def dashboard(
+    *, project: str = "reenact", entity: str | None = None, dry_run: bool = False, out: Path | None = None
+) -> str:
+    """Build the views of a Weights & Biases project: methods compared, and losses, metrics, pictures, videos of each.
+
+    Args:
+        project: the project, as `--logger wandb` names it.
+        entity: person or team; by default that of the key.
+        dry_run: print the views as JSON and send nothing; needs no key.
+        out: file for that JSON.
+
+    Returns:
+        What a person is told.
+
+    Raises:
+        ReenactError: if the library or the key is missing, or the server refuses.
+    """
+    try:
+        import wandb
+        import wandb_workspaces.workspaces  # noqa: F401
+    except ImportError as error:
+        raise ReenactError("reenact dashboard: wandb-workspaces is missing; pip install 'reenact[wandb]'") from error
+    if dry_run or out is not None:
+        text = json.dumps([plain(view) for view in views(project, entity or NOBODY)], indent=2)
+        if out is None:
+            return text
+        out.write_text(text + "\n", encoding="utf-8")
+        return f"{out}: {len(METHODS) + 1} views, not sent"
+    if not wandb_key.present():
+        raise ReenactError("reenact dashboard: no key of Weights & Biases; `wandb login` first, or look with --dry-run")
+    try:
+        found = entity or wandb.Api().default_entity
+        return "\n".join(str(view.save().url) for view in views(project, str(found)))  # type: ignore[no-untyped-call]
+    except Exception as error:  # the library raises its own, requests' and GraphQL's
+        raise ReenactError(f"reenact dashboard: the server refused ({str(error).splitlines()[0]})") from error
+
+
+def views(project: str, entity: str) -> list[workspaces.Workspace]:
+    """The view that compares methods, and one of each method's runs."""
+    return [_comparison(project, entity), *(_method(name, project, entity) for name in METHODS)]
+
+
+def plain(view: workspaces.Workspace) -> dict[str, Any]:
+    """A view as the JSON that the server gets."""
+    content: dict[str, Any] = json.loads(view._to_model().model_dump_json(by_alias=True, exclude_none=True))
+    return content
+
+
+def _comparison(project: str, entity: str) -> workspaces.Workspace:
+    from wandb_workspaces.expr import Config
+    from wandb_workspaces.reports.v2 import interface as panels
+    from wandb_workspaces.workspaces import interface as ws
+
+    from reenact.benchmark import spec
+
+    numbers: list[Any] = [
+        panels.BarPlot(title=f"{metric}, {loader}, test", metrics=[f"test/{loader}/{metric}"], groupby=_method_key())
+        for loader, metrics in (
+            ("self", ("psnr", "ssim", "l1")),
+            ("cross", ("csim[probe]", "aed.expression[probe].l1")),
+        )
+        for metric in metrics
+    ]
+    tables: list[Any] = [panels.WeavePanelSummaryTable(table_name=f"table/{name}") for name in spec.names()]
+    return ws.Workspace(
+        entity=entity,
+        project=project,
+        name="Methods compared",
+        sections=[
+            ws.Section(name="Test numbers by method", panels=numbers, is_open=True),
+            ws.Section(name="Validation", panels=_curves("val/"), is_open=True),
+            ws.Section(name="Pictures", panels=[_media(f"pictures/{name}") for name in GRIDS], is_open=True),
+            ws.Section(name="Videos", panels=_videos(), is_open=True),
+            ws.Section(name="Tables", panels=tables),
+            ws.Section(name="Settings", panels=[panels.RunComparer(diff_only="split")]),
+        ],
+        runset_settings=ws.RunsetSettings(groupby=[Config("method")]),
+    )
+
+
+def _method(name: str, project: str, entity: str) -> workspaces.Workspace:
+    from wandb_workspaces.expr import Config
+    from wandb_workspaces.reports.v2 import interface as panels
+    from wandb_workspaces.workspaces import interface as ws
+
+    rows: list[Any] = [
+        panels.WeavePanelSummaryTable(table_name=f"{kind}/test_{loader}")
+        for loader in LOADERS
+        for kind in ("scores", "frames")
+    ]
+    return ws.Workspace(
+        entity=entity,
+        project=project,
+        name=f"Method {name}",
+        sections=[
+            ws.Section(name="Losses", panels=_curves("train/"), is_open=True),
+            ws.Section(name="Metrics", panels=[*_curves("val/"), *_curves("test/")], is_open=True),
+            ws.Section(name="Pictures", panels=[_media(f"pictures/{grid}") for grid in GRIDS], is_open=True),
+            ws.Section(name="Videos", panels=_videos(), is_open=True),
+            ws.Section(name="Rows", panels=rows),
+        ],
+        runset_settings=ws.RunsetSettings(filters=[Config("method") == name]),
+    )
+
+
+def _method_key() -> Any:  # noqa: ANN401 - the library's own kind of key
+    from wandb_workspaces.reports.v2 import interface as panels
+
+    return panels.Config("method")
+
+
+def _curves(prefix: str) -> list[Any]:
+    """All numbers that begin so, over the steps."""
+    from wandb_workspaces.reports.v2 import interface as panels
+
+    return [panels.LinePlot(title=prefix, x="Step", metric_regex=f"^{prefix}.*")]
+
+
+def _media(key: str) -> Any:  # noqa: ANN401 - a panel
+    from wandb_workspaces.reports.v2 import interface as panels
+
+    return panels.MediaBrowser(title=key, media_keys=[key])
+
+
+def _videos() -> list[Any]:
+    return [_media(f"videos/{stage}_{loader}") for stage in ("val", "test") for loader in LOADERS]

@@ -1,0 +1,118 @@
+"""What Weights & Biases gets of a run beyond losses, numbers, picture grids and rows: settings and videos.
+
+A callback, but not among the others: it reads clips of the data set, which they know nothing of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import yaml
+from pytorch_lightning.loggers import WandbLogger
+from torch import Tensor
+
+from reenact.data.clips import ClipSource
+from reenact.data.datamodule import ReenactmentDataModule
+from reenact.data.video import Image
+from reenact.data.video_writer import VideoWriter
+from reenact.faces.portrait import Portrait, PortraitPair
+from reenact.models.module import ReenactmentModule
+
+
+class WandbRun(pl.Callback):
+    """Sends a run's settings at its start, and at each validation and test videos of held-out people.
+
+    A video shows source, driving frame and result side by side, for a person driven by another frame of the same clip
+    (`self`) and by another person (`cross`); it stays in `videos/` of the run folder as well. `--logger wandb` adds
+    this callback.
+
+    Args:
+        frames: Frames of a video.
+        fps: Frames of it per second.
+    """
+
+    def __init__(self, frames: int = 25, fps: int = 25) -> None:
+        self.frames = frames
+        self.fps = fps
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Send the settings."""
+        self._send_settings("fit", trainer, pl_module)
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Send the settings."""
+        self._send_settings("test", trainer, pl_module)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Send the videos."""
+        if not trainer.sanity_checking:
+            self._film("val", trainer, pl_module)
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Send the videos."""
+        self._film("test", trainer, pl_module)
+
+    def _send_settings(self, stage: str, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """As `config.yaml` of the run folder has them."""
+        file = Path(trainer.default_root_dir) / "config.yaml"
+        if not trainer.is_global_zero or not file.is_file():
+            return
+        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+        method = getattr(pl_module, "method", type(pl_module).__name__)
+        for logger in _loggers(trainer):
+            logger.experiment.config.update({**settings, "method": method, "stage": stage}, allow_val_change=True)
+
+    def _film(self, stage: str, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        data = getattr(trainer, "datamodule", None)
+        pictures = isinstance(pl_module, ReenactmentModule) and pl_module.needs.clip_length == 1
+        if not (trainer.is_global_zero and _loggers(trainer) and pictures and isinstance(data, ReenactmentDataModule)):
+            return
+        assert isinstance(pl_module, ReenactmentModule)
+        for loader, pair in self._pairs(data.test_clips()).items():
+            path = Path(trainer.default_root_dir) / "videos" / f"{stage}_{loader}_{trainer.global_step:07d}.mp4"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            frames = list(_frames(pl_module, pair, data.batch_size))
+            with VideoWriter(path, Fraction(self.fps), (frames[0].shape[1], frames[0].shape[0])) as video:
+                for frame in frames:
+                    video.write(frame)
+            for logger in _loggers(trainer):
+                logger.log_video(f"videos/{stage}_{loader}", [str(path)], format=["mp4"])
+
+    def _pairs(self, clips: ClipSource) -> dict[str, PortraitPair]:
+        """The first held-out clip driven by its own frames, and by those of the first other person."""
+        index = clips.index
+        others = np.flatnonzero(index.identities != index.identities[0])
+        chosen = {"self": 0, **({"cross": int(others[0])} if len(others) else {})}
+        source = clips.read(int(index.ids[0]), [0])
+        pairs = {}
+        for loader, place in chosen.items():
+            count = min(self.frames, int(index.num_frames[place]))
+            driving = clips.read(int(index.ids[place]), list(range(count)))
+            pairs[loader] = PortraitPair(Portrait.cat([source] * count), driving).normalised()
+        return pairs
+
+
+def _frames(module: ReenactmentModule, pair: PortraitPair, batch_size: int) -> Iterator[Image]:
+    """Source, driving frame and result side by side."""
+    for start in range(0, len(pair.driving.clip), batch_size):
+        batch = pair[start : start + batch_size].to(module.device)
+        with torch.no_grad():
+            result = module.reenact(batch).image
+        row = torch.cat([batch.source.image, batch.driving.image, result], dim=3)
+        yield from _levels(row)
+
+
+def _levels(images: Tensor) -> Image:
+    """(B, H, W, 3) bytes of even height and width, as video codecs want them."""
+    height, width = (side // 2 * 2 for side in images.shape[-2:])
+    values = images[..., :height, :width].float().clamp(-1, 1).add(1).mul(127.5).round().byte()
+    return np.ascontiguousarray(values.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def _loggers(trainer: pl.Trainer) -> list[WandbLogger]:
+    return [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]

@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 
 from reenact import __version__
-from reenact.benchmark.forms import READING
 from reenact.benchmark.report import Cell, Line, Report
 
 STYLE = """
@@ -48,7 +47,8 @@ def page(report: Report, folder: Path) -> str:
 <body>
 <h1>{title}</h1>
 {paper}
-<p>{READING}</p>
+<p>The large numbers are ours, and below them the paper's; a difference is given where both measure the same on the
+same data. The best of ours is marked.</p>
 <div class="scroll">
 <table>
 <thead><tr><th>method</th>{"".join(_heads(report))}</tr></thead>

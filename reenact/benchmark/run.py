@@ -9,6 +9,7 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table as Grid
 
+from reenact import presets
 from reenact.benchmark import data, forms, listing, report, spec
 from reenact.benchmark.columns import Measured, measure
 from reenact.benchmark.page import page
@@ -56,7 +57,7 @@ def benchmark(
         The exit code: 1 where a row broke.
 
     Raises:
-        ReenactError: for unknown tables, rows and checkpoints.
+        ReenactError: for unknown tables, rows, presets and checkpoints.
     """
     if list:
         listing.show(root)
@@ -65,6 +66,9 @@ def benchmark(
         raise ReenactError("TABLE is missing: name a table, or see them with --list")
     chosen = spec.load(table)
     chosen = data.embedded(chosen) if world == "synthetic" and chosen.test != SYNTHETIC else chosen
+    for kind, name in (("scale", scale), ("logger", logger)):
+        if name:
+            presets.find(kind, name)
     rows = _chosen(row, chosen)
     given = _checkpoints(checkpoint, chosen)
     quiet.begin()

@@ -27,12 +27,7 @@ class Checkpoints(ModelCheckpoint):
     _asked = False
     _saved = False
     _step = 0
-    _previous: dict[int, signal._HANDLER]
-
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Nothing is listened for yet."""
-        super().setup(trainer, pl_module, stage)
-        self._previous = {}
+    _previous: dict[int, signal._HANDLER] | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen for signals; with several processes each would stop at another step, so there they end it at once."""

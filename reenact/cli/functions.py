@@ -34,7 +34,7 @@ def run(name: str, words: list[str]) -> int:
     try:
         values = parser.parse_args(spelled)
     except ArgumentError as error:
-        raise _complaint(str(error), parser, function, spelled) from error
+        raise _complaint(str(error), command, function, spelled) from error
     except SystemExit as stop:  # --help
         return int(stop.code or 0)
     chosen = {parameter: values[parameter] for parameter in inspect.signature(function).parameters}
@@ -92,6 +92,6 @@ def dashed(word: str) -> str:
     return f"--{option[2:].replace('_', '-')}{equals}{value}"
 
 
-def _complaint(message: str, parser: ArgumentParser, function: Callable[..., object], words: list[str]) -> ReenactError:
+def _complaint(message: str, command: Command, function: Callable[..., object], words: list[str]) -> ReenactError:
     names = [name.replace("_", "-") for name in inspect.signature(function).parameters]
-    return sentences.from_parser(message, lambda class_path: names, words)
+    return sentences.from_parser(message, lambda class_path: names, words, command.positional)

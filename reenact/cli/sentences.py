@@ -7,7 +7,7 @@ the types of every union on the way. What a person needs is the whole key, the r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from reenact.errors import ReenactError, suggest
 
@@ -32,13 +32,14 @@ Known = Callable[[str | None], Iterable[str]]
 """From a class path (or None for the parser itself) to the dotted names it knows."""
 
 
-def from_parser(message: str, known: Known, words: list[str]) -> ReenactError:
+def from_parser(message: str, known: Known, words: list[str], by_place: Collection[str] = ()) -> ReenactError:
     """Translate a parser's complaint.
 
     Args:
         message: The complaint, often of many lines.
         known: Gives the names to suggest.
         words: The command line, to tell options from keys of a configuration file.
+        by_place: What is given without an option.
     """
     keys = [match.group("key") for match in _KEY.finditer(message)]
     missing = _NO_CLASS.search(message) or (len(keys) == 1 and _NO_PATH.search(message))
@@ -53,7 +54,9 @@ def from_parser(message: str, known: Known, words: list[str]) -> ReenactError:
             return _unknown(".".join([*keys, name]), message, known, words)
     required = _REQUIRED.search(message)
     if required:
-        return ReenactError(f"missing: {required.group('names')}; --help explains the options")
+        names = [name.removeprefix("--") for name in required.group("names").split(", ")]
+        shown = [name.upper() if name in by_place else f"--{'.'.join([*keys, name])}" for name in names]
+        return ReenactError(f"missing: {', '.join(shown)}; --help explains the options")
     if "expected one argument" in message:
         return _without_value(message, words)
     if keys and _EXPECTED.search(message):

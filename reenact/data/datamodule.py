@@ -69,7 +69,7 @@ class ReenactmentDataModule(LightningDataModule):
         sources: Store or shards of the source portraits of the cross pairs; the held-out clips by default.
 
     Raises:
-        ReenactError: if `pairs` is no list.
+        ReenactError: if `pairs` is no list, or a number makes no sense.
     """
 
     def __init__(
@@ -88,9 +88,21 @@ class ReenactmentDataModule(LightningDataModule):
         sources: str | Path | None = None,
     ) -> None:
         super().__init__()
+        self.num_workers = usable_cores() if num_workers is None else num_workers
+        for name, number, least, most in (
+            ("size", size, 1, None),
+            ("batch_size", batch_size, 1, None),
+            ("num_workers", self.num_workers, 0, None),
+            ("flip", flip, 0, 1),
+            ("jitter", jitter, 0, 0.5),
+            ("clip_length", clip_length, 1, None),
+            ("pairs_per_epoch", 1 if pairs_per_epoch is None else pairs_per_epoch, 1, None),
+            ("num_val_pairs", num_val_pairs, 1, None),
+            ("num_test_pairs", num_test_pairs, 1, None),
+        ):
+            check_number(name, number, least, most)
         self.size = size
         self.batch_size = batch_size
-        self.num_workers = usable_cores() if num_workers is None else num_workers
         self.flip = flip
         self.jitter = jitter
         self.clip_length = clip_length
@@ -243,6 +255,13 @@ def jitter_colours(batch: PortraitPair, strength: float, draw: np.random.Generat
     return PortraitPair(
         source=replace(source, image=change(source.image)), driving=replace(driving, image=change(driving.image))
     )
+
+
+def check_number(name: str, number: float, least: float, most: float | None) -> None:
+    """Raise `ReenactError` for an option of the data that is out of range, or not a number."""
+    if not (number >= least and (most is None or number <= most)):
+        allowed = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise ReenactError(f"--data.{name} {number} must be {allowed}")
 
 
 def usable_cores() -> int:

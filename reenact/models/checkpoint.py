@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -93,9 +94,15 @@ def read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ReenactError(f"There is no checkpoint {path}: give the .ckpt file of a run")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch thinks of a file's pickle protocol
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler raises whatever a broken file makes it stumble over
-        raise ReenactError(f"{path} is not a checkpoint of tensors and plain values: {_first_line(error)}") from error
+        # Torch's own words advise to read the file without this protection.
+        raise ReenactError(
+            f"{path} is not a checkpoint of tensors and plain values, or it is damaged; nothing in it was run: give the"
+            " .ckpt file of a run"
+        ) from error
     if not isinstance(checkpoint, dict):
         raise ReenactError(f"{path} holds a {type(checkpoint).__name__}, not a checkpoint of reenact")
     return checkpoint

@@ -23,6 +23,7 @@ model:
 """,
     "model/needy.yaml": f"# Needs too much\nmodel: {{class_path: {HERE}.NeedyMethod}}\n",
     "data/noise.yaml": f"# Noise\ndata: {{class_path: {HERE}.NoiseData}}\n",
+    "data/demanding.yaml": "# Needs its root\ndata: {class_path: reenact.data.datamodules.Clips}\n",
     "data/synthetic.yaml": f"# Noise, under the name of the default\ndata: {{class_path: {HERE}.NoiseData}}\n",
     "scale/tiny.yaml": "# Tiny\ntrainer: {max_steps: 4}\ndata: {init_args: {batch_size: 2, size: 8}}\n",
     "scale/paper.yaml": "# Paper\ndata: {init_args: {batch_size: 4, size: 16}}\n",

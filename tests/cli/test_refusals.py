@@ -28,6 +28,8 @@ import pytest
         ("-c bad_key.yaml", "model.lrr (in a configuration file): no such option; did you mean --model.lr"),
         ("-c bad_value.yaml", "trainer.max_steps (in a configuration file): expected int, got 'many'"),
         ("-c bad_class.yaml", "bad_class.yaml: data.class_path must be the path of a class, not 3"),
+        ("--data demanding", "missing: --data.root; --help explains the options"),
+        ("--data.batch_size 0", "--data.batch_size 0 must be at least 1"),
         ("--model needy", "NeedyMethod needs face parameters and light of every portrait and the data has none"),
         ("--out taken", "--out taken: the folder is not empty"),
         ("--out file", "--out file: is a file"),
@@ -44,3 +46,8 @@ def test_refused_in_one_sentence(place, refuse, words, sentence):
     before = sorted(place.rglob("*"))
     assert refuse("fit", "--model", "standin", *words.split()).startswith(sentence)
     assert sorted(place.rglob("*")) == before
+
+
+def test_what_a_command_of_ours_lacks_is_named_as_it_is_given(refuse):
+    assert refuse("export") == "missing: CHECKPOINT, --out; --help explains the options"
+    assert refuse("export", "x.ckpt") == "missing: --out; --help explains the options"

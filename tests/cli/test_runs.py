@@ -206,6 +206,12 @@ def test_a_checkpoint_that_cannot_go_on_is_refused_before_anything_runs(place, c
     assert sorted(path.name for path in place.iterdir()) == ["damaged.ckpt", "run"]
 
 
+def test_what_a_callback_refuses_when_it_is_set_up_leaves_nothing(place, capsys):
+    assert main(["fit", "--model", "standin", "--metrics.names", "[pnsr]", "--out", "run"]) == 2
+    assert capsys.readouterr().err == "reenact: error: There is no metric 'pnsr'; did you mean psnr?\n"
+    assert not (place / "run").exists()
+
+
 def test_no_logger_and_no_pictures_on_request(place):
     assert main(["fit", "--model", "standin", "--logger", "none", "--pictures.every_n_steps", "0", "--out", "run"]) == 0
     assert not (place / "run" / "metrics.csv").exists()

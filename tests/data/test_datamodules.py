@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from itertools import islice
 from types import SimpleNamespace
 
@@ -155,3 +156,27 @@ def test_folders_in_another_layout_say_what_was_expected(tmp_path):
         VoxCeleb(tmp_path / "nowhere")
     with pytest.raises(ReenactError, match="is not a store"):
         Clips(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"size": 0}, "--data.size 0 must be at least 1"),
+        ({"batch_size": 0}, "--data.batch_size 0 must be at least 1"),
+        ({"num_workers": -1}, "--data.num_workers -1 must be at least 0"),
+        ({"flip": 1.5}, "--data.flip 1.5 must be from 0 to 1"),
+        ({"jitter": float("nan")}, "--data.jitter nan must be from 0 to 0.5"),
+        ({"pairs_per_epoch": 0}, "--data.pairs_per_epoch 0 must be at least 1"),
+        ({"num_test_pairs": 0}, "--data.num_test_pairs 0 must be at least 1"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(root, options, sentence):
+    with pytest.raises(ReenactError, match=re.escape(sentence)):
+        Clips(root, **options)
+
+
+def test_fewer_test_pairs_than_processes_are_refused(root):
+    data = Clips(root, size=16, num_workers=0, num_test_pairs=2)
+    data.trainer = SimpleNamespace(global_rank=0, world_size=3)
+    with pytest.raises(ReenactError, match="2 self pairs are too few for 3 processes"):
+        data.test_dataloader()

@@ -14,7 +14,7 @@ from reenact.faces.registry import load_face_model
 from reenact.models.adversarial import AdversarialModule, AdversarialOptimisation, Losses
 from reenact.models.base import Reenactment
 from reenact.models.pwm.discriminator import PAPER_WIDTHS, Discriminator
-from reenact.models.pwm.network import PWM, PWMConfig, PWMReenactment
+from reenact.models.pwm.network import PWM, PWMConfig, PWMReenactment, check_widths
 from reenact.nn.losses import GanKind, discriminator_gan, feature_matching, generator_gan
 from reenact.nn.perceptual import PerceptualKind, PerceptualLoss
 from reenact.nn.resample import AntiAliasDown, warp
@@ -49,6 +49,9 @@ class DiscriminatorConfig:
 
     widths: list[int] = field(default_factory=lambda: list(PAPER_WIDTHS))
     """Channels of its blocks."""
+
+    def __post_init__(self) -> None:
+        check_widths("discriminator", self.widths, 1)
 
 
 @dataclass(frozen=True)

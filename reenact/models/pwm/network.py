@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -37,6 +38,9 @@ class PWMConfig:
     """Factor on the displacement where it modulates the decoder. As released it is 1, so that a displacement is some
     hundredths where a code is about 1, and many thousand steps go by until it is heard."""
 
+    def __post_init__(self) -> None:
+        check_widths("network", self.widths, 2)
+
     @property
     def map_channels(self) -> int:
         """Channels of the map rendered on source and driving mesh."""
@@ -46,6 +50,12 @@ class PWMConfig:
     def displaced(self) -> bool:
         """Whether the guidance holds a displacement."""
         return self.guidance in ("both", "displacement")
+
+
+def check_widths(part: str, widths: Sequence[int], least: int) -> None:
+    """Raise `ReenactError` for a network of too few levels, or without channels in one."""
+    if len(widths) < least or min(widths) < 1:
+        raise ReenactError(f"--model.{part}.widths {list(widths)} must be {least} or more numbers of channels")
 
 
 @dataclass

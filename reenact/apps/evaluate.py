@@ -17,6 +17,7 @@ from torch import Tensor
 from reenact.apps.animator import pick_device
 from reenact.apps.galleries import FolderGallery, Gallery, open_gallery
 from reenact.apps.matches import Kind, Match, Sample, by_name, by_pairs, samples
+from reenact.benchmark.inputs import networks
 from reenact.callbacks.pictures import grid
 from reenact.callbacks.score_files import write_rows, write_scores
 from reenact.data.pair_lists import read_pairs
@@ -96,7 +97,12 @@ def evaluate(
     for part in parts:
         _score(part, batch_size, chosen)
     out.mkdir(parents=True, exist_ok=True)
-    _write(parts, out, {"generated": str(generated), "pairs": None if pairs is None else str(pairs)})
+    about: dict[str, object] = {
+        "generated": str(generated),
+        "pairs": None if pairs is None else str(pairs),
+        "networks": networks(metrics),
+    }
+    _write(parts, out, about)
     show(parts)
 
 

@@ -14,6 +14,7 @@ import yaml
 
 from reenact.benchmark import data
 from reenact.cli.arguments import expand, read
+from reenact.metrics import catalogue, readers
 
 PACKAGE = Path(__file__).resolve().parents[1]
 LENGTH = 12
@@ -85,6 +86,15 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def networks(metrics: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Network -> its weight files, by SHA-256, of the networks that metrics read with."""
+    specs = {catalogue.parse(name).network for name in metrics}
+    return {
+        spec: {file.name: _weights_hash(file) for path in readers.files(spec) for file in _files(path)}
+        for spec in sorted(filter(None, specs))
+    }
+
+
 def training(words: Sequence[str], root: Path | None) -> dict[str, Any]:
     """What a checkpoint depends on.
 
@@ -121,18 +131,21 @@ def scoring(
         "data": [data.content(root), data.content(sources), "" if pairs is None else file_hash(pairs)],
         "checkpoint": file_hash(checkpoint),
         "metrics": metrics,
-        "probe": _probe() if any("[probe]" in name for name in metrics) else "",
+        "networks": networks(metrics),
     }
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+
+
+@cache
+def _weights_hash(path: Path) -> str:
+    return file_hash(path)
 
 
 def _modules(chosen: dict[str, Any], root: Path | None) -> list[str]:
     return [*classes(chosen), *([] if root else ["reenact.data.synthetic.clips"])]
-
-
-@cache
-def _probe() -> str:
-    weights = PACKAGE / "nn" / "probe.safetensors"
-    return file_hash(weights) if weights.is_file() else ""
 
 
 def _file(module: str) -> Path | None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from reenact import presets
-from reenact.benchmark import data, forms, listing, report, spec
+from reenact.benchmark import data, forms, inputs, listing, report, spec
 from reenact.benchmark.columns import Measured, measure
 from reenact.benchmark.page import page
 from reenact.benchmark.report import Report
@@ -117,6 +117,10 @@ def _remarks(table: Table, measured: Sequence[Measured], settings: Settings) -> 
         if store is None or is_prepared(store):
             remarks.append(f"Data: {data.describe(store)}.")
     remarks.append(f"Pairs: {table.pairs or 'drawn by the data module'}, seed {table.seed}; scale {settings.scale}.")
+    for network, files in inputs.networks([m.metric for m in measured if not m.problem]).items():
+        listed = ", ".join(f"{name} (sha256 {digest[:12]})" for name, digest in files.items())
+        if listed:
+            remarks.append(f"Network {network}: {listed}.")
     if any("[probe]" in m.metric for m in measured):
         remarks.append(
             "Metrics named [probe] are read by this package's own network, trained on the synthetic world: they compare"

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities.data import dim_zero_cat
 
 from reenact.metrics.frame_metric import Reference, check_alike
 from reenact.metrics.scene import Frames, Scene, as_bytes
@@ -188,17 +189,25 @@ class KernelDistance(Metric):
 
     def compute(self) -> Tensor:
         """The distance; NaN for fewer than two of either."""
-        sets = [torch.cat(list(part)) if len(part) else torch.zeros(0, 1) for part in (self.generated, self.real)]
-        if min(map(len, sets)) < 2:
+        generated, real = self._sets()
+        if min(len(generated), len(real)) < 2:
             return torch.tensor(torch.nan, dtype=torch.float64)
-        return kernel_distance(*sets)
+        return kernel_distance(generated, real)
 
     def counts(self) -> tuple[int, int]:
         """Generated frames, and none without a value."""
-        return sum(map(len, self.generated)), 0
+        return len(self._sets()[0]), 0
 
     def note(self) -> str:
         """Why there is no value."""
-        counts = [sum(map(len, part)) for part in (self.generated, self.real)]
-        few = min(counts) < 2
-        return f"a distance between sets needs two frames of each, there are {counts[0]} and {counts[1]}" if few else ""
+        generated, real = map(len, self._sets())
+        if min(generated, real) >= 2:
+            return ""
+        return f"a distance between sets needs two frames of each, there are {generated} and {real}"
+
+    def _sets(self) -> tuple[Tensor, Tensor]:
+        """Features (N, D) of generated and (M, D) of real frames: lists, or tensors once processes have met."""
+        generated, real = (
+            dim_zero_cat(part) if len(part) else torch.zeros(0, 1) for part in (self.generated, self.real)
+        )
+        return generated, real

@@ -110,4 +110,6 @@ def _i3d() -> nn.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is on its way out of torch, but this is the form of the file
         network: nn.Module = torch.jit.load(path, map_location="cpu").eval()  # type: ignore[no-untyped-call]
+    for weights in network.parameters():  # programs have no `requires_grad_`
+        weights.requires_grad_(False)
     return network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -124,7 +125,9 @@ class Suite:
             metric.reset()
 
     def _score(self, name: str, metric: Metric) -> Score:
-        value = float(metric.compute())
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The ``compute`` method")  # none was added: the note says why
+            value = float(metric.compute())
         with metric.sync_context():  # counts of all processes
             return Score(name, value, metric.counts()[0], metric.note())
 

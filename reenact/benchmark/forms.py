@@ -16,7 +16,10 @@ READING = (
 def markdown(report: Report) -> str:
     """A table for READMEs and pages; the best of our numbers in bold."""
     heads = [head.replace(".", "<br>", 1) for head in report.heads]
-    lines = [_title(report), "", READING, "", _bars(["method", *heads]), _bars(["---", *("---:" for _ in heads)])]
+    lines = [_title(report), ""]
+    if report.table.paper:
+        lines += [READING, ""]
+    lines += [_bars(["method", *heads]), _bars(["---", *("---:" for _ in heads)])]
     for line in report.lines:
         cells = [f"**{cell.plain()}**" if cell.best else cell.plain() for cell in line.cells]
         marks = [f" [{cell.note}]" if cell.note else "" for cell in line.cells]

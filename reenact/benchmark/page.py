@@ -10,6 +10,10 @@ from pathlib import Path
 from reenact import __version__
 from reenact.benchmark.report import Cell, Line, Report
 
+READING = (
+    "The large numbers are ours, and below them the paper's; a difference is given where both measure the same on the"
+    " same data. The best of ours is marked."
+)
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8888; --best: #2e7d3222; }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
@@ -47,8 +51,7 @@ def page(report: Report, folder: Path) -> str:
 <body>
 <h1>{title}</h1>
 {paper}
-<p>The large numbers are ours, and below them the paper's; a difference is given where both measure the same on the
-same data. The best of ours is marked.</p>
+<p>{READING if report.table.paper else ""}</p>
 <div class="scroll">
 <table>
 <thead><tr><th>method</th>{"".join(_heads(report))}</tr></thead>

@@ -115,6 +115,7 @@ def how_to_fill(settings: Settings) -> str:
     metrics = " ".join(f"'{name}'" for name in _names(settings))
     pairs = settings.folder / "pairs.csv"
     where = f"--pairs {pairs} --target STORE" if settings.table.pairs else "--target DRIVING --source SOURCES"
+    where += " --source PORTRAITS" if settings.table.sources else ""
     out = settings.folder / "rows" / "ROW"
     return f"`reenact evaluate --generated FRAMES {where} --metrics {metrics} -o {out}`"
 
@@ -138,7 +139,7 @@ def _train(row: Row, settings: Settings) -> tuple[Path, str] | Result:
     store = data.store(table.train, row, settings.root)
     words = _words(row, settings, table.train, store)
     made_from = inputs.training(words, store)
-    run = settings.out / "models" / f"{row.model}-{inputs.fingerprint(made_from)}"
+    run = settings.out / "models" / f"{_method(row)}-{inputs.fingerprint(made_from)}"
     last = run / LAST
     if not ((run / DONE).is_file() and last.is_file()):
         if not settings.train:
@@ -211,6 +212,13 @@ def _words(row: Row, settings: Settings, name: str, store: Path | None) -> list[
     seed = {"data.seed": table.seed} if table.seed else {}
     options = {**seed, **table.overrides, **row.overrides}
     return words + [word for key, value in options.items() for word in (f"--{key}", _spelled(value))]
+
+
+def _method(row: Row) -> str:
+    """The method of a row's preset: presets of the same content share one training."""
+    assert row.model is not None
+    class_path = presets.load(presets.find("model", row.model))["model"]["class_path"]
+    return presets.method_of(class_path) or row.model
 
 
 def _spelled(value: object) -> str:

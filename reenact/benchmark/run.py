@@ -133,7 +133,8 @@ def _remarks(table: Table, measured: Sequence[Measured], settings: Settings) -> 
         )
     if table.overrides:
         remarks.append("Options of every row: " + ", ".join(f"{k} {v}" for k, v in table.overrides.items()) + ".")
-    remarks += [f"{split.capitalize()}-reenactment in the paper: {text}." for split, text in table.protocol.items()]
+    where = " in the paper" if table.paper else ""
+    remarks += [f"{split.capitalize()}-reenactment{where}: {text}." for split, text in table.protocol.items()]
     return [*remarks, *table.notes]
 
 

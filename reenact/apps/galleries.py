@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import PIL.Image
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from reenact.data.pictures import PICTURE_SUFFIXES, pictures_in, read_image
 from reenact.data.prepared import is_prepared, open_prepared
-from reenact.data.video import VIDEO_SUFFIXES, VideoReader, probe
+from reenact.data.video import VIDEO_SUFFIXES, VideoReader
 from reenact.errors import ReenactError
 from reenact.faces.portrait import unit_range
 
@@ -82,7 +84,7 @@ class FolderGallery:
         if not path.is_dir():
             raise ReenactError(f"{self.option} is not a folder; give a folder of pictures, videos or frame folders")
         self._paths: dict[str, Path] = {}
-        for item in sorted(path.iterdir()):
+        for item in sorted(path.iterdir(), key=natural):
             if item.name.startswith(".") or not (item.is_dir() or item.suffix.lower() in _SUFFIXES):
                 continue
             key = item.name if item.is_dir() else item.stem
@@ -98,57 +100,49 @@ class FolderGallery:
 
     def find(self, name: str) -> str | None:
         """The clip of a name."""
-        return next((key for key in keys(name) if key in self._paths), None)
+        return next((key for key in spellings(name) if key in self._paths), None)
 
     def identity(self, name: str) -> str:
         """What stands before the first `#`, as in FOMM's VoxCeleb."""
         return name.partition("#")[0]
 
     def count(self, name: str) -> int | None:
-        """Frames of a clip, by the folder, the file's header or its kind."""
+        """Frames of a clip; None for a video, whose header may be wrong."""
         path = self._paths[name]
-        if path.is_dir():
-            return len(self._pictures(path))
-        if path.suffix.lower() == ARRAY:
-            return len(self._array(path))
-        return probe(path).num_frames if path.suffix.lower() in VIDEO_SUFFIXES else 1
+        return None if _is_video(path) else len(self._stills(path))
 
     def frames(self, name: str) -> Iterator[Tensor]:
         """The frames of a clip."""
         path = self._paths[name]
-        if path.is_dir():
-            yield from map(_picture, self._pictures(path))
-        elif path.suffix.lower() == ARRAY:
-            yield from map(_tensor, self._array(path))
-        elif path.suffix.lower() in VIDEO_SUFFIXES:
-            yield from map(_tensor, VideoReader(path))
-        else:
-            yield _picture(path)
+        yield from map(_tensor, VideoReader(path)) if _is_video(path) else map(_still, self._stills(path))
 
     def frame(self, name: str, number: int) -> Tensor:
         """One frame; raises `ReenactError` if the clip is shorter."""
         path = self._paths[name]
-        if not path.is_dir() and path.suffix.lower() in VIDEO_SUFFIXES:
+        if _is_video(path):
             return _tensor(VideoReader(path).frames([number])[0])
-        found = next((frame for place, frame in enumerate(self.frames(name)) if place == number), None)
-        if found is None:
-            raise ReenactError(f"{path} has no frame {number}; it has {self.count(name)}")
-        return found
+        stills = self._stills(path)
+        if not 0 <= number < len(stills):
+            raise ReenactError(f"{path} has no frame {number}; it has {len(stills)}")
+        return _still(stills[number])
 
     def folder(self, name: str) -> Path | None:
         """The folder that a clip is, None for a file."""
         path = self._paths[name]
         return path if path.is_dir() else None
 
-    def _pictures(self, folder: Path) -> list[Path]:
-        pictures = pictures_in(folder)
-        if not pictures:
-            raise ReenactError(f"{folder} is a folder without pictures; it should hold the frames of a clip")
-        return pictures
+    def _stills(self, path: Path) -> Sequence[Path | NDArray[Any]]:
+        """The frames of a clip that is no video: picture files, or arrays."""
+        if path.suffix.lower() == ARRAY and path.is_file():
+            return self._array(path)  # type: ignore[return-value]  # a sequence along its first axis
+        found = sorted(pictures_in(path), key=natural) if path.is_dir() else [path]
+        if not found:
+            raise ReenactError(f"{path} is a folder without pictures; it should hold the frames of a clip")
+        return found
 
-    def _array(self, path: Path) -> np.ndarray:
+    def _array(self, path: Path) -> NDArray[Any]:
         try:
-            array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise ReenactError(f"{path} is not an array file; write it with numpy.save") from error
         array = array[None] if array.ndim == 3 else array
@@ -174,25 +168,23 @@ class StoreGallery:
         self.option = f"{option} {path}"
         self._prepared = open_prepared(path)
         self._size = size or self._prepared.info.size
-        self._numbers = {key: number for number, name in enumerate(self._prepared.table.names) for key in keys(name)}
 
     def names(self) -> list[str]:
         """The store's names."""
         return list(self._prepared.table.names)
 
     def find(self, name: str) -> str | None:
-        """The clip of a name; `/` may be spelled `-`, as in the files that `reenact predict` writes."""
-        number = next((self._numbers[key] for key in keys(name) if key in self._numbers), None)
-        return None if number is None else self._prepared.table.names[number]
+        """The clip of a name."""
+        return next((key for key in spellings(name) if self._prepared.table.find(key) is not None), None)
 
     def identity(self, name: str) -> str:
         """The store's identity."""
         table = self._prepared.table
-        return table.identity_names[int(table.identities[self._numbers[name]])]
+        return table.identity_names[int(table.identities[self._row(name)])]
 
     def count(self, name: str) -> int:
         """Frames of a clip."""
-        return int(self._prepared.table.num_frames[self._numbers[name]])
+        return int(self._prepared.table.num_frames[self._row(name)])
 
     def frames(self, name: str) -> Iterator[Tensor]:
         """The frames of a clip."""
@@ -203,15 +195,25 @@ class StoreGallery:
         """One frame."""
         if not 0 <= number < self.count(name):
             raise ReenactError(f"{self.option}: clip {name} has no frame {number}; it has {self.count(name)}")
-        place, info = self._prepared.place(self._numbers[name]), self._prepared.info
+        place, info = self._prepared.place(self._row(name)), self._prepared.info
         portrait = self._prepared.reader.read(place, "", [number], info.size, self._size)
         return portrait.normalised().image[0]
 
+    def _row(self, name: str) -> int:
+        row = self._prepared.table.find(name)
+        assert row is not None  # names come from `find`
+        return row
 
-def keys(name: str) -> list[str]:
-    """The spellings under which a clip is looked for: as it is, without its suffix, with `-` for `/`."""
+
+def natural(path: Path) -> list[tuple[int, str]]:
+    """Order of names in which 2 comes before 10, whether or not there are zeros in front."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+
+
+def spellings(name: str) -> list[str]:
+    """The names under which a clip is looked for: as it is, and without its suffix."""
     bare = name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in _SUFFIXES else name
-    return list(dict.fromkeys((name, bare, name.replace("/", "-"), bare.replace("/", "-"))))
+    return list(dict.fromkeys((name, bare)))
 
 
 def resized(image: Tensor, like: Tensor) -> Tensor:
@@ -221,6 +223,14 @@ def resized(image: Tensor, like: Tensor) -> Tensor:
     height, width = like.shape[-2:]
     changed = cv2.resize(image.permute(1, 2, 0).numpy(), (width, height), interpolation=cv2.INTER_AREA)
     return torch.from_numpy(changed).permute(2, 0, 1)
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+
+
+def _still(still: Path | NDArray[Any]) -> Tensor:
+    return _picture(still) if isinstance(still, Path) else _tensor(still)
 
 
 def _picture(path: Path) -> Tensor:
@@ -236,6 +246,6 @@ def _picture(path: Path) -> Tensor:
     return _tensor(read_image(path))
 
 
-def _tensor(frame: np.ndarray) -> Tensor:
+def _tensor(frame: NDArray[Any]) -> Tensor:
     image = torch.from_numpy(np.array(frame)).permute(2, 0, 1)
     return unit_range(image) if image.dtype == torch.uint8 else image.float()

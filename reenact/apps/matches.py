@@ -46,11 +46,12 @@ def by_name(generated: Gallery, target: Gallery, sources: Gallery | None) -> lis
     """Results and driving clips of the same names; a source folder of one picture serves all.
 
     Raises:
-        ReenactError: if a clip of one folder is not in the other.
+        ReenactError: if a clip of one folder is not in the other; of a store, clips without a result are left out.
     """
     names = {name: target.find(name) for name in generated.names()}
     _none_missing([name for name, found in names.items() if found is None], target, generated)
-    _none_missing(sorted(set(target.names()) - set(names.values())), generated, target)
+    if isinstance(target, FolderGallery):  # a store has other clips as well
+        _none_missing([name for name in target.names() if name not in names.values()], generated, target)
     only = sources.names()[0] if sources is not None and len(sources.names()) == 1 else None
     matches = []
     for name, driving in names.items():
@@ -147,7 +148,8 @@ def _numbered(
 def _frame_by_frame(match: Match, target: Gallery) -> list[Match]:
     if match.first is not None:
         return [match]
-    frames = target.count(match.driving) or 0
+    known = target.count(match.driving)
+    frames = sum(1 for _ in target.frames(match.driving)) if known is None else known
     return [Match("", match.driving, number, match.source) for number in range(frames)]
 
 

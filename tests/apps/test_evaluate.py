@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from data.made_store import made_store
 from PIL import Image
 from safetensors.torch import save_file
 from skimage.metrics import peak_signal_noise_ratio
 
 from reenact.cli import main
+from reenact.data.store import Store, to_image
 from reenact.data.video_writer import VideoWriter
 from reenact.nn import probe as probe_module
 from reenact.nn.probe import Probe
@@ -85,6 +87,34 @@ def test_frames_of_the_same_names(sets, tmp_path, capsys):
     assert loader(out)["psnr"] == {"metric": "psnr", "value": pytest.approx(np.mean(wanted)), "frames": 5, "note": ""}
     assert (out / "pictures" / "self.png").is_file()
     assert "psnr" in capsys.readouterr().out
+
+
+def test_numbers_in_names_are_counted_and_not_spelled(tmp_path):
+    frames = pictures(12, 4)
+    for name, digits in (("made", 1), ("real", 4)):
+        (tmp_path / name / "a").mkdir(parents=True)
+        for number, frame in enumerate(frames):
+            Image.fromarray(frame).save(tmp_path / name / "a" / f"{number:0{digits}d}.png")
+    words = ["--generated", tmp_path / "made", "--target", tmp_path / "real", "--metrics", "psnr", "-o", tmp_path / "o"]
+    assert main(["evaluate", *map(str, words)]) == 0
+    assert loader(tmp_path / "o")["psnr"]["value"] == 100
+
+
+def test_a_store_is_read_at_the_results_size(tmp_path):
+    store = Store(made_store(tmp_path / "store"))
+    made = tmp_path / "made"
+    made.mkdir()
+    for number, image in enumerate(store.read(store.clip("p3#0"), [4, 5], size=16).normalised().image):
+        Image.fromarray(to_image(image)).save(made / f"{number:06d}_p3#1_p3#0.png")
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("source,source_frame,driving,driving_frame\np3#1,0,p3#0,4\np3#1,0,p3#0,5\n")
+    words = ["--generated", made, "--pairs", pairs, "--target", tmp_path / "store", "--metrics", "psnr"]
+    assert main(["evaluate", *map(str, words), "-o", str(tmp_path / "out")]) == 0
+    rows = pq.read_table(tmp_path / "out" / "frames_self.parquet").to_pylist()
+    assert [(row["source_identity"], row["driving_frame"], row["psnr"]) for row in rows] == [
+        ("p3", 4, 100),
+        ("p3", 5, 100),
+    ]
 
 
 def test_single_pictures_arrays_and_videos(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -92,7 +93,7 @@ def benchmark(
 
 def _run(settings: Settings, rows: Sequence[str]) -> tuple[Result, ...]:
     """Every row; the files are written again after each, so that an interrupted table can be read."""
-    results = [finished(row, settings) for row in settings.table.rows]
+    results = [_earlier(finished(row, settings)) for row in settings.table.rows]
     _write(_report(settings, results), settings.folder)
     for place, row in enumerate(settings.table.rows):
         if row.id in rows:
@@ -102,6 +103,11 @@ def _run(settings: Settings, rows: Sequence[str]) -> tuple[Result, ...]:
                 quiet.LOG.info("%s: %s", row.id, results[place].problem)
             _write(_report(settings, results), settings.folder)
     return tuple(results)
+
+
+def _earlier(result: Result) -> Result:
+    """A row that this call has not looked at: whether its inputs have changed is not known."""
+    return replace(result, weights=f"{result.weights}; of an earlier call") if result.scores else result
 
 
 def _report(settings: Settings, results: Sequence[Result]) -> Report:

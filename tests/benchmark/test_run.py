@@ -144,6 +144,16 @@ def test_a_changed_option_runs_its_row_alone(table, runs):
     assert "/fast/" in runs.words[1][1]
 
 
+def test_rows_that_were_not_asked_for_are_kept_and_say_so(table, runs):
+    assert benchmark(table) == 0
+    before = numbers()["one"]
+    assert "earlier" not in before["notes"]
+    assert benchmark(table, "--row", "fast") == 0
+    assert numbers()["one"]["self.psnr"] == before["self.psnr"]
+    assert "of an earlier call" in numbers()["one"]["notes"]
+    assert "earlier" not in numbers()["fast"]["notes"]
+
+
 def test_changed_metrics_score_again_without_training(table, runs):
     assert benchmark(table, "--row", "one") == 0
     runs.forget()

@@ -22,9 +22,10 @@ DATA = (
 MODEL = "--model pwm_flame --model.network.widths [8,8,8] --model.losses.gan 1 --model.losses.feature_matching 1"
 
 
-def run(place: Path, words: str) -> subprocess.CompletedProcess[str]:
+def run(place: Path, words: str, fail: str = "") -> subprocess.CompletedProcess[str]:
     (place / "recorder.yaml").write_text(
-        f"trainer: {{callbacks: [{{class_path: two_processes.Recorder, init_args: {{folder: {place}}}}}]}}\n"
+        "trainer: {callbacks: [{class_path: two_processes.Recorder, init_args:"
+        f" {{folder: {place}, fail: '{fail}'}}}}]}}\n"
     )
     return subprocess.run(
         [sys.executable, HERE / "two_processes.py", *f"{words} {TWO} -c recorder.yaml".split()],
@@ -73,10 +74,11 @@ def test_two_processes_predict_every_pair_once(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_process_that_stops_takes_the_others_with_it(tmp_path):
-    few = run(tmp_path, f"fit {MODEL} {DATA} --data.num_val_pairs 1 --trainer.max_steps 1 --out run")
-    assert few.returncode != 0
-    assert "1 self pairs are too few for 2 processes" in few.stderr
+@pytest.mark.parametrize("rank", "01")
+def test_a_process_that_stops_takes_the_other_with_it(tmp_path, rank):
+    stopped = run(tmp_path, f"fit {MODEL} {DATA} --trainer.max_steps 1 --out run", fail=rank)
+    assert stopped.returncode != 0
+    assert stopped.stderr.count(f"reenact: error: process {rank} refuses") == 1
 
 
 def test_further_processes_of_other_launchers_must_be_told_the_run_folder(tmp_path, monkeypatch, capsys):

@@ -8,14 +8,18 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from reenact.cli import main
+from reenact.errors import ReenactError
 
 
 class Recorder(pl.Callback):
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, fail: str = "") -> None:
         self.folder = Path(folder)
+        self.fail = fail
         self.seen = []
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if os.environ["LOCAL_RANK"] == self.fail:
+            raise ReenactError(f"process {self.fail} refuses")
         self.note(batch)
 
     def on_test_batch_start(self, trainer, pl_module, batch, batch_idx, dataloader_idx=0):

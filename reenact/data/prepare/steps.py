@@ -234,7 +234,7 @@ def _errors(track: FaceTrack, crop: Crop, face_model: FaceModel, params: FacePar
     """(T,) distance of the mesh's landmarks to the found ones, in inter-ocular distances; NaN where none was seen."""
     # of the vertices around the landmarks alone: all of BFM's, of a long clip, are gigabytes
     near = face_model.vertices(params, face_model.landmark_vertices.flatten())
-    corners = face_model.project(near, params.camera)[..., :2].unflatten(1, (68, -1))
+    corners = face_model.project(near, params.camera)[..., :2].reshape(len(near), 68, -1, 2)
     mesh = (corners * face_model.landmark_weights[..., None]).sum(2).double().cpu().numpy()
     placed = crop.to_frame(crop.from_ndc(mesh))[:, INNER]
     far = np.linalg.norm(placed - track.landmarks[:, INNER], axis=-1).mean(1)

@@ -1,19 +1,30 @@
-"""Random pairs from a store against decoding the whole mp4 for each pair; resident memory over many pairs.
+"""Random pairs from a store against decoding the whole mp4 for each pair; memory over many pairs; a million clips.
 
-    python benchmarks/loader.py [--clips 200 --frames 200 --size 256 --workers 2 --pairs 10000 --root FOLDER]
+    python benchmarks/loader.py [--clips 200 --frames 200 --size 256 --workers 2 --pairs 100000 --root FOLDER]
 
 Frames are made: smooth pictures that drift, with grain, so that their files have the sizes that real frames have.
-Prints, for both ways, pairs per CPU second of one process and pairs per second with --workers processes, their ratio,
-and the resident memory of all processes (proportional share) at ten points of the long run.
+Prints
+
+* for both ways, pairs per CPU second of one process, which other programs on the machine hardly change, and pairs per
+  second with --workers processes: medians of several rounds, least and most, and their ratio;
+* the resident memory of all processes (shared pages divided among them) at ten points of the long run;
+* time and memory until the first batch of a store of --million clips, in a fresh process, imports not counted.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import astuple
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,10 +33,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from reenact.data.clip_table import ClipIndex
 from reenact.data.clips import StoreClips
 from reenact.data.datamodule import start_worker
+from reenact.data.datamodules.clips import Clips
 from reenact.data.sampling import EpochSampler, TrainingPairs, collate
-from reenact.data.store import ClipRecord, Store, StoreInfo, to_tensor
+from reenact.data.store import MANIFEST, ClipRecord, Store, StoreInfo, to_tensor
 from reenact.data.store_writer import ClipArrays, StoreWriter, fields_of
 from reenact.data.video import Image, VideoReader
 from reenact.data.video_writer import VideoWriter
@@ -33,6 +46,9 @@ from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, PortraitPair
 
 FPS = Fraction(25)
+ROUNDS = 5
+BATCHES_AHEAD = 8
+"""Batches for which files exist in the store of a million clips: what workers load before the first is handed out."""
 
 
 def made_frames(seed: int, count: int, size: int) -> Iterator[Image]:
@@ -97,19 +113,33 @@ class WholeVideos(Dataset[PortraitPair]):
 
 def rate(
     pairs: Dataset[PortraitPair], workers: int, count: int, batch: int, clock: Callable[[], float] = time.perf_counter
-) -> float:
-    """Pairs per second of a clock, after the workers have started."""
-    sampler = EpochSampler(pairs, (count // batch + 2 * max(1, workers) + 2) * batch, 0, 1)
-    loader = DataLoader(
-        pairs, batch, sampler=sampler, num_workers=workers, collate_fn=collate, worker_init_fn=start_worker
-    )
-    batches = iter(loader)
+) -> list[float]:
+    """Pairs per second of a clock, round by round, after the workers have started."""
+    sampler = EpochSampler(pairs, (ROUNDS * (count // batch) + 2 * max(1, workers) + 2) * batch, 0, 1)
+    batches = iter(loader(pairs, sampler, workers, batch))
     for _ in range(2 * workers + 1):  # what was loaded ahead while workers started does not count
         next(batches)
-    start = clock()
-    for _ in range(count // batch):
-        next(batches)
-    return count // batch * batch / (clock() - start)
+    rates = []
+    for _ in range(ROUNDS):
+        start = clock()
+        for _ in range(count // batch):
+            next(batches)
+        rates.append(count // batch * batch / (clock() - start))
+    return rates
+
+
+def loader(pairs: Dataset[PortraitPair], sampler: EpochSampler, workers: int, batch: int) -> DataLoader[PortraitPair]:
+    return DataLoader(
+        pairs, batch, sampler=sampler, num_workers=workers, collate_fn=collate, worker_init_fn=start_worker
+    )
+
+
+def compare(title: str, unit: str, store: list[float], whole: list[float]) -> None:
+    fast, slow = (
+        f"{statistics.median(rates):.{digits}f} {unit} ({min(rates):.{digits}f} to {max(rates):.{digits}f})"
+        for rates, digits in ((store, 0), (whole, 1))
+    )
+    print(f"{title}: store {fast}; whole mp4 {slow}; {statistics.median(store) / statistics.median(whole):.0f} times")
 
 
 def resident(pids: list[int]) -> float:
@@ -118,51 +148,113 @@ def resident(pids: list[int]) -> float:
     return sum(int(line.split()[1]) for text in rollups for line in text.splitlines() if line.startswith("Pss:")) / 1024
 
 
+def processes(batches: Iterator[PortraitPair]) -> list[int]:
+    return [os.getpid(), *(worker.pid for worker in getattr(batches, "_workers", []))]
+
+
 def memory(pairs: Dataset[PortraitPair], workers: int, count: int, batch: int) -> list[float]:
-    sampler = EpochSampler(pairs, count // batch * batch, 0, 1)
-    loader = DataLoader(
-        pairs, batch, sampler=sampler, num_workers=workers, collate_fn=collate, worker_init_fn=start_worker
-    )
-    batches = iter(loader)
-    pids = [os.getpid(), *(worker.pid for worker in getattr(batches, "_workers", []))]
-    marks = []
+    """MB at ten points: the medians of some batches in a row, for how much is on its way changes."""
+    batches = iter(loader(pairs, EpochSampler(pairs, count // batch * batch, 0, 1), workers, batch))
+    pids, total, samples = processes(batches), count // batch, 9
+    marks: list[list[float]] = [[] for _ in range(10)]
     for number, _ in enumerate(batches):
-        if number % max(1, len(loader) // 10) == max(1, len(loader) // 10) - 1:
-            marks.append(resident(pids))
-    return marks
+        tenth, left = divmod(number, max(samples, total // 10))
+        if left >= max(samples, total // 10) - samples and tenth < 10:
+            marks[tenth].append(resident(pids))
+    return [statistics.median(mark) for mark in marks if mark]
+
+
+class Asked:
+    """The clips of a store that its first pairs come from."""
+
+    def __init__(self, index: ClipIndex) -> None:
+        self.index = index
+        self.clips: set[int] = set()
+        self._clip = Portrait(torch.zeros(2, 3, 1, 1, dtype=torch.uint8), frame=torch.zeros(2), identity=[""] * 2)
+
+    def read(self, clip: int, frames: list[int]) -> Portrait:
+        self.clips.add(clip)
+        return self._clip
+
+
+def make_million(root: Path, template: Path, clips: int, batch: int) -> None:
+    """A store of so many rows, with the files of the clips that its first batches need, all alike."""
+    source = Store(template)
+    (record, *_) = source.clips()
+    StoreWriter(root, source.info)
+    values = list(astuple(record))
+    values[list(ClipRecord.__dataclass_fields__).index("fps")] = str(record.fps)
+    values[list(ClipRecord.__dataclass_fields__).index("seconds")] = "{}"
+    columns = ", ".join(ClipRecord.__dataclass_fields__)
+    rows = ((f"id{n // 10:06d}#{n:07d}.mp4", "train", f"id{n // 10:06d}", *values[3:]) for n in range(clips))
+    with closing(sqlite3.connect(root / MANIFEST)) as database, database:
+        database.executemany(f"INSERT INTO clips ({columns}) VALUES ({', '.join('?' * len(values))})", rows)
+    store, asked = Store(root), Asked(Clips(root).train_clips().index)
+    pairs = TrainingPairs(asked, seed=0, flip=0.5)
+    for number in range(BATCHES_AHEAD * batch):
+        pairs[number]
+    for row in asked.clips:
+        name = store.table.names[row]
+        for path, original in ((store.frames_path, source.frames_path), (store.arrays_path, source.arrays_path)):
+            path(name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(original(record.name), path(name))
+
+
+def first_batch(root: Path, options: argparse.Namespace) -> None:
+    """Print seconds, MB of all processes, and the most MB that this one ever had."""
+    start = time.perf_counter()
+    data = Clips(root, size=options.size, batch_size=options.batch, num_workers=options.workers)
+    batches = iter(data.train_dataloader())
+    next(batches)
+    seconds = time.perf_counter() - start
+    most = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    print(seconds, resident(processes(batches)), int(most.split()[1]) / 1024)
+
+
+def report_million(root: Path, options: argparse.Namespace) -> None:
+    store = root / "million"
+    if not store.exists():
+        make_million(store, root / "store", options.million, options.batch)
+    settings = [f"--{name}={getattr(options, name)}" for name in ("size", "batch", "workers")]
+    command = [sys.executable, __file__, *settings, "--first-batch-of", str(store)]
+    found = [
+        [float(word) for word in subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()]
+        for _ in range(ROUNDS)
+    ]
+    seconds, memories, most = zip(*found, strict=True)
+    print(
+        f"first batch of {options.million:,} clips: {statistics.median(seconds):.1f} s ({min(seconds):.1f} to"
+        f" {max(seconds):.1f}), {max(memories):.0f} MB in all processes, {max(most):.0f} MB at most in the main one"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (
-        ("clips", 200),
-        ("frames", 200),
-        ("size", 256),
-        ("workers", 2),
-        ("pairs", 10000),
-        ("batch", 16),
-    ):
+    defaults = {"clips": 200, "frames": 200, "size": 256, "workers": 2, "pairs": 100_000, "batch": 16}
+    for name, default in {**defaults, "million": 1_000_000}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--root", type=Path, help="kept and used again; a temporary folder by default")
+    parser.add_argument("--first-batch-of", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.first_batch_of:
+        first_batch(options.first_batch_of, options)
+        return
     with tempfile.TemporaryDirectory() as temporary:
         root = options.root or Path(temporary)
         make(root, options.clips, options.frames, options.size, mp4s=20)
         store = Store(root / "store")
-        pairs = TrainingPairs(StoreClips(store, store.index("train", 2), options.size), seed=0, flip=0.5)
-        whole = WholeVideos(root)
-        fast, slow = (
-            rate(which, 0, count, options.batch, time.process_time) for which, count in ((pairs, 1000), (whole, 32))
-        )
-        print(f"one core: store {fast:.0f} pairs per CPU second, whole mp4 {slow:.1f}, {fast / slow:.0f} times")
-        fast, slow = (
-            rate(which, options.workers, count, options.batch) for which, count in ((pairs, 3000), (whole, 64))
-        )
-        print(f"{options.workers} workers: store {fast:.0f} pairs/s, whole mp4 {slow:.1f}, {fast / slow:.0f} times")
-        marks = memory(pairs, options.workers, options.pairs, options.batch)
-        print(f"memory over {options.pairs} pairs, MB: {', '.join(f'{mark:.0f}' for mark in marks)}")
-        print(f"last against first: {marks[-1] / marks[0] - 1:+.1%}")
+        pairs = TrainingPairs(StoreClips(store, store.table.index("train", 2), options.size), seed=0, flip=0.5)
+        whole, workers, batch = WholeVideos(root), options.workers, options.batch
+        alone = [rate(which, 0, n, batch, time.process_time) for which, n in ((pairs, 1024), (whole, batch))]
+        compare("one core", "pairs per CPU second", *alone)
+        shared = [rate(which, workers, n, batch) for which, n in ((pairs, 1024), (whole, 2 * batch))]
+        compare(f"{workers} workers", "pairs/s", *shared)
+        report_million(root, options)
+        marks = memory(pairs, workers, options.pairs, batch)
+        print(f"memory over {options.pairs:,} pairs, MB: {', '.join(f'{mark:.0f}' for mark in marks)}")
+        change, range_ = marks[-1] / marks[0] - 1, max(marks) / min(marks) - 1
+        print(f"last against first: {change:+.1%}; most against least: {range_:.1%}")
 
 
 if __name__ == "__main__":

@@ -109,6 +109,13 @@ class Store:
         except sqlite3.DatabaseError as error:
             raise _damaged(self.root, error) from error
 
+    def waiting(self) -> dict[str, int]:
+        """Clips of each split that a run of `prepare` has planned and none has finished."""
+        if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'planned'", ()):  # an older version's store
+            return {}
+        query = "SELECT split, COUNT(*) FROM planned WHERE name NOT IN (SELECT name FROM clips) GROUP BY split"
+        return {split: count for split, count in self._rows(query, ())}
+
     def clip(self, name: str) -> ClipRecord:
         """A clip by name; raises `ReenactError` if there is none."""
         rows = self._rows("SELECT * FROM clips WHERE name = ?", (name,))

@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS clips (
 );
 CREATE INDEX IF NOT EXISTS by_split ON clips (split, status);
 CREATE TABLE IF NOT EXISTS sources (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, digest TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS planned (name TEXT PRIMARY KEY, split TEXT NOT NULL, input TEXT NOT NULL);
 """
 LOCK = ".manifest.lock"
 
@@ -150,6 +151,21 @@ class StoreWriter:
             return None
         record = record_of(row)
         return record if record.status != "ok" or self._whole(record) else None
+
+    def plan(self, input: str, clips: Iterable[tuple[str, str]]) -> None:
+        """Note what is to be prepared, so that `Store.waiting` knows what is to come.
+
+        Args:
+            input: What is prepared; replaces what was planned for it before.
+            clips: Name and split of each of its clips.
+
+        Raises:
+            StoreWriteError: if the disk refuses.
+        """
+        with self.guarded(), self._transaction() as database:
+            database.execute("DELETE FROM planned WHERE input = ?", (input,))
+            rows = ((name, split, input) for name, split in clips)
+            database.executemany("INSERT OR REPLACE INTO planned VALUES (?, ?, ?)", rows)
 
     def forget(self, status: str) -> None:
         """Remove the rows of a status, so that these clips are prepared again; raises `StoreWriteError`."""

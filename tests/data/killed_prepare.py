@@ -5,6 +5,7 @@ Each line of LOG is a clip and a stage whose result was kept.
 
 import itertools
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -39,18 +40,18 @@ def prepare(raw, out, log):
 
 
 def kill_before(instant):
-    """SIGKILL before a file takes its place, or the row is written, for the so-manieth time."""
+    """SIGKILL before a file takes its place, the row is written, or work is removed, for the so-manieth time."""
     counter = itertools.count()
 
     def deadly(plain):
-        def step(*arguments):
+        def step(*arguments, **options):
             if next(counter) == instant:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return plain(*arguments)
+            return plain(*arguments, **options)
 
         return step
 
-    Path.replace, StoreWriter.put = deadly(Path.replace), deadly(StoreWriter.put)
+    Path.replace, StoreWriter.put, shutil.rmtree = map(deadly, (Path.replace, StoreWriter.put, shutil.rmtree))
 
 
 def child(work):

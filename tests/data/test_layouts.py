@@ -10,7 +10,7 @@ from reenact.data.prepare.inputs import open_frames
 from reenact.errors import ReenactError
 
 from .made_sets import SETS
-from .made_videos import number_of
+from .made_videos import make_video, number_of
 
 
 @pytest.fixture
@@ -140,8 +140,11 @@ def test_plain_layouts_are_recognised(name, tmp_path):
 @pytest.mark.parametrize("dataset", LAYOUTS)
 def test_another_folder_is_refused_with_what_was_expected_and_found(dataset, tmp_path):
     (tmp_path / "thesis").mkdir()
-    with pytest.raises(ReenactError, match=str(tmp_path)):
+    make_video(tmp_path / "thesis" / "talk.mp4", 2)
+    with pytest.raises(ReenactError) as error:
         find_clips(tmp_path, dataset)
+    layout = LAYOUTS[dataset]
+    assert str(error.value) == f"{tmp_path} is not {layout.title}: expected {layout.expects}; found thesis"
 
 
 def test_frames_are_read_at_another_rate(tmp_path):
@@ -154,7 +157,7 @@ def test_frames_are_read_at_another_rate(tmp_path):
     ("name", "file", "text", "sentence"),
     [
         ("voxceleb1_table", "vox-metadata.csv", "a,b\n1,2\n", "lacks the columns"),
-        ("celebvhq", "celebvhq_info.json", "{", "missing or has no `clips`"),
+        ("celebvhq", "celebvhq_info.json", "{", "damaged or has no `clips`"),
         ("vfhq_meta", "meta_info/Clip+a+P0+C0+F1-2.txt", "H ... 48\n", "has no W, FPS, CROP"),
         ("talkinghead", "data_list/val_video_tubes.txt", "a,b\n", "where name,H,W,S,E,L,T,R,B was expected"),
         ("hdtf", "HDTF_dataset/RD_annotion_time.txt", "Radio6.mp4 soon\n", "was expected"),

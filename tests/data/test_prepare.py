@@ -21,6 +21,7 @@ from reenact.faces.crop import Crop
 from reenact.faces.registry import load_face_model
 
 from .made_faces import Squares, picture, walk, write_clip
+from .made_sets import SETS
 
 
 @pytest.fixture(scope="session")
@@ -224,7 +225,7 @@ def test_output_that_is_something_else(tmp_path):
     assert (tmp_path / "out" / "thesis.txt").read_text() == "keep me"
 
 
-def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
+def test_an_interrupted_run_goes_on(tmp_path, monkeypatch, capsys):
     raw = tmp_path / "raw"
     raw.mkdir()
     for name in "abc":
@@ -241,10 +242,40 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
         run(raw, tmp_path / "store", size=32)
     first = Store(tmp_path / "store").clips()
     assert [clip.name for clip in first] == ["a.mp4"]
+    capsys.readouterr()
+    prepare(status=tmp_path / "store")
+    shown = capsys.readouterr().out
+    assert "1 of 3 clips usable" in shown
+    assert "2 clips are waiting; run the same command again" in shown
     monkeypatch.setattr(engines, "run_stages", plain)
     store = run(raw, tmp_path / "store", size=32)
+    assert store.waiting() == {}
     assert [clip.name for clip in store.clips()] == ["a.mp4", "b.mp4", "c.mp4"]
     assert store.clips()[0] == first[0]
+
+
+def test_what_a_first_clip_has_cost_survives_an_interruption(tmp_path, monkeypatch, finder):
+    clip = write_clip(tmp_path / "a.mp4", walk(4))
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "find_parameters", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(clip, tmp_path / "store", size=32)
+    finder.detector.searches = 0
+    assert len(run(clip, tmp_path / "store", size=32).clips()) == 1
+    assert finder.detector.searches == 0
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def test_metadata_of_which_nothing_is_there(tmp_path, capsys):
+    SETS["voxceleb1_table"][1](tmp_path / "vox")
+    (tmp_path / "vox" / "videos" / "v1.mp4").unlink()
+    with pytest.raises(ReenactError, match=r"vox holds no clip that its metadata name \(videos/v1\.mp4 is absent\)"):
+        run(tmp_path / "vox", tmp_path / "store")
+    assert "previews" not in capsys.readouterr().out
+    assert not (tmp_path / "store").exists()
 
 
 def test_status_lists_the_clips(tmp_path, capsys):
@@ -259,6 +290,8 @@ def test_wrong_options(tmp_path):
         prepare(tmp_path)
     with pytest.raises(ReenactError, match="--size"):
         prepare(tmp_path, tmp_path / "out", size=3)
+    with pytest.raises(ReenactError, match="--max_error"):
+        prepare(tmp_path, tmp_path / "out", max_error=0)
 
 
 def test_absent_weights_are_named_by_worker_processes_too(tmp_path, monkeypatch):
@@ -277,6 +310,8 @@ def test_poor_fits_are_quarantined(tmp_path, finder):
     finder.detector.template = finder.detector.template + noise
     with pytest.raises(ReenactError, match="does not fit a face"):
         run(write_clip(tmp_path / "a.mp4", walk(4)), tmp_path / "store", size=32)
+    (clip,) = run(tmp_path / "a.mp4", tmp_path / "store", size=32, max_error=0.9).clips()
+    assert 0.1 < clip.error < 0.9
 
 
 @pytest.mark.slow

@@ -88,11 +88,12 @@ def test_killed_at_any_instant_it_goes_on_and_ends_the_same(tmp_path):
     write_clip(tmp_path / "raw" / "anna#1.mp4", walk(4))
     run_script("killed", tmp_path, tmp_path / "stores")
     stores = sorted((tmp_path / "stores").iterdir(), key=lambda path: int(path.name))
-    assert len(stores) == len(NAMES) + 5 + 1  # two files of the clip, its preview in two steps, its row; one in peace
+    # Stages, two files of the clip, its preview in two steps, its row, the end of its work; and one in peace.
+    assert len(stores) == len(NAMES) + 6 + 1
     whole = files(stores[-1])
     assert sorted(Path(name).suffix for name in whole) == [".jpg", ".mov", ".safetensors"]
     for number, store in enumerate(stores):
-        assert files(store) == whole
+        assert files(store) == whole  # no claim and no work either
         assert rows(store) == rows(stores[-1])
         assert (tmp_path / f"log{number}").read_text().split()[1::2] == list(NAMES)  # each stage once, killed or not
 

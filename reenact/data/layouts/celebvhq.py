@@ -25,10 +25,12 @@ def read_celebvhq(root: Path) -> list[ClipInput]:
         ReenactError: if the JSON is damaged.
     """
     path = root / TABLE
+    if not path.is_file():
+        return []
     try:
         clips = json.loads(path.read_text(encoding="utf-8"))["clips"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ReenactError(f"{path} is missing or has no `clips`; download it again") from error
+        raise ReenactError(f"{path} is damaged or has no `clips`; download it again") from error
     return by_name(_clips(root, path, clips))
 
 

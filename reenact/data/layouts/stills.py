@@ -13,6 +13,7 @@ PEOPLE = ("Donald_Trump", "Emmanuel_Macron", "Jack_Ma", "Kathleen", "Theresa_May
 """CelebV's folders (wywu.github.io/projects/ReenactGAN)."""
 CELEBA_FOLDERS = ("img_celeba", "img_align_celeba")
 """In the wild, or aligned to 178 x 218; the first has more of the head."""
+CELEBA_PEOPLE, CELEBA_PARTITION = "identity_CelebA.txt", "list_eval_partition.txt"
 CELEBA_SPLITS = {"0": "train", "1": "val", "2": "test"}
 FFHQ_TRAIN = 60000
 """Pictures of FFHQ's training set; the others are for validation (NVlabs/ffhq-dataset)."""
@@ -40,7 +41,8 @@ def is_celebv(root: Path) -> bool:
 
 def read_celeba(root: Path) -> list[ClipInput]:
     """One picture a line of `identity_CelebA.txt`, in the split of `list_eval_partition.txt`."""
-    return by_name(_celeba(root))
+    lists = [_found(root, name) for name in (CELEBA_PEOPLE, CELEBA_PARTITION)]
+    return by_name(_celeba(root, *lists)) if all(path.is_file() for path in lists) else []
 
 
 def read_ffhq(root: Path) -> list[ClipInput]:
@@ -55,13 +57,13 @@ def read_ffhq(root: Path) -> list[ClipInput]:
     ]
 
 
-def _celeba(root: Path) -> Iterator[ClipInput]:
-    splits = dict(_columns(_found(root, "list_eval_partition.txt"), "file 0|1|2"))
+def _celeba(root: Path, people: Path, partition: Path) -> Iterator[ClipInput]:
+    splits = dict(_columns(partition, "file 0|1|2"))
     folder = next((root / name for name in CELEBA_FOLDERS if (root / name).is_dir()), root / CELEBA_FOLDERS[-1])
-    for file, person in _columns(_found(root, "identity_CelebA.txt"), "file identity"):
+    for file, person in _columns(people, "file identity"):
         path = folder / file
         if splits.get(file) not in CELEBA_SPLITS:
-            raise ReenactError(f"{root}: list_eval_partition.txt has no split for {file}; download it again")
+            raise ReenactError(f"{partition} has no split for {file}; download it again")
         yield ClipInput(
             path=path,
             name=f"celeba-{path.stem}",
@@ -95,8 +97,8 @@ CELEBV = Layout(
 CELEBA = Layout(
     name="celeba",
     title="CelebA",
-    expects="identity_CelebA.txt, list_eval_partition.txt and img_celeba/ or img_align_celeba/",
-    marks=lambda root: _found(root, "identity_CelebA.txt").is_file(),
+    expects=f"{CELEBA_PEOPLE}, {CELEBA_PARTITION} and img_celeba/ or img_align_celeba/",
+    marks=lambda root: _found(root, CELEBA_PEOPLE).is_file(),
     read=read_celeba,
 )
 FFHQ = Layout(

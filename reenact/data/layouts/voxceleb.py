@@ -13,7 +13,7 @@ from pathlib import Path
 
 from reenact.data.clip_input import ClipInput
 from reenact.data.layouts.base import Layout, Region, Videos, absent, by_name, damaged, fractions, read_lines
-from reenact.data.layouts.folders import find_inputs
+from reenact.data.layouts.folders import find_inputs, has_fomm_layout
 from reenact.errors import ReenactError
 
 RATE = 25
@@ -49,7 +49,7 @@ def read_voxceleb(root: Path, which: int) -> list[ClipInput]:
         return by_name(_of_annotations(root, which))
     if any(True for _ in _mp4_folders(root)):
         return by_name(_of_crops(root, which))
-    return [_renamed(clip, which) for clip in find_inputs(root)]
+    return [_renamed(clip, which) for clip in find_inputs(root)] if has_fomm_layout(root) else []
 
 
 def is_voxceleb(root: Path, which: int) -> bool:

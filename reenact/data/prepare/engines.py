@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reenact.data.clip_input import ClipInput
-from reenact.data.prepare.stages import STAGES, Device, Job, run_stages, stages_for
+from reenact.data.prepare.stages import STAGES, Device, Job, load_tools, run_stages, stages_for
 from reenact.data.store import ClipRecord
 from reenact.data.store_writer import StoreWriter, failed_record
 
@@ -61,6 +61,7 @@ class InlineEngine:
     ) -> None:
         """Bring every clip into the manifest; see `Engine.run`."""
         names = tuple(stage.name for stage in STAGES)
+        load_tools(names, job)
         frames = itertools.count(1)
         waiting = deque(clips)
         while waiting:

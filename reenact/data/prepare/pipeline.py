@@ -49,6 +49,7 @@ def prepare(
     crop: Literal["auto"] | CropChoice = "auto",
     on_missing: OnMissing = "hold",
     face_index: int | None = None,
+    max_error: float = 0.1,
     engine: Literal["local", "ray"] = "local",
     ray_address: str | None = None,
     workers: int | None = None,
@@ -79,6 +80,8 @@ def prepare(
             none for what is cropped already, and fomm for all else.
         on_missing: Frames without a face: hold (fill in from their neighbours), skip, or error (refuse the clip).
         face_index: Which face, 0 is the largest of the first picture; the one that is meant by default.
+        max_error: Mean landmark error above which a clip is quarantined, as a fraction of the distance between the
+            outer eye corners.
         engine: local (processes of this machine) or ray (a cluster).
         ray_address: HOST:PORT of the Ray cluster's head; Ray is started here by default.
         workers: Processes; as many as cores by default.
@@ -101,10 +104,10 @@ def prepare(
         return
     base = RECIPES[recipe] if recipe else None
     size = size or (base.size if base else 256)
-    if size < 16 or (face_index or 0) < 0 or (workers is not None and workers < 1) or (fps is not None and fps <= 0):
-        raise ReenactError(
-            "--size must be at least 16, --face_index at least 0, --workers at least 1, and --fps more than 0"
-        )
+    if size < 16 or (face_index or 0) < 0 or (workers is not None and workers < 1):
+        raise ReenactError("--size must be at least 16, --face_index at least 0, and --workers at least 1")
+    if not max_error > 0 or (fps is not None and not fps > 0):
+        raise ReenactError("--fps and --max_error must be more than 0")
     clips = find_clips(input, dataset)
     library = resolve_landmarks(landmarks)
     if landmarks == "auto":
@@ -120,24 +123,37 @@ def prepare(
     rule = _auto_crop(input, dataset, clips, base.crop if base else None) if crop == "auto" else crop
     boxes = None if detector in ("auto", library) else resolve_landmarks(detector)
     network = None if parameters == "fit" else regressor_name(parameters)
-    settings = Settings(model.name, library, rule, size, on_missing, face_index, parameters, network, rate, boxes)
+    settings = Settings(
+        model.name, library, rule, size, on_missing, face_index, parameters, network, rate, boxes, max_error
+    )
     job = Job(out.absolute(), settings, face_model, device)
     number = min(workers or _cores(), len(clips))
     fresh = not (out / MANIFEST).exists()
     writer = StoreWriter(out, store_info(settings))
-    if retry:
-        writer.forget("quarantined")
     start = time.perf_counter()
     try:
-        records = _run(clips, job, _engine(engine, ray_address, number, device))
+        if retry:
+            writer.forget("quarantined")
+        writer.plan(str(input.absolute()), ((clip.name, clip.split) for clip in clips))
+        _run(clips, job, _engine(engine, ray_address, number, device))
         remove_empty_folders(job.out / "work")
+        names = {clip.name for clip in clips}
+        rows = (record for record in Store(out).scan() if record.name in names)
+        summary = print_report(out, rows, time.perf_counter() - start)
     finally:
         if fresh:
             _remove_empty(out)
-    print_report(out, records, time.perf_counter() - start)
-    if not any(record.status == "ok" for record in records):
-        first = records[0]
-        raise ReenactError(f"{first.source} {first.reason}; give a clip or picture with a clearly visible face")
+    if not summary.usable:
+        raise ReenactError(_nothing_usable(input, summary.first))
+
+
+def _nothing_usable(path: Path, records: Sequence[ClipRecord]) -> str:
+    """The sentence for an input without a usable clip."""
+    there = next((record for record in records if record.status != "missing"), None)
+    if there is None:
+        return f"{path} holds no clip that its metadata name ({records[0].reason}); get the files from their owners"
+    remedy = "" if ";" in there.reason else "; give a clip or picture with a clearly visible face"
+    return f"{there.source} {there.reason}{remedy}"
 
 
 def _auto_crop(path: Path, dataset: DatasetChoice, clips: Sequence[ClipInput], paper: CropRule | None) -> CropChoice:
@@ -160,8 +176,8 @@ def _engine(kind: Literal["local", "ray"], address: str | None, workers: int, de
     return RayEngine(address, workers)
 
 
-def _run(clips: Sequence[ClipInput], job: Job, engine: Engine) -> list[ClipRecord]:
-    """Prepare all clips, the progress on show; the rows in the order of the clips."""
+def _run(clips: Sequence[ClipInput], job: Job, engine: Engine) -> None:
+    """Bring every clip into the manifest, the progress on show."""
     columns = (
         TextColumn("preparing"),
         BarColumn(),
@@ -169,29 +185,27 @@ def _run(clips: Sequence[ClipInput], job: Job, engine: Engine) -> list[ClipRecor
         TextColumn("clips, {task.fields[frames]} frames seen"),
         TimeRemainingColumn(),
     )
-    rows: dict[str, ClipRecord] = {}
+    known = {record.name for record in Store(job.out).scan()}
     with Progress(*columns) as progress:
         task = progress.add_task("prepare", total=len(clips), frames=0)
 
         def done(record: ClipRecord) -> None:
-            rows[record.name] = record
-            progress.update(task, completed=len(rows))
+            progress.advance(task)
 
         waiting = []
-        for clip in clips:  # workers start with the first clip that is not finished
-            (record,) = run_stages((), [clip], job)
+        for clip in clips:  # only what has a row may be finished, and is worth looking into its file here
+            record = run_stages((), [clip], job)[0] if clip.name in known else None
             if record is None:
                 waiting.append(clip)
             else:
                 done(record)
         if waiting:
             engine.run(waiting, job, done, lambda frames: progress.update(task, frames=frames))
-    return [rows[clip.name] for clip in clips]
 
 
 def _remove_empty(out: Path) -> None:
-    """Take away a store made by this run in which no clip is usable, unless another run is at work in it."""
-    if Store(out).clips() or any(out.glob("work/**/*.claim")):
+    """Take away a store made by this run in which no clip is usable, and none is begun."""
+    if Store(out).table.names or any(path.is_file() for path in out.glob("work/**/*")):
         return
     for folder in ("clips", "previews", "work"):
         shutil.rmtree(out / folder, ignore_errors=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from reenact.data.store import ClipRecord, Store
 
@@ -44,6 +44,11 @@ class Summary:
     first: list[ClipRecord] = field(default_factory=list)
     """At most one clip more than are listed."""
 
+    @property
+    def usable(self) -> int:
+        """Clips."""
+        return sum(counts["ok"] for counts in self.splits.values())
+
     @classmethod
     def of(cls, records: Iterable[ClipRecord]) -> Summary:
         """Count rows."""
@@ -62,41 +67,54 @@ class Summary:
         return summary
 
 
-def print_report(root: Path, records: Iterable[ClipRecord], wall_seconds: float | None = None) -> None:
+def print_report(
+    root: Path,
+    records: Iterable[ClipRecord],
+    wall_seconds: float | None = None,
+    waiting: Mapping[str, int] | None = None,
+) -> Summary:
     """Print clips by split, reasons by number, and frames per second of each stage; of few clips also each.
 
     Args:
         root: The store.
         records: Rows of its manifest.
         wall_seconds: How long the run took that made them.
+        waiting: Clips of each split that have no row yet.
+
+    Returns:
+        What was printed.
     """
     summary, console = Summary.of(records), Console()
+    for split, clips in (waiting or {}).items():
+        summary.splits[split]["waiting"] = clips
     if len(summary.first) <= MOST_ROWS:
         console.print(_clips(summary.first))
     console.print(_splits(summary))
     if len(summary.first) > MOST_ROWS and summary.reasons:
         console.print(_reasons(summary))
-    usable = sum(counts["ok"] for counts in summary.splits.values())
-    total = sum(counts.total() for counts in summary.splits.values())
+    usable, total = summary.usable, sum(counts.total() for counts in summary.splits.values())
     console.print(f"{usable} of {total} clips usable, {summary.frames.total()} frames, in {escape(str(root))}")
+    if waiting:
+        console.print(f"{sum(waiting.values())} clips are waiting; run the same command again to go on")
     if usable:
         rates = [f"{stage} {summary.frames.total() / took:.0f}" for stage, took in summary.seconds.items() if took]
         console.print(f"Frames/s per worker: {', '.join(rates)}")
-    if wall_seconds is not None:
+    if usable and wall_seconds is not None:
         console.print(f"{wall_seconds:.1f} s in all; look at {escape(str(root / 'previews'))} to judge the fits")
+    return summary
 
 
 def print_status(root: Path) -> None:
     """Print the state of a store's clips and how it is made; raises `ReenactError` if it is no store."""
     store = Store(root)
-    print_report(root, store.scan())
+    print_report(root, store.scan(), waiting=store.waiting())
     settings = {"face_model": store.info.face_model, "size": store.info.size, **store.info.recipe}
     made = ", ".join(f"{name} {value}" for name, value in settings.items() if value not in ("", "None"))
     Console().print(f"Made with {escape(made)}")
 
 
 def _clips(records: Iterable[ClipRecord]) -> Table:
-    table = Table("clip", "split", "identity", "frames", "fps", "error", "status", box=None)
+    table = Table(Column("clip", overflow="fold"), "split", "identity", "frames", "fps", "error", "status", box=None)
     for record in records:
         usable = record.status == "ok"
         table.add_row(
@@ -112,12 +130,13 @@ def _clips(records: Iterable[ClipRecord]) -> Table:
 
 
 def _splits(summary: Summary) -> Table:
-    """Expected is what the input or its metadata name, found what is there, usable what is in the store."""
-    table = Table("split", "expected", "found", "usable", "quarantined", "missing", "frames", box=None)
+    """Expected is what the input or its metadata name, found what is there of it, as far as it was looked at."""
+    statuses = ["ok", "quarantined", "missing", *["waiting"] * any(c["waiting"] for c in summary.splits.values())]
+    titles = ["usable" if status == "ok" else status for status in statuses]
+    table = Table("split", "expected", "found", *titles, "frames", box=None)
     for split, counts in sorted(summary.splits.items()):
-        found = counts.total() - counts["missing"]
-        numbers = counts.total(), found, counts["ok"], counts["quarantined"], counts["missing"], summary.frames[split]
-        table.add_row(escape(split), *map(str, numbers))
+        numbers = [counts.total(), counts["ok"] + counts["quarantined"], *(counts[status] for status in statuses)]
+        table.add_row(escape(split), *map(str, [*numbers, summary.frames[split]]))
     return table
 
 

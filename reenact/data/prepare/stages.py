@@ -129,11 +129,13 @@ def _take(
         return _failed(clip, "", "missing", clip.missing, writer)
     keys = stage_keys(_content(clip, writer), clip, settings)
     key = keys[STAGES[-1].name]
-    if (record := writer.finished(clip.name, key)) is not None:
-        return record
     folder = work_stem(writer.root, clip.name)
+    claim = folder.with_name(f"{folder.name}.claim")
+    if (record := writer.finished(clip.name, key)) is not None:
+        _sweep(folder, claim)
+        return record
     with writer.guarded():
-        if not _claim(folder.with_name(f"{folder.name}.claim"), claims):
+        if not _claim(claim, claims):
             return None
         # whoever had it in hand until now may have finished it
         if (record := writer.finished(clip.name, key)) is not None:
@@ -147,6 +149,15 @@ def _claim(path: Path, claims: ExitStack) -> bool:
         make_folder(path.parent)
         with suppress(FileNotFoundError):  # another run that ended just now has removed the empty folder
             return claims.enter_context(claimed(path))
+
+
+def _sweep(folder: Path, claim: Path) -> None:
+    """Remove what a process has left that died right after it wrote a clip's row."""
+    if not (folder.exists() or claim.exists()):
+        return
+    with suppress(OSError), claimed(claim) as held:
+        if held:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _content(clip: ClipInput, writer: StoreWriter) -> str:

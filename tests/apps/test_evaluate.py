@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from cli.conftest import place  # noqa: F401 - a fixture
+from cli.standins import NoiseData
 from data.made_store import made_store
 from PIL import Image
 from safetensors.torch import save_file
 from skimage.metrics import peak_signal_noise_ratio
 
+from reenact.callbacks.score_files import read_scores
 from reenact.cli import main
 from reenact.data.store import Store, to_image
 from reenact.data.video_writer import VideoWriter
@@ -252,3 +255,25 @@ def test_lists_and_options_that_do_not_fit(sets, tmp_path, refuse):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     assert "new folder" in refuse("--generated", made, "--target", real, "-o", tmp_path / "full")
+
+
+def test_predicted_pictures_have_the_scores_of_the_run_itself(place):  # noqa: F811 - the fixture
+    """The frames that `predict` writes, scored from disk, against what `test` says of the same weights."""
+    assert main(["fit", "--model", "standin", "--out", "run"]) == 0
+    checkpoint = ["--ckpt_path", "run/checkpoints/last.ckpt"]
+    names = ["psnr", "ssim", "l1"]
+    assert main(["test", *checkpoint, "--data.size", "16", "--metrics.names", json.dumps(names), "--out", "test"]) == 0
+    assert main(["predict", *checkpoint, "--data.size", "16", "--out", "predicted"]) == 0
+    real = place / "real"
+    real.mkdir()
+    results = sorted((place / "predicted" / "predictions" / "self").iterdir())
+    batches = [pair for batch in NoiseData(size=16).test_dataloader()["self"] for pair in to_image(batch.driving.image)]
+    for path, frame in zip(results, batches, strict=True):
+        Image.fromarray(frame).save(real / path.name)
+    words = ["--generated", results[0].parent, "--target", real, "--metrics", *names, "-o", place / "out"]
+    assert main(["evaluate", *map(str, words)]) == 0
+    (file,) = (place / "test" / "scores").glob("test_self_*.json")
+    own, _ = read_scores(file)
+    again, _ = read_scores(place / "out" / "scores.json")
+    for name in names:
+        assert again["self"][name].value == pytest.approx(own["self"][name].value, rel=1e-6)

@@ -153,7 +153,8 @@ def _train(row: Row, settings: Settings) -> tuple[Path, str] | Result:
         if not outcome.done:
             return Result(row, {}, outcome.problem, failed=True)
         _mark(run / DONE, made_from)
-    return last, f"trained here on {data.describe(store)}, scale {settings.scale}"
+    instead = "; the built-in head stands for its face model" if row.store and store is None else ""
+    return last, f"trained here on {data.describe(store)}, scale {settings.scale}{instead}"
 
 
 def _score(row: Row, folder: Path, settings: Settings, checkpoint: Path, weights: str) -> Result:

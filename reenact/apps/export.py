@@ -7,7 +7,7 @@ import shutil
 from importlib.metadata import version
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from reenact.errors import ReenactError
 from reenact.models.checkpoint import SETTINGS, WEIGHTS, check_header, read
@@ -37,8 +37,8 @@ def export(checkpoint: Path, out: Path) -> Path:
     partial = out.with_name(out.name + ".part")
     try:
         partial.mkdir(parents=True)
-        # safetensors stores no two tensors that share memory.
-        save_file({name: value.clone().contiguous() for name, value in weights.items()}, partial / WEIGHTS)
+        # safetensors stores no two tensors that share memory; its own files are for their owner's eyes alone.
+        (partial / WEIGHTS).write_bytes(save({name: value.clone().contiguous() for name, value in weights.items()}))
         (partial / SETTINGS).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         partial.rename(out)
     except OSError as error:

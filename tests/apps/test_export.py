@@ -31,6 +31,7 @@ def test_an_export_is_plain_weights_and_settings_and_reads_as_the_checkpoint(sav
         "shared",
         "weights.safetensors",
     ]
+    assert len({(out / name).stat().st_mode for name in ("weights.safetensors", "config.json")}) == 1
     weights = load_file(out / "weights.safetensors")
     wanted = torch.load(saved, weights_only=True)["state_dict"]
     assert weights.keys() == wanted.keys()

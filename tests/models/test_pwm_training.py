@@ -1,6 +1,7 @@
 """PWM's own training: what only PWM has."""
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from zoo import SIZE, Pairs, loader, pair, pwm, trainer
 
@@ -63,6 +64,7 @@ def test_overfits_one_clip_of_eight_frames(tmp_path):
 
     clip = SyntheticClips(0, range(7, 8), 1, 64, 64).read(0, range(0, 64, 8))
     pairs = [PortraitPair(clip[:4], clip[4:]), PortraitPair(clip[4:], clip[:4])]
+    pl.seed_everything(0)
     module = PWMModule(
         "head",
         PWMConfig(widths=[16, 24, 32, 64], code_channels=8, displacement_gain=10.0),
@@ -75,4 +77,5 @@ def test_overfits_one_clip_of_eight_frames(tmp_path):
     module.eval()
     with torch.no_grad():
         scores = [psnr(module(p.source, p.driving).image, p.driving.image).mean().item() for p in pairs]
-    assert sum(scores) / 2 > 26
+    copied = psnr(clip[:4].image, clip[4:].image).mean().item()
+    assert sum(scores) / 2 > copied + 5

@@ -16,7 +16,7 @@ from reenact.models.checkpoint import read
 from reenact.models.module import ReenactmentModule
 
 State = Mapping[str, Tensor]
-FORMATS = ("pwm", "fomm")
+FORMATS = ("pwm", "fomm", "face_vid2vid")
 """Methods whose folder has a `convert.py` that keeps `Converter`."""
 
 
@@ -44,7 +44,8 @@ def convert(path: Path, out: Path, face_model: str = "flame") -> Path:
     """Write an official checkpoint as one that `animate`, `edit` and `test` read; it holds no state of training.
 
     Args:
-        path: as its authors published it: PWM (`PWM_*.pth`), FOMM (`vox-cpk.pth.tar`, `vox-adv-cpk.pth.tar`).
+        path: as its authors published it: PWM (`PWM_*.pth`), FOMM (`vox-cpk.pth.tar`, `vox-adv-cpk.pth.tar`),
+            Face-vid2vid (`*.pth.tar` of zhanglonghao1992's reimplementation).
         out: the .ckpt to write.
         face_model: what the parameters live in that it is driven by; PWM's official ones in FLAME 2020.
 

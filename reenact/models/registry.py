@@ -49,6 +49,17 @@ METHODS = {
             },
         ),
         Method(
+            name="face_vid2vid",
+            class_path="reenact.models.face_vid2vid.FaceVid2VidModule",
+            summary="canonical 3D keypoints, moved by head pose and expression",
+            needs="images alone",
+            paper="CVPR 2021, arXiv 2011.15126",
+            presets={
+                "face_vid2vid": "the paper's decoder",
+                "face_vid2vid_spade": "the wider decoder of the released weights",
+            },
+        ),
+        Method(
             name="probe",
             class_path="reenact.models.probe.ProbeModule",
             summary="reads landmarks, face parameters and identity of the built-in head, to judge results with",

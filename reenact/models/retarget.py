@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Literal, get_args
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
 from reenact.faces.rotation import axis_angle_to_matrix, matrix_to_axis_angle
-from reenact.models.base import Mode
+from reenact.models.base import Mode, Transfer
 
 Part = Literal["pose", "jaw", "expression", "eyes", "camera"]
 """What may move: head and neck rotation, jaw, expression coefficients, eyeballs, place and size in the picture."""
@@ -77,7 +77,7 @@ def retarget(
 def _moved(s: FaceParams, d: FaceParams, r: FaceParams, k: float, moving: set[str]) -> dict[str, Tensor]:
     changes = {}
     if "expression" in moving:
-        changes["expression"] = _blend(s.expression, d.expression, r.expression, k)
+        changes["expression"] = blend(s.expression, d.expression, r.expression, k)
     if "pose" in moving:
         changes["global_pose"] = _turn(s.global_pose, d.global_pose, r.global_pose, k)
         changes["neck_pose"] = _turn(s.neck_pose, d.neck_pose, r.neck_pose, k)
@@ -92,16 +92,10 @@ def _moved(s: FaceParams, d: FaceParams, r: FaceParams, k: float, moving: set[st
     return changes
 
 
-def _blend(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
-    return keep_unmoved(s + k * (d - r), s, d, r, k)
-
-
 def _turn(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
     """Axis-angle vectors (B, 3) of `(R_d R_r^-1)^k R_s`."""
-    change = axis_angle_to_matrix(d) @ axis_angle_to_matrix(r).transpose(-1, -2)
-    if k != 1:
-        change = axis_angle_to_matrix(k * matrix_to_axis_angle(change))
-    return keep_unmoved(matrix_to_axis_angle(change @ axis_angle_to_matrix(s)), s, d, r, k)
+    moved = turn(axis_angle_to_matrix(s), axis_angle_to_matrix(d), axis_angle_to_matrix(r), k)
+    return keep_unmoved(matrix_to_axis_angle(moved), s, d, r, k)
 
 
 def _move_orthographic(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
@@ -115,7 +109,7 @@ def _move_orthographic(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
 def _move_perspective(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
     """Cameras (B, 7) `[fx, fy, cx, cy, tx, ty, tz]`; focal lengths change by ratio, the rest by difference."""
     focal = s[:, :2] * (d[:, :2] / r[:, :2]) ** k
-    moved = torch.cat((focal, _blend(s[:, 2:], d[:, 2:], r[:, 2:], k)), dim=-1)
+    moved = torch.cat((focal, blend(s[:, 2:], d[:, 2:], r[:, 2:], k)), dim=-1)
     return keep_unmoved(moved, s, d, r, k)
 
 
@@ -134,6 +128,24 @@ def keep_unmoved(moved: Tensor, s: Tensor, d: Tensor, r: Tensor, k: float, dims:
     if k == 1:
         moved = torch.where((r == s).all(last, keepdim=True), d, moved)
     return torch.where((d == r).all(last, keepdim=True), s, moved)
+
+
+def turn(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
+    """Rotations (B, 3, 3) `(R_d R_r^-1)^k R_s`, each of batch B or 1."""
+    change = d @ r.transpose(-1, -2)
+    if k != 1:
+        change = axis_angle_to_matrix(k * matrix_to_axis_angle(change))
+    return keep_unmoved(change @ s, s, d, r, k, dims=2)
+
+
+def blend(s: Tensor, d: Tensor, r: Tensor, k: float, scale: Tensor | float = 1.0, dims: int = 1) -> Tensor:
+    """`s + k scale (d - r)`, each of batch B or 1; `dims` as of `keep_unmoved`."""
+    return keep_unmoved(s + k * scale * (d - r), s, d, r, k, dims)
+
+
+def moving_parts(transfer: Transfer, parts: Collection[str], parts_of_mode: Mapping[str, Collection[str]]) -> set[str]:
+    """The parts that move: those that are asked for, of those that the mode moves; modes not named move all."""
+    return set(transfer.parts or parts).intersection(parts_of_mode.get(transfer.mode, parts))
 
 
 def _expand(params: FaceParams, batch: int) -> FaceParams:

@@ -19,9 +19,11 @@ class SpectralConv2d(nn.Module):
     weight_u: Tensor
     weight_v: Tensor
 
-    def __init__(self, channels_in: int, channels_out: int, kernel_size: int, padding: int = 0) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel_size: int, padding: int = 0, *, bias: bool = True
+    ) -> None:
         super().__init__()
-        plain = nn.Conv2d(channels_in, channels_out, kernel_size)
+        plain = nn.Conv2d(channels_in, channels_out, kernel_size, bias=bias)
         self.padding = padding
         self.weight_orig = nn.Parameter(plain.weight.detach())
         self.bias = nn.Parameter(plain.bias.detach()) if plain.bias is not None else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from reenact.nn.blocks import ConvType, DownBlock, UpBlock
+from reenact.nn.blocks import ConvType, DownBlock, SameBlock, UpBlock
 
 
 def widths(base: int, largest: int, blocks: int) -> list[int]:
@@ -35,11 +35,14 @@ class Decoder(nn.Module):
     Args:
         base: channels of the last block, to which the encoder's input is added.
         channels: as of the encoder.
+        extra: channels of the encoder's input, where a last convolution, norm and ReLU join it and the last block
+            (Face-vid2vid); None for no such layer.
         conv: as of `SameBlock`.
     """
 
-    def __init__(self, base: int, channels: list[int], conv: ConvType = nn.Conv2d) -> None:
+    def __init__(self, base: int, channels: list[int], extra: int | None, conv: ConvType = nn.Conv2d) -> None:
         super().__init__()
+        self.last = None if extra is None else SameBlock(base + extra, base + extra, conv=conv, slope=0.0)
         outs = [base, *channels[:-1]]
         ins = [*(2 * width for width in channels[:-1]), channels[-1]]
         pairs = reversed(list(zip(ins, outs, strict=True)))
@@ -50,7 +53,7 @@ class Decoder(nn.Module):
         *skips, x = features
         for block, skip in zip(self.up_blocks, reversed(skips), strict=True):
             x = torch.cat((block(x), skip), dim=1)
-        return x
+        return x if self.last is None else self.last(x)
 
 
 class Hourglass(nn.Module):
@@ -64,13 +67,23 @@ class Hourglass(nn.Module):
         largest: at most these channels.
         blocks: number of halvings.
         conv: as of `SameBlock`.
+        joined: whether the decoder ends in a convolution over its output and the input together.
     """
 
-    def __init__(self, channels_in: int, base: int, largest: int, blocks: int, conv: ConvType = nn.Conv2d) -> None:
+    def __init__(
+        self,
+        channels_in: int,
+        base: int,
+        largest: int,
+        blocks: int,
+        conv: ConvType = nn.Conv2d,
+        *,
+        joined: bool = False,
+    ) -> None:
         super().__init__()
         channels = widths(base, largest, blocks)
         self.encoder = Encoder(channels_in, channels, conv)
-        self.decoder = Decoder(base, channels, conv)
+        self.decoder = Decoder(base, channels, channels_in if joined else None, conv)
         self.channels_out = base + channels_in
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """Unsupervised keypoints: their expectation under a heatmap, gaussians around them, and motions between two sets.
 
 Convention: keypoints are (B, K, 2) or (B, K, 3) in x (right), y (down), z (depth index); [-1, 1] spans the centres of
-the first and last pixel, so a grid ends at -1 and 1, as in the first-order motion model and Face-vid2vid.
-Their samplers use `align_corners=False` on such grids (`reenact.nn.resample.sample`); published weights
-were trained so, and it is kept: an identity motion zooms by size / (size - 1).
+the first and last pixel, so a grid ends at -1 and 1, as in the first-order motion model and Face-vid2vid. Their
+samplers use `align_corners=False` on such grids (`reenact.nn.resample.sample`); published weights were trained so, and
+it is kept: an identity motion zooms by size / (size - 1). Nothing here multiplies matrices, which mixed precision would
+round to a hundredth of the image.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def spatial_softmax(logits: Tensor, temperature: float) -> Tensor:
 def expectation(heatmap: Tensor) -> Tensor:
     """Mean position (B, K, n) under heatmaps (B, K, H, W) or (B, K, D, H, W)."""
     grid = corner_grid(heatmap.shape[2:], heatmap)
-    return heatmap.flatten(2) @ grid.flatten(0, -2)
+    return (heatmap.flatten(2).unsqueeze(-1) * grid.flatten(0, -2)).sum(2)
 
 
 def gaussians(points: Tensor, sizes: Sequence[int], variance: float) -> Tensor:
@@ -59,10 +60,15 @@ def sparse_motions(source: Tensor, driving: Tensor, sizes: Sequence[int], jacobi
     offset = grid - driving.view(*driving.shape[:2], *extra, -1)
     if jacobian is not None:
         spread = jacobian.view(*jacobian.shape[:2], *extra, *jacobian.shape[-2:])
-        offset = (spread @ offset.unsqueeze(-1)).squeeze(-1)
+        offset = (spread * offset.unsqueeze(-2)).sum(-1)
     motions = offset + source.view(*source.shape[:2], *extra, -1)
     identity = grid.expand(len(driving), 1, *grid.shape)
     return torch.cat((identity, motions), dim=1)
+
+
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """Matrix products (..., m, p) of small matrices (..., m, n) and (..., n, p) that mixed precision leaves exact."""
+    return (a.unsqueeze(-1) * b.unsqueeze(-3)).sum(-2)
 
 
 def hull_ratio(source: Tensor, reference: Tensor) -> Tensor:
@@ -86,11 +92,19 @@ def draw_points(image: Tensor, points: Tensor, radius: float = 0.03) -> Tensor:
         points: keypoints; their depth is not shown.
         radius: of a disc, the image being 2 wide.
     """
-    count = points.shape[1]
     grid = corner_grid(image.shape[-2:], points)
     near = (grid - points[:, :, None, None, :2]).square().sum(-1) < radius**2
     drawn = image
-    for index in range(count):
-        colour = image.new_tensor(colorsys.hsv_to_rgb(index / count, 0.9, 1.0)).view(1, 3, 1, 1)
-        drawn = torch.where(near[:, index : index + 1], 2 * colour - 1, drawn)
+    for index, colour in enumerate(_colours(points.shape[1], image)):
+        drawn = torch.where(near[:, index : index + 1], 2 * colour.view(1, 3, 1, 1) - 1, drawn)
     return drawn
+
+
+def draw_masks(mask: Tensor) -> Tensor:
+    """Masks (B, K + 1, H, W) as pictures (B, 3, H, W) in [-1, 1] in the colours of their keypoints, the first black."""
+    return 2 * torch.einsum("bkhw,kc->bchw", mask[:, 1:], _colours(mask.shape[1] - 1, mask)) - 1
+
+
+def _colours(count: int, like: Tensor) -> Tensor:
+    """(count, 3) colours in [0, 1] around the circle of hues."""
+    return like.new_tensor([colorsys.hsv_to_rgb(index / count, 0.9, 1.0) for index in range(count)])

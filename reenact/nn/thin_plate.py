@@ -60,9 +60,9 @@ class RandomWarp:
 
     def points(self, points: Tensor) -> Tensor:
         """T of points (B, N, 2)."""
-        linear = points @ self.affine[:, :, :2].transpose(1, 2) + self.affine[:, None, :, 2]
+        linear = (self.affine[:, None, :, :2] * points.unsqueeze(-2)).sum(-1) + self.affine[:, None, :, 2]
         distance = self._distance(points)
-        bent = (distance**2 * torch.log(distance + EPSILON)) @ self.weights.unsqueeze(-1)
+        bent = (distance**2 * torch.log(distance + EPSILON) * self.weights.unsqueeze(1)).sum(-1, keepdim=True)
         return linear + bent
 
     def jacobian(self, points: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class RandomWarp:
         distance = self._distance(points)
         slope = 2 * distance * torch.log(distance + EPSILON) + distance**2 / (distance + EPSILON)
         sign = (points[:, :, None] - self.controls).sign()
-        bent = torch.einsum("bnc,bc,bncj->bnj", slope, self.weights, sign)
+        bent = ((slope * self.weights.unsqueeze(1)).unsqueeze(-1) * sign).sum(2)
         return self.affine[:, None, :, :2] + bent.unsqueeze(-2)
 
     def _distance(self, points: Tensor) -> Tensor:

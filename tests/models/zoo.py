@@ -12,6 +12,12 @@ from torch.utils.data import DataLoader
 from reenact.callbacks.metric_suite import MetricSuite
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
+from reenact.models.face_vid2vid.module import (
+    FaceVid2VidLosses,
+    FaceVid2VidModule,
+    FaceVid2VidOptimisation,
+)
+from reenact.models.face_vid2vid.network import FaceVid2VidConfig
 from reenact.models.fomm.module import FOMMLosses, FOMMModule, FOMMOptimisation
 from reenact.models.fomm.network import FOMMConfig
 from reenact.models.keypoint_training import DiscriminatorConfig as KeypointDiscriminator
@@ -59,7 +65,22 @@ def fomm(keyed: bool) -> Case:
     return Case("fomm-adv" if keyed else "fomm", make)
 
 
-ZOO = [pwm("both"), pwm("displacement"), pwm("codes"), pwm("nmfc"), fomm(False), fomm(True)]
+def face_vid2vid() -> Case:
+    def make() -> FaceVid2VidModule:
+        return FaceVid2VidModule(
+            network=FaceVid2VidConfig(
+                keypoints=5, reduction=2, detector_width=4, detector_blocks=2, motion_width=4, motion_blocks=1,
+                compress=2, width=8, channels=4, depth=2, blocks=1, stem=4, estimator_widths=[8, 8, 16, 16],
+            ),
+            discriminator=KeypointDiscriminator([8, 8]),
+            losses=FaceVid2VidLosses(perceptual="pixels", head_pose=0.0, deformation=0.1, feature_matching=0.0),
+            optimisation=FaceVid2VidOptimisation(generator_lr=1e-2, discriminator_lr=1e-4, milestones=[50]),
+        )  # fmt: skip
+
+    return Case("face_vid2vid", make)
+
+
+ZOO = [pwm("both"), pwm("displacement"), pwm("codes"), pwm("nmfc"), fomm(False), fomm(True), face_vid2vid()]
 
 
 def portrait(count: int, seed: int, identity: str) -> Portrait:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from reenact.faces.fields import TensorFields
 from reenact.models.fomm.detector import Keypoints
 from reenact.nn.hourglass import Hourglass
-from reenact.nn.keypoints import gaussians, sparse_motions
+from reenact.nn.keypoints import gaussians, product, sparse_motions
 from reenact.nn.resample import AntiAliasDown, sample
 
 VARIANCE = 0.01
@@ -56,7 +56,7 @@ class DenseMotionNetwork(nn.Module):
             driving: B sets of keypoints.
         """
         sizes = reduced.shape[-2:]
-        jacobian = source.jacobian @ torch.linalg.inv(driving.jacobian)
+        jacobian = product(source.jacobian, torch.linalg.inv(driving.jacobian))
         motions = sparse_motions(source.value, driving.value, sizes, jacobian)
         batch, slots = motions.shape[:2]
         heat = gaussians(driving.value, sizes, VARIANCE) - gaussians(source.value, sizes, VARIANCE)
@@ -65,5 +65,5 @@ class DenseMotionNetwork(nn.Module):
         moved = sample(images, motions.flatten(0, 1)).view(batch, slots, 3, *sizes)
         features = self.hourglass(torch.cat((heat.unsqueeze(2), moved), dim=2).flatten(1, 2))
         mask = torch.softmax(self.mask(features), dim=1)
-        position = torch.einsum("bkhw,bkhwc->bhwc", mask.to(motions.dtype), motions)
+        position = (mask.unsqueeze(-1) * motions).sum(1)
         return DenseMotion(position, mask, torch.sigmoid(self.occlusion(features)))

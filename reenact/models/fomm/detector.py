@@ -54,5 +54,5 @@ class KeypointDetector(nn.Module):
         heatmap = spatial_softmax(self.kp(features), TEMPERATURE)
         maps = self.jacobian(features).float()
         maps = maps.view(*heatmap.shape[:2], 4, *heatmap.shape[2:])
-        jacobian = torch.einsum("bkhw,bkchw->bkc", heatmap, maps).view(*heatmap.shape[:2], 2, 2)
+        jacobian = (heatmap.unsqueeze(2) * maps).sum((3, 4)).view(*heatmap.shape[:2], 2, 2)
         return Keypoints(expectation(heatmap), jacobian)

@@ -14,6 +14,7 @@ from reenact.models.base import Reenactment
 from reenact.models.fomm.detector import Keypoints
 from reenact.models.fomm.network import FOMM, FOMMConfig, FOMMReenactment
 from reenact.models.keypoint_training import DiscriminatorConfig, KeypointLosses, KeypointModule
+from reenact.nn.keypoints import product
 from reenact.nn.thin_plate import RandomWarp
 
 
@@ -96,6 +97,6 @@ def equivariance(driving: Keypoints, warped: Keypoints, warp: RandomWarp) -> tup
         Mean absolute difference of the places, and of `J_d^-1 T'(p') J'` from the identity.
     """
     value = F.l1_loss(warp.points(warped.value), driving.value)
-    product = torch.linalg.inv(driving.jacobian) @ warp.jacobian(warped.value) @ warped.jacobian
-    eye = torch.eye(2, device=product.device, dtype=product.dtype)
-    return value, (eye - product).abs().mean()
+    change = product(warp.jacobian(warped.value), warped.jacobian)
+    eye = torch.eye(2, device=change.device, dtype=change.dtype)
+    return value, (eye - product(torch.linalg.inv(driving.jacobian), change)).abs().mean()

@@ -17,7 +17,7 @@ from reenact.models.fomm.generator import Appearance, Generator, resized
 from reenact.models.fomm.retarget import relative
 from reenact.nn.fold import fold
 from reenact.nn.hourglass import widths
-from reenact.nn.keypoints import draw_points
+from reenact.nn.keypoints import draw_masks, draw_points
 from reenact.nn.resample import sample
 
 
@@ -53,8 +53,8 @@ class FOMMConfig:
     @property
     def stride(self) -> int:
         """Images must have sides that are multiples of this."""
-        inner: int = 2 ** max(self.detector_blocks, self.motion_blocks)
-        return max(self.reduction * inner, 2**self.halvings)
+        stride: int = max(self.reduction * 2 ** max(self.detector_blocks, self.motion_blocks), 2**self.halvings)
+        return stride
 
 
 @dataclass
@@ -80,7 +80,7 @@ class FOMMReenactment(Reenactment):
     motion: DenseMotion
 
     def pictures(self) -> dict[str, Tensor]:
-        """Keypoints on the source, the source warped, what is occluded, keypoints on the result, and the result."""
+        """Keypoints of source and result, the source warped, whose motion goes where, occlusion, and the result."""
         size = self.image.shape[-2:]
         position = resized(self.motion.position, size)
         source = (2 * self.source - 1).expand_as(self.image)
@@ -89,6 +89,7 @@ class FOMMReenactment(Reenactment):
         return {
             "source keypoints": draw_points(source, points),
             "warped": 2 * sample(self.source, position) - 1,
+            "masks": nn.functional.interpolate(draw_masks(self.motion.mask), size),
             "occlusion": (2 * occlusion - 1).expand_as(self.image),
             "keypoints": draw_points(self.image, self.keypoints.value),
             "result": self.image,

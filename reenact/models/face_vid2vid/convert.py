@@ -1,0 +1,84 @@
+"""Official Face-vid2vid checkpoints into ours: those of zhanglonghao1992's reimplementation; NVIDIA released none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from reenact.models.face_vid2vid.module import FaceVid2VidModule
+from reenact.models.face_vid2vid.network import FaceVid2VidConfig
+from reenact.models.keypoint_files import channels, discriminator_config, discriminator_state, reduction
+
+TITLE = "Face-vid2vid (*.pth.tar of One-Shot_Free-View_Neural_Talking_Head_Synthesis)"
+PARTS = {"kp_detector": "network.detector.", "he_estimator": "network.estimator.", "generator": "network.generator."}
+"""Where the file's modules go."""
+LOW_PASS = "down.weight"
+"""A constant kernel, which our checkpoints don't hold."""
+JOINED = {
+    "hourglass.decoder.conv.": "hourglass.decoder.last.conv.",
+    "hourglass.decoder.norm.": "hourglass.decoder.last.norm.",
+}
+"""The last layer of the dense motion's hourglass, a block of its own here."""
+
+
+def recognises(official: Mapping[str, Any]) -> bool:
+    """Whether it holds `kp_detector`, `he_estimator` and `generator`."""
+    return all(isinstance(official.get(part), dict) for part in PARTS)
+
+
+def build(official: Mapping[str, Any], path: Path, face_model: str) -> tuple[FaceVid2VidModule, dict[str, Tensor]]:
+    """See `reenact.models.convert.Converter`; no face model is involved."""
+    detector, estimator, generator = (official[part] for part in PARTS)
+    network = _network_config(detector, estimator, generator)
+    module = FaceVid2VidModule(network, discriminator_config(official))
+    state = discriminator_state(official, module)
+    for part, prefix in PARTS.items():
+        state |= {prefix + name: value for name, value in renamed(official[part]).items()}
+    return module, state
+
+
+def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a module by our names."""
+    ours = {}
+    for name, value in state.items():
+        new = name
+        for theirs, joined in JOINED.items():
+            new = new.replace(theirs, joined)
+        if name != LOW_PASS:
+            ours[new] = value
+    return ours
+
+
+def _network_config(
+    detector: Mapping[str, Tensor], estimator: Mapping[str, Tensor], generator: Mapping[str, Tensor]
+) -> FaceVid2VidConfig:
+    found = channels(detector, "predictor.down_blocks.down{}")
+    levels = channels(generator, "down_blocks.{}")
+    motion = "dense_motion_network.hourglass"
+    moved = channels(generator, motion + ".encoder.down_blocks.{}")
+    spade = "decoder.fc.weight" in generator
+    volume = len(generator["resblocks_3d.3dr0.conv1.weight"])
+    return FaceVid2VidConfig(
+        keypoints=len(detector["kp.weight"]),
+        reduction=reduction(detector),
+        detector_width=channels(detector, "predictor.up_blocks.up{}")[-1],
+        detector_largest=max(found),
+        detector_blocks=len(found),
+        motion_width=channels(generator, motion + ".decoder.up_blocks.{}")[-1],
+        motion_largest=max(moved),
+        motion_blocks=len(moved),
+        compress=len(generator["dense_motion_network.compress.weight"]),
+        width=len(generator["first.conv.weight"]),
+        largest=max(levels),
+        halvings=len(levels),
+        channels=volume,
+        depth=len(generator["second.weight"]) // volume,
+        blocks=sum(name.startswith("resblocks_3d.") and name.endswith("conv1.weight") for name in generator),
+        decoder="spade" if spade else "original",
+        spade_hidden=len(generator["decoder.G_middle_0.norm_0.mlp_shared.0.weight"]) if spade else 128,
+        stem=len(estimator["conv1.weight"]),
+        estimator_widths=[len(estimator[f"conv{number}.weight"]) for number in range(2, 6)],
+    )

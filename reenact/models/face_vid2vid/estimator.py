@@ -1,0 +1,93 @@
+"""The estimator of head pose and expression (`HEEstimator` of the reimplementation; names as in its checkpoints)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reenact.faces.fields import TensorFields
+from reenact.nn.bottleneck import ResBottleneck
+from reenact.nn.euler import BINS, angle_of, rotation_of
+from reenact.nn.keypoints import product
+
+PI = 3.14
+"""Of the released conversion to radians, by which the released weights were trained."""
+
+
+@dataclass
+class HeadMotion(TensorFields):
+    """How a head moves its canonical keypoints: `p = R p_c + t + delta`; coordinates as in `reenact.nn.keypoints`."""
+
+    rotation: Tensor
+    """(B, 3, 3) R."""
+    translation: Tensor
+    """(B, 3) t."""
+    deformation: Tensor
+    """(B, K, 3) delta, the expression."""
+
+    def keypoints(self, canonical: Tensor) -> Tensor:
+        """Places (B, K, 3) of canonical keypoints (B, K, 3), each of batch B or 1."""
+        turned = product(canonical, self.rotation.transpose(1, 2))
+        return turned + self.translation[:, None] + self.deformation
+
+
+@dataclass
+class Estimate(TensorFields):
+    """What the estimator says of a portrait."""
+
+    motion: HeadMotion
+    angles: Tensor
+    """(B, 3) yaw, pitch and roll in degrees."""
+
+
+class Estimator(nn.Module):
+    """A ResNet of bottlenecks with heads for three angles in bins, translation and deformation.
+
+    Args:
+        keypoints: K.
+        stem: channels after the first convolution.
+        widths: channels at strides 4, 8, 16 and 32.
+    """
+
+    def __init__(self, keypoints: int, stem: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        a, b, c, d = widths
+        self.conv1, self.norm1 = nn.Conv2d(3, stem, 7, stride=2, padding=3), nn.BatchNorm2d(stem)
+        for number, (inside, outside) in enumerate(((stem, a), (a, b), (b, c), (c, d)), 2):
+            setattr(self, f"conv{number}", nn.Conv2d(inside, outside, 1))
+            setattr(self, f"norm{number}", nn.BatchNorm2d(outside))
+        for number, (width, blocks) in enumerate(((a, 3), (b, 3), (c, 5), (d, 2))):
+            chain = nn.Sequential()
+            for index in range(blocks):
+                chain.add_module(f"b{2 * number + 1}_{index}", ResBottleneck(width, width))
+            setattr(self, f"block{2 * number + 1}", chain)
+            if number:
+                setattr(self, f"block{2 * number}", ResBottleneck(width, width, 2))
+        self.fc_roll, self.fc_pitch, self.fc_yaw = (nn.Linear(d, BINS) for _ in range(3))
+        self.fc_t = nn.Linear(d, 3)
+        self.fc_exp = nn.Linear(d, 3 * keypoints)
+
+    def forward(self, image: Tensor) -> Estimate:
+        """Pose and expression of images (B, 3, H, W) in [0, 1]."""
+        yaw, pitch, roll, translation, expression = self.heads(image)
+        angles = torch.stack([angle_of(logits) for logits in (yaw, pitch, roll)], dim=1)
+        deformation = expression.view(len(image), -1, 3)
+        return Estimate(HeadMotion(rotation_of(angles * (PI / math.pi)), translation, deformation), angles)
+
+    def heads(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Logits (B, 66) of yaw, pitch and roll; translation (B, 3); deformation (B, 3 K)."""
+        x = F.max_pool2d(F.relu(self.norm1(self.conv1(image))), 3, stride=2, padding=1)
+        for number in range(4):
+            conv, norm = getattr(self, f"conv{number + 2}"), getattr(self, f"norm{number + 2}")
+            x = F.relu(norm(conv(x)))
+            if number:
+                x = getattr(self, f"block{2 * number}")(x)
+            x = getattr(self, f"block{2 * number + 1}")(x)
+        x = x.mean((2, 3))
+        # The released code reads yaw from `fc_roll` and roll from `fc_yaw`; so do its weights.
+        return self.fc_roll(x), self.fc_pitch(x), self.fc_yaw(x), self.fc_t(x), self.fc_exp(x)

@@ -1,0 +1,117 @@
+"""Training of Face-vid2vid: `train.py` and `modules/model.py` of its reimplementation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from reenact.faces.portrait import PortraitPair
+from reenact.models.adversarial import AdversarialOptimisation, Losses
+from reenact.models.base import Reenactment
+from reenact.models.face_vid2vid.losses import deformation_prior, head_pose_error, keypoint_prior
+from reenact.models.face_vid2vid.network import FaceVid2Vid, FaceVid2VidConfig, VolumeReenactment
+from reenact.models.keypoint_training import DiscriminatorConfig, KeypointLosses, KeypointModule
+from reenact.nn.head_pose import HeadPose, PoseKind
+from reenact.nn.losses import GanKind
+from reenact.nn.thin_plate import RandomWarp
+
+
+@dataclass(frozen=True)
+class FaceVid2VidLosses(KeypointLosses):
+    """Weights of the losses; defaults are `config/vox-256.yaml` of the reimplementation."""
+
+    gan_kind: GanKind = "hinge"
+    keypoint_prior: float = 10.0
+    """Keypoints apart from each other, at a mean depth."""
+    head_pose: float = 20.0
+    """Angles as the teacher says, in degrees."""
+    deformation: float = 5.0
+    """Size of the expression."""
+    teacher: PoseKind = "hopenet"
+    """What tells the angles while training: Hopenet, or the shipped probe on the synthetic world."""
+
+
+@dataclass(frozen=True)
+class FaceVid2VidOptimisation(AdversarialOptimisation):
+    """Adam for both networks; defaults are `train.py` of the reimplementation."""
+
+    beta1: float = 0.5
+
+
+class FaceVid2VidModule(KeypointModule):
+    """Face-vid2vid with its discriminator, losses and schedule.
+
+    Args:
+        network: widths and depths.
+        discriminator: its widths, and whether it sees keypoints.
+        losses: weights of the losses.
+        optimisation: learning rates, milestones, accumulation, clipping.
+    """
+
+    method = "face_vid2vid"
+    network: FaceVid2Vid
+
+    def __init__(
+        self,
+        network: FaceVid2VidConfig | None = None,
+        discriminator: DiscriminatorConfig | None = None,
+        losses: FaceVid2VidLosses | None = None,
+        optimisation: FaceVid2VidOptimisation | None = None,
+    ) -> None:
+        network = network or FaceVid2VidConfig()
+        discriminator = discriminator or DiscriminatorConfig()
+        losses = losses or FaceVid2VidLosses()
+        optimisation = optimisation or FaceVid2VidOptimisation()
+        arguments = {
+            "network": network,
+            "discriminator": discriminator,
+            "losses": losses,
+            "optimisation": optimisation,
+        }
+        super().__init__(FaceVid2Vid(network), discriminator, network.keypoints, losses, optimisation, arguments)
+        self.losses = losses
+        self._teacher: HeadPose | None = None
+
+    def setup(self, stage: str) -> None:
+        """Load the perceptual network and the teacher when training is about to start.
+
+        Raises:
+            ReenactError: if weights are missing.
+        """
+        super().setup(stage)
+        if stage == "fit" and self.losses.head_pose:
+            self._teacher = HeadPose(self.losses.teacher)
+
+    @property
+    def required_assets(self) -> tuple[str, ...]:
+        """Names in `reenact.assets` without which training can't start."""
+        taught = self.losses.head_pose and self.losses.teacher == "hopenet"
+        return (*super().required_assets, *(("hopenet",) if taught else ()))
+
+    def driving_points(self, result: Reenactment) -> Tensor:
+        """The driving keypoints."""
+        assert isinstance(result, VolumeReenactment)
+        return result.keypoints
+
+    def keypoint_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+        """Equivariance, priors of keypoints and deformation, and head pose."""
+        assert isinstance(result, VolumeReenactment)
+        weights, estimator = self.losses, self.network.estimator
+        image = (batch.driving.image + 1) / 2
+        crowded, depth = keypoint_prior(result.keypoints)
+        estimate = estimator(image)
+        losses = {
+            "keypoint_prior": weights.keypoint_prior * (crowded + depth),
+            "deformation": weights.deformation * deformation_prior(estimate.motion.deformation),
+        }
+        if weights.equivariance:
+            warp = RandomWarp.draw(image, self.random())
+            warped = estimator(warp.frame(image)).motion.keypoints(result.canonical)
+            distance = F.l1_loss(warp.points(warped[..., :2]), result.keypoints[..., :2])
+            losses["equivariance"] = weights.equivariance * distance
+        if self._teacher is not None:
+            error = head_pose_error(estimate.angles, self._teacher(batch.driving.image))
+            losses["head_pose"] = weights.head_pose * error
+        return losses

@@ -1,0 +1,221 @@
+"""Face-vid2vid as a `Reenactor`: canonical keypoints of the source, moved by the driving head's pose and expression."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from reenact.errors import ReenactError
+from reenact.faces.portrait import Portrait
+from reenact.models.base import Needs, Reenactment, Reenactor, SourceState, Transfer
+from reenact.models.face_vid2vid.estimator import Estimator, HeadMotion
+from reenact.models.face_vid2vid.generator import DecoderKind, Generator
+from reenact.models.face_vid2vid.retarget import PARTS, retarget
+from reenact.nn.fold import fold
+from reenact.nn.keypoints import draw_masks, draw_points
+from reenact.nn.volume import CanonicalDetector, VolumeDenseMotion
+
+
+@dataclass(frozen=True)
+class VolumeConfig:
+    """Size of what Face-vid2vid and MMFA share; defaults are `config/vox-256.yaml` of the reimplementation."""
+
+    keypoints: int = 15
+    """K; the paper has 20."""
+    reduction: int = 4
+    """Canonical keypoints are found on the image made so many times smaller."""
+    detector_width: int = 32
+    """Base width of the detector of canonical keypoints."""
+    detector_largest: int = 1024
+    """Its largest width."""
+    detector_blocks: int = 5
+    """Its halvings."""
+    motion_width: int = 32
+    """Base width of the dense motion's hourglass."""
+    motion_largest: int = 1024
+    """Its largest width."""
+    motion_blocks: int = 5
+    """Its halvings."""
+    compress: int = 4
+    """Channels of the volume that every keypoint's motion moves."""
+    width: int = 64
+    """Channels of the appearance at full size; each of its halvings doubles them."""
+    largest: int = 512
+    """Its largest width."""
+    halvings: int = 2
+    """Its halvings."""
+    channels: int = 32
+    """Channels of the feature volume."""
+    depth: int = 16
+    """Depth of volumes."""
+    blocks: int = 6
+    """Residual blocks on the volume."""
+
+    @property
+    def stride(self) -> int:
+        """Images must have sides that are multiples of this."""
+        stride: int = max(self.reduction * 2**self.detector_blocks, 2 ** (self.halvings + self.motion_blocks))
+        return stride
+
+    def detector(self) -> CanonicalDetector:
+        """The detector of canonical keypoints."""
+        sizes = self.detector_width, self.detector_largest, self.detector_blocks
+        return CanonicalDetector(self.keypoints, *sizes, self.depth, self.reduction)
+
+    def dense_motion(self) -> VolumeDenseMotion:
+        """The dense motion."""
+        sizes = self.motion_width, self.motion_largest, self.motion_blocks
+        return VolumeDenseMotion(self.keypoints, *sizes, self.channels, self.depth, self.compress)
+
+    def check(self, image: Tensor, name: str) -> None:
+        """Refuse images of other sizes than multiples of the stride; raises `ReenactError`."""
+        height, width = image.shape[-2:]
+        if height % self.stride or width % self.stride:
+            raise ReenactError(
+                f"{name} with these settings needs images whose sides are multiples of {self.stride}, not"
+                f" {width}x{height}"
+            )
+
+
+@dataclass(frozen=True)
+class FaceVid2VidConfig(VolumeConfig):
+    """Size of the network; defaults are `config/vox-256.yaml` of the reimplementation."""
+
+    decoder: DecoderKind = "original"
+    """The paper's, or the one of the released weights."""
+    spade_hidden: int = 128
+    """Channels inside a layer of the `spade` decoder."""
+    stem: int = 64
+    """Channels of the estimator's first convolution."""
+    estimator_widths: list[int] = field(default_factory=lambda: [256, 512, 1024, 2048])
+    """Channels of the estimator at strides 4, 8, 16 and 32."""
+
+
+@dataclass
+class FaceVid2VidState(SourceState):
+    """A source, encoded."""
+
+    motion: HeadMotion
+    """Its pose and expression."""
+    image: Tensor
+    """(B, 3, H, W) in [-1, 1]."""
+    canonical: Tensor
+    """(B, K, 3) canonical keypoints."""
+    keypoints: Tensor
+    """(B, K, 3) keypoints of the picture itself."""
+    volume: Tensor
+    """(B, C, D, h, w) appearance."""
+    compressed: Tensor
+    """(B, c, D, h, w) the part of it that shows the dense motion what moves."""
+
+
+@dataclass
+class VolumeReenactment(Reenactment):
+    """A result with what led to it, of Face-vid2vid and MMFA; coordinates as in `reenact.nn.keypoints`."""
+
+    source: Tensor
+    """(B, 3, H, W) source in [-1, 1], of batch B or 1."""
+    canonical: Tensor
+    """(B, K, 3) canonical keypoints of the source."""
+    source_keypoints: Tensor
+    """(B, K, 3) keypoints of the source."""
+    keypoints: Tensor
+    """(B, K, 3) the same in their new places."""
+    mask: Tensor
+    """(B, K + 1, D, h, w) weights of the keypoints' motions."""
+    occlusion: Tensor
+    """(B, 1, h, w) in [0, 1]; 1 where the source shows it."""
+
+    def pictures(self) -> dict[str, Tensor]:
+        """Canonical keypoints, those of source and result, whose motion goes where, occlusion, and the result."""
+        shape = self.image.shape
+        source = self.source.expand(shape)
+
+        def drawn(image: Tensor, points: Tensor) -> Tensor:
+            return draw_points(image, points.expand(len(image), -1, -1))
+
+        return {
+            "canonical": drawn(source.new_full(shape, -0.6), self.canonical),
+            "source keypoints": drawn(source, self.source_keypoints),
+            "keypoints": drawn(self.image, self.keypoints),
+            "masks": F.interpolate(draw_masks(self.mask.mean(2)), shape[-2:]),
+            "occlusion": (2 * F.interpolate(self.occlusion, shape[-2:]) - 1).expand(shape),
+            "result": self.image,
+        }
+
+
+class FaceVid2Vid(Reenactor[FaceVid2VidState, HeadMotion]):
+    """One-shot free-view neural talking-head synthesis (Wang et al., CVPR 2021).
+
+    Args:
+        config: widths and depths.
+    """
+
+    needs = Needs()
+    parts: ClassVar = PARTS
+
+    def __init__(self, config: FaceVid2VidConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.detector = config.detector()
+        self.estimator = Estimator(config.keypoints, config.stem, config.estimator_widths)
+        self.generator = Generator(
+            config.width,
+            config.largest,
+            config.halvings,
+            config.channels,
+            config.depth,
+            config.blocks,
+            config.decoder,
+            config.spade_hidden,
+            config.dense_motion(),
+        )
+
+    def encode(self, source: Portrait) -> FaceVid2VidState:
+        """Canonical keypoints, pose, expression and appearance of the source.
+
+        Raises:
+            ReenactError: if its sides are not multiples of the stride.
+        """
+        motion = self.read(source)
+        image = (source.image + 1) / 2
+        canonical = self.detector(image)
+        volume = self.generator(image)
+        compressed = self.generator.dense_motion_network.compressed(volume)
+        return FaceVid2VidState(motion, source.image, canonical, motion.keypoints(canonical), volume, compressed)
+
+    def read(self, driving: Portrait) -> HeadMotion:
+        """Pose and expression in the image.
+
+        Raises:
+            ReenactError: as `encode`.
+        """
+        self.config.check(driving.image, "Face-vid2vid")
+        motion: HeadMotion = self.estimator((driving.image + 1) / 2).motion
+        return motion
+
+    def retarget(
+        self, state: FaceVid2VidState, driving: HeadMotion, transfer: Transfer, reference: HeadMotion | None = None
+    ) -> HeadMotion:
+        """See `reenact.models.face_vid2vid.retarget.retarget`."""
+        self.check_transfer(transfer)
+        return retarget(
+            state.motion, state.canonical, driving, transfer, driving[:1] if reference is None else reference
+        )
+
+    def perform(self, state: FaceVid2VidState, motion: HeadMotion) -> VolumeReenactment:
+        """The source with its keypoints moved."""
+        keypoints = motion.keypoints(state.canonical)
+        dense = self.generator.dense_motion_network(state.compressed, state.keypoints, keypoints)
+        image = 2 * self.generator.decode(state.volume, dense) - 1
+        return VolumeReenactment(
+            image, state.image, state.canonical, state.keypoints, keypoints, dense.mask, dense.occlusion
+        )
+
+    def folded(self) -> Self:
+        """A copy for inference, with norms inside convolutions."""
+        return fold(copy.deepcopy(self).eval())

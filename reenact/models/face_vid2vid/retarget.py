@@ -1,0 +1,59 @@
+"""Who gives what when one head drives another, in Face-vid2vid's terms."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from reenact.models.base import Transfer
+from reenact.models.face_vid2vid.estimator import HeadMotion
+from reenact.models.retarget import blend, moving_parts, turn
+from reenact.nn.keypoints import hull_ratio
+
+PARTS = {"pose": ("rotation",), "translation": ("translation",), "expression": ("deformation",)}
+"""What can move -> its fields in `HeadMotion`."""
+PARTS_OF_MODE = {"pose": ("pose", "translation"), "expression": ("expression",)}
+"""Modes that move less than everything."""
+
+
+def retarget(
+    source: HeadMotion, canonical: Tensor, driving: HeadMotion, transfer: Transfer, reference: HeadMotion
+) -> HeadMotion:
+    """The source's head with the motion of the driving head.
+
+    Part by part, a value that moves goes from the source's by the driving one's change: `t_s + k s (t_d - t_r)`,
+    `(R_d R_r^-1)^k R_s`, k the strength and s the ratio of sizes. In every mode but `relative` the source is its own
+    reference. Relative motion of everything is the released demos', which moves keypoints, `p_s + k s (p_d - p_r)`; the
+    deformation then takes up what the turned and shifted canonical keypoints do not reach.
+
+    Args:
+        source: of batch 1 or B.
+        canonical: keypoints (B, K, 3) of the source.
+        driving: batch B.
+        transfer: what moves and how.
+        reference: read in relative mode, of batch 1 or B.
+    """
+    relative = transfer.mode == "relative"
+    s, d, r, k = source, driving, reference if relative else source, transfer.strength
+    places = [motion.keypoints(canonical) for motion in (s, d, r)]
+    scale = hull_ratio(places[0], places[2]) if relative and transfer.adapt_scale else places[0].new_ones(1, 1, 1)
+    moving = moving_parts(transfer, PARTS, PARTS_OF_MODE)
+    batch = len(driving.rotation)
+    kept = s.map(lambda value: value.expand(batch, *value.shape[1:]))
+    rotation = turn(s.rotation, d.rotation, r.rotation, k) if "pose" in moving else kept.rotation
+    shifted = "translation" in moving
+    translation = blend(s.translation, d.translation, r.translation, k, scale[..., 0]) if shifted else kept.translation
+    deformation = kept.deformation
+    if "expression" in moving:
+        deformation = blend(s.deformation, d.deformation, r.deformation, k, scale, dims=2)
+    moved = HeadMotion(rotation, translation, deformation)
+    if relative and moving == set(PARTS):
+        goal = relative_keypoints(places[0], places[1], places[2], k, scale)
+        still = (places[1] == places[2]).all(-1).all(-1).view(-1, 1, 1)
+        moved.deformation = torch.where(still, deformation, deformation + goal - moved.keypoints(canonical))
+    return moved
+
+
+def relative_keypoints(source: Tensor, driving: Tensor, reference: Tensor, strength: float, scale: Tensor) -> Tensor:
+    """`p_s + k s (p_d - p_r)` of keypoints (B, K, 3), each of batch B or 1: `normalize_kp` of the released demos."""
+    return source + strength * scale * (driving - reference)

@@ -1,0 +1,49 @@
+"""What the official files of keypoint methods have in common: sizes read off weights, and the discriminator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from reenact.models.keypoint_training import DiscriminatorConfig, KeypointModule
+from reenact.nn.resample import AntiAliasDown
+
+REDUCTIONS = {AntiAliasDown(factor).kernel.numel(): factor for factor in (2, 4, 8)}
+"""Length of a low-pass kernel -> the reduction that it is of."""
+
+
+def channels(state: Mapping[str, Tensor], blocks: str) -> list[int]:
+    """Output channels of numbered blocks, whose names are `blocks` with the number in place of `{}`.
+
+    Raises:
+        KeyError: if there is none.
+    """
+    found: list[int] = []
+    while (bias := state.get(f"{blocks.format(len(found))}.conv.bias")) is not None:
+        found.append(len(bias))
+    if not found:
+        raise KeyError(blocks.format(0))
+    return found
+
+
+def reduction(detector: Mapping[str, Tensor]) -> int:
+    """By how much a keypoint detector makes images smaller first."""
+    kernel = detector.get("down.weight")
+    return 1 if kernel is None else REDUCTIONS[kernel.shape[-1]]
+
+
+def discriminator_config(official: Mapping[str, Any]) -> DiscriminatorConfig:
+    """Settings of a file's discriminator; the default where it has none, as files made smaller for sharing."""
+    state = official.get("discriminator")
+    if not state:
+        return DiscriminatorConfig()
+    keyed = "discs.1.down_blocks.0.conv.weight" in state
+    return DiscriminatorConfig(channels(state, "discs.1.down_blocks.{}"), keypoints=keyed)
+
+
+def discriminator_state(official: Mapping[str, Any], module: KeypointModule) -> dict[str, Tensor]:
+    """The discriminator's weights by our names; the module's own, which training alone reads, if the file has none."""
+    state = official.get("discriminator") or module.discriminator.state_dict()
+    return {f"discriminator.{name}": value for name, value in state.items()}

@@ -1,0 +1,46 @@
+"""Head angles as Hopenet gives them, and the rotations that Face-vid2vid and MMFA make of them.
+
+Convention: degrees; `R = Rx(pitch) Ry(yaw) Rz(roll)` on columns, p' = R p, in the coordinates of keypoints (x right, y
+down, z depth index); no sign is changed (`get_rotation_matrix` of Face-vid2vid's reimplementation).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from reenact.nn.keypoints import product
+
+BINS: Final = 66
+"""Bins of 3 degrees from -99 on."""
+
+
+def angle_of(logits: Tensor) -> Tensor:
+    """Expected degrees (B,) of logits (B, 66) over bins."""
+    index = torch.arange(BINS, device=logits.device, dtype=torch.float32)
+    return (torch.softmax(logits.float(), dim=1) * index).sum(1) * 3 - 99
+
+
+def rotation_of(degrees: Tensor) -> Tensor:
+    """Rotations (B, 3, 3) of yaw, pitch and roll (B, 3)."""
+    yaw, pitch, roll = (degrees * (math.pi / 180)).unbind(1)
+    zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
+
+    def matrix(*rows: Tensor) -> Tensor:
+        return torch.stack(rows, dim=1).view(-1, 3, 3)
+
+    x = matrix(one, zero, zero, zero, pitch.cos(), -pitch.sin(), zero, pitch.sin(), pitch.cos())
+    y = matrix(yaw.cos(), zero, yaw.sin(), zero, one, zero, -yaw.sin(), zero, yaw.cos())
+    z = matrix(roll.cos(), -roll.sin(), zero, roll.sin(), roll.cos(), zero, zero, zero, one)
+    return product(product(x, y), z)
+
+
+def angles_of(rotation: Tensor) -> Tensor:
+    """Yaw, pitch and roll (B, 3) in degrees of rotations (B, 3, 3), for yaws within 90 degrees."""
+    yaw = torch.asin(rotation[:, 0, 2].clamp(-1, 1))
+    pitch = torch.atan2(-rotation[:, 1, 2], rotation[:, 2, 2])
+    roll = torch.atan2(-rotation[:, 0, 1], rotation[:, 0, 0])
+    return torch.stack((yaw, pitch, roll), dim=1) * (180 / math.pi)

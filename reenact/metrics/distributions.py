@@ -12,7 +12,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 
 from reenact.metrics.frame_metric import Reference, check_alike
-from reenact.metrics.scene import Frames, Scene, as_bytes
+from reenact.metrics.scene import Frames, Scene
 from reenact.metrics.sets import CLIP_LENGTH
 from reenact.metrics.temporal import Place, Runs
 
@@ -146,7 +146,7 @@ class VideoDistance(FrechetDistance):
         """The clips that end within a scene, or None; the frames behind the last wait for the next scene."""
         reference: Frames = getattr(scene, self.reference)
         check_alike(scene.generated, reference)
-        made, shown = (list(as_bytes(frames.image)) for frames in (scene.generated, reference))
+        made, shown = (list(frames.bytes) for frames in (scene.generated, reference))
         runs = self._runs.add(places, list(zip(made, shown, reference.digests, strict=True)))
         whole = [list(zip(*run, strict=True)) for run in runs if run is not None]
         if not whole:

@@ -81,6 +81,6 @@ class FrameMetric(Metric):
 
 def check_alike(generated: Frames, reference: Frames) -> None:
     """Refuse frames of another number or size; raises `ReenactError`."""
-    if generated.image.shape != reference.image.shape:
-        a, b = ("{} of {} x {}".format(len(f), *reversed(f.image.shape[-2:])) for f in (generated, reference))
+    if generated.given.shape != reference.given.shape:
+        a, b = ("{} of {} x {}".format(len(f), *reversed(f.given.shape[-2:])) for f in (generated, reference))
         raise ReenactError(f"{generated.name} ({a} px) and {reference.name} ({b} px) differ in number or size")

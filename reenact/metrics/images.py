@@ -35,7 +35,7 @@ def psnr(generated: Tensor, target: Tensor) -> Tensor:
 
     As scikit-image's `peak_signal_noise_ratio` of an RGB picture; equal pictures have 100 dB.
     """
-    square = (generated - target).div(2).square().flatten(1).double().mean(1)
+    square = (generated - target).square_().flatten(1).mean(1).double() / 4
     return (-10 * torch.log10(square)).clamp(max=HIGHEST)
 
 
@@ -46,8 +46,11 @@ def ssim(generated: Tensor, target: Tensor) -> Tensor:
     with `gaussian_weights=True, sigma=1.5, use_sample_covariance=False`. The mean over the whole picture, borders
     mirrored, that torchmetrics gives by default is another number.
     """
-    level, contrast = _similarity(_unit(generated), _unit(target))
-    return (level * contrast).flatten(1).mean(1)
+    values = []
+    for first, second in zip(_centred(generated), _centred(target), strict=True):
+        level, contrast = _similarity(first, second)
+        values.append((level * contrast).mean(dtype=torch.float64))
+    return torch.stack(values)
 
 
 def ms_ssim(generated: Tensor, target: Tensor) -> Tensor:
@@ -58,30 +61,40 @@ def ms_ssim(generated: Tensor, target: Tensor) -> Tensor:
     """
     if min(generated.shape[-2:]) < SMALLEST:
         return generated.new_full((len(generated),), torch.nan)
-    first, second = _unit(generated), _unit(target)
+    return torch.stack([_scales(a, b) for a, b in zip(_centred(generated), _centred(target), strict=True)])
+
+
+def _scales(first: Tensor, second: Tensor) -> Tensor:
+    """Multi-scale similarity of two pictures (3, H, W) in [-0.5, 0.5]."""
     factors = []
     for number, exponent in enumerate(SCALES):
         level, contrast = _similarity(first, second)
         last = number == len(SCALES) - 1
         places = level * contrast if last else contrast
-        factors.append(places.mean((-2, -1)).clamp_min(0) ** exponent)
+        factors.append(places.mean((-2, -1), dtype=torch.float64).clamp_min(0) ** exponent)
         if not last:
             first, second = F.avg_pool2d(first, 2), F.avg_pool2d(second, 2)
-    return torch.stack(factors).prod(0).mean(1)
+    return torch.stack(factors).prod(0).mean()
 
 
-def _unit(pictures: Tensor) -> Tensor:
-    """[-1, 1] to [0, 1], in float64."""
-    return pictures.double().add(1).div(2)
+def _centred(pictures: Tensor) -> Tensor:
+    """[-1, 1] to [-0.5, 0.5]: what is squared is small, so that variances survive float32."""
+    return pictures.float().div(2)
 
 
 def _similarity(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Likeness of luminance, and of contrast and structure, where the window fits (B, 3, H - 10, W - 10)."""
-    maps = torch.stack([first, second, first * second, first.square() + second.square()])
+    """Likeness of luminance, and of contrast and structure, where the window fits (3, H - 10, W - 10).
+
+    One picture at a time, (3, H, W) in [-0.5, 0.5], stays in a processor's cache.
+    """
+    maps = torch.stack([first, second, first * second, first.square().addcmul_(second, second)])
     mean1, mean2, product, squares = _blurred(maps)
-    both, each = mean1 * mean2, mean1.square() + mean2.square()
-    level = (2 * both + LEVEL) / (each + LEVEL)
-    return level, (2 * (product - both) + CONTRAST) / (squares - each + CONTRAST)
+    both, each = mean1 * mean2, mean1.square().addcmul_(mean2, mean2)
+    contrast = (product - both).mul_(2).add_(CONTRAST).div_((squares - each).add_(CONTRAST))
+    # luminance is of means in [0, 1]: m + 1/2
+    total = (mean1 + mean2).div_(2)
+    level = both.add_(total).add_(0.25).mul_(2).add_(LEVEL)
+    return level.div_(each.add_(total, alpha=2).add_(0.5 + LEVEL)), contrast
 
 
 def _blurred(maps: Tensor) -> Tensor:

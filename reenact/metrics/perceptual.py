@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, Final, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact import assets
@@ -59,18 +60,30 @@ class LayerDistance(FrameMetric):
 
 
 def weighted_distance(first: list[Tensor], second: list[Tensor], heads: list[Tensor]) -> Tensor:
-    """(B,) LPIPS of features that have unit length at each place: Zhang et al. 2018, eq. 1.
+    """(B,) LPIPS: Zhang et al. 2018, eq. 1, of features brought to unit length at each place.
+
+    sum w (a/|a| - b/|b|)^2 is taken apart into its three sums, so that no layer is copied.
 
     Args:
-        first: Layers (B, C, H, W) of a network, of unit length over the channels.
+        first: Layers (B, C, H, W) of a network.
         second: The same of other pictures.
         heads: (C,) weights of the squared differences, of each layer.
     """
-    terms = [
-        torch.einsum("bchw,c->b", (a - b).square(), weights).double() / a[0, 0].numel()
-        for a, b, weights in zip(first, second, heads, strict=True)
-    ]
+    terms = []
+    for a, b, head in zip(first, second, heads, strict=True):
+        (length_a, own_a), (length_b, own_b) = (_weighed(layer, head) for layer in (a, b))
+        both = F.conv2d(a * b, head[None, :, None, None]).squeeze(1)
+        places = own_a / length_a.square() + own_b / length_b.square() - 2 * both / (length_a * length_b)
+        terms.append(places.clamp_min(0).mean((1, 2), dtype=torch.float64))
     return torch.stack(terms).sum(0)
+
+
+def _weighed(layer: Tensor, head: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, H, W) length over the channels of a layer (B, C, H, W), and the weighted sum of squares."""
+    kernel = torch.stack([torch.ones_like(head), head])[:, :, None, None]
+    squares, weighed = F.conv2d(layer.square(), kernel).unbind(1)
+    # lengths as the package has them: 1e-10 is added behind the root
+    return squares.sqrt() + 1e-10, weighed
 
 
 class LPIPS(FrameMetric):
@@ -84,7 +97,7 @@ class LPIPS(FrameMetric):
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(f"lpips[{backbone}]", "target")
-        self._reader = unit_layers(backbone)
+        self._reader = backbone_layers(backbone)
 
     def values(self, generated: Frames, reference: Frames) -> Tensor:
         """(B,) distances."""
@@ -93,17 +106,15 @@ class LPIPS(FrameMetric):
 
 
 @dataclass(frozen=True, eq=False)
-class UnitLayers:
-    """The layers that LPIPS compares, of unit length over the channels."""
+class BackboneLayers:
+    """The layers that LPIPS compares."""
 
     name: Backbone
 
     def __call__(self, image: Tensor) -> list[Tensor]:
         """Layers (B, C, H, W) of pictures (B, 3, H, W) in [-1, 1]."""
         network = self.network(image.device)
-        layers: list[Tensor] = network.net(network.scaling_layer(image))
-        # lengths as the package has them: 1e-10 is added behind the root
-        return [layer / (layer.square().sum(1, keepdim=True).sqrt() + 1e-10) for layer in layers]
+        return list(network.net(network.scaling_layer(image)))
 
     def network(self, device: torch.device) -> Any:  # noqa: ANN401  # lpips has no types
         """The package's own, on a device."""
@@ -111,9 +122,9 @@ class UnitLayers:
 
 
 @cache
-def unit_layers(backbone: Backbone) -> UnitLayers:
+def backbone_layers(backbone: Backbone) -> BackboneLayers:
     """The reader of a backbone; the same for all that need it."""
-    return UnitLayers(backbone)
+    return BackboneLayers(backbone)
 
 
 @cache

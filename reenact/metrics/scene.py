@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from math import isfinite
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -27,7 +29,7 @@ class Reader(Protocol[Reading]):
     def name(self) -> str:
         """What numbers made with it are labelled with."""
 
-    def __call__(self, image: Tensor) -> Reading:
+    def __call__(self, image: Tensor, /) -> Reading:
         """Read pictures (B, 3, H, W) in [-1, 1]: a tensor with rows, a list, or a dataclass of such."""
 
 
@@ -90,23 +92,35 @@ class Frames:
     """What was read in earlier pictures; for pictures that come again, as real ones do."""
 
     def __init__(self, image: Tensor, name: str = "the frames") -> None:
-        if not torch.isfinite(image).all():
+        widest = float(torch.stack(image.aminmax()).abs().max()) if image.numel() else 0.0
+        if not isfinite(widest):
             raise ReenactError(f"{name}: pixels are NaN or infinite; look for the step at which the training diverged")
-        widest = float(image.abs().max()) if image.numel() else 0.0
         if widest > WIDEST:
             raise ReenactError(f"{name}: values reach {widest:.4g}, but pictures are expected in [-1, 1]; rescale them")
         self.name = name
-        self.image = image.float().clamp(-1, 1).add(1).mul(127.5).round().div(127.5).sub(1)
+        self.given = image
+        """The pictures as they came."""
         self._readings: dict[int, tuple[object, Any]] = {}
 
     def __len__(self) -> int:
         """Number of pictures."""
-        return len(self.image)
+        return len(self.given)
 
     @cached_property
-    def digests(self) -> list[bytes]:
+    def bytes(self) -> Tensor:
+        """(B, 3, H, W) uint8, rounded."""
+        # one picture at a time stays in a processor's cache
+        return torch.stack([as_bytes(picture) for picture in self.given]) if len(self) else as_bytes(self.given)
+
+    @cached_property
+    def image(self) -> Tensor:
+        """(B, 3, H, W) in [-1, 1], of 256 levels."""
+        return self.bytes.float().div_(127.5).sub_(1)
+
+    @cached_property
+    def digests(self) -> list[builtins.bytes]:
         """One a picture, of its pixels and size."""
-        pixels = as_bytes(self.image).cpu().numpy()
+        pixels = self.bytes.cpu().numpy()
         size = repr(pixels.shape[1:]).encode()
         return [blake2b(picture.tobytes(), digest_size=16, key=size).digest() for picture in pixels]
 
@@ -123,7 +137,7 @@ class Frames:
         """One picture of each kind, and which of those each picture is like."""
         if self.memory is None:
             return list(range(len(self))), list(range(len(self)))
-        kinds: dict[bytes, int] = {}
+        kinds: dict[builtins.bytes, int] = {}
         place = [kinds.setdefault(digest, len(kinds)) for digest in self.digests]
         return [place.index(kind) for kind in range(len(kinds))], place
 
@@ -161,8 +175,8 @@ class Frames:
 
 
 def as_bytes(image: Tensor) -> Tensor:
-    """Pictures in [-1, 1] as uint8, rounded."""
-    return image.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    """Pictures in [-1, 1] as uint8, rounded; values beyond are clamped."""
+    return image.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -192,6 +206,6 @@ class Scene:
     def part(self, rows: slice) -> Scene:
         """Some of its frames."""
         made, source, driving = (
-            Frames(frames.image[rows], frames.name) for frames in (self.generated, self.source, self.driving)
+            Frames(frames.given[rows], frames.name) for frames in (self.generated, self.source, self.driving)
         )
         return Scene(made, source, driving, self.same_identity)

@@ -73,4 +73,4 @@ def test_every_name_is_on_the_page():
     families = {name.partition("[")[0] for name in every_name()}
     networks = {network for known in (NETWORKS, FACE_PARTS) for names in known.values() for network in names}
     assert {name for name in families if f"`{name}" not in page} == set()
-    assert {name for name in networks if f"`{name}`" not in page} == set()
+    assert {name for name in networks if f"`{name}`" not in page and f"[{name}]" not in page} == set()

@@ -33,7 +33,7 @@ def test_the_package_agrees_on_lpips(backbone, home):
         wanted = reference(first, second).flatten().double()
     values = metric.values(Frames(first), Frames(second))
     torch.testing.assert_close(values, wanted, rtol=1e-5, atol=0)
-    assert metric.values(Frames(first), Frames(first)).abs().max() == 0
+    assert metric.values(Frames(first), Frames(first)).abs().max() < 1e-6
     assert not list(metric.parameters())
     assert not metric.state_dict()
 

@@ -1,0 +1,79 @@
+"""Methods that read images alone, through the same machinery; their motion is keypoints."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from pytorch_lightning import Trainer
+
+from reenact.apps.animate import animate
+from reenact.apps.animator import Animator
+from reenact.apps.compose import Composer
+from reenact.apps.performance import Performance
+from reenact.apps.reference import reference_number
+from reenact.apps.timeline import make_timeline
+from reenact.data.store import to_tensor
+from reenact.data.video import VideoReader
+from reenact.errors import ReenactError
+from reenact.faces.portrait import Portrait
+from reenact.models.base import Transfer
+from reenact.models.fomm import FOMMModule
+from reenact.models.fomm.network import FOMMConfig
+
+from .conftest import SIZE, known_clip
+
+
+@pytest.fixture(scope="module")
+def keypoints(tmp_path_factory, world):
+    """A small FOMM, untrained but for its norms' statistics."""
+    torch.manual_seed(0)
+    sizes = {"detector_width": 4, "detector_blocks": 2, "motion_width": 4, "motion_blocks": 2, "width": 8}
+    module = FOMMModule(FOMMConfig(keypoints=5, reduction=2, bottleneck=1, **sizes))
+    module.image_size = SIZE
+    images, _, _ = world.sequence(0, 0, range(4), SIZE)
+    portrait = Portrait(to_tensor(images))
+    with torch.no_grad():
+        for _ in range(30):
+            module.network(portrait, portrait)
+    trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu")
+    trainer.strategy.connect(module)
+    path = tmp_path_factory.mktemp("keypoints") / "fomm.ckpt"
+    trainer.save_checkpoint(path)
+    return path
+
+
+def performed(checkpoint, source, driving, transfer, reference="first"):
+    timeline = make_timeline((len(driving), driving.fps), (len(source), source.fps), "min")
+    method = Animator(checkpoint, transfer, device="cpu")
+    return np.stack(
+        list(Performance(method, source, driving, Composer(watermark=False), 4).frames(timeline, reference))
+    )
+
+
+@pytest.mark.parametrize("reference", ["first", "5"])
+def test_a_moving_source_that_drives_itself_is_left_as_it_is(keypoints, world, clips, reference):
+    clip = known_clip(world, clips / "1.mp4")
+    result = performed(keypoints, clip, clip, Transfer("relative"), reference)
+    portrait = clip.portraits(np.arange(len(clip)), list(VideoReader(clip.path)))
+    method = Animator(keypoints, device="cpu").prepare(portrait)
+    assert np.abs(result.astype(int) - method.step(portrait)).max() <= 1
+
+
+def test_a_picture_is_driven_and_parts_are_refused(keypoints, clips, tmp_path, known_faces):
+    picture, video, out = clips / "0.png", clips / "1.mp4", tmp_path / "out.mp4"
+    with pytest.raises(ReenactError, match="FOMM knows no motion 'pose': choose from absolute, relative"):
+        animate(keypoints, picture, video, out, motion="pose", device="cpu")
+    with pytest.raises(ReenactError, match="FOMM has no part 'jaw'"):
+        animate(keypoints, picture, video, out, parts=("jaw",), device="cpu")
+    assert not out.exists()
+    assert animate(keypoints, picture, video, out, motion="relative", device="cpu").frames == 21
+
+
+def test_the_most_alike_frame_without_parameters_is_that_of_the_nearest_landmarks(world, clips):
+    clip = dataclasses.replace(known_clip(world, clips / "1.mp4"), params=None)
+    with pytest.raises(ReenactError, match="no landmarks are known"):
+        reference_number("best", clip, clip, None)
+    points = np.random.default_rng(0).normal(size=(21, 68, 2))
+    source = dataclasses.replace(clip, landmarks=3 * points[7:8] + 40)
+    assert reference_number("best", source, dataclasses.replace(clip, landmarks=points), None) == 7

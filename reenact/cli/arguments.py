@@ -122,10 +122,10 @@ def expand(request: Request) -> list[str]:
     if request.names.get("logger") == "none":
         words += ["--trainer.logger", "false"]
     words += ["--out", request.names["out"]]
-    if "weights" in request.names:  # the run whose settings are used may itself have gone on from a checkpoint
-        words += ["--weights", request.names["weights"], "--ckpt_path", "null"]
-    if "ckpt_path" in request.names:
-        words += ["--ckpt_path", request.names["ckpt_path"]]
+    # A run whose settings are used may itself have gone on from a checkpoint.
+    words += ["--ckpt_path", request.names.get("ckpt_path", "null")]
+    if "weights" in request.names:
+        words += ["--weights", request.names["weights"]]
     return words
 
 

@@ -87,6 +87,9 @@ def test_the_settings_of_a_run_make_the_same_run_again(place):
     assert all(torch.equal(first[key], second[key]) for key in first)
     configs = [yaml.safe_load((place / name / "config.yaml").read_text()) for name in ("first", "second")]
     assert {**configs[0], "out": ""} == {**configs[1], "out": ""}
+    assert main(["fit", "--ckpt_path", "first/checkpoints/last.ckpt", "--trainer.max_steps", "5"]) == 0
+    assert main(["fit", "-c", "first/config.yaml", "--out", "third"]) == 0
+    assert steps(place / "third") == [0, 1, 2, 3, 4]
 
 
 def test_checkpoints_are_tested_and_predicted_from_with_the_settings_of_their_run(place, capsys):

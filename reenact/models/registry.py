@@ -60,6 +60,19 @@ METHODS = {
             },
         ),
         Method(
+            name="mmfa",
+            class_path="reenact.models.mmfa.MMFAModule",
+            summary="3D keypoints whose pose, scale, translation and expression come apart",
+            needs="images alone",
+            paper="arXiv 2603.04302",
+            presets={
+                "mmfa": "all losses (Table 2, full method)",
+                "mmfa_base": "without the losses of expression, canonical keypoints and landmarks (Table 2)",
+                "mmfa_exp": "the base and invariant expressions (Table 2)",
+                "mmfa_exp_c": "the base, invariant expressions and consistent canonical keypoints (Table 2)",
+            },
+        ),
+        Method(
             name="probe",
             class_path="reenact.models.probe.ProbeModule",
             summary="reads landmarks, face parameters and identity of the built-in head, to judge results with",

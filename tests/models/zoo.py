@@ -21,6 +21,8 @@ from reenact.models.face_vid2vid.network import FaceVid2VidConfig
 from reenact.models.fomm.module import FOMMLosses, FOMMModule, FOMMOptimisation
 from reenact.models.fomm.network import FOMMConfig
 from reenact.models.keypoint_training import DiscriminatorConfig as KeypointDiscriminator
+from reenact.models.mmfa.module import MMFALosses, MMFAModule, MMFAOptimisation
+from reenact.models.mmfa.network import MMFAConfig
 from reenact.models.module import ReenactmentModule
 from reenact.models.pwm.module import DiscriminatorConfig, PWMLosses, PWMModule, PWMOptimisation
 from reenact.models.pwm.network import PWMConfig
@@ -80,7 +82,24 @@ def face_vid2vid() -> Case:
     return Case("face_vid2vid", make)
 
 
-ZOO = [pwm("both"), pwm("displacement"), pwm("codes"), pwm("nmfc"), fomm(False), fomm(True), face_vid2vid()]
+def mmfa() -> Case:
+    def make() -> MMFAModule:
+        return MMFAModule(
+            network=MMFAConfig(
+                pose="probe", keypoints=5, reduction=2, detector_width=4, detector_blocks=2, motion_width=4,
+                motion_blocks=1, compress=2, width=8, channels=4, depth=2, blocks=1, stem=4,
+                affine_widths=[8, 8, 16, 16], expression=8, encoder_widths=[8, 16], encoder_side=2,
+                decoder_widths=[16],
+            ),
+            discriminator=KeypointDiscriminator([8, 8]),
+            losses=MMFALosses(perceptual="pixels", deformation=0.1, feature_matching=0.0),
+            optimisation=MMFAOptimisation(generator_lr=1e-2, discriminator_lr=1e-4, milestones=[50]),
+        )  # fmt: skip
+
+    return Case("mmfa", make)
+
+
+ZOO = [pwm("both"), pwm("displacement"), pwm("codes"), pwm("nmfc"), fomm(False), fomm(True), face_vid2vid(), mmfa()]
 
 
 def portrait(count: int, seed: int, identity: str) -> Portrait:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact.faces.fields import TensorFields
-from reenact.nn.bottleneck import ResBottleneck
+from reenact.nn.bottleneck import Trunk
 from reenact.nn.euler import BINS, angle_of, rotation_of
 from reenact.nn.keypoints import product
 
@@ -45,8 +44,8 @@ class Estimate(TensorFields):
     """(B, 3) yaw, pitch and roll in degrees."""
 
 
-class Estimator(nn.Module):
-    """A ResNet of bottlenecks with heads for three angles in bins, translation and deformation.
+class Estimator(Trunk):
+    """A trunk with heads for three angles in bins, translation and deformation.
 
     Args:
         keypoints: K.
@@ -55,22 +54,10 @@ class Estimator(nn.Module):
     """
 
     def __init__(self, keypoints: int, stem: int, widths: Sequence[int]) -> None:
-        super().__init__()
-        a, b, c, d = widths
-        self.conv1, self.norm1 = nn.Conv2d(3, stem, 7, stride=2, padding=3), nn.BatchNorm2d(stem)
-        for number, (inside, outside) in enumerate(((stem, a), (a, b), (b, c), (c, d)), 2):
-            setattr(self, f"conv{number}", nn.Conv2d(inside, outside, 1))
-            setattr(self, f"norm{number}", nn.BatchNorm2d(outside))
-        for number, (width, blocks) in enumerate(((a, 3), (b, 3), (c, 5), (d, 2))):
-            chain = nn.Sequential()
-            for index in range(blocks):
-                chain.add_module(f"b{2 * number + 1}_{index}", ResBottleneck(width, width))
-            setattr(self, f"block{2 * number + 1}", chain)
-            if number:
-                setattr(self, f"block{2 * number}", ResBottleneck(width, width, 2))
-        self.fc_roll, self.fc_pitch, self.fc_yaw = (nn.Linear(d, BINS) for _ in range(3))
-        self.fc_t = nn.Linear(d, 3)
-        self.fc_exp = nn.Linear(d, 3 * keypoints)
+        super().__init__(stem, widths)
+        self.fc_roll, self.fc_pitch, self.fc_yaw = (nn.Linear(widths[-1], BINS) for _ in range(3))
+        self.fc_t = nn.Linear(widths[-1], 3)
+        self.fc_exp = nn.Linear(widths[-1], 3 * keypoints)
 
     def forward(self, image: Tensor) -> Estimate:
         """Pose and expression of images (B, 3, H, W) in [0, 1]."""
@@ -81,13 +68,6 @@ class Estimator(nn.Module):
 
     def heads(self, image: Tensor) -> tuple[Tensor, ...]:
         """Logits (B, 66) of yaw, pitch and roll; translation (B, 3); deformation (B, 3 K)."""
-        x = F.max_pool2d(F.relu(self.norm1(self.conv1(image))), 3, stride=2, padding=1)
-        for number in range(4):
-            conv, norm = getattr(self, f"conv{number + 2}"), getattr(self, f"norm{number + 2}")
-            x = F.relu(norm(conv(x)))
-            if number:
-                x = getattr(self, f"block{2 * number}")(x)
-            x = getattr(self, f"block{2 * number + 1}")(x)
-        x = x.mean((2, 3))
+        x = self.features(image)
         # The released code reads yaw from `fc_roll` and roll from `fc_yaw`; so do its weights.
         return self.fc_roll(x), self.fc_pitch(x), self.fc_yaw(x), self.fc_t(x), self.fc_exp(x)

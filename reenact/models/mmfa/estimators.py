@@ -1,0 +1,96 @@
+"""MMFA's estimators: scale and translation, the expression feature, and the deformation it stands for (section 3.1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reenact.nn.bottleneck import ResBottleneck, Trunk
+
+START = math.log(math.e - 1)
+"""softplus of it is 1, the scale that training starts from."""
+
+
+class AffineEstimator(Trunk):
+    """Scale f > 0 and translation t of a head in the picture.
+
+    The paper says "similar to Face-vid2vid" and gives no layers: its trunk, with zero-initialised heads, so that
+    training starts from f = 1 and t = 0. It does not see the expression feature, which is made invariant to f and t.
+
+    Args:
+        stem: channels after the first convolution.
+        widths: channels at strides 4, 8, 16 and 32.
+    """
+
+    def __init__(self, stem: int, widths: Sequence[int]) -> None:
+        super().__init__(stem, widths)
+        self.scale = nn.Linear(widths[-1], 1)
+        self.translation = nn.Linear(widths[-1], 2)
+        for head in (self.scale, self.translation):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale (B, 1) and translation (B, 2), right and down in [-1, 1] units, of images (B, 3, H, W) in [0, 1]."""
+        features = self.features(image)
+        return F.softplus(self.scale(features).float() + START), self.translation(features).float()
+
+
+class ExpressionEncoder(nn.Module):
+    """E_e: a feature of the expression in a portrait (layer widths are not in the paper).
+
+    Args:
+        widths: channels at strides 4, 8, 16, 32 and 64.
+        size: length of the feature.
+        side: height and width of the last map, of 16 channels: the image's side / 64.
+    """
+
+    def __init__(self, widths: Sequence[int], size: int, side: int) -> None:
+        super().__init__()
+        self.side = side
+        self.first = nn.Conv2d(3, widths[0], 7, stride=2, padding=3)
+        self.blocks = nn.Sequential()
+        for inside, outside in pairwise(widths):
+            self.blocks.append(ResBottleneck(inside, outside, 2))
+            if outside != inside:
+                self.blocks.append(ResBottleneck(outside, outside))
+        self.last = nn.Conv2d(widths[-1], 16, 1)
+        self.out = nn.Linear(16 * side * side, size)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Features (B, size) of images (B, 3, H, W) in [0, 1]."""
+        x = F.max_pool2d(F.relu(self.first(image)), 3, stride=2, padding=1)
+        maps = F.adaptive_avg_pool2d(self.last(self.blocks(x)), self.side)
+        feature: Tensor = self.out(maps.flatten(1)).float()
+        return feature
+
+
+class ExpressionDecoder(nn.Module):
+    """D_e (eq. 4): the deformation of canonical keypoints that an expression means for a person.
+
+    Args:
+        size: length of the expression feature.
+        keypoints: K.
+        hidden: widths of the hidden layers.
+    """
+
+    def __init__(self, size: int, keypoints: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.layers = nn.Sequential()
+        for inside, outside in zip((size + 3 * keypoints, *hidden), hidden, strict=False):
+            self.layers.extend((nn.Linear(inside, outside), nn.BatchNorm1d(outside), nn.ReLU()))
+        last = nn.Linear(hidden[-1], 3 * keypoints)
+        nn.init.normal_(last.weight, std=1e-3)
+        nn.init.zeros_(last.bias)
+        self.layers.append(last)
+
+    def forward(self, expression: Tensor, canonical: Tensor) -> Tensor:
+        """Deformations (B, K, 3) of features (B, size) and canonical keypoints (B, K, 3), of batch B or 1."""
+        canonical = canonical.expand(len(expression), -1, -1)
+        deformation: Tensor = self.layers(torch.cat((expression, canonical.flatten(1)), dim=1)).float()
+        return deformation.view(canonical.shape)

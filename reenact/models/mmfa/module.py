@@ -1,0 +1,154 @@
+"""Training of MMFA (sections 3.2 and 4.1); weights that the paper does not give are those of Face-vid2vid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from reenact.faces.portrait import Portrait, PortraitPair
+from reenact.models.adversarial import AdversarialOptimisation, Losses
+from reenact.models.base import Reenactment
+from reenact.models.face_vid2vid.losses import deformation_prior, keypoint_prior
+from reenact.models.keypoint_training import PYRAMID, DiscriminatorConfig, KeypointLosses, KeypointModule
+from reenact.models.mmfa.losses import (
+    LandmarkKind,
+    canonical_consistency,
+    expression_invariance,
+    landmark_distance,
+    landmarks,
+    shaken,
+)
+from reenact.models.mmfa.network import MMFA, MMFAConfig, MMFAReenactment
+from reenact.nn.resample import AntiAliasDown
+from reenact.nn.thin_plate import RandomWarp
+
+COARSEST = 32
+"""Side below which a perceptual pyramid stops; the deepest layer needs 16 pixels."""
+
+
+@dataclass(frozen=True)
+class MMFALosses(KeypointLosses):
+    """Weights of the losses of eq. (14), which prints them without weights."""
+
+    equivariance: float = 20.0
+    keypoint_prior: float = 10.0
+    """Keypoints apart from each other, at a mean depth."""
+    deformation: float = 5.0
+    """Size of the expression."""
+    expression: float = 1.0
+    """Expression features untouched by rotation, scale and shift (eq. 7)."""
+    canonical: float = 10.0
+    """Canonical keypoints of source and driving image alike (eq. 8)."""
+    landmarks_face: float = 10.0
+    """Landmarks of the result, but the mouth's (eq. 9)."""
+    landmarks_mouth: float = 30.0
+    """Landmarks of the result's mouth."""
+    landmarks: LandmarkKind = "none"
+    """What finds them."""
+
+
+@dataclass(frozen=True)
+class MMFAOptimisation(AdversarialOptimisation):
+    """Adam for both networks (section 4.1)."""
+
+    generator_lr: float = 5e-5
+    discriminator_lr: float = 5e-5
+    beta1: float = 0.5
+    beta2: float = 0.9
+
+
+class MMFAModule(KeypointModule):
+    """MMFA with its discriminator, losses and schedule.
+
+    Args:
+        network: widths and depths, and the pose network.
+        discriminator: its widths, and whether it sees keypoints.
+        losses: weights of the losses.
+        optimisation: learning rates, milestones, accumulation, clipping.
+    """
+
+    method = "mmfa"
+    network: MMFA
+
+    def __init__(
+        self,
+        network: MMFAConfig | None = None,
+        discriminator: DiscriminatorConfig | None = None,
+        losses: MMFALosses | None = None,
+        optimisation: MMFAOptimisation | None = None,
+    ) -> None:
+        network = network or MMFAConfig()
+        discriminator = discriminator or DiscriminatorConfig()
+        losses = losses or MMFALosses()
+        optimisation = optimisation or MMFAOptimisation()
+        arguments = {
+            "network": network,
+            "discriminator": discriminator,
+            "losses": losses,
+            "optimisation": optimisation,
+        }
+        super().__init__(MMFA(network), discriminator, network.keypoints, losses, optimisation, arguments)
+        self.losses = losses
+
+    @property
+    def required_assets(self) -> tuple[str, ...]:
+        """Names in `reenact.assets` without which training can't start."""
+        pose = ("hopenet",) if self.network.config.pose == "hopenet" else ()
+        return (*super().required_assets, *pose)
+
+    def driving_points(self, result: Reenactment) -> Tensor:
+        """The driving keypoints."""
+        assert isinstance(result, MMFAReenactment)
+        return result.keypoints
+
+    def generator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+        """The shared terms, and the perceptual ones of the lower sizes."""
+        assert isinstance(result, MMFAReenactment)
+        losses = super().generator_losses(batch, result)
+        if self._perceptual is not None:
+            real = (batch.driving.image + 1) / 2
+            for image in result.coarse:
+                wanted = AntiAliasDown(real.shape[-1] // image.shape[-1]).to(real.device)(real)
+                levels = [
+                    down
+                    for factor, down in zip(PYRAMID, self.pyramid, strict=True)
+                    if factor == 1 or image.shape[-1] // factor >= COARSEST
+                ]
+                fake = (image + 1) / 2
+                term = self._perceptual.pyramid([down(fake) for down in levels], [down(wanted) for down in levels])
+                losses[f"reconstruction_{image.shape[-1]}"] = self.shared_losses.reconstruction * term
+        return losses
+
+    def keypoint_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+        """Equivariance, priors, invariance of expressions, consistency of canonical keypoints, landmarks."""
+        assert isinstance(result, MMFAReenactment)
+        weights, network = self.losses, self.network
+        driving = (batch.driving.image + 1) / 2
+        random = self.random()
+        crowded, depth = keypoint_prior(result.keypoints)
+        losses = {
+            "keypoint_prior": weights.keypoint_prior * (crowded + depth),
+            "deformation": weights.deformation * deformation_prior(result.deformation),
+        }
+        if weights.equivariance:
+            warp = RandomWarp.draw(driving, random)
+            warped = self._keypoints(warp.frame(driving))
+            distance = F.l1_loss(warp.points(warped[..., :2]), result.keypoints[..., :2])
+            losses["equivariance"] = weights.equivariance * distance
+        if weights.expression:
+            other = network.encoder(shaken(driving, random))
+            losses["expression"] = weights.expression * expression_invariance(result.expression, other)
+        if weights.canonical:
+            losses["canonical"] = weights.canonical * canonical_consistency(result.canonical, network.detector(driving))
+        if weights.landmarks != "none" and (weights.landmarks_face or weights.landmarks_mouth):
+            fake, real = landmarks(result.image), landmarks(batch.driving.image)
+            losses["landmarks"] = landmark_distance(fake, real, weights.landmarks_face, weights.landmarks_mouth)
+        return losses
+
+    def _keypoints(self, image: Tensor) -> Tensor:
+        """Keypoints of images in [0, 1] by their own canonical ones, as the paper's equivariance takes them."""
+        motion = self.network.read(Portrait(2 * image - 1))
+        canonical = self.network.detector(image)
+        return motion.keypoints(canonical, self.network.decoder(motion.expression, canonical))

@@ -1,0 +1,213 @@
+"""MMFA as a `Reenactor`: canonical keypoints, moved by rotation, scale, translation and expression."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Self
+
+import torch
+from torch import Tensor
+
+from reenact.faces.fields import TensorFields
+from reenact.faces.portrait import Portrait
+from reenact.models.base import Needs, Reenactor, SourceState, Transfer
+from reenact.models.face_vid2vid.network import VolumeConfig, VolumeReenactment
+from reenact.models.mmfa.estimators import AffineEstimator, ExpressionDecoder, ExpressionEncoder
+from reenact.models.mmfa.generator import MultiScaleGenerator
+from reenact.models.retarget import blend, keep_unmoved, moving_parts, turn
+from reenact.nn.euler import rotation_of
+from reenact.nn.fold import fold
+from reenact.nn.head_pose import HeadPose, PoseKind
+from reenact.nn.hourglass import widths
+from reenact.nn.keypoints import product
+from reenact.nn.volume import AppearanceExtractor
+
+JacobianKind = Literal["none", "rotation", "exact"]
+"""What a keypoint's neighbourhood does besides moving: nothing (as Face-vid2vid's reimplementation), turn (its paper),
+or turn and grow as eq. (5) implies."""
+PARTS = {
+    "pose": ("rotation",),
+    "scale": ("scale",),
+    "translation": ("translation",),
+    "expression": ("expression",),
+}
+"""What can move -> its fields in `FaceMotion`."""
+PARTS_OF_MODE = {"pose": ("pose", "scale", "translation"), "expression": ("expression",)}
+"""Modes that move less than everything."""
+
+
+@dataclass(frozen=True)
+class MMFAConfig(VolumeConfig):
+    """Size of the network; where the paper says nothing, defaults are the choices in docs/methods/mmfa.md."""
+
+    pose: PoseKind = "hopenet"
+    """What tells the rotation: the paper's Hopenet, or the shipped probe on the synthetic world."""
+    jacobian: JacobianKind = "exact"
+    """Jacobians of the keypoints' motions."""
+    stem: int = 64
+    """Channels of the affine estimator's first convolution."""
+    affine_widths: list[int] = field(default_factory=lambda: [256, 512, 1024, 2048])
+    """Channels of the affine estimator at strides 4, 8, 16 and 32."""
+    expression: int = 256
+    """Length of the expression feature."""
+    encoder_widths: list[int] = field(default_factory=lambda: [64, 128, 256, 512, 512])
+    """Channels of the expression encoder at strides 4, 8, 16, 32 and 64."""
+    encoder_side: int = 4
+    """Side of its last map."""
+    decoder_widths: list[int] = field(default_factory=lambda: [512, 512, 256])
+    """Widths of the expression decoder."""
+    stage_blocks: int = 1
+    """Residual blocks of the generator at each size."""
+
+
+@dataclass
+class FaceMotion(TensorFields):
+    """What of a portrait is motion (eq. 4 and 5); coordinates as in `reenact.nn.keypoints`."""
+
+    rotation: Tensor
+    """(B, 3, 3) R."""
+    scale: Tensor
+    """(B, 1) f."""
+    translation: Tensor
+    """(B, 2) t, right and down."""
+    expression: Tensor
+    """(B, E) e."""
+
+    def keypoints(self, canonical: Tensor, deformation: Tensor) -> Tensor:
+        """`R f (p_c + delta) + t` (eq. 5) of canonical keypoints and deformations (B, K, 3), of batch B or 1."""
+        turned = product(canonical + deformation, self.rotation.transpose(1, 2))
+        shift = torch.cat((self.translation, torch.zeros_like(self.scale)), dim=1)
+        return self.scale.unsqueeze(1) * turned + shift.unsqueeze(1)
+
+
+@dataclass
+class MMFAState(SourceState):
+    """A source, encoded."""
+
+    motion: FaceMotion
+    """Its pose and expression."""
+    own: FaceMotion
+    """Those of the picture itself, from which it is warped; `motion` may be put in their place."""
+    image: Tensor
+    """(B, 3, H, W) in [-1, 1]."""
+    canonical: Tensor
+    """(B, K, 3) canonical keypoints."""
+    keypoints: Tensor
+    """(B, K, 3) keypoints of the picture itself."""
+    volume: Tensor
+    """(B, C, D, h, w) appearance."""
+    compressed: Tensor
+    """(B, c, D, h, w) the part of it that shows the dense motion what moves."""
+
+
+@dataclass
+class MMFAReenactment(VolumeReenactment):
+    """A result with what led to it."""
+
+    coarse: tuple[Tensor, ...]
+    """The result at lower sizes, coarse to fine, in [-1, 1]."""
+    deformation: Tensor
+    """(B, K, 3) of the canonical keypoints, by the driving expression."""
+    expression: Tensor
+    """(B, E) the driving expression."""
+
+
+class MMFA(Reenactor[MMFAState, FaceMotion]):
+    """Multi-modal face animation by 3D keypoints whose pose, scale, translation and expression come apart.
+
+    Args:
+        config: widths and depths.
+    """
+
+    needs = Needs()
+    parts: ClassVar = PARTS
+
+    def __init__(self, config: MMFAConfig) -> None:
+        super().__init__()
+        self.config = config
+        volume = config.channels, config.depth
+        inner = [config.width, *widths(config.width, config.largest, config.halvings)]
+        self.detector = config.detector()
+        self.affine = AffineEstimator(config.stem, config.affine_widths)
+        self.encoder = ExpressionEncoder(config.encoder_widths, config.expression, config.encoder_side)
+        self.decoder = ExpressionDecoder(config.expression, config.keypoints, config.decoder_widths)
+        self.appearance = AppearanceExtractor(config.width, config.largest, config.halvings, *volume, config.blocks)
+        self.dense_motion = config.dense_motion()
+        self.generator = MultiScaleGenerator(*volume, inner[::-1], config.stage_blocks)
+        self._pose: HeadPose | None = None
+
+    def encode(self, source: Portrait) -> MMFAState:
+        """Canonical keypoints, motion and appearance of the source.
+
+        Raises:
+            ReenactError: if its sides are not multiples of the stride, or the pose network's weights are missing.
+        """
+        motion = self.read(source)
+        image = (source.image + 1) / 2
+        canonical = self.detector(image)
+        keypoints = motion.keypoints(canonical, self.decoder(motion.expression, canonical))
+        volume = self.appearance(image)
+        compressed = self.dense_motion.compressed(volume)
+        return MMFAState(motion, motion, source.image, canonical, keypoints, volume, compressed)
+
+    def read(self, driving: Portrait) -> FaceMotion:
+        """Rotation, scale, translation and expression in the image.
+
+        Raises:
+            ReenactError: as `encode`.
+        """
+        self.config.check(driving.image, "MMFA")
+        if self._pose is None:
+            self._pose = HeadPose(self.config.pose)
+        image = (driving.image + 1) / 2
+        scale, translation = self.affine(image)
+        return FaceMotion(rotation_of(self._pose(driving.image)), scale, translation, self.encoder(image))
+
+    def retarget(
+        self, state: MMFAState, driving: FaceMotion, transfer: Transfer, reference: FaceMotion | None = None
+    ) -> FaceMotion:
+        """Part by part, the source's value moved by the driving one's change.
+
+        `(R_d R_r^-1)^k R_s`, `f_s (f_d / f_r)^k`, `t_s + k s (t_d - t_r)` and `e_s + k (e_d - e_r)`, k the strength and
+        s the ratio `f_s / f_r` if sizes are adapted. In every mode but `relative` the source is its own reference.
+        """
+        self.check_transfer(transfer)
+        relative = transfer.mode == "relative"
+        s, d, k = state.motion, driving, transfer.strength
+        r = s if not relative else driving[:1] if reference is None else reference
+        moving = moving_parts(transfer, PARTS, PARTS_OF_MODE)
+        moved = s.map(lambda value: value.expand(len(driving.scale), *value.shape[1:]))
+        if "pose" in moving:
+            moved.rotation = turn(s.rotation, d.rotation, r.rotation, k)
+        if "scale" in moving:
+            moved.scale = keep_unmoved(s.scale * (d.scale / r.scale) ** k, s.scale, d.scale, r.scale, k)
+        if "translation" in moving:
+            size = s.scale / r.scale if relative and transfer.adapt_scale else 1.0
+            moved.translation = blend(s.translation, d.translation, r.translation, k, size)
+        if "expression" in moving:
+            moved.expression = blend(s.expression, d.expression, r.expression, k)
+        return moved
+
+    def perform(self, state: MMFAState, motion: FaceMotion) -> MMFAReenactment:
+        """The source with its keypoints moved."""
+        deformation = self.decoder(motion.expression, state.canonical)
+        keypoints = motion.keypoints(state.canonical, deformation)
+        jacobian = self._jacobian(state.own, motion)
+        dense = self.dense_motion(state.compressed, state.keypoints, keypoints, jacobian)
+        *coarse, image = (2 * image - 1 for image in self.generator(state.volume, dense))
+        inside = state.image, state.canonical, state.keypoints, keypoints, dense.mask, dense.occlusion
+        return MMFAReenactment(image, *inside, tuple(coarse), deformation, motion.expression)
+
+    def folded(self) -> Self:
+        """A copy for inference, with norms inside convolutions."""
+        return fold(copy.deepcopy(self).eval())
+
+    def _jacobian(self, source: FaceMotion, driving: FaceMotion) -> Tensor | None:
+        """Of the map from driving to source, (B, 1, 3, 3): `(f_s / f_d) R_s R_d^T` follows from eq. (5)."""
+        if self.config.jacobian == "none":
+            return None
+        jacobian = product(source.rotation, driving.rotation.transpose(1, 2)).unsqueeze(1)
+        if self.config.jacobian == "rotation":
+            return jacobian
+        return (source.scale / driving.scale).view(-1, 1, 1, 1) * jacobian

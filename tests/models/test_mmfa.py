@@ -1,0 +1,77 @@
+"""MMFA: eq. (5), its parts, its losses."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from zoo import mmfa, portrait
+
+from reenact.models.base import Transfer
+from reenact.models.mmfa.losses import canonical_consistency, expression_invariance, landmark_distance, shaken
+from reenact.models.mmfa.network import FaceMotion
+from reenact.nn.euler import rotation_of
+
+
+def test_keypoints_of_eq_5(parity):
+    tensors = load_file(parity / "face_vid2vid.safetensors")
+    rotation = rotation_of(tensors["input/rotation/yaw_pitch_roll_deg"])
+    motion = FaceMotion(rotation, tensors["input/mmfa/f"].view(-1, 1), tensors["input/mmfa/t"], torch.zeros(5, 1))
+    points = motion.keypoints(tensors["input/mmfa/canonical"], tensors["input/mmfa/delta"])
+    torch.testing.assert_close(points, tensors["output/mmfa/keypoints"], atol=1e-5, rtol=0)
+    still = FaceMotion(torch.eye(3).expand(5, 3, 3), motion.scale, torch.zeros(5, 2), motion.expression)
+    neutral = still.keypoints(tensors["input/mmfa/canonical"], torch.zeros(5, 15, 3))
+    torch.testing.assert_close(neutral, tensors["output/mmfa/neutral"], atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("part", ["pose", "scale", "translation", "expression"])
+def test_one_part_alone(part):
+    torch.manual_seed(0)
+    network = mmfa().make().eval().network
+    for head in (network.affine.scale, network.affine.translation):
+        torch.nn.init.normal_(head.weight)  # they start at the same values for every face
+    state = network.encode(portrait(1, 0, "a"))
+    driving = network.read(portrait(3, 1, "b"))
+    moved = network.retarget(state, driving, Transfer(parts=(part,)))
+    field = {"pose": "rotation"}.get(part, part)
+    for name in ("rotation", "scale", "translation", "expression"):
+        ours, theirs = getattr(moved, name), getattr(driving if name == field else state.motion, name)
+        assert torch.equal(ours, theirs.expand_as(ours)), name
+    together = network.retarget(state, driving, Transfer("pose"))
+    assert torch.equal(together.translation, driving.translation)
+    assert torch.equal(together.expression[0], state.motion.expression[0])
+
+
+def test_exact_jacobians_are_those_of_the_map_between_keypoints():
+    torch.manual_seed(0)
+    network = mmfa().make().network
+    turned = rotation_of(torch.tensor([[20.0, -10.0, 5.0]]))
+    source = FaceMotion(torch.eye(3)[None], torch.tensor([[1.2]]), torch.zeros(1, 2), torch.zeros(1, 4))
+    driving = FaceMotion(turned, torch.tensor([[0.8]]), torch.tensor([[0.1, 0.2]]), torch.zeros(1, 4))
+    points = torch.randn(1, 6, 3)
+    zero = torch.zeros_like(points)
+    here, there = source.keypoints(points, zero), driving.keypoints(points, zero)
+    jacobian = network._jacobian(source, driving)
+    moved = ((there[:, 1:] - there[:, :1]).unsqueeze(-2) * jacobian).sum(-1)
+    torch.testing.assert_close(moved, here[:, 1:] - here[:, :1], atol=1e-5, rtol=0)
+
+
+def test_losses():
+    feature = torch.randn(4, 8)
+    assert expression_invariance(feature, 3 * feature).item() == pytest.approx(0, abs=1e-6)
+    assert expression_invariance(feature, -feature).item() == pytest.approx(2, abs=1e-6)
+    points = torch.zeros(2, 5, 3)
+    assert canonical_consistency(points, points + torch.tensor([3.0, 4.0, 0.0])).item() == pytest.approx(5)
+    real = torch.zeros(1, 68, 2)
+    fake = real.clone()
+    fake[:, 48:, 0] = 0.5
+    assert landmark_distance(fake, real, 10, 30).item() == pytest.approx(15)
+    fake[:, :48, 1] = 1.0
+    assert landmark_distance(fake, real, 10, 30).item() == pytest.approx(25)
+
+
+def test_shaken_images_keep_their_content_and_are_the_same_for_the_same_seed():
+    image = torch.nn.functional.interpolate(torch.rand(3, 3, 4, 4), 32, mode="bilinear")
+    first, again = (shaken(image, torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, image)
+    assert (first.mean((2, 3)) - image.mean((2, 3))).abs().max() < 0.15

@@ -1,6 +1,10 @@
 """How fast `reenact prepare` is, stage by stage, and what a second worker brings; by dlib, on this machine's CPU.
 
-python benchmarks/prepare.py [FOLDER]     # clips of the synthetic world without a folder
+    python benchmarks/prepare.py [FOLDER]     # clips of the synthetic world without a folder
+
+Prints frames per second of each stage, and for one and two workers the seconds of a run and the CPU seconds of its
+busiest process. The ratio of seconds is what counts on a machine of one's own. Where other programs take turns on the
+cores, the ratio of CPU seconds says how evenly the work is divided, whoever else runs. Start-up counts in both.
 """
 
 from __future__ import annotations
@@ -11,33 +15,89 @@ import shutil
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
 
 from reenact.data.clip_input import ClipInput
 from reenact.data.layouts import find_clips
-from reenact.data.prepare.engine_local import LocalEngine
+from reenact.data.prepare import engine_local
+from reenact.data.prepare.engine_local import LocalEngine, _Worker
 from reenact.data.prepare.job import Job, Settings
 from reenact.data.prepare.report import print_report
+from reenact.data.prepare.stages import Device
 from reenact.data.store import ClipRecord
 from reenact.data.synthetic.write import write_synthetic
 
 ROUNDS = 3
 
 
-def run(clips: list[ClipInput], out: Path, workers: int) -> tuple[float, list[ClipRecord]]:
-    """Seconds of one preparation into a fresh store, and its rows."""
+@dataclass
+class Run:
+    """One preparation into a fresh store."""
+
+    wall: float
+    """Seconds."""
+    cpu: float
+    """CPU seconds of the process that used most."""
+    rows: list[ClipRecord]
+
+
+def run(clips: list[ClipInput], out: Path, workers: int) -> Run:
     shutil.rmtree(out, ignore_errors=True)
     rows: list[ClipRecord] = []
-    start = time.perf_counter()
-    LocalEngine(workers).run(
-        clips, Job(out, Settings("head", "dlib", "fomm", 256), "head"), rows.append, lambda _: None
-    )
-    return time.perf_counter() - start, rows
+    spent: dict[int, float] = {}
+    plain, pids = engine_local._started, []
+
+    def started(device: Device, job: Job) -> _Worker:
+        worker = plain(device, job)
+        pids.append(worker.process.pid)
+        return worker
+
+    def look(_: int) -> None:
+        for pid in pids:
+            spent[pid] = cpu_seconds(pid)
+
+    engine_local._started = started
+    job = Job(out, Settings("head", "dlib", "fomm", 256), "head")
+    start, before = time.perf_counter(), time.process_time()
+    try:
+        LocalEngine(workers).run(clips, job, rows.append, look)
+    finally:
+        engine_local._started = plain
+    return Run(time.perf_counter() - start, max(time.process_time() - before, *spent.values()), rows)
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has used, in user and system mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def spread(values: list[float], digits: int = 1) -> str:
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def show(runs: dict[int, list[Run]]) -> None:
+    frames = sum(row.num_frames for row in runs[1][0].rows)
+    table = Table("workers", "seconds", "frames/s", "CPU seconds of the busiest process", box=None)
+    for workers, done in runs.items():
+        rates = [frames / one.wall for one in done]
+        table.add_row(
+            str(workers), spread([one.wall for one in done]), spread(rates), spread([one.cpu for one in done])
+        )
+    Console().print(table)
+    pairs = list(zip(runs[1], runs[2], strict=True))
+    print(f"two workers against one, seconds: {spread([one.wall / two.wall for one, two in pairs], 2)} times")
+    print(f"two workers against one, CPU seconds: {spread([one.cpu / two.cpu for one, two in pairs], 2)} times")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as scratch:
@@ -49,17 +109,12 @@ def main() -> None:
         clips = find_clips(folder)
         out = Path(scratch) / "store"
         run(clips[:2], out, 2)  # compiles what is compiled once
-        times: dict[int, list[float]] = {1: [], 2: []}
-        for _ in range(ROUNDS):
-            for workers, seconds in times.items():
-                spent, rows = run(clips, out, workers)
-                seconds.append(spent)
-        print_report(out, rows, times[2][-1])
-    for workers, seconds in times.items():
-        frames = sum(row.num_frames for row in rows)
-        print(f"{workers} worker(s): {frames / statistics.median(seconds):.1f} frames/s (seconds: {seconds})")
-    pairs = [one / two for one, two in zip(times[1], times[2], strict=True)]
-    print(f"two workers against one: {statistics.median(pairs):.2f} times ({min(pairs):.2f} to {max(pairs):.2f})")
+        runs: dict[int, list[Run]] = {1: [], 2: []}
+        for _ in range(given.rounds):
+            for workers, done in runs.items():
+                done.append(run(clips, out, workers))
+        print_report(out, runs[2][-1].rows)
+    show(runs)
 
 
 if __name__ == "__main__":

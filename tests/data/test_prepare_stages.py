@@ -80,7 +80,7 @@ def run_script(how, tmp_path, out):
     script = Path(__file__).with_name("killed_prepare.py")
     environment = os.environ | {"PYTHONPATH": str(script.parents[1]), "OMP_NUM_THREADS": "1"}
     words = [sys.executable, script, how, tmp_path / "raw", out, tmp_path / "log"]
-    subprocess.run([str(word) for word in words], check=True, timeout=300, env=environment)
+    subprocess.run([str(word) for word in words], check=True, timeout=900, env=environment)
 
 
 def test_killed_at_any_instant_it_goes_on_and_ends_the_same(tmp_path):

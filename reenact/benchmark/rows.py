@@ -49,10 +49,10 @@ class Settings:
         """Where the table's files go."""
         return self.out / self.table.id
 
-    @property
-    def logging(self) -> list[str]:
-        """Options of the logger."""
-        return ["--logger", self.logger] if self.logger else []
+    def logging(self, run: str) -> list[str]:
+        """Options of the logger, and at Weights & Biases the name of the run."""
+        named = ["--trainer.logger.init_args.name", f"{self.table.id} {run}"] if self.logger == "wandb" else []
+        return ["--logger", self.logger, *named] if self.logger else []
 
     def run(self, words: Sequence[str], log: Path) -> Outcome:
         """Run `reenact WORDS`."""
@@ -149,7 +149,7 @@ def _train(row: Row, settings: Settings) -> tuple[Path, str] | Result:
             shutil.rmtree(run)  # interrupted before its first checkpoint: nothing to go on from
         LOG.info("%s: %s", row.id, "training goes on" if resume else "training")
         log = _log(settings, f"{row.id}.fit.txt")
-        outcome = settings.run(["fit", *words, *settings.logging, *resume, "--out", str(run)], log)
+        outcome = settings.run(["fit", *words, *settings.logging(f"{row.id} fit"), *resume, "--out", str(run)], log)
         if not outcome.done:
             return Result(row, {}, outcome.problem, failed=True)
         _mark(run / DONE, made_from)
@@ -179,8 +179,9 @@ def _score(row: Row, folder: Path, settings: Settings, checkpoint: Path, weights
     for old in (folder / DONE, folder / "scores.json"):
         old.unlink(missing_ok=True)
     shutil.rmtree(run, ignore_errors=True)
-    how = [*settings.logging, "--metrics.names", json.dumps(names), "--ckpt_path", str(checkpoint), "--out", str(run)]
-    outcome = settings.run(["test", *words, *how], _log(settings, f"{row.id}.test.txt"))
+    words += ["--metrics.names", json.dumps(names), "--ckpt_path", str(checkpoint), "--out", str(run)]
+    log = _log(settings, f"{row.id}.test.txt")
+    outcome = settings.run(["test", *words, *settings.logging(f"{row.id} test")], log)
     if not outcome.done:
         return Result(row, {}, outcome.problem, failed=True)
     _gather(run, folder, {"weights": f"{weights}; sha256 {inputs.file_hash(checkpoint)[:12]}"})

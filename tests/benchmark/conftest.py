@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -53,6 +54,8 @@ class Runs:
         errors = io.StringIO()
         with contextlib.redirect_stderr(errors):
             code = main([*words])
+        if "wandb" in sys.modules:  # ends with the process otherwise
+            sys.modules["wandb"].finish()
         said = errors.getvalue().strip().removeprefix(REFUSAL)
         return Outcome(code == 0, said if code else "")
 

@@ -228,6 +228,18 @@ def test_frames_of_another_program_fill_a_row(table, runs):
     assert "frames of frames" in numbers()["other"]["notes"]
 
 
+def test_with_weights_and_biases_every_run_and_the_table_are_logged(table, runs, monkeypatch, tmp_path):
+    pytest.importorskip("wandb")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    out = tmp_path / "out"  # the service that writes the files has a working folder of its own
+    assert benchmark(table, "--row", "one", "--logger", "wandb", "--out", str(out)) == 0
+    kept = sorted(path.relative_to(out).parts[0] for path in out.rglob("offline-run-*"))
+    assert kept == ["mini", "models", "wandb"]  # the test, the training, the table
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -130,7 +130,7 @@ def _parts(
     clips = open_gallery(target or pairs.parent, "--target", size)
     portraits = clips if source is None else open_gallery(source, "--source", size)
     return [
-        _part(kind, made, clips, portraits, matches, metrics, device)
+        _part(kind, made, clips, clips if kind == "self" else portraits, matches, metrics, device)
         for kind, (made, matches) in by_pairs(pairs, lines, generated, clips, portraits).items()
     ]
 

@@ -73,20 +73,22 @@ def by_pairs(
         results: The folder of results, with the folders `self` and `cross` where the list has both kinds, as `reenact
             predict` writes them.
         target: Where driving clips are.
-        sources: Where source clips are.
+        sources: Where source clips are, unless a pair names one clip twice.
 
     Raises:
         ReenactError: if the list names a clip that is not there, or there are more or fewer results than pairs.
     """
     kinds: dict[Kind, list[Match]] = {"self": [], "cross": []}
     for line in lines:
-        driving, source = target.find(line.driving), sources.find(line.source)
-        for name, found, where in ((line.driving, driving, target), (line.source, source, sources)):
+        # As the loaders read lists: a pair of one clip is inside of the driving clips, whatever the sources are.
+        origin = target if line.source == line.driving else sources
+        driving, source = target.find(line.driving), origin.find(line.source)
+        for name, found, where in ((line.driving, driving, target), (line.source, source, origin)):
             if found is None:
                 raise ReenactError(f"{path} names the clip {name}, and {where.option} has none of that name")
         assert driving is not None
         assert source is not None
-        same = sources.identity(source) == target.identity(driving)
+        same = origin is target and origin.identity(source) == target.identity(driving)
         kinds["self" if same else "cross"].append(Match("", driving, line.driving_frame, (source, line.source_frame)))
     present = [kind for kind, matches in kinds.items() if matches]
     several = len(present) > 1 or (results / present[0]).is_dir()

@@ -103,6 +103,24 @@ def test_numbers_in_names_are_counted_and_not_spelled(tmp_path):
     assert loader(tmp_path / "o")["psnr"]["value"] == 100
 
 
+def test_a_list_with_portraits_of_another_folder(sets, tmp_path):
+    """MMFA's kind: every clip from its own frame, and driving a portrait of another data set."""
+    made, real, *_ = sets
+    portraits = tmp_path / "portraits"
+    portraits.mkdir()
+    Image.fromarray(pictures(1, 9)[0]).save(portraits / "eve.png")
+    results = tmp_path / "results"
+    for kind in ("self", "cross"):
+        shutil.copytree(made / "ann#1", results / kind / "ann#1")
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("source,source_frame,driving,driving_frame\nann#1,0,ann#1,\neve,0,ann#1,\n")
+    words = ["--generated", results, "--pairs", pairs, "--target", real, "--source", portraits, "--metrics", "psnr"]
+    assert main(["evaluate", *map(str, words), "-o", str(tmp_path / "out")]) == 0
+    for kind, source in (("self", "ann#1"), ("cross", "eve")):
+        rows = pq.read_table(tmp_path / "out" / f"frames_{kind}.parquet").to_pylist()
+        assert [(row["source_clip"], row["driving_frame"]) for row in rows] == [(source, 0), (source, 1), (source, 2)]
+
+
 def test_a_store_is_read_at_the_results_size(tmp_path):
     store = Store(made_store(tmp_path / "store"))
     made = tmp_path / "made"

@@ -21,7 +21,7 @@ from reenact.callbacks.predictions import PredictedPictures
 from reenact.callbacks.progress import progress_bar
 from reenact.cli import quiet, wandb_key
 from reenact.cli.arguments import Request
-from reenact.cli.processes import is_first, share_run
+from reenact.cli.processes import is_first, sharing
 from reenact.cli.run_folder import check_out, make
 from reenact.data.datamodule import ReenactmentDataModule
 from reenact.errors import ReenactError
@@ -132,10 +132,10 @@ class ReenactCLI(LightningCLI):
         if is_first():
             make(self.request.out)
             quiet.log_to(self.request.out / "log.txt")
-            share_run(self.request.out)
         for line in self._headline():
             quiet.LOG.info(line)
-        super()._run_subcommand(self.request.command)
+        with sharing(self.request.out):
+            super()._run_subcommand(self.request.command)
 
     def _headline(self) -> list[str]:
         names = self.request.names

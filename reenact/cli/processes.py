@@ -6,6 +6,8 @@ No torch here.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from reenact.errors import ReenactError
@@ -20,9 +22,14 @@ def is_first() -> bool:
     return next((os.environ[name] for name in _RANKS if name in os.environ), "0") == "0"
 
 
-def share_run(out: Path) -> None:
-    """Tell the processes that this one will start which run folder is theirs."""
+@contextmanager
+def sharing(out: Path) -> Iterator[None]:
+    """Tell the processes that are started in this context which run folder is theirs."""
     os.environ[_RUN_FOLDER] = str(out)
+    try:
+        yield
+    finally:
+        del os.environ[_RUN_FOLDER]
 
 
 def shared_run() -> str:

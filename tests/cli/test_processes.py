@@ -83,6 +83,7 @@ def test_a_process_that_stops_takes_the_other_with_it(tmp_path, rank):
 
 def test_further_processes_of_other_launchers_must_be_told_the_run_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    assert "REENACT_RUN_FOLDER" not in os.environ  # nor of runs before in this process
     monkeypatch.setenv("RANK", "1")
     assert main(["fit", "--model", "pwm_flame"]) == 2
     assert "--out is missing" in capsys.readouterr().err

@@ -11,6 +11,12 @@ class ReenactError(Exception):
     The command line prints the message alone and exits with code 2; from Python it is raised as it is.
     """
 
+    def __init__(self, sentence: str) -> None:
+        # A DataLoader raises a worker's error anew with the traceback as its message, whose last line has the sentence.
+        if sentence.startswith("Caught ") and "\nOriginal Traceback" in sentence:
+            sentence = sentence.rstrip().rpartition("\n")[2].partition(": ")[2]
+        super().__init__(sentence)
+
 
 def suggest(name: str, known: list[str]) -> str:
     """Half a sentence that names the known names near to `name`, or all of them where none is near."""

@@ -13,6 +13,7 @@ from reenact.data.datamodule import jitter_colours
 from reenact.data.datamodules.clips import Clips
 from reenact.data.datamodules.voxceleb import VoxCeleb
 from reenact.data.pictures import write_image
+from reenact.data.store import Store
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
 
@@ -58,6 +59,17 @@ def test_held_out_pairs_come_as_self_and_cross(root):
         assert {identity for batch in batches for identity in batch.source.identity} == {"p2", "p3"}
         assert all(batch.same_identity == (name == "self") for batch in batches)
         assert equal(seen(loader, 2), seen(loader, 2))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_clip_is_one_sentence_from_workers_too(tmp_path, workers):
+    store = Store(made_store(tmp_path / "store", identities=3))
+    for clip in store.clips():
+        store.arrays_path(clip.name).write_bytes(store.arrays_path(clip.name).read_bytes()[:300])
+    batches = Clips(store.root, size=16, batch_size=2, num_workers=workers).train_dataloader()
+    with pytest.raises(ReenactError) as error:
+        list(batches)
+    assert re.fullmatch(r"\S+\.safetensors of clip \S+ is damaged; prepare the clip again", str(error.value))
 
 
 def test_the_number_of_workers_changes_nothing(root):

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from reenact.data.clips import ClipSource
 from reenact.data.datamodule import ReenactmentDataModule
+from reenact.data.store import to_image
 from reenact.data.video import Image
 from reenact.data.video_writer import VideoWriter
 from reenact.faces.portrait import Portrait, PortraitPair
@@ -110,8 +111,7 @@ def _frames(module: ReenactmentModule, pair: PortraitPair, batch_size: int) -> I
 def _levels(images: Tensor) -> Image:
     """(B, H, W, 3) bytes of even height and width, as video codecs want them."""
     height, width = (side // 2 * 2 for side in images.shape[-2:])
-    values = images[..., :height, :width].float().clamp(-1, 1).add(1).mul(127.5).round().byte()
-    return np.ascontiguousarray(values.permute(0, 2, 3, 1).cpu().numpy())
+    return np.ascontiguousarray(to_image(images[..., :height, :width]))
 
 
 def _loggers(trainer: pl.Trainer) -> list[WandbLogger]:

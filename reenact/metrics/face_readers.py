@@ -24,9 +24,10 @@ from reenact.estimators.registry import (
     load_regressor,
 )
 from reenact.faces.bfm import angles_to_matrix
+from reenact.faces.portrait import to_bytes
 from reenact.faces.rotation import axis_angle_to_euler, matrix_to_euler
 from reenact.metrics.faces import FaceReading
-from reenact.metrics.scene import Chain, Reader, as_bytes
+from reenact.metrics.scene import Chain, Reader
 
 Finder = Literal["fan", "dlib", "mediapipe", "scrfd"]
 LIBRARIES: Final[dict[Finder, LandmarkLibrary]] = {
@@ -119,7 +120,7 @@ def parameters(label: str, network: RegressorChoice, name: Finder) -> Reader[Fac
 
 def pictures(image: Tensor) -> list[Image]:
     """(H, W, 3) uint8 pictures, as libraries take them, of (B, 3, H, W) in [-1, 1]."""
-    return list(as_bytes(image).permute(0, 2, 3, 1).contiguous().cpu().numpy())
+    return list(to_bytes(image).permute(0, 2, 3, 1).contiguous().cpu().numpy())
 
 
 def _moved(codes: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
+from reenact.faces.portrait import to_bytes
 from reenact.metrics.memory import Memory, rows_of
 
 WIDEST = 1.5
@@ -110,7 +111,7 @@ class Frames:
     def bytes(self) -> Tensor:
         """(B, 3, H, W) uint8, rounded."""
         # one picture at a time stays in a processor's cache
-        return torch.stack([as_bytes(picture) for picture in self.given]) if len(self) else as_bytes(self.given)
+        return torch.stack([to_bytes(picture) for picture in self.given]) if len(self) else to_bytes(self.given)
 
     @cached_property
     def image(self) -> Tensor:
@@ -172,11 +173,6 @@ class Frames:
         if isinstance(reader, Chain):
             return reader.then(image, rows_of(self._once(reader.first), rows))
         return reader(image)
-
-
-def as_bytes(image: Tensor) -> Tensor:
-    """Pictures in [-1, 1] as uint8, rounded; values beyond are clamped."""
-    return image.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
 @dataclass(frozen=True)

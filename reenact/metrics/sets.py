@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from reenact import assets
 from reenact.errors import ReenactError
 from reenact.estimators.weights import read_weights
-from reenact.metrics.scene import as_bytes
+from reenact.faces.portrait import to_bytes
 
 INCEPTION_SIZE: Final = 2048
 I3D_SIZE: Final = 400
@@ -36,7 +36,7 @@ class Inception:
 
     def __call__(self, image: Tensor) -> Tensor:
         """(B, 2048) of pictures (B, 3, H, W) in [-1, 1]."""
-        features: Tensor = _inception().to(image.device)(as_bytes(image))[0]
+        features: Tensor = _inception().to(image.device)(to_bytes(image))[0]
         return features
 
 
@@ -51,7 +51,7 @@ class I3D:
 
     def __call__(self, clips: Tensor) -> Tensor:
         """(B, 400) of clips (B, T, 3, H, W) in [-1, 1]."""
-        frames = as_bytes(clips).transpose(1, 2).float()
+        frames = to_bytes(clips).transpose(1, 2).float()
         features: Tensor = _i3d().to(clips.device)(frames, rescale=True, resize=True, return_features=True)
         return features
 

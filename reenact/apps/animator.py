@@ -122,6 +122,11 @@ class Animator:
             )
         return to_image(image)
 
+    @property
+    def motion(self) -> TensorFields:
+        """The source's own motion, from which edits start; raises `ReenactError` if no source was prepared."""
+        return self._prepared().motion
+
     def _prepared(self) -> SourceState:
         if self._state is None:
             raise ReenactError("no source yet: call `prepare` before `step` or `pose`")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from reenact.apps.animator import Animator
 from reenact.apps.compose import Composer
-from reenact.apps.edit_script import ANGLES, Edit, Step, apply_edit, parse_number, parse_script, run_script
-from reenact.apps.face_clip import FaceClip
+from reenact.apps.edit_script import ANGLES, Edit, Motion, Step, apply_edit, parse_number, parse_script, run_script
 from reenact.apps.media import check_input, check_output, is_picture
 from reenact.apps.output import write_frames
 from reenact.apps.provenance import make_mark
@@ -22,10 +22,8 @@ from reenact.apps.sweep import Sweep, parse_sweep
 from reenact.apps.timeline import STILL_FPS
 from reenact.apps.tracking import open_clip
 from reenact.apps.watermark import embed
-from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.faces.model import FaceModel
-from reenact.faces.params import FaceParams
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def edit(
     """Change pose, expression, gaze or camera of a portrait; what is not named stays.
 
     Args:
-        checkpoint: a trained method that is driven by face parameters.
+        checkpoint: a trained method; those driven by keypoints know yaw, pitch, roll, scale, tx and ty alone.
         source: picture of a face.
         out: file to write: `.png` or `.jpg` for a picture or grid, `.mp4` for a script with `frames` or a sweep.
         yaw: head angle in degrees, to the subject's left.
@@ -91,9 +89,9 @@ def edit(
         right_eye_pitch: gaze of the subject's right eye in degrees, downwards.
         shape: identity coefficients as NUMBER=VALUE.
         expression: expression coefficients as NUMBER=VALUE or, where the face model names them, NAME=VALUE.
-        scale: size of the face, the camera's scale.
-        tx: place of the face to the right, in the face model's unit.
-        ty: place of the face upwards, in the face model's unit.
+        scale: size of the face, the camera's scale; for keypoints the factor f.
+        tx: place of the face to the right, in the face model's unit; for keypoints half the picture is 1.
+        ty: place of the face upwards, in the face model's unit; for keypoints downwards.
         frontalize: turn the head to the camera before anything else.
         script: file of edits, see `reenact.apps.edit_script`; it starts from the face that the options give.
         sweep: one control over a range, as in `yaw:-30:30:9` or `exp.0:-2:2:5`: a labelled grid or a video.
@@ -149,14 +147,15 @@ def edit(
         sweep=parse_sweep(sweep) if sweep else None,
     )
     animator = Animator(checkpoint, device=device)
-    if animator.face_model is None:
-        raise ReenactError(f"{checkpoint} is of a method without face parameters, which cannot be edited")
     face = open_clip(source, animator.target, face_index=face_index)
-    assert face.params is not None
-    params = request.faces(face.params, animator.face_model)
-    count = len(params.shape)
+    image = next(face.images())
+    animator.prepare(face.portraits(np.zeros(1, np.int64), [image]))
+    motion = request.motions(animator.motion, animator.face_model)
+    count = len(next(value for value in vars(motion).values() if isinstance(value, Tensor)))
     composer = Composer(side_by_side, paste_back, watermark and request.sweep is None)
-    frames = _frames(animator, face, params, composer, batch_size)
+    chunks = (motion[start : start + batch_size] for start in range(0, count, batch_size))
+    results = (result for chunk in chunks for result in animator.pose(chunk))
+    frames = (composer.frame(result, (image, face.crops[0]), None) for result in results)
     mark = make_mark(animator.module.method, checkpoint)
     if request.sweep is not None and is_picture(out):
         grid = labelled_grid(list(frames), request.sweep.labels(), columns or math.ceil(math.sqrt(count)))
@@ -176,13 +175,13 @@ class Request:
     steps: list[Step]
     sweep: Sweep | None
 
-    def faces(self, source: FaceParams, face_model: FaceModel) -> FaceParams:
-        """The wanted faces (batch F) of a source (batch 1)."""
+    def motions(self, source: Motion, face_model: FaceModel | None) -> Motion:
+        """The wanted motions (batch F) of a source (batch 1)."""
         start = source
         for item in self.edits:
             start = apply_edit(start, item, face_model)
         if self.sweep is not None:
-            return FaceParams.cat([apply_edit(start, item, face_model) for item in self.sweep.edits()])
+            return type(source).cat([apply_edit(start, item, face_model) for item in self.sweep.edits()])
         return run_script(self.steps, source, face_model, start)
 
 
@@ -209,15 +208,3 @@ def _read_script(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ReenactError(f"--script {path} can't be read as text; give a file of edits") from error
-
-
-def _frames(
-    animator: Animator, face: FaceClip, params: FaceParams, composer: Composer, batch_size: int
-) -> Iterator[Image]:
-    image = next(face.images())
-    portrait = face.portraits(np.zeros(1, np.int64), [image])
-    animator.prepare(portrait)
-    for start in range(0, len(params.shape), batch_size):
-        chunk = params[start : start + batch_size]
-        for result in animator.pose(chunk):
-            yield composer.frame(result, (image, face.crops[0]), None)

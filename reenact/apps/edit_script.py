@@ -18,12 +18,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
+from reenact.apps.edit_head import between_heads, set_head
 from reenact.errors import ReenactError
+from reenact.faces.fields import TensorFields
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 from reenact.faces.rotation import (
@@ -69,6 +71,7 @@ class Frames:
 
 
 Step: TypeAlias = "Edit | Reset | Frames"
+Motion = TypeVar("Motion", bound=TensorFields)
 
 
 def parse_script(text: str, where: str) -> list[Step]:
@@ -120,8 +123,8 @@ def parse_number(text: str, where: str) -> float:
     return number
 
 
-def apply_edit(params: FaceParams, edit: Edit, face_model: FaceModel) -> FaceParams:
-    """The parameters (batch 1) with one value set.
+def apply_edit(motion: Motion, edit: Edit, face_model: FaceModel | None) -> Motion:
+    """The motion (batch 1) with one value set; motions other than face parameters as `set_head`.
 
     Angles are extrinsic y, x, z Euler angles: yaw turns to the subject's left, pitch bends down (opens the jaw), roll
     tilts counter-clockwise in the image; the other two keep their values.
@@ -129,6 +132,13 @@ def apply_edit(params: FaceParams, edit: Edit, face_model: FaceModel) -> FacePar
     Raises:
         ReenactError: if the edit's key is unknown or out of range.
     """
+    if not isinstance(motion, FaceParams):
+        return set_head(motion, edit.name, edit.key, edit.value)
+    assert face_model is not None
+    return _apply_to_params(motion, edit, face_model)  # type: ignore[return-value]  # Motion is FaceParams here
+
+
+def _apply_to_params(params: FaceParams, edit: Edit, face_model: FaceModel) -> FaceParams:
     if edit.name in ROTATIONS:
         field, part = ROTATIONS[edit.name]
         value = getattr(params, field).clone()
@@ -166,7 +176,7 @@ def _coefficient(edit: Edit, count: int, face_model: FaceModel) -> int:
     return int(edit.key)
 
 
-def run_script(steps: list[Step], source: FaceParams, face_model: FaceModel, start: FaceParams) -> FaceParams:
+def run_script(steps: list[Step], source: Motion, face_model: FaceModel | None, start: Motion) -> Motion:
     """The faces that a script asks for.
 
     Args:
@@ -182,7 +192,7 @@ def run_script(steps: list[Step], source: FaceParams, face_model: FaceModel, sta
         ReenactError: if a key is unknown or out of range.
     """
     current = keyframe = start
-    frames: list[FaceParams] = []
+    frames: list[Motion] = []
     for step in steps:
         if isinstance(step, Edit):
             current = apply_edit(current, step, face_model)
@@ -191,17 +201,19 @@ def run_script(steps: list[Step], source: FaceParams, face_model: FaceModel, sta
         else:
             frames += [blend(keyframe, current, (i + 1) / step.count) for i in range(step.count)]
             keyframe = current
-    return FaceParams.cat(frames or [current])
+    return type(source).cat(frames or [current])
 
 
-def blend(first: FaceParams, second: FaceParams, weight: float) -> FaceParams:
-    """Parameters between two: rotations along the shortest arc, the rest in a straight line.
+def blend(first: Motion, second: Motion, weight: float) -> Motion:
+    """The motion between two: rotations along the shortest arc, the rest in a straight line.
 
     Args:
         first: What weight 0 gives.
         second: What weight 1 gives.
         weight: In [0, 1].
     """
+    if not isinstance(first, FaceParams) or not isinstance(second, FaceParams):
+        return between_heads(first, second, weight)
     return replace(
         first,
         shape=torch.lerp(first.shape, second.shape, weight),

@@ -10,7 +10,8 @@ from pathlib import Path
 from safetensors.torch import save
 
 from reenact.errors import ReenactError
-from reenact.models.checkpoint import SETTINGS, WEIGHTS, check_header, read
+from reenact.models.checkpoint import SETTINGS, WEIGHTS, read
+from reenact.models.header import check_header
 
 
 def export(checkpoint: Path, out: Path) -> Path:

@@ -15,9 +15,7 @@ from torch import Tensor, nn
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.base import Needs, Reenactment, Reenactor, Transfer
-
-FORMAT = 1
-"""Version of what `on_save_checkpoint` adds; raised when a checkpoint of before can't be read any more."""
+from reenact.models.header import FORMAT, check_header
 
 
 class PortraitModule(LightningModule):
@@ -101,8 +99,6 @@ class PortraitModule(LightningModule):
         Raises:
             ReenactError: if the checkpoint is of another method or version.
         """
-        from reenact.models.checkpoint import check_header
-
         check_header(checkpoint, self.method, "The checkpoint to resume from")
 
 

@@ -9,7 +9,8 @@ import torch
 from zoo import ZOO, Pairs, trainer
 
 from reenact.errors import ReenactError
-from reenact.models.checkpoint import check_header, check_resumable, load_method, load_weights, read
+from reenact.models.checkpoint import check_resumable, load_method, load_weights, read
+from reenact.models.header import check_header
 
 
 @pytest.fixture(scope="module")

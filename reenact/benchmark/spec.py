@@ -165,7 +165,7 @@ def zoo_rows() -> tuple[Row, ...]:
     return tuple(
         Row(preset, preset, "own", model=preset)
         for method in METHODS.values()
-        if method.name != "probe"
+        if method.makes_pictures
         for preset in list(method.presets)[:1]
         if preset in presets.names("model")
     )

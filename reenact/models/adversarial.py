@@ -1,23 +1,25 @@
-"""The training loop of every adversarial method: a generator step, a discriminator step."""
+"""The training loop of everything adversarial: a generator step, a discriminator step."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, MultiStepLR
 
+from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import PortraitPair
 from reenact.models.base import Reenactment, Reenactor
-from reenact.models.module import ReenactmentModule
+from reenact.models.module import PortraitModule, ReenactmentModule
 
 Losses = dict[str, Tensor]
 """Weighted terms by name; their sum is minimised."""
+Result = TypeVar("Result", bound=TensorFields)
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class AdversarialOptimisation:
     """Largest norm of each network's gradient; none by default."""
 
 
-class AdversarialModule(ReenactmentModule):
-    """Manual optimisation of a network and a discriminator; a method gives the losses of both.
+class AdversarialTraining(PortraitModule, Generic[Result]):
+    """Manual optimisation of a network and a discriminator; a subclass gives `forward` and the losses of both.
 
     An iteration counts as one `global_step`, though two optimisers step in it. Gradients of the generator's losses
     never reach the discriminator's parameters; the discriminator sees the very images the generator made, detached.
@@ -53,12 +55,12 @@ class AdversarialModule(ReenactmentModule):
         network: the generator's side.
         discriminator: trained against it.
         optimisation: learning rates and schedule.
-        arguments: as of `ReenactmentModule`.
+        arguments: as of `PortraitModule`.
     """
 
     def __init__(
         self,
-        network: Reenactor[Any, Any],
+        network: nn.Module,
         discriminator: nn.Module,
         optimisation: AdversarialOptimisation,
         arguments: Mapping[str, object],
@@ -69,16 +71,23 @@ class AdversarialModule(ReenactmentModule):
         self.optimisation = optimisation
 
     @abstractmethod
-    def generator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+    def generator_losses(self, batch: PortraitPair, result: Result) -> Losses:
         """What the network minimises; called in train mode, with gradients to the network alone."""
 
     @abstractmethod
-    def discriminator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+    def discriminator_losses(self, batch: PortraitPair, result: Result) -> Losses:
         """What the discriminator minimises; `result` is detached. Empty where no adversarial term is weighed."""
 
     def generator_groups(self) -> list[dict[str, Any]]:
         """Parameter groups of the network's optimiser, for a method whose parts learn at different rates."""
         return [{"params": [p for p in self.network.parameters() if p.requires_grad]}]
+
+    def random(self) -> torch.Generator:
+        """Random numbers of this step and process, the same whether or not the run was interrupted before."""
+        generator = torch.Generator()
+        return generator.manual_seed(
+            torch.initial_seed() + self.global_step * self.trainer.world_size + self.global_rank
+        )
 
     def training_step(self, batch: PortraitPair, batch_idx: int) -> None:
         """One generator step and one discriminator step, or their share of an accumulated one."""
@@ -141,6 +150,26 @@ class AdversarialModule(ReenactmentModule):
         schedulers = self.lr_schedulers()
         assert isinstance(schedulers, list)
         return [scheduler for scheduler in schedulers if isinstance(scheduler, LRScheduler)]
+
+
+class AdversarialModule(AdversarialTraining[Reenactment], ReenactmentModule):
+    """A reenactment method and its discriminator.
+
+    Args:
+        network: the method's network.
+        discriminator: trained against it.
+        optimisation: learning rates and schedule.
+        arguments: as of `PortraitModule`.
+    """
+
+    def __init__(
+        self,
+        network: Reenactor[Any, Any],
+        discriminator: nn.Module,
+        optimisation: AdversarialOptimisation,
+        arguments: Mapping[str, object],
+    ) -> None:
+        super().__init__(network, discriminator, optimisation, arguments)
 
 
 def _nothing() -> None:

@@ -36,18 +36,23 @@ def load_method(path: str | Path, device: torch.device | str = "cpu", *, fold: b
     Raises:
         ReenactError: if the file is missing, is no such checkpoint, or is of an unknown method or version.
     """
-    checkpoint = read(Path(path))
-    header = check_header(checkpoint, None, str(path))
-    module = _build(_method_class(header["method"]), header["arguments"], path)
+    module = load_module(path)
     if not isinstance(module, ReenactmentModule):
         raise ReenactError(f"{path} is of {module.method}, which makes no pictures: give the checkpoint of a method")
-    _check_weights(checkpoint, module, path)
-    module.load_state_dict(checkpoint["state_dict"])
-    module.image_size = header["image_size"]
-    module.eval().requires_grad_(False)
     if fold:
         module.network = module.network.folded()
     return module.to(device)
+
+
+def load_module(path: str | Path) -> PortraitModule:
+    """Anything that `reenact fit` has trained, in evaluation mode; arguments and errors as of `load_method`."""
+    checkpoint = read(Path(path))
+    header = check_header(checkpoint, None, str(path))
+    module = _build(_method_class(header["method"]), header["arguments"], path)
+    _check_weights(checkpoint, module, path)
+    module.load_state_dict(checkpoint["state_dict"])
+    module.image_size, module.recipe = header["image_size"], header["recipe"]
+    return module.eval().requires_grad_(False)
 
 
 def load_weights(path: Path, module: PortraitModule) -> None:

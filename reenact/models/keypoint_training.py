@@ -108,13 +108,6 @@ class KeypointModule(AdversarialModule):
         """Names in `reenact.assets` without which training can't start."""
         return ("vgg19",) if self.shared_losses.perceptual == "vgg19" else ()
 
-    def random(self) -> torch.Generator:
-        """Random numbers of this step and process, the same whether or not the run was interrupted before."""
-        generator = torch.Generator()
-        return generator.manual_seed(
-            torch.initial_seed() + self.global_step * self.trainer.world_size + self.global_rank
-        )
-
     def generator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
         """Perceptual, adversarial, feature and keypoint terms."""
         real, fake = (batch.driving.image + 1) / 2, (result.image + 1) / 2

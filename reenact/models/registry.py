@@ -18,6 +18,8 @@ class Method:
     paper: str
     presets: dict[str, str]
     """Names under `configs/model`, with what each stands for."""
+    makes_pictures: bool = True
+    """Whether it reenacts portraits."""
 
 
 METHODS = {
@@ -73,12 +75,22 @@ METHODS = {
             },
         ),
         Method(
+            name="mmfa_vae",
+            class_path="reenact.models.mmfa_vae.MMFAVAEModule",
+            summary="expressions of a trained MMFA to sample and to go between",
+            needs="images alone, a trained mmfa",
+            paper="arXiv 2603.04302, section 3.3",
+            presets={"mmfa_vae": "trained on the features of the checkpoint that --model.mmfa names"},
+            makes_pictures=False,
+        ),
+        Method(
             name="probe",
             class_path="reenact.models.probe.ProbeModule",
             summary="reads landmarks, face parameters and identity of the built-in head, to judge results with",
             needs="face parameters, landmarks",
             paper="this package",
             presets={"probe": "the network that the package ships"},
+            makes_pictures=False,
         ),
     )
 }

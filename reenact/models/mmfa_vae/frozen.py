@@ -1,0 +1,64 @@
+"""The MMFA whose expression features a VAE is of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from reenact.errors import ReenactError
+from reenact.models.checkpoint import load_method, read
+from reenact.models.mmfa.network import MMFA
+
+ENCODER = "network.encoder."
+"""What the names of the expression encoder's weights start with."""
+
+
+@dataclass(frozen=True)
+class FrozenMMFA:
+    """A trained MMFA that reads expressions and learns nothing."""
+
+    network: MMFA
+    image_size: int
+    """Side in pixels of the images it was trained on."""
+    digest: Tensor
+    """(32) bytes, see `digest_of`."""
+
+    def features(self, image: Tensor) -> Tensor:
+        """Expression features (B, E) of images (B, 3, H, W) in [-1, 1].
+
+        Raises:
+            ReenactError: if the images are of another size than MMFA's.
+        """
+        if image.shape[-1] != self.image_size:
+            raise ReenactError(
+                f"the MMFA of this VAE reads images of {self.image_size} pixels, not {image.shape[-1]}: set --data.size"
+                f" {self.image_size}"
+            )
+        with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
+            features: Tensor = self.network.to(image.device).encoder((image.float() + 1) / 2)
+        return features
+
+
+def load_frozen(path: Path) -> FrozenMMFA:
+    """The MMFA of a checkpoint or export.
+
+    Raises:
+        ReenactError: if there is no such file, or it is of another method.
+    """
+    module = load_method(path)
+    if not isinstance(module.network, MMFA):
+        raise ReenactError(f"--model.mmfa {path} is of the method {module.method}: give the checkpoint of an mmfa")
+    return FrozenMMFA(module.network, module.image_size, digest_of(read(path)["state_dict"]))
+
+
+def digest_of(weights: Mapping[str, Tensor]) -> Tensor:
+    """(32) bytes that change with any weight of the expression encoder: the SHA-256 of all of them."""
+    digest = hashlib.sha256()
+    for name in sorted(name for name in weights if name.startswith(ENCODER)):
+        digest.update(weights[name].cpu().contiguous().numpy().tobytes())
+    return torch.frombuffer(bytearray(digest.digest()), dtype=torch.uint8)

@@ -19,7 +19,7 @@ from reenact.apps.performance import Performance
 from reenact.apps.provenance import make_mark
 from reenact.apps.smoothing import OneEuro
 from reenact.apps.timeline import Length, make_timeline
-from reenact.apps.tracking import CropMotion, open_clip
+from reenact.apps.tracking import CropMotion, ParameterSource, open_clip
 from reenact.errors import ReenactError
 from reenact.models.base import Mode, Transfer
 
@@ -64,6 +64,7 @@ def animate(
     side_by_side: bool = False,
     paste_back: bool = False,
     batch_size: int = 8,
+    parameters: ParameterSource = "auto",
     device: str = "auto",
     watermark: bool = True,
     overwrite: bool = False,
@@ -95,6 +96,8 @@ def animate(
         side_by_side: show source, result and driving in a row.
         paste_back: put the result back into the source's full frame.
         batch_size: frames per step of the network.
+        parameters: where face parameters come from: `fit` (to landmarks), a regressor, or `auto`, where those of the
+            training data came from.
         device: `auto`, `cpu`, `cuda`, ...
         watermark: set the invisible mark.
         overwrite: replace `out` where it exists.
@@ -115,7 +118,7 @@ def animate(
             raise ReenactError(f"--{name} {index} must be at least 0, which is the largest face")
     if is_picture(out) and not (is_picture(source) and is_picture(driving)):
         raise ReenactError(f"output {out} is a picture but the result is a video; name it .mp4")
-    animator = Animator(checkpoint, Transfer(motion, tuple(parts), strength, adapt_scale), "none", device)
+    animator = Animator(checkpoint, Transfer(motion, tuple(parts), strength, adapt_scale), "none", device, parameters)
     rule: CropMotion = ("fixed" if is_picture(source) else "per_frame") if crop == "auto" else crop
     actor = _smooth(open_clip(source, animator.target, rule, face_index), smoothing)
     check_missing(actor, on_missing)

@@ -11,11 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from reenact.apps.smoothing import OneEuro
-from reenact.apps.tracking import Target, picture_clip
+from reenact.apps.tracking import ParameterSource, Target, make_target, picture_clip
 from reenact.data.store import to_image
 from reenact.data.video import Image
 from reenact.errors import ReenactError
-from reenact.estimators.registry import load_face_finder
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait
 from reenact.faces.registry import load_face_model
@@ -38,13 +37,20 @@ class Animator:
         transfer: What the driving face gives.
         smoothing: Filter of the driving face parameters over time; keypoints are not filtered.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
+        parameters: Where the face parameters of pictures and videos come from: `auto` is whoever gave those of the
+            training data, see `reenact prepare`.
 
     Raises:
         ReenactError: if the method can't move its source so.
     """
 
     def __init__(
-        self, checkpoint: Path, transfer: Transfer | None = None, smoothing: Smoothing = "none", device: str = "auto"
+        self,
+        checkpoint: Path,
+        transfer: Transfer | None = None,
+        smoothing: Smoothing = "none",
+        device: str = "auto",
+        parameters: ParameterSource = "auto",
     ) -> None:
         self.device = pick_device(device)
         self.checkpoint = checkpoint
@@ -53,6 +59,7 @@ class Animator:
         self.size = self.module.image_size
         spec = self.module.arguments.get("face_model")
         self.face_model = load_face_model(str(spec)) if self.network.needs.params else None
+        self._parameters = parameters
         self._target: Target | None = None
         self.transfer = transfer or Transfer()
         self.network.check_transfer(self.transfer)
@@ -144,10 +151,11 @@ class Animator:
         """What faces have to be found, cropped and fitted for; the estimators are loaded when first asked for.
 
         Raises:
-            ReenactError: if no estimator is installed.
+            ReenactError: as `make_target`.
         """
         if self._target is None:
-            self._target = Target(load_face_finder(device=str(self.device)), self.face_model, self.size)
+            recipe, device = self.module.recipe, str(self.device)
+            self._target = make_target(self.checkpoint, recipe, self.face_model, self.size, self._parameters, device)
         return self._target
 
     def _portrait(self, image: Image) -> Portrait:

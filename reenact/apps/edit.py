@@ -20,7 +20,7 @@ from reenact.apps.provenance import make_mark
 from reenact.apps.sheets import labelled_grid
 from reenact.apps.sweep import Sweep, parse_sweep
 from reenact.apps.timeline import STILL_FPS
-from reenact.apps.tracking import open_clip
+from reenact.apps.tracking import ParameterSource, open_clip
 from reenact.apps.watermark import embed
 from reenact.errors import ReenactError
 from reenact.faces.model import FaceModel
@@ -67,6 +67,7 @@ def edit(
     side_by_side: bool = False,
     paste_back: bool = False,
     batch_size: int = 8,
+    parameters: ParameterSource = "auto",
     device: str = "auto",
     watermark: bool = True,
     overwrite: bool = False,
@@ -101,6 +102,8 @@ def edit(
         side_by_side: show the source next to the result.
         paste_back: put the result back into the source's full picture.
         batch_size: frames per step of the network.
+        parameters: where the source's face parameters come from: `fit` (to landmarks), a regressor, or `auto`, where
+            those of the training data came from.
         device: `auto`, `cpu`, `cuda`, ...
         watermark: set the invisible mark.
         overwrite: replace `out` where it exists.
@@ -146,7 +149,7 @@ def edit(
         steps=parse_script(_read_script(script), str(script)) if script else [],
         sweep=parse_sweep(sweep) if sweep else None,
     )
-    animator = Animator(checkpoint, device=device)
+    animator = Animator(checkpoint, device=device, parameters=parameters)
     face = open_clip(source, animator.target, face_index=face_index)
     image = next(face.images())
     animator.prepare(face.portraits(np.zeros(1, np.int64), [image]))

@@ -100,7 +100,7 @@ def check_missing(clip: FaceClip, on_missing: OnMissing) -> None:
     )
 
 
-def store_clip(root: Path, name: str | None, size: int, face_model: str) -> FaceClip:
+def store_clip(root: Path, name: str | None, size: int, face_model: str, regressor: str | None = None) -> FaceClip:
     """A clip of a store.
 
     Args:
@@ -108,15 +108,23 @@ def store_clip(root: Path, name: str | None, size: int, face_model: str) -> Face
         name: The clip; the first one by default.
         size: Side of the network's input in pixels.
         face_model: Name of the face model that the method is driven by; empty where it reads images alone.
+        regressor: Name of the network that says the parameters of other faces; None where they are fitted.
 
     Raises:
-        ReenactError: if it is no store, has no such clip, or its parameters are of another face model.
+        ReenactError: if it is no store, has no such clip, or its parameters are of another face model or network.
     """
     store = Store(root)
     if face_model and store.info.face_model != face_model:
         raise ReenactError(
             f"{root} has parameters of the face model {store.info.face_model!r} and the checkpoint needs "
             f"{face_model!r}; prepare the store with --face_model {face_model}"
+        )
+    recipe = store.info.recipe
+    if face_model and recipe.get("regressor") != regressor:
+        raise ReenactError(
+            f"{root} has face parameters by {recipe.get('regressor', 'fitting')} and the source's are by"
+            f" {regressor or 'fitting'}: pass --parameters {recipe.get('parameters', 'fit')} to have both alike, or"
+            " another store"
         )
     if name is None:
         clips = store.clips()

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rich.progress import Progress
 
 from reenact.apps.face_clip import FaceClip, store_clip
 from reenact.apps.media import is_picture
 from reenact.data.pictures import read_image
+from reenact.data.prepare.job import ParameterChoice
+from reenact.data.prepare.parameters import estimate_track
 from reenact.data.prepare.tracking import FaceTrack, fit_track, track_faces
 from reenact.data.video import Image, VideoReader
 from reenact.errors import ReenactError
-from reenact.estimators.registry import FaceFinder
-from reenact.faces.crop import Crop, crop_from_landmarks
+from reenact.estimators.base import ParameterRegressor
+from reenact.estimators.registry import FaceFinder, find_regressor, load_face_finder, load_regressor
+from reenact.faces.camera import carry_camera
+from reenact.faces.crop import Crop, CropRule, crop_from_landmarks
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 
 CropMotion = Literal["fixed", "per_frame"]
 """One crop for a whole clip, in which the head moves; or one that follows the face in every frame."""
+ParameterSource = Literal["auto"] | ParameterChoice
+"""Where face parameters come from: where those of the training data came from, or as `reenact prepare` takes it."""
 
 
 @dataclass(frozen=True)
@@ -35,26 +42,92 @@ class Target:
     """What to fit; None where the method reads images alone."""
     size: int
     """Side of the network's input in pixels."""
+    crop: CropRule = "pwm"
+    """How the face is cut out."""
+    regressor: ParameterRegressor | None = None
+    """Who says its parameters; None where they are fitted to landmarks."""
 
 
-def fit_clip(track: FaceTrack, target: Target, motion: CropMotion) -> tuple[list[Crop], FaceParams | None]:
+def make_target(
+    checkpoint: Path,
+    recipe: Mapping[str, str],
+    face_model: FaceModel | None,
+    size: int,
+    source: ParameterSource,
+    device: str,
+) -> Target:
+    """What faces are found for, prepared as those that the method was trained on.
+
+    Args:
+        checkpoint: Names the method in errors.
+        recipe: How its training data was prepared, see `Store.info`; empty for the synthetic world.
+        face_model: What it is driven by; None where it reads images alone.
+        size: Side of its input in pixels.
+        source: Where parameters come from.
+        device: Where the estimators run.
+
+    Raises:
+        ReenactError: if an estimator or its weights are missing, or its parameters are not the face model's.
+    """
+    # A whole frame or a data set's own box is FOMM's crop for the most part, and new pictures have no box.
+    rule: CropRule = next((rule for rule in get_args(CropRule) if rule == recipe.get("crop", "pwm")), "fomm")
+    regressor = None
+    if face_model is not None:
+        regressor = _regressor(checkpoint, recipe, source, device)
+        if regressor is not None and not face_model.name.startswith(regressor.face_model):
+            raise ReenactError(
+                f"--parameters {regressor.name} gives those of {regressor.face_model}, and {checkpoint} is driven by"
+                f" those of {face_model.name}: use --parameters fit"
+            )
+    return Target(load_face_finder(device=device), face_model, size, rule, regressor)
+
+
+def _regressor(
+    checkpoint: Path, recipe: Mapping[str, str], source: ParameterSource, device: str
+) -> ParameterRegressor | None:
+    if source == "fit":
+        return None
+    if source != "auto":
+        return load_regressor(source, device)
+    name = recipe.get("regressor")
+    if name is None:
+        return None
+    try:
+        return find_regressor(name, device)
+    except ReenactError as error:
+        raise ReenactError(
+            f"{checkpoint} was trained on face parameters by {name}, and {error}; or fit them with --parameters fit"
+        ) from error
+
+
+def fit_clip(
+    track: FaceTrack, images: Iterable[Image], target: Target, motion: CropMotion
+) -> tuple[list[Crop], FaceParams | None]:
     """Crops and parameters of a tracked face.
 
-    The crop of a frame is PWM's; a fixed one has the median place and size of those of the frames that show the face.
+    A fixed crop has the median place and size of those of the frames that show the face.
 
     Args:
         track: T frames.
+        images: Their pixels (H, W, 3), read where a network says the parameters.
         target: What the face is for.
         motion: Fixed or following the face.
 
     Returns:
         T crops; parameters of batch T, or None where the target has no face model.
     """
-    crops = [crop_from_landmarks(points, "pwm", target.size) for points in track.landmarks]
+    crops = [crop_from_landmarks(points, target.crop, target.size) for points in track.landmarks]
     if motion == "fixed":
         squares = np.array([crop.to_array() for crop, seen in zip(crops, track.visible, strict=True) if seen])
         crops = [_median_crop(squares)] * len(track)
-    return crops, fit_track(track, target.face_model, crops)[0] if target.face_model else None
+    if target.face_model is None:
+        return crops, None
+    if target.regressor is None:
+        return crops, fit_track(track, target.face_model, crops)[0]
+    params = estimate_track(track, images, target.regressor)
+    whole = Crop.whole(track.height, track.width)
+    cameras = [carry_camera(camera, whole, crop) for camera, crop in zip(params.camera, crops, strict=True)]
+    return crops, replace(params, camera=torch.stack(cameras))
 
 
 def _median_crop(squares: NDArray[np.float64]) -> Crop:
@@ -83,16 +156,16 @@ def open_clip(
     Raises:
         ReenactError: if the file can't be read, shows no face or not so many, or is a store of another face model.
     """
-    model = target.face_model
     if path.is_dir():
-        return store_clip(path, clip, target.size, model.name if model else "")
+        model, regressor = target.face_model, target.regressor
+        return store_clip(path, clip, target.size, model.name if model else "", regressor.name if regressor else None)
     if is_picture(path):
         return picture_clip(path, read_image(path), target, face_index)
     reader = VideoReader(path)
     with Progress(transient=True) as progress:
         task = progress.add_task(f"tracking {path.name}", total=reader.info.num_frames)
         track = _track(path, reader, target, face_index, lambda: progress.advance(task))
-    crops, params = fit_clip(track, target, crop)
+    crops, params = fit_clip(track, reader, target, crop)
     return FaceClip(path, reader.fps, crops, track.visible, params, landmarks=track.landmarks)
 
 
@@ -103,7 +176,7 @@ def picture_clip(path: Path, image: Image, target: Target, face_index: int = 0) 
         ReenactError: if there is no such face.
     """
     track = _track(path, [image], target, face_index, lambda: None)
-    crops, params = fit_clip(track, target, "fixed")
+    crops, params = fit_clip(track, [image], target, "fixed")
     return FaceClip(path, None, crops, track.visible, params, landmarks=track.landmarks)
 
 

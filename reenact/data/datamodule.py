@@ -119,6 +119,11 @@ class ReenactmentDataModule(LightningDataModule):
     def face_model(self) -> str:
         """The face model that the parameters belong to, as `faces.registry.load_face_model` takes it; or empty."""
 
+    @property
+    def recipe(self) -> dict[str, str]:
+        """How the portraits were prepared, as a store says it; empty where nobody prepared them."""
+        return {}
+
     @abstractmethod
     def describe(self) -> Carries:
         """What the portraits carry."""

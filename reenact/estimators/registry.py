@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Literal, get_args
 
 from reenact import assets
+from reenact.errors import ReenactError
 from reenact.estimators.base import Detector, IdentityEmbedder, LandmarkDetector, ParameterRegressor
 
 LandmarkLibrary = Literal["face-alignment", "face-alignment-3d", "insightface", "mediapipe", "dlib"]
@@ -144,6 +145,18 @@ def load_regressor(choice: RegressorChoice, device: str = "cpu") -> ParameterReg
     from reenact.estimators.smirk import DecaSmirk, Smirk
 
     return DecaSmirk(device) if choice == "deca+smirk" else Smirk(device, mesh=choice == "smirk")
+
+
+def find_regressor(name: str, device: str = "cpu") -> ParameterRegressor:
+    """The network of which a store or checkpoint recorded the name.
+
+    Raises:
+        ReenactError: as `load_regressor`, or if another model is in its place.
+    """
+    choice: RegressorChoice = next((known for known in REGRESSORS if known == name), "emoca")
+    if regressor_name(choice) != name:  # EMOCA's models go by the names of their files
+        raise ReenactError(f"{assets.require(choice)} is not {name}: put that model in its place")
+    return load_regressor(choice, device)
 
 
 def _present(module: str, *files: str) -> bool:

@@ -51,7 +51,7 @@ def load_module(path: str | Path) -> PortraitModule:
     module = _build(_method_class(header["method"]), header["arguments"], path)
     _check_weights(checkpoint, module, path)
     module.load_state_dict(checkpoint["state_dict"])
-    module.image_size, module.recipe = header["image_size"], header["recipe"]
+    module.image_size, module.recipe = header["image_size"], header.get("recipe", {})
     return module.eval().requires_grad_(False)
 
 

@@ -31,11 +31,14 @@ class PortraitModule(LightningModule):
     network: nn.Module
     image_size: int
     """Side in pixels of the images it was last trained on, which checkpoints record and `animate` crops to."""
+    recipe: Mapping[str, str]
+    """How the data it was last trained on was prepared, as a store says it; `animate` prepares new faces alike."""
 
     def __init__(self, network: nn.Module, arguments: Mapping[str, object]) -> None:
         super().__init__()
         self.network = network
         self.image_size = 256
+        self.recipe = {}
         self.arguments = {name: _plain(value) for name, value in arguments.items()}
 
     @property
@@ -61,8 +64,10 @@ class PortraitModule(LightningModule):
             strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
 
     def on_train_batch_start(self, batch: PortraitPair, batch_idx: int) -> None:
-        """Note the size of the images."""
+        """Note the size of the images and how they were prepared."""
         self.image_size = batch.source.image.shape[-1]
+        data = getattr(self.trainer, "datamodule", None)  # bare loaders have none, and nothing is known of theirs
+        self.recipe = getattr(data, "recipe", {})
 
     def check_finite(self, loss: Tensor, batch: PortraitPair) -> None:
         """Stop the run on a loss that is NaN or infinite, before any weight changes.
@@ -91,6 +96,7 @@ class PortraitModule(LightningModule):
             "method": self.method,
             "arguments": self.arguments,
             "image_size": self.image_size,
+            "recipe": dict(self.recipe),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

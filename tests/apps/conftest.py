@@ -13,7 +13,7 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 
-from reenact.apps import animate, animator, edit
+from reenact.apps import animate, edit, tracking
 from reenact.apps.animator import Animator
 from reenact.apps.face_clip import FaceClip
 from reenact.apps.media import is_picture
@@ -104,7 +104,7 @@ def known_faces(monkeypatch: pytest.MonkeyPatch, world: World) -> Callable[[str,
 
     monkeypatch.setattr(animate, "open_clip", open_known)
     monkeypatch.setattr(edit, "open_clip", open_known)
-    monkeypatch.setattr(animator, "load_face_finder", lambda device: None)
+    monkeypatch.setattr(tracking, "load_face_finder", lambda device: None)
     return missing.__setitem__
 
 

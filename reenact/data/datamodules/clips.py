@@ -78,6 +78,11 @@ class Clips(ReenactmentDataModule):
         """The face model of the store's parameters."""
         return self._store.info.face_model
 
+    @property
+    def recipe(self) -> dict[str, str]:
+        """How the store was prepared."""
+        return self._store.info.recipe
+
     def describe(self) -> Carries:
         """What the store's portraits carry."""
         return carries(self._store.info.fields, self.clip_length)

@@ -86,6 +86,11 @@ class VoxCeleb(ReenactmentDataModule):
         """The face model of the store's parameters; empty for the raw layout."""
         return self._store.info.face_model if self._store else ""
 
+    @property
+    def recipe(self) -> dict[str, str]:
+        """How the store was prepared; the raw layout holds FOMM's crops."""
+        return self._store.info.recipe if self._store else {"crop": "fomm"}
+
     def describe(self) -> Carries:
         """What the portraits carry: images alone for the raw layout."""
         return carries(self._store.info.fields if self._store else (), self.clip_length)

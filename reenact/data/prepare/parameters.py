@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reenact.data.prepare.job import Tools
-from reenact.data.prepare.results import crop_of, frames_at, kept_track, shot_of
-from reenact.data.prepare.tracking import fit_track
+from reenact.data.prepare.results import crop_of, frames_at, kept_track, params_of, shot_of
+from reenact.data.prepare.tracking import FaceTrack, fit_track
 from reenact.data.prepare.work import Hand, Result
 from reenact.data.store_writer import param_arrays
 from reenact.data.video import Image
 from reenact.estimators.base import ParameterRegressor, Points
+from reenact.faces.params import FaceParams
 
 STAGE = "parameters"
 BATCH = 32
@@ -50,7 +51,29 @@ def _estimated(hands: Sequence[Hand], regressor: ParameterRegressor) -> list[Res
             for image, points in zip(frames_at(hand, seen.frames), seen.landmarks, strict=True):
                 batch.add(number, image, points)
     batch.run()
-    return [_filled(hand, batch.found[number]) for number, hand in enumerate(hands)]
+    return [
+        None if hand.reason else Result({}, _filled(shot_of(hand).visible, batch.found[number]))
+        for number, hand in enumerate(hands)
+    ]
+
+
+def estimate_track(track: FaceTrack, images: Iterable[Image], regressor: ParameterRegressor) -> FaceParams:
+    """Parameters of a face that was followed, by a network; frames without the face have those of their neighbours.
+
+    Args:
+        track: T frames.
+        images: The T frames (H, W, 3) again, taken one at a time.
+        regressor: The network.
+
+    Returns:
+        T rows; cameras belong to the square around the whole frame.
+    """
+    batch = _Batch(regressor, 1)
+    for image, points, seen in zip(images, track.landmarks, track.visible, strict=True):
+        if seen:
+            batch.add(0, image, points)
+    batch.run()
+    return params_of(_filled(track.visible, batch.found[0]))
 
 
 class _Batch:
@@ -77,15 +100,12 @@ class _Batch:
             self.found[clip].append({name: array[row] for name, array in arrays.items()})
 
 
-def _filled(hand: Hand, found: list[dict[str, NDArray[np.float32]]]) -> Result | None:
-    """Parameters of every frame of the shot from those of the frames that show the face."""
-    if hand.reason:
-        return None
-    visible = shot_of(hand).visible
+def _filled(visible: NDArray[np.bool_], found: list[dict[str, NDArray[np.float32]]]) -> dict[str, NDArray[np.float32]]:
+    """Parameters of every frame from those of the frames that show the face."""
     seen, every = np.flatnonzero(visible), np.arange(len(visible))
     arrays = {}
     for name in found[0]:
         known = np.stack([frame[name] for frame in found])
         columns = [np.interp(every, seen, column) for column in known.reshape(len(seen), -1).T]
         arrays[name] = np.stack(columns, 1).reshape(len(every), *known.shape[1:]).astype(np.float32)
-    return Result({}, arrays)
+    return arrays

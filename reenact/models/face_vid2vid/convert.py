@@ -34,6 +34,7 @@ def build(official: Mapping[str, Any], path: Path, face_model: str) -> tuple[Fac
     detector, estimator, generator = (official[part] for part in PARTS)
     network = _network_config(detector, estimator, generator)
     module = FaceVid2VidModule(network, discriminator_config(official))
+    module.recipe = {"crop": "fomm"}
     state = discriminator_state(official, module)
     for part, prefix in PARTS.items():
         state |= {prefix + name: value for name, value in renamed(official[part]).items()}

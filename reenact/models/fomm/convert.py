@@ -36,6 +36,7 @@ def build(official: Mapping[str, Any], path: Path, face_model: str) -> tuple[FOM
     config = discriminator_config(official)
     losses = FOMMLosses(gan=float(config.keypoints))
     module = FOMMModule(_network_config(detector, generator), config, losses)
+    module.recipe = {"crop": "fomm"}
     state = discriminator_state(official, module)
     for part, prefix in PARTS.items():
         state |= {prefix + name: value for name, value in official[part].items() if name not in LOW_PASS}

@@ -28,6 +28,7 @@ def build(official: Mapping[str, Any], path: Path, face_model: str) -> tuple[PWM
     """See `reenact.models.convert.Converter`."""
     generator, discriminator = official["generator"], official["discriminator"]
     module = PWMModule(face_model, _network_config(generator), _discriminator_config(discriminator))
+    module.recipe = {"crop": "pwm", "parameters": "deca", "regressor": "deca"}  # `fit_image.py` of the released code
     _check_mesh(generator, module, path)
     return module, _renamed(generator, discriminator)
 

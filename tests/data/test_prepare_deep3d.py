@@ -1,8 +1,12 @@
-"""From videos to a trained PWM by Deep3D's parameters: made files of the official forms, a synthetic clip."""
+"""From videos to a trained PWM and a portrait that it animates, by Deep3D's parameters.
+
+Made files of the official forms, a synthetic clip.
+"""
 
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +15,11 @@ from estimators.made_deep3d import write_deep3d
 from faces.made_bfm import write_bfm
 
 from reenact.cli import main
+from reenact.data.pictures import write_image
 from reenact.data.prepare.job import Job, Settings, Tools
 from reenact.data.store import Store
 from reenact.data.synthetic.write import write_synthetic
-from reenact.data.video import VideoReader
+from reenact.data.video import VideoReader, probe
 from reenact.errors import ReenactError
 from reenact.estimators.registry import load_face_finder
 from reenact.faces.alignment import five_points, template_place
@@ -72,7 +77,7 @@ def test_another_network_than_where_the_run_began_ends_it(home, tmp_path, monkey
         Tools(Job(tmp_path / "store", settings, "bfm")).load("parameters")
 
 
-def test_from_videos_to_training(home, raw, tmp_path, monkeypatch):
+def test_from_videos_to_an_animated_portrait(home, raw, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("REENACT_HOME", str(home))
     monkeypatch.chdir(tmp_path)
     options = f"--parameters deep3d --landmarks dlib --size {SIZE} --workers 1".split()
@@ -95,4 +100,16 @@ def test_from_videos_to_training(home, raw, tmp_path, monkeypatch):
         assert far / np.linalg.norm(seen[:, 45] - seen[:, 36], axis=-1).mean() < 0.06
     fit = "fit --model pwm_bfm --data clips --data.root store --scale tiny --trainer.max_steps 2"
     assert main([*fit.split(), "--data.size", "64", "--data.batch_size", "2", "--data.num_workers", "0"]) == 0
-    assert list(tmp_path.glob("runs/pwm_bfm/*/checkpoints/*.ckpt"))
+    (checkpoint,) = tmp_path.glob("runs/pwm_bfm/*/checkpoints/last.ckpt")
+    write_image(tmp_path / "portrait.png", next(iter(VideoReader(Path(clips[0].source)))))
+    animated = f"animate --checkpoint {checkpoint} --source portrait.png --driving {clips[1].source} --device cpu"
+    assert main([*animated.split(), "-o", "out.mp4"]) == 0
+    assert probe(tmp_path / "out.mp4").num_frames == FRAMES
+    assert main([*animated.replace(clips[1].source, "store").split(), "-o", "by_store.mp4"]) == 0
+    shutil.copytree(home / "bfm", tmp_path / "elsewhere" / "bfm")
+    monkeypatch.setenv("REENACT_HOME", str(tmp_path / "elsewhere"))
+    capfd.readouterr()
+    assert main([*animated.split(), "-o", "refused.mp4"]) == 2
+    assert "was trained on face parameters by deep3d" in capfd.readouterr().err
+    assert not (tmp_path / "refused.mp4").exists()
+    assert main([*animated.split(), "--parameters", "fit", "-o", "fitted.mp4"]) == 0

@@ -129,6 +129,12 @@ class Animator:
             )
         return to_image(image)
 
+    @torch.inference_mode()
+    def read(self, driving: Portrait) -> TensorFields:
+        """The motion that portraits (batch B) show."""
+        motion: TensorFields = self.network.read(driving.to(self.device))
+        return motion
+
     @property
     def motion(self) -> TensorFields:
         """The source's own motion, from which edits start; raises `ReenactError` if no source was prepared."""

@@ -13,7 +13,18 @@ from torch import Tensor
 
 from reenact.apps.animator import Animator
 from reenact.apps.compose import Composer
-from reenact.apps.edit_script import ANGLES, Edit, Motion, Step, apply_edit, parse_number, parse_script, run_script
+from reenact.apps.edit_expression import Expressions, known_expressions, load_vae
+from reenact.apps.edit_script import (
+    ANGLES,
+    Edit,
+    Known,
+    Motion,
+    Step,
+    apply_edit,
+    parse_number,
+    parse_script,
+    run_script,
+)
 from reenact.apps.media import check_input, check_output, is_picture
 from reenact.apps.output import write_frames
 from reenact.apps.provenance import make_mark
@@ -23,7 +34,6 @@ from reenact.apps.timeline import STILL_FPS
 from reenact.apps.tracking import ParameterSource, open_clip
 from reenact.apps.watermark import embed
 from reenact.errors import ReenactError
-from reenact.faces.model import FaceModel
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,10 @@ def edit(
     right_eye_pitch: float | None = None,
     shape: Sequence[str] = (),
     expression: Sequence[str] = (),
+    expression_from: Path | None = None,
+    expression_weight: float = 1.0,
+    expression_vae: Path | None = None,
+    expression_sample: int | None = None,
     scale: float | None = None,
     tx: float | None = None,
     ty: float | None = None,
@@ -75,7 +89,8 @@ def edit(
     """Change pose, expression, gaze or camera of a portrait; what is not named stays.
 
     Args:
-        checkpoint: a trained method; those driven by keypoints know yaw, pitch, roll, scale, tx and ty alone.
+        checkpoint: a trained method; those driven by keypoints know yaw, pitch, roll, scale, tx, ty and the
+            expressions of pictures and of a VAE alone.
         source: picture of a face.
         out: file to write: `.png` or `.jpg` for a picture or grid, `.mp4` for a script with `frames` or a sweep.
         yaw: head angle in degrees, to the subject's left.
@@ -90,6 +105,10 @@ def edit(
         right_eye_pitch: gaze of the subject's right eye in degrees, downwards.
         shape: identity coefficients as NUMBER=VALUE.
         expression: expression coefficients as NUMBER=VALUE or, where the face model names them, NAME=VALUE.
+        expression_from: picture whose expression is taken, for methods driven by keypoints.
+        expression_weight: how far from the source's expression, 0, to that of the picture, 1.
+        expression_vae: checkpoint of the method's mmfa_vae, through whose codes expressions are gone between or drawn.
+        expression_sample: number of a draw from the VAE, in place of a picture's expression.
         scale: size of the face, the camera's scale; for keypoints the factor f.
         tx: place of the face to the right, in the face model's unit; for keypoints half the picture is 1.
         ty: place of the face upwards, in the face model's unit; for keypoints downwards.
@@ -115,9 +134,7 @@ def edit(
         ReenactError: if an input or option cannot be used; nothing is written then.
     """
     check_output(out, overwrite)
-    check_input(source, "--source")
-    if not is_picture(source):
-        raise ReenactError(f"--source {source} is a video; edit takes a picture")
+    _check_picture(source, "--source")
     if script is not None and sweep is not None:
         raise ReenactError("--script and --sweep cannot be given together; write the sweep into the script with frames")
     if not 1 <= fps <= 1000 or batch_size < 1 or columns < 0 or face_index < 0:
@@ -144,6 +161,13 @@ def edit(
         }
     )
     edits += _coefficients("--shape", "shape", shape) + _coefficients("--expression", "exp", expression)
+    if expression_from is not None and expression_sample is not None:
+        raise ReenactError("--expression-from and --expression-sample: give one, a picture's expression or a draw")
+    if expression_from is not None:
+        _check_picture(expression_from, "--expression-from")
+        edits.append(Edit("exp", "from", parse_number(str(expression_weight), "--expression-weight")))
+    if expression_sample is not None:
+        edits.append(Edit("exp", "sample", expression_sample))
     request = Request(
         edits=edits,
         steps=parse_script(_read_script(script), str(script)) if script else [],
@@ -153,7 +177,13 @@ def edit(
     face = open_clip(source, animator.target, face_index=face_index)
     image = next(face.images())
     animator.prepare(face.portraits(np.zeros(1, np.int64), [image]))
-    motion = request.motions(animator.motion, animator.face_model)
+    known = _known(animator, expression_from, expression_vae)
+    if not isinstance(known, Expressions) and (expression_from or expression_vae or expression_sample is not None):
+        raise ReenactError(
+            f"--expression-from, --expression-vae and --expression-sample are for methods driven by keypoints:"
+            f" {animator.module.method} takes a picture's expression in reenact animate --parts expression jaw eyes"
+        )
+    motion = request.motions(animator.motion, known)
     count = len(next(value for value in vars(motion).values() if isinstance(value, Tensor)))
     composer = Composer(side_by_side, paste_back, watermark and request.sweep is None)
     chunks = (motion[start : start + batch_size] for start in range(0, count, batch_size))
@@ -178,14 +208,32 @@ class Request:
     steps: list[Step]
     sweep: Sweep | None
 
-    def motions(self, source: Motion, face_model: FaceModel | None) -> Motion:
+    def motions(self, source: Motion, known: Known) -> Motion:
         """The wanted motions (batch F) of a source (batch 1)."""
         start = source
         for item in self.edits:
-            start = apply_edit(start, item, face_model)
+            start = apply_edit(start, item, known)
         if self.sweep is not None:
-            return type(source).cat([apply_edit(start, item, face_model) for item in self.sweep.edits()])
-        return run_script(self.steps, source, face_model, start)
+            return type(source).cat([apply_edit(start, item, known) for item in self.sweep.edits()])
+        return run_script(self.steps, source, known, start)
+
+
+def _check_picture(path: Path, option: str) -> None:
+    check_input(path, option)
+    if not is_picture(path):
+        raise ReenactError(f"{option} {path} is a video; edit takes a picture")
+
+
+def _known(animator: Animator, picture: Path | None, vae: Path | None) -> Known:
+    """The method's face model, or what the expression can be set to where it is driven by keypoints."""
+    if animator.face_model is not None:
+        return animator.face_model
+    other = None
+    if picture is not None:
+        face = open_clip(picture, animator.target)
+        other = animator.read(face.portraits(np.zeros(1, np.int64), [next(face.images())]))
+    loaded = None if vae is None else load_vae(vae, animator)
+    return known_expressions(animator.network.parts, animator.motion, other, loaded)
 
 
 def _named(options: dict[str, tuple[str, str, float | None]]) -> list[Edit]:

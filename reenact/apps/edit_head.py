@@ -1,4 +1,4 @@
-"""Edits by hand of heads that move by keypoints: rotation, size and place."""
+"""Edits by hand of heads that move by keypoints: rotation, size, place and expression."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor
 
+from reenact.apps.edit_expression import Expressions
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
 from reenact.faces.rotation import axis_angle_to_matrix, matrix_to_axis_angle
@@ -16,7 +17,7 @@ from reenact.nn.euler import angles_of, rotation_of
 ANGLES = ("yaw", "pitch", "roll")
 LARGEST_ANGLE = 90.0
 """Degrees up to which yaw, pitch and roll are distinct."""
-CONTROLS = "global_pose yaw|pitch|roll, cam tx|ty, and cam scale where the method knows it"
+CONTROLS = "global_pose yaw|pitch|roll, cam tx|ty, and cam scale and exp from|sample where the method knows them"
 
 
 @runtime_checkable
@@ -32,11 +33,11 @@ class Head(Protocol):
 Motion = TypeVar("Motion", bound=TensorFields)
 
 
-def set_head(motion: Motion, name: str, key: str, value: float) -> Motion:
+def set_head(motion: Motion, name: str, key: str, value: float, expressions: Expressions) -> Motion:
     """The motion (batch 1) with one value set.
 
     Angles are those of the method's pose network, in degrees and with its signs; places are right and down in units of
-    half the picture; scale multiplies the canonical keypoints.
+    half the picture; scale multiplies the canonical keypoints; expressions are those of `Expressions.at`.
 
     Raises:
         ReenactError: if the method knows no such control, or the value is out of range: it is refused, never clamped.
@@ -54,6 +55,8 @@ def set_head(motion: Motion, name: str, key: str, value: float) -> Motion:
         place = head.translation.clone()
         place[:, ("tx", "ty").index(key)] = value
         return replace(motion, **{"translation": place})
+    if name == "exp" and expressions.field:
+        return replace(motion, **{expressions.field: expressions.at(key, value)})
     scale = getattr(motion, "scale", None)
     if name == "cam" and key == "scale" and isinstance(scale, Tensor):
         _check(f"{name} {key}", value, 0.1, 10.0)

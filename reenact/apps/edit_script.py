@@ -23,6 +23,7 @@ from typing import TypeAlias, TypeVar
 import torch
 from torch import Tensor
 
+from reenact.apps.edit_expression import Expressions
 from reenact.apps.edit_head import between_heads, set_head
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
@@ -71,6 +72,8 @@ class Frames:
 
 
 Step: TypeAlias = "Edit | Reset | Frames"
+Known: TypeAlias = "FaceModel | Expressions"
+"""What the words of a script mean for a method: the face model of its parameters, or the expressions of its heads."""
 Motion = TypeVar("Motion", bound=TensorFields)
 
 
@@ -123,7 +126,7 @@ def parse_number(text: str, where: str) -> float:
     return number
 
 
-def apply_edit(motion: Motion, edit: Edit, face_model: FaceModel | None) -> Motion:
+def apply_edit(motion: Motion, edit: Edit, known: Known) -> Motion:
     """The motion (batch 1) with one value set; motions other than face parameters as `set_head`.
 
     Angles are extrinsic y, x, z Euler angles: yaw turns to the subject's left, pitch bends down (opens the jaw), roll
@@ -133,9 +136,10 @@ def apply_edit(motion: Motion, edit: Edit, face_model: FaceModel | None) -> Moti
         ReenactError: if the edit's key is unknown or out of range.
     """
     if not isinstance(motion, FaceParams):
-        return set_head(motion, edit.name, edit.key, edit.value)
-    assert face_model is not None
-    return _apply_to_params(motion, edit, face_model)  # type: ignore[return-value]  # Motion is FaceParams here
+        assert isinstance(known, Expressions)
+        return set_head(motion, edit.name, edit.key, edit.value, known)
+    assert not isinstance(known, Expressions)
+    return _apply_to_params(motion, edit, known)  # type: ignore[return-value]  # Motion is FaceParams here
 
 
 def _apply_to_params(params: FaceParams, edit: Edit, face_model: FaceModel) -> FaceParams:
@@ -176,13 +180,13 @@ def _coefficient(edit: Edit, count: int, face_model: FaceModel) -> int:
     return int(edit.key)
 
 
-def run_script(steps: list[Step], source: Motion, face_model: FaceModel | None, start: Motion) -> Motion:
+def run_script(steps: list[Step], source: Motion, known: Known, start: Motion) -> Motion:
     """The faces that a script asks for.
 
     Args:
         steps: The script.
         source: The source's own parameters, batch 1, to which `reset` goes back.
-        face_model: The face model that they belong to.
+        known: What its words mean.
         start: The face that the script begins with, batch 1.
 
     Returns:
@@ -195,7 +199,7 @@ def run_script(steps: list[Step], source: Motion, face_model: FaceModel | None, 
     frames: list[Motion] = []
     for step in steps:
         if isinstance(step, Edit):
-            current = apply_edit(current, step, face_model)
+            current = apply_edit(current, step, known)
         elif isinstance(step, Reset):
             current = source
         else:

@@ -12,6 +12,7 @@ SHORT_NAMES = {
     "pitch": ("global_pose", "pitch"),
     "roll": ("global_pose", "roll"),
     "jaw": ("jaw_pose", "pitch"),
+    "expression": ("exp", "from"),
 }
 """Controls that need no key."""
 

@@ -3,12 +3,18 @@
 import pytest
 import torch
 
-from reenact.apps.edit_head import between_heads, set_head
+from reenact.apps.edit_expression import Expressions
+from reenact.apps.edit_head import between_heads
+from reenact.apps.edit_head import set_head as set_known_head
 from reenact.errors import ReenactError
 from reenact.models.face_vid2vid.estimator import HeadMotion
 from reenact.models.fomm.detector import Keypoints
 from reenact.models.mmfa.network import FaceMotion
 from reenact.nn.euler import angles_of, rotation_of
+
+
+def set_head(motion, name, key, value):
+    return set_known_head(motion, name, key, value, Expressions("", torch.empty(0), None, None))
 
 
 def face(yaw=0.0):

@@ -8,8 +8,8 @@ from zoo import SIZE, Pairs, fomm, loader, mmfa, pair, portrait, trainer
 
 from reenact.errors import ReenactError
 from reenact.models.checkpoint import load_method, load_module
-from reenact.models.mmfa_vae.frozen import FrozenMMFA, load_frozen
-from reenact.models.mmfa_vae.module import MMFAVAEModule, VAEOptimisation, check_same
+from reenact.models.mmfa_vae.frozen import FrozenMMFA, check_same, load_frozen
+from reenact.models.mmfa_vae.module import MMFAVAEModule, VAEOptimisation
 from reenact.models.mmfa_vae.network import ExpressionVAE, Reconstruction, VAEConfig
 
 pytestmark = pytest.mark.filterwarnings("ignore")

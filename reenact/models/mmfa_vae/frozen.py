@@ -13,6 +13,7 @@ from torch import Tensor
 from reenact.errors import ReenactError
 from reenact.models.checkpoint import load_method, read
 from reenact.models.mmfa.network import MMFA
+from reenact.models.mmfa_vae.network import ExpressionVAE
 
 ENCODER = "network.encoder."
 """What the names of the expression encoder's weights start with."""
@@ -62,3 +63,12 @@ def digest_of(weights: Mapping[str, Tensor]) -> Tensor:
     for name in sorted(name for name in weights if name.startswith(ENCODER)):
         digest.update(weights[name].cpu().contiguous().numpy().tobytes())
     return torch.frombuffer(bytearray(digest.digest()), dtype=torch.uint8)
+
+
+def check_same(vae: ExpressionVAE, digest: Tensor, mmfa: Path) -> None:
+    """Refuse an MMFA with another expression encoder than the one a VAE was trained on; raises `ReenactError`."""
+    if not torch.equal(vae.digest.cpu(), digest):
+        raise ReenactError(
+            f"the expression VAE was trained on another MMFA than {mmfa}: train one on it with reenact fit --model"
+            f" mmfa_vae --model.mmfa {mmfa}"
+        )

@@ -14,7 +14,7 @@ from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.adversarial import AdversarialOptimisation, AdversarialTraining, Losses
 from reenact.models.base import Needs
-from reenact.models.mmfa_vae.frozen import FrozenMMFA, load_frozen
+from reenact.models.mmfa_vae.frozen import FrozenMMFA, check_same, load_frozen
 from reenact.models.mmfa_vae.network import ExpressionDiscriminator, ExpressionVAE, Reconstruction, VAEConfig
 
 
@@ -147,12 +147,3 @@ class MMFAVAEModule(AdversarialTraining[Reconstruction]):
     def _features(self, image: Tensor) -> Tensor:
         assert self._frozen is not None
         return self._frozen.features(image)
-
-
-def check_same(vae: ExpressionVAE, digest: Tensor, mmfa: Path) -> None:
-    """Refuse an MMFA with another expression encoder than the one a VAE was trained on; raises `ReenactError`."""
-    if not torch.equal(vae.digest.cpu(), digest):
-        raise ReenactError(
-            f"the expression VAE was trained on another MMFA than {mmfa}: train one on it with reenact fit --model"
-            f" mmfa_vae --model.mmfa {mmfa}"
-        )

@@ -14,6 +14,7 @@ from reenact.apps.smoothing import OneEuro
 from reenact.apps.tracking import ParameterSource, Target, make_target, picture_clip
 from reenact.data.store import to_image
 from reenact.data.video import Image
+from reenact.devices import pick_device
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait
@@ -167,19 +168,3 @@ class Animator:
     def _portrait(self, image: Image) -> Portrait:
         clip = picture_clip(Path("picture"), image, self.target)
         return clip.portraits(np.zeros(1, np.int64), [image])
-
-
-def pick_device(name: str) -> torch.device:
-    """A device by name; `auto` is the accelerator where there is one.
-
-    Raises:
-        ReenactError: if the name is unknown or the device is absent.
-    """
-    if name == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ReenactError(f"--device {name} is not available here; use cpu or auto") from error
-    return device

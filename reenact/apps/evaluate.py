@@ -14,7 +14,6 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
-from reenact.apps.animator import pick_device
 from reenact.apps.galleries import FolderGallery, Gallery, open_gallery
 from reenact.apps.matches import Kind, Match, Sample, by_name, by_pairs, samples
 from reenact.benchmark.inputs import networks
@@ -22,6 +21,7 @@ from reenact.callbacks.pictures import grid
 from reenact.callbacks.score_files import write_rows, write_scores
 from reenact.data.pair_lists import read_pairs
 from reenact.data.pictures import pictures_in
+from reenact.devices import pick_device
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.metrics import catalogue

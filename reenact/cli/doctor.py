@@ -32,6 +32,8 @@ OPTIONAL = {
     "insightface": ("insightface", "SCRFD, ArcFace, 106 landmarks", "pip install 'reenact[insightface]'"),
     "mediapipe": ("mediapipe", "478 landmarks with irises, fast", "pip install 'reenact[mediapipe]'"),
     "timm": ("timm", "SMIRK's networks", "pip install 'reenact[smirk]'"),
+    "ray": ("ray", "prepare --engine ray", "pip install 'reenact[ray]'"),
+    "s3fs": ("s3fs", "data roots at s3://", "pip install 'reenact[s3]'"),
     "wandb": ("wandb", "--logger wandb", "pip install 'reenact[wandb]'"),
     "tensorboard": ("tensorboard", "--logger tensorboard", "pip install 'reenact[tensorboard]'"),
     "pytorch3d": ("pytorch3d", "one more rasteriser to compare with", "build it from source; nothing needs it"),

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.filesize import decimal
 from rich.progress import track
 
 from reenact.data.shards import INDEX, encode_index
@@ -59,7 +60,7 @@ def pack(store: Path, *, out: Path, shard_size: str = "1GB") -> str:
             f"{error.filename or out} can't be used ({error.strerror}); free space or check the access rights, and run"
             " the command again to go on"
         ) from error
-    return f"{len(places)} clips in {len(shards)} shards of {sum(shards.values()) / 1e9:.2f} GB: {out}"
+    return f"{len(places)} clips in {len(shards)} shard(s), {decimal(sum(shards.values()))}: {out}"
 
 
 def parse_size(text: str) -> int:

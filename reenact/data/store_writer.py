@@ -23,7 +23,17 @@ from reenact.data.byte_ranges import LocalFiles
 from reenact.data.claims import locked
 from reenact.data.clip_files import PARAMS, ClipPlace, ClipReader
 from reenact.data.frame_file import write_frames
-from reenact.data.store import MANIFEST, SCHEMA, ClipRecord, StoreInfo, clip_stem, connect, read_schema, record_of
+from reenact.data.store import (
+    MANIFEST,
+    SCHEMA,
+    ClipRecord,
+    Store,
+    StoreInfo,
+    clip_stem,
+    connect,
+    read_schema,
+    record_of,
+)
 from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
@@ -167,11 +177,6 @@ class StoreWriter:
             rows = ((name, split, input) for name, split in clips)
             database.executemany("INSERT OR REPLACE INTO planned VALUES (?, ?, ?)", rows)
 
-    def forget(self, status: str) -> None:
-        """Remove the rows of a status, so that these clips are prepared again; raises `StoreWriteError`."""
-        with self.guarded(), self._transaction() as database:
-            database.execute("DELETE FROM clips WHERE status = ?", (status,))
-
     def digest(self, path: Path, stamp: str, make: Callable[[], str]) -> str:
         """The hash of a source's content, made once as long as its stamp (sizes and times) stays the same."""
         with self.guarded(), closing(connect(self.root)) as database:
@@ -216,6 +221,7 @@ class StoreWriter:
         return video.is_file() and video.stat().st_size >= int(places.sum())
 
     def _check_schema(self) -> None:
+        Store(self.root)  # refuses a damaged manifest
         schema = read_schema(self.root)
         if schema != SCHEMA:
             raise ReenactError(
@@ -225,10 +231,11 @@ class StoreWriter:
 
     def _check_info(self, database: sqlite3.Connection) -> None:
         found = dict(database.execute("SELECT key, value FROM store").fetchall())
-        for name, value in _settings(self.info).items():
-            if found.get(name) != value:
+        there, wanted = _apart(found), _apart(_settings(self.info))
+        for name in {**wanted, **there}:
+            if there.get(name) != wanted.get(name):
                 raise ReenactError(
-                    f"{self.root} is a store with {name} {found.get(name)}, not {value}; "
+                    f"{self.root} is a store with {name} {there.get(name)}, not {wanted.get(name)}; "
                     "choose another output folder or the same settings"
                 )
 
@@ -316,3 +323,10 @@ def _settings(info: StoreInfo) -> dict[str, str]:
         "recipe": json.dumps(info.recipe, sort_keys=True),
         "fields": json.dumps(list(info.fields)),
     }
+
+
+def _apart(settings: dict[str, str]) -> dict[str, str]:
+    """A store's settings with those of the recipe one by one, what follows from others last."""
+    values = dict(settings)
+    fields, recipe = values.pop("fields", ""), json.loads(values.pop("recipe", "{}"))
+    return {**values, **recipe, "fields": fields}

@@ -138,9 +138,7 @@ def weights(file: str) -> str:
     folders = spec.submodule_search_locations if spec else None
     path = Path(folders[0]) / "models" / file if folders else None
     if path is None or not path.is_file():
-        raise ReenactError(
-            f"dlib's {file} is missing: pip install face_recognition_models, or choose another estimator"
-        )
+        raise ReenactError(f"dlib's {file} is missing: pip install 'reenact[dlib]', or choose another estimator")
     return str(path)
 
 
@@ -149,7 +147,7 @@ def _dlib() -> Any:  # noqa: ANN401  # dlib has no types
     try:
         import dlib
     except ImportError as error:
-        raise ReenactError("dlib is not installed: pip install dlib-bin, or choose another estimator") from error
+        raise ReenactError("dlib is not installed: pip install 'reenact[dlib]', or choose another estimator") from error
     return dlib
 
 

@@ -88,7 +88,9 @@ def _library(device: str, three_d: bool) -> Any:  # noqa: ANN401  # face-alignme
         from face_alignment.detection.sfd.net_s3fd import s3fd
         from face_alignment.models import FAN, ResNetDepth
     except ImportError as error:
-        raise ReenactError("face-alignment is not installed: pip install face-alignment, or use dlib") from error
+        raise ReenactError(
+            "face-alignment is not installed: pip install 'reenact[face-alignment]', or use other --landmarks"
+        ) from error
 
     class LocalFaceAlignment(FaceAlignment):  # type: ignore[misc]  # face-alignment has no types
         def _load_native(

@@ -104,7 +104,7 @@ def test_a_second_run_does_nothing_and_changes_are_seen(tmp_path, finder):
     assert files == {path: path.stat().st_mtime_ns for path in store.root.rglob("*.mov")}
     write_image(raw / "b.png", picture((30, 30)))
     assert len(run(raw, tmp_path / "store", size=32).clips()) == 2
-    with pytest.raises(ReenactError, match="recipe"):
+    with pytest.raises(ReenactError, match="with crop fomm, not pwm"):
         run(raw, tmp_path / "store", size=32, crop="pwm")
 
 
@@ -288,10 +288,20 @@ def test_status_lists_the_clips(tmp_path, capsys):
 def test_wrong_options(tmp_path):
     with pytest.raises(ReenactError, match="--out"):
         prepare(tmp_path)
-    with pytest.raises(ReenactError, match="--size"):
-        prepare(tmp_path, tmp_path / "out", size=3)
-    with pytest.raises(ReenactError, match="--max_error"):
-        prepare(tmp_path, tmp_path / "out", max_error=0)
+    for options, sentence in (
+        ({"size": 3}, "--size 3 must be at least 16"),
+        ({"size": 0}, "--size 0 must be"),
+        ({"workers": 0}, "--workers 0 must be at least 1"),
+        ({"max_error": 0}, "--max_error 0 must be more than 0"),
+        ({"fps": 0.00001}, "--fps 1e-05 must be from"),
+        ({"fps": float("inf")}, "--fps inf must be"),
+        ({"device": "cuda:77"}, "--device cuda:77 is not available"),
+        ({"device": "quantum"}, "--device quantum is not available"),
+        ({"device": "quantum", "engine": "ray"}, "--device quantum must be cpu or cuda with --engine ray"),
+    ):
+        with pytest.raises(ReenactError, match=sentence):
+            prepare(tmp_path, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
 
 
 def test_absent_weights_are_named_by_worker_processes_too(tmp_path, monkeypatch):

@@ -325,6 +325,21 @@ def test_retry_tries_quarantined_clips_again(tmp_path, squares, ran):
     assert ran == ["probe", "cuts", "track"]
 
 
+def test_a_retry_that_cannot_begin_loses_no_reason(tmp_path, squares):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        write_clip(tmp_path / folder / f"{folder}.mp4", walk(4))
+        write_image(tmp_path / folder / f"{folder}.png", picture())
+        prepare(tmp_path / folder, tmp_path / "store", size=32, workers=1)
+    before = list(Store(tmp_path / "store").scan())
+    assert [row.status for row in before].count("quarantined") == 2
+    with pytest.raises(ReenactError, match="is for --engine ray"):
+        prepare(tmp_path / "one", tmp_path / "store", size=32, workers=1, retry=True, ray_address="10.0.0.1:6379")
+    assert list(Store(tmp_path / "store").scan()) == before
+    prepare(tmp_path / "one", tmp_path / "store", size=32, workers=1, retry=True)
+    assert [row.reason for row in Store(tmp_path / "store").scan()] == [row.reason for row in before]
+
+
 def test_status_counts_by_split_and_gathers_reasons(tmp_path, clip, capsys, monkeypatch):
     monkeypatch.setattr("reenact.data.prepare.report.MOST_ROWS", 3)
     monkeypatch.setenv("COLUMNS", "160")

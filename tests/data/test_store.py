@@ -157,19 +157,9 @@ def test_another_runs_settings_are_noticed(tmp_path):
     first = made_writer(tmp_path / "store")
     second = StoreWriter(tmp_path / "store", replace(first.info, recipe={"crop": "pwm"}))
     add_clip(second, "a")
-    with pytest.raises(ReenactError, match=r'is a store with recipe \{"crop": "pwm"\}, not \{"crop": "fomm"\}'):
+    with pytest.raises(ReenactError, match="is a store with crop pwm, not fomm;"):
         add_clip(first, "b")
     assert [clip.name for clip in Store(tmp_path / "store").scan()] == ["a"]
-
-
-def test_rows_of_a_status_are_forgotten(root):
-    writer = made_writer(root)
-    for name, status in (("bad", "quarantined"), ("gone", "missing")):
-        writer.put(failed_record(name, split="train", identity="x", source="", key="", reason="why", status=status))
-    writer.forget("quarantined")
-    assert [clip.status for clip in Store(root).scan()].count("missing") == 1
-    assert not Store(root).clips(status="quarantined")
-    assert len(Store(root).clips()) == 8
 
 
 def test_a_digest_is_made_once_for_a_stamp(root, tmp_path):
@@ -233,7 +223,7 @@ def test_a_clip_is_finished_with_its_row_and_files_alone(root):
 def test_other_settings_are_refused(root):
     info = made_writer(root).info
     for change in ({"size": 64}, {"face_model": "flame"}, {"recipe": {"crop": "pwm"}}, {"fields": ("crop",)}):
-        with pytest.raises(ReenactError, match=f"with {next(iter(change))}"):
+        with pytest.raises(ReenactError, match=f"with {'crop' if 'recipe' in change else next(iter(change))} "):
             type(made_writer(root))(root, replace(info, **change))
 
 

@@ -20,7 +20,7 @@ from reenact.faces.model import FaceModel
 from reenact.faces.registry import load_face_model
 
 OnMissing = Literal["hold", "skip", "error"]
-ParameterChoice = Literal["fit"] | RegressorChoice
+ParameterChoice = Literal["fit", RegressorChoice]
 
 EXTRA_FIELDS = dict.fromkeys(("deep3d", "deca", "emoca", "deca+smirk"), ("light", "texture"))
 """Arrays that a regressor gives beyond those of every store."""
@@ -80,6 +80,8 @@ class Job:
     """The face model as it was asked for, such as the path of a file."""
     device: str = "cpu"
     """Where the networks of `gpu` stages run: `cpu`, `cuda`, `cuda:1`."""
+    retry: bool = False
+    """Whether quarantined clips are tried again; their rows stay until there are new ones."""
 
 
 class Tools:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from reenact.data.clip_input import ClipInput
@@ -25,6 +26,7 @@ from reenact.data.prepare.stages import run_stages
 from reenact.data.prepare.work import remove_empty_folders
 from reenact.data.store import MANIFEST, ClipRecord, Store
 from reenact.data.store_writer import StoreWriter
+from reenact.devices import pick_device
 from reenact.errors import ReenactError
 from reenact.estimators.registry import REGRESSORS, LandmarkChoice, regressor_name, resolve_landmarks
 from reenact.faces.crop import CropRule
@@ -46,7 +48,7 @@ def prepare(
     parameters: ParameterChoice = "fit",
     size: int | None = None,
     fps: float | None = None,
-    crop: Literal["auto"] | CropChoice = "auto",
+    crop: Literal["auto", CropChoice] = "auto",
     on_missing: OnMissing = "hold",
     face_index: int | None = None,
     max_error: float = 0.1,
@@ -85,12 +87,13 @@ def prepare(
         engine: local (processes of this machine) or ray (a cluster).
         ray_address: HOST:PORT of the Ray cluster's head; Ray is started here by default.
         workers: Processes; as many as cores by default.
-        device: Where networks run: cpu, cuda, cuda:1.
+        device: Where networks run: cpu, cuda, cuda:1; of a Ray cluster cpu or cuda.
         retry: Try quarantined clips again.
         status: A store whose clips are listed; nothing is prepared.
 
     Raises:
-        ReenactError: if the input holds nothing usable, or the output is something else or can't be written.
+        ReenactError: if an option makes no sense here, the input holds nothing usable, or the output is something else
+            or can't be written.
     """
     if status is not None:
         print_status(status)
@@ -102,13 +105,12 @@ def prepare(
 
         write_synthetic(out, size=size or 256)
         return
+    _check_numbers(size, face_index, workers, max_error, fps)
+    _check_device(device, engine)
     base = RECIPES[recipe] if recipe else None
     size = size or (base.size if base else 256)
-    if size < 16 or (face_index or 0) < 0 or (workers is not None and workers < 1):
-        raise ReenactError("--size must be at least 16, --face_index at least 0, and --workers at least 1")
-    if not max_error > 0 or (fps is not None and not fps > 0):
-        raise ReenactError("--fps and --max_error must be more than 0")
-    clips = find_clips(input, dataset)
+    with Console().status(f"Looking through {escape(str(input))}"):
+        clips = find_clips(input, dataset)
     library = resolve_landmarks(landmarks)
     if landmarks == "auto":
         Console().print(
@@ -126,14 +128,12 @@ def prepare(
     settings = Settings(
         model.name, library, rule, size, on_missing, face_index, parameters, network, rate, boxes, max_error
     )
-    job = Job(out.absolute(), settings, face_model, device)
+    job = Job(out.absolute(), settings, face_model, device, retry)
     number = min(workers or _cores(), len(clips))
     fresh = not (out / MANIFEST).exists()
     writer = StoreWriter(out, store_info(settings))
     start = time.perf_counter()
     try:
-        if retry:
-            writer.forget("quarantined")
         writer.plan(str(input.absolute()), ((clip.name, clip.split) for clip in clips))
         _run(clips, job, _engine(engine, ray_address, number, device))
         remove_empty_folders(job.out / "work")
@@ -145,6 +145,25 @@ def prepare(
             _remove_empty(out)
     if not summary.usable:
         raise ReenactError(_nothing_usable(input, summary.first))
+
+
+def _check_numbers(
+    size: int | None, face_index: int | None, workers: int | None, max_error: float, fps: float | None
+) -> None:
+    for option, number, least in (("size", size, 16), ("face_index", face_index, 0), ("workers", workers, 1)):
+        if number is not None and number < least:
+            raise ReenactError(f"--{option} {number} must be at least {least}")
+    if not max_error > 0:
+        raise ReenactError(f"--max_error {max_error} must be more than 0")
+    if fps is not None and not 0.1 <= fps <= 1000:
+        raise ReenactError(f"--fps {fps} must be from 0.1 to 1000")
+
+
+def _check_device(device: str, engine: Literal["local", "ray"]) -> None:
+    if engine == "local":
+        pick_device(device)
+    elif device not in ("cpu", "cuda"):
+        raise ReenactError(f"--device {device} must be cpu or cuda with --engine ray: Ray picks the GPU")
 
 
 def _nothing_usable(path: Path, records: Sequence[ClipRecord]) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 from reenact.faces.crop import CropRule
 
 RecipeName = Literal["pwm", "mmfa", "bfm_flow", "export3d", "magicportrait"]
-CropChoice = Literal["none", "dataset"] | CropRule
+CropChoice = Literal["none", "dataset", CropRule]
 """A paper's rule, the data set's own box, or the whole frame."""
 
 

@@ -114,7 +114,8 @@ def print_status(root: Path) -> None:
 
 
 def _clips(records: Iterable[ClipRecord]) -> Table:
-    table = Table(Column("clip", overflow="fold"), "split", "identity", "frames", "fps", "error", "status", box=None)
+    clip, identity, status = (Column(title, overflow="fold") for title in ("clip", "identity", "status"))
+    table = Table(clip, "split", identity, "frames", "fps", "error", status, box=None)
     for record in records:
         usable = record.status == "ok"
         table.add_row(
@@ -141,7 +142,7 @@ def _splits(summary: Summary) -> Table:
 
 
 def _reasons(summary: Summary) -> Table:
-    table = Table("clips", "status", "reason", "such as", box=None)
+    table = Table("clips", "status", Column("reason", overflow="fold"), Column("such as", overflow="fold"), box=None)
     most_first = sorted(summary.reasons.items(), key=lambda item: -item[1].clips)
     for (status, words), reason in most_first[:MOST_ROWS]:
         table.add_row(str(reason.clips), status, escape(words), escape(reason.example))

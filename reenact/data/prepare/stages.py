@@ -96,7 +96,7 @@ def run_stages(
     """
     tools = _tools(job)
     with ExitStack() as claims:
-        found = [_take(clip, job.settings, tools, claims, on_frame) for clip in clips]
+        found = [_take(clip, job, tools, claims, on_frame) for clip in clips]
         hands = [item for item in found if isinstance(item, Hand)]
         for name in names:
             ready = [hand for hand in hands if hand.is_next(name)]
@@ -118,7 +118,7 @@ def _tools(job: Job) -> Tools:
 
 
 def _take(
-    clip: ClipInput, settings: Settings, tools: Tools, claims: ExitStack, on_frame: Callable[[], None]
+    clip: ClipInput, job: Job, tools: Tools, claims: ExitStack, on_frame: Callable[[], None]
 ) -> Hand | ClipRecord | None:
     """A clip to work on, or its row where it is finished, or None where another process has it in hand."""
     writer = tools.writer
@@ -127,21 +127,26 @@ def _take(
         if known is not None and (known.status, known.reason) == ("missing", clip.missing):
             return known
         return _failed(clip, "", "missing", clip.missing, writer)
-    keys = stage_keys(_content(clip, writer), clip, settings)
+    keys = stage_keys(_content(clip, writer), clip, job.settings)
     key = keys[STAGES[-1].name]
+
+    def row() -> ClipRecord | None:
+        found = writer.finished(clip.name, key)
+        return None if found is not None and found.status == "quarantined" and job.retry else found
+
     folder = work_stem(writer.root, clip.name)
     claim = folder.with_name(f"{folder.name}.claim")
-    if (record := writer.finished(clip.name, key)) is not None:
+    if (record := row()) is not None:
         _sweep(folder, claim)
         return record
     with writer.guarded():
         if not _claim(claim, claims):
             return None
         # whoever had it in hand until now may have finished it
-        if (record := writer.finished(clip.name, key)) is not None:
+        if (record := row()) is not None:
             return record
         make_folder(folder)
-    return Hand(clip, settings, keys, Work(folder, keys), on_frame)
+    return Hand(clip, job.settings, keys, Work(folder, keys), on_frame)
 
 
 def _claim(path: Path, claims: ExitStack) -> bool:

@@ -112,10 +112,13 @@ def animate(
     check_input(source, "--source")
     if not driving.is_dir():
         check_input(driving, "--driving")
-    _check_options(strength, batch_size)
-    for name, index in (("face_index", face_index), ("driving_face_index", driving_face_index)):
-        if index < 0:
-            raise ReenactError(f"--{name} {index} must be at least 0, which is the largest face")
+    _check_numbers(strength, batch_size, face_index, driving_face_index)
+    if reference_frame != "first" and motion != "relative":
+        raise ReenactError(f"--reference_frame {reference_frame}: only --motion relative has a reference frame")
+    if driving_clip is not None and not driving.is_dir():
+        raise ReenactError(f"--driving_clip {driving_clip}: --driving {driving} is no store, which alone has clips")
+    if audio == "source" and is_picture(source):
+        raise ReenactError(f"--audio source: the picture {source} has no sound; use driving or none")
     if is_picture(out) and not (is_picture(source) and is_picture(driving)):
         raise ReenactError(f"output {out} is a picture but the result is a video; name it .mp4")
     animator = Animator(checkpoint, Transfer(motion, tuple(parts), strength, adapt_scale), "none", device, parameters)
@@ -144,8 +147,11 @@ def _smooth(clip: FaceClip, smoothing: Smoothing) -> FaceClip:
     return replace(clip, params=OneEuro()(clip.params))
 
 
-def _check_options(strength: float, batch_size: int) -> None:
+def _check_numbers(strength: float, batch_size: int, face_index: int, driving_face_index: int) -> None:
     if not np.isfinite(strength):
         raise ReenactError(f"--strength {strength} is not a finite number; 1 is the full motion")
     if batch_size < 1:
         raise ReenactError(f"--batch_size {batch_size} must be at least 1")
+    for name, index in (("face_index", face_index), ("driving_face_index", driving_face_index)):
+        if index < 0:
+            raise ReenactError(f"--{name} {index} must be at least 0, which is the largest face")

@@ -188,4 +188,5 @@ def _track(
     except ReenactError as error:
         if str(path) in str(error):
             raise
-        raise ReenactError(f"{path} {error}; give a file with a clearly visible face") from error
+        remedy = "" if ";" in str(error) else "; give a file with a clearly visible face"
+        raise ReenactError(f"{path} {error}{remedy}") from error

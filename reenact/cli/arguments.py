@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,11 @@ def expand(request: Request) -> list[str]:
     contents = [presets.load(path) for path in request.configs]
     given = {key for content in contents for key in content} | set(request.names) | set(request.saved)
     if "model" not in given:
+        typo = next(
+            (word for word in request.rest if get_close_matches(word.partition("=")[0], ["--model"], 1, 0.8)), None
+        )
+        if typo is not None:
+            raise ReenactError(f"{typo}: no such option; did you mean --model?")
         known = ", ".join(presets.names("model"))
         raise ReenactError(f"--model is missing: name a method ({known}), or give --ckpt_path or --config")
     if "data" not in given:

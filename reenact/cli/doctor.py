@@ -135,15 +135,14 @@ def files() -> Iterator[Finding]:
     yield Finding("files", "head", "ok", "built-in face model")
     for name, asset in assets.ASSETS.items():
         path = assets.locate(name)
-        yield Finding("files", name, "ok" if path else "absent", str(path or asset.purpose))
+        detail = str(path) if path else f"{asset.purpose}; reenact weights {'get' if asset.url else 'list'} {name}"
+        yield Finding("files", name, "ok" if path else "absent", detail)
 
 
 def places() -> Iterator[Finding]:
     """Folders in use."""
     yield Finding("folders", "presets", "ok" if presets.names("model") else "bad", str(presets.folder()))
-    yield Finding(
-        "folders", "files", "ok", f"{assets.cache_dir()} (change with REENACT_HOME); 'reenact weights' fills it"
-    )
+    yield Finding("folders", "files", "ok", f"{assets.cache_dir()} (change with REENACT_HOME)")
 
 
 def _version(name: str) -> str | None:

@@ -106,8 +106,8 @@ def read(path: Path) -> dict[str, Any]:
     except Exception as error:  # the unpickler raises whatever a broken file makes it stumble over
         # Torch's own words advise to read the file without this protection.
         raise ReenactError(
-            f"{path} is not a checkpoint of tensors and plain values, or it is damaged; nothing in it was run: give the"
-            " .ckpt file of a run"
+            f"{path} is not a checkpoint of tensors and plain values, or it is damaged; nothing in it was run: get it"
+            " again, or give the .ckpt file of a run"
         ) from error
     if not isinstance(checkpoint, dict):
         raise ReenactError(f"{path} holds a {type(checkpoint).__name__}, not a checkpoint of reenact")
@@ -172,7 +172,8 @@ def _build(cls: type[PortraitModule], arguments: Mapping[str, Any], path: str | 
         return cls(**built)
     except (KeyError, TypeError) as error:
         raise ReenactError(
-            f"{path} has settings that this version of reenact does not know: {_first_line(error)}"
+            f"{path} has settings that this version of reenact does not know ({_first_line(error)}): use the version"
+            " that wrote it"
         ) from error
 
 

@@ -53,7 +53,9 @@ def test_no_face_and_too_few(tmp_path: Path, target: Target, frame: np.ndarray) 
     with pytest.raises(ReenactError, match=r"grey\.png shows no face"):
         open_clip(tmp_path / "grey.png", target)
     write_image(tmp_path / "one.png", frame)
-    with pytest.raises(ReenactError, match=r"one\.png shows 1 face"):
+    with pytest.raises(
+        ReenactError, match=r"one\.png shows 1 face\(s\), so there is none of index 1; 0 is the largest$"
+    ):
         open_clip(tmp_path / "one.png", target, face_index=1)
 
 

@@ -78,6 +78,7 @@ def test_a_file_that_changes_a_setting_comes_after_the_presets_and_whole_setting
         ("fit", "--model standin --scale papre", ["--scale papre", "paper"]),
         ("fit", "--model standin --logger wandbb", ["--logger wandbb", "wandb"]),
         ("fit", "", ["--model is missing", "standin"]),
+        ("fit", "--modle standin", ["--modle: no such option; did you mean --model?"]),
         ("fit", "--model", ["--model: a value is missing", "standin"]),
         ("fit", "--model --data noise", ["--model: a value is missing"]),
         ("fit", "--model standin -c none.yaml", ["none.yaml", "cannot be read"]),

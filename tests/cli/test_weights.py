@@ -320,4 +320,4 @@ def test_the_doctor_shows_the_same_files(home, tmp_path):
     (home / "kinds" / "a.ckpt").touch()
     found = {finding.name: (finding.state, finding.detail) for finding in doctor.files()}
     assert found["kinds"] == ("ok", str(home / "kinds" / "a.ckpt"))
-    assert found["net"] == ("absent", "a network")
+    assert found["net"] == ("absent", "a network; reenact weights list net")

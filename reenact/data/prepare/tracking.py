@@ -129,7 +129,7 @@ class FaceTracker:
         if not self._most:
             raise ReenactError("shows no face")
         if self._index is not None:
-            raise ReenactError(f"shows {self._most} face(s), so there is none of index {self._index}")
+            raise ReenactError(f"shows {self._most} face(s), so there is none of index {self._index}; 0 is the largest")
         if self._region is not None:
             raise ReenactError(f"shows {self._most} face(s), none where the data set says; the file is another one")
         raise ReenactError(f"shows {self._most} faces of nearly the same size; choose one with --face_index")

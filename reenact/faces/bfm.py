@@ -43,7 +43,7 @@ class Bfm(FaceModel):
     """
 
     camera_type = "perspective"
-    num_shape, num_expression, num_texture = SHAPE, EXPRESSION, TEXTURE
+    num_shape, num_expression = SHAPE, EXPRESSION
     rings: Tensor
     """(V, 8) int64 triangles around each vertex; F where there are fewer."""
 

@@ -12,7 +12,6 @@ from reenact.faces.head.mesh import PART_NAMES, Mesh
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-JOINT_NAMES = ("root", "neck", "jaw", "left_eye", "right_eye")
 PARENTS = (-1, 0, 1, 1, 1)
 JOINTS = np.array(
     [
@@ -23,7 +22,7 @@ JOINTS = np.array(
         EYE_CENTRE * [-1, 1, 1],
     ]
 )
-"""(5, 3) joints of the mean head: skull base, neck, hinge of the jaw (condyles), eyes. Metres."""
+"""(5, 3) joints of the mean head: skull base (root), neck, hinge of the jaw (condyles), left eye, right eye. Metres."""
 
 
 def _step(value: Array, low: float, high: float) -> Array:

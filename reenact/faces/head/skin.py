@@ -21,9 +21,8 @@ Ints = NDArray[np.int64]
 
 EYE_RINGS = 9
 """Loops around an eye, the lid's rim first."""
-MOUTH_RINGS = 11
-"""Loops around the mouth, the seam of the lips first; loop `BORDER` is the border of the vermilion."""
 BORDER = 5
+"""The border of the vermilion among the 11 loops around the mouth, the seam of the lips first."""
 _EYE_ELLIPSE = ((0.0312, 0.0312), (0.0192, 0.0178))
 _MOUTH_ELLIPSE = ((0.0, curves.MOUTH_Y - 0.0010), (0.0375, 0.0200))
 
@@ -115,7 +114,7 @@ def _eye_outlines() -> Array:
 
 
 def _mouth_outlines() -> Array:
-    """(MOUTH_RINGS, MOUTH_POINTS, 2) loops from the seam of the lips outwards."""
+    """(11, MOUTH_POINTS, 2) loops from the seam of the lips outwards."""
     seam, border = curves.lip_outline("line"), curves.lip_outline("border")
     outer = curves.ellipse(curves.MOUTH_POINTS, *_MOUTH_ELLIPSE)
     lips = np.linspace(0, 1, BORDER + 1)[:, None, None] ** 0.9
@@ -124,7 +123,7 @@ def _mouth_outlines() -> Array:
 
 
 def _lip_bulge() -> Array:
-    """(MOUTH_RINGS, MOUTH_POINTS) depth of the lips over the muzzle, in metres."""
+    """(11, MOUTH_POINTS) depth of the lips over the muzzle, in metres."""
     angle = 2 * np.pi * np.arange(curves.MOUTH_POINTS) / curves.MOUTH_POINTS
     across = np.sqrt(np.maximum(1 - np.abs(np.cos(angle)) ** 2.6, 0))
     upper = np.array([-2.2, 1.0, 2.4, 2.9, 2.5, 1.3, 0.75, 0.1, 0, 0, 0])

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -17,14 +17,30 @@ from torch.distributed import all_gather_object
 
 from reenact.callbacks.pictures import columns, grid, loader_name, send, send_rows
 from reenact.callbacks.score_files import write_rows, write_scores
+from reenact.errors import ReenactError
 from reenact.faces.portrait import PortraitPair
 from reenact.metrics import catalogue
+from reenact.metrics.frame_metric import FrameMetric
 from reenact.metrics.suite import Row, Suite, scene_of
+from reenact.metrics.temporal import TemporalMetric
 from reenact.models.base import Reenactment
 from reenact.models.module import ReenactmentModule
 
 ON_THE_BAR = 2
 """Metrics that the progress bar shows; more would fill the screen."""
+Loader = Literal["self", "cross"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A metric with where and how often it is measured."""
+
+    name: str
+    """As `docs/metrics.md` lists them."""
+    loaders: tuple[Loader, ...] = ("self", "cross")
+    """On which loaders; metrics that need the wanted picture run on `self` alone."""
+    every_n_steps: int = 0
+    """Training steps from one validation that measures it to the next; 0 for every validation. Tests always do."""
 
 
 @dataclass
@@ -52,33 +68,43 @@ class MetricSuite(pl.Callback):
 
     Metrics that need the wanted picture run on `self` alone, all others on `self` and `cross`. Files in the run folder,
     each `<stage>_<loader>..._<step>`: in `scores/` the values as JSON and one row a frame as Parquet, in `pictures/`
-    the worst and the best frames by the first metric.
+    the worst and the best frames by the first metric that gives single frames a number.
 
     Args:
-        names: The metrics; `docs/metrics.md` lists them.
-        every_n_validations: Validations from one scored one to the next; tests are always scored.
+        names: The metrics: names, or choices of a name, loaders and steps.
         keep: Worst and best frames to keep as pictures; 0 for none.
     """
 
-    def __init__(self, names: list[str] | None = None, every_n_validations: int = 1, keep: int = 4) -> None:
-        self.names = ["psnr", "l1"] if names is None else names
-        self.every_n_validations = every_n_validations
+    def __init__(self, names: list[str | Choice] | None = None, keep: int = 4) -> None:
+        chosen: list[str | Choice] = ["psnr", "l1"] if names is None else names
+        self.choices = [Choice(entry) if isinstance(entry, str) else entry for entry in chosen]
         self.keep = keep
+        self._due: list[Choice] = []
         self._suites: dict[tuple[str, str], Suite] = {}
         self._extremes: dict[tuple[str, str], _Extremes] = {}
-        self._validations = 0
+        self._measured_at: dict[Choice, int] = {}
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuse unknown metrics and missing weights before anything runs; raises `ReenactError`."""
-        catalogue.check(self.names)
+        for choice in self.choices:
+            if choice.name[:1] in ("[", "{"):  # a list or choice that is none is taken for a name
+                raise ReenactError(
+                    f"--metrics.names: {choice.name} is no list of metrics, each a name or"
+                    " {name: fid[inception], loaders: [cross], every_n_steps: 5000}"
+                )
+        catalogue.check([choice.name for choice in self.choices])
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start over, keeping what was read in the real frames."""
-        self._start()
+        """Start over with the metrics that are due, keeping what was read in the real frames."""
+        # Before the first step running statistics are not those of the layers: frames may overflow, and mean nothing.
+        step = trainer.global_step
+        chosen = [] if trainer.sanity_checking else self.choices
+        self._start([c for c in chosen if step - self._measured_at.get(c, -c.every_n_steps) >= c.every_n_steps])
+        self._measured_at.update(dict.fromkeys(self._due, step))
 
     def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start over."""
-        self._start()
+        """Start over with all metrics."""
+        self._start(self.choices)
 
     def on_validation_batch_end(
         self,
@@ -89,10 +115,8 @@ class MetricSuite(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Score a batch where this validation is to be scored."""
-        # Before the first step running statistics are not those of the layers: frames may overflow, and mean nothing.
-        scored = not trainer.sanity_checking and self._validations % self.every_n_validations == 0
-        if scored and isinstance(pl_module, ReenactmentModule):
+        """Score a batch."""
+        if isinstance(pl_module, ReenactmentModule):
             self._score("val", loader_name(trainer.val_dataloaders, dataloader_idx), outputs, batch)
 
     def on_test_batch_end(
@@ -111,25 +135,30 @@ class MetricSuite(pl.Callback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the values, write the files."""
         self._finish("val", trainer, pl_module)
-        self._validations += not trainer.sanity_checking
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the values, write the files."""
         self._finish("test", trainer, pl_module)
 
-    def _start(self) -> None:
+    def _start(self, due: list[Choice]) -> None:
+        self._due = due
         for suite in self._suites.values():
-            suite.reset()
+            suite.reset(_names(due, suite.same_identity))
         self._extremes.clear()
 
     def _score(self, stage: str, loader: str, result: Reenactment, batch: PortraitPair) -> None:
+        due = _names(self._due, batch.same_identity)
+        if not due:
+            return
         key = stage, loader
         scene = scene_of(result.image, batch)
         if key not in self._suites:
-            self._suites[key] = Suite(self.names, scene.same_identity, result.image.device)
+            names = _names(self.choices, scene.same_identity)
+            self._suites[key] = Suite(names, scene.same_identity, result.image.device)
+            self._suites[key].reset(due)
         suite = self._suites[key]
         suite.update(scene, batch)
-        first = next((name for name in suite.metrics if name in suite.rows[-1]), None)
+        first = _first(suite)
         if self.keep and first and result.image.ndim == 4:
             numbers = [float(row[first]) for row in suite.rows[-len(scene.generated) :]]
             self._extremes.setdefault(key, _Extremes(self.keep)).add(numbers, columns(batch, result))
@@ -141,10 +170,10 @@ class MetricSuite(pl.Callback):
             scores = suite.scores()
             for score in scores:
                 if not math.isnan(score.value):
-                    shown = score.label in self.names[:ON_THE_BAR]
+                    shown = score.label in [choice.name for choice in self.choices[:ON_THE_BAR]]
                     pl_module.log(f"{stage}/{loader}/{score.label}", score.value, prog_bar=shown)
             rows = _of_all_processes(suite.rows, trainer)
-            if trainer.sanity_checking or not trainer.is_global_zero:
+            if not trainer.is_global_zero:
                 continue
             folder = Path(trainer.default_root_dir) / "scores"
             folder.mkdir(parents=True, exist_ok=True)
@@ -157,11 +186,10 @@ class MetricSuite(pl.Callback):
             self._draw(stage, loader, suite, trainer)
 
     def _draw(self, stage: str, loader: str, suite: Suite, trainer: pl.Trainer) -> None:
-        extremes = self._extremes.get((stage, loader))
-        if extremes is None:
+        extremes, first = self._extremes.get((stage, loader)), _first(suite)
+        if extremes is None or first is None or not extremes.seen:
             return
-        first = next(iter(suite.metrics.values()))
-        kinds = ("best", "worst") if first.higher_is_better else ("worst", "best")
+        kinds = ("best", "worst") if suite.metrics[first].higher_is_better else ("worst", "best")
         folder = Path(trainer.default_root_dir) / "pictures"
         folder.mkdir(parents=True, exist_ok=True)
         for kind, heap in zip(kinds, (extremes.highest, extremes.lowest), strict=True):
@@ -170,6 +198,20 @@ class MetricSuite(pl.Callback):
             picture = grid(joined, self.keep)
             Image.fromarray(picture).save(folder / f"{stage}_{loader}_{kind}_{trainer.global_step:07d}.png")
             send(trainer, f"pictures/{stage}_{loader}_{kind}", picture)
+
+
+def _names(choices: Sequence[Choice], same_identity: bool) -> list[str]:
+    """The metrics that are measured on a loader."""
+    loader = "self" if same_identity else "cross"
+    return [choice.name for choice in choices if loader in choice.loaders]
+
+
+def _first(suite: Suite) -> str | None:
+    """The first metric that gives single frames a number."""
+    single = (
+        name for name, m in suite.metrics.items() if isinstance(m, FrameMetric) and not isinstance(m, TemporalMetric)
+    )
+    return next(single, None)
 
 
 def _of_all_processes(rows: list[Row], trainer: pl.Trainer) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -13,42 +14,42 @@ LARGEST = 64 * 1024
 
 
 class Memory:
-    """Readings by reader and picture; those that a whole validation did not ask for are forgotten."""
+    """Readings by reader and picture; those that a whole validation with the reader did not ask for are forgotten."""
 
     def __init__(self) -> None:
         # readers are keys themselves, so that none is freed and its number given to another
-        self._now: dict[tuple[object, bytes], Any] = {}
-        self._before: dict[tuple[object, bytes], Any] = {}
+        self._now: defaultdict[object, dict[bytes, Any]] = defaultdict(dict)
+        self._before: defaultdict[object, dict[bytes, Any]] = defaultdict(dict)
 
     def __len__(self) -> int:
         """Readings kept."""
-        return len(self._now.keys() | self._before.keys())
+        return sum(len(of) for both in (self._now, self._before) for of in both.values())
 
     def knows(self, reader: object, digest: bytes) -> bool:
         """Whether a picture was read."""
-        return (reader, digest) in self._now or (reader, digest) in self._before
+        return digest in self._now[reader] or digest in self._before[reader]
 
     def keep(self, reader: object, digests: list[bytes], reading: Any) -> bool:  # noqa: ANN401  # see `Reader`
         """Keep what was read in pictures of these digests; whether it is small enough to be kept."""
         if _bytes(reading) > LARGEST * len(digests):
             return False
         for row, digest in enumerate(digests):
-            self._now[reader, digest] = _moved(rows_of(reading, [row]), torch.device("cpu"))
+            self._now[reader][digest] = _moved(rows_of(reading, [row]), torch.device("cpu"))
         return True
 
     def recall(self, reader: object, digests: list[bytes], device: torch.device) -> Any:  # noqa: ANN401  # as above
         """What was read in pictures that are all known."""
-        rows = []
-        for key in ((reader, digest) for digest in digests):
-            if key not in self._now:
-                self._now[key] = self._before.pop(key)
-            rows.append(self._now[key])
-        return _moved(_joined(rows), device)
+        now, before = self._now[reader], self._before[reader]
+        for digest in digests:
+            if digest not in now:
+                now[digest] = before.pop(digest)
+        return _moved(_joined([now[digest] for digest in digests]), device)
 
     def turn(self) -> None:
-        """A new validation begins."""
-        if self._now:
-            self._before, self._now = self._now, {}
+        """A new validation begins; readers that the last one did not look with keep all that they know."""
+        for reader, readings in self._now.items():
+            if readings:
+                self._before[reader], self._now[reader] = readings, {}
 
 
 def rows_of(reading: Any, rows: list[int]) -> Any:  # noqa: ANN401  # as above

@@ -54,17 +54,21 @@ class Suite:
     same_identity: bool
     device: torch.device | str = "cpu"
     metrics: dict[str, Metric] = field(init=False)
+    """Those that are measured."""
     rows: list[Row] = field(init=False, default_factory=list)
     """One a frame: who, which clip and frame, and the number of each metric that gives one."""
     _memory: Memory = field(init=False, default_factory=Memory)
+    _possible: dict[str, Metric] = field(init=False)
+    """Those that can be measured on this loader."""
 
     def __post_init__(self) -> None:
         made = {name: catalogue.make(name) for name in self.names}
-        self.metrics = {
+        self._possible = {
             name: metric.to(self.device)
             for name, metric in made.items()
             if self.same_identity or metric.reference != "target"
         }
+        self.metrics = self._possible
 
     def update(self, scene: Scene, pair: PortraitPair) -> None:
         """Add the frames of a scene; `pair` names them."""
@@ -117,12 +121,18 @@ class Suite:
         """The values so far, over all processes."""
         return [self._score(name, metric) for name, metric in self.metrics.items()]
 
-    def reset(self) -> None:
-        """Forget all frames; what was read in the real ones is kept for the next time."""
+    def reset(self, names: Sequence[str] | None = None) -> None:
+        """Forget all frames; what was read in the real ones is kept for the next time.
+
+        Args:
+            names: Of its metrics those to measure from now on; all by default.
+        """
         self.rows.clear()
         self._memory.turn()
         for metric in self.metrics.values():
             metric.reset()
+        chosen = self._possible if names is None else names
+        self.metrics = {name: metric for name, metric in self._possible.items() if name in chosen}
 
     def _score(self, name: str, metric: Metric) -> Score:
         with warnings.catch_warnings():

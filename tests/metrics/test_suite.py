@@ -181,6 +181,12 @@ def test_memory_forgets_what_a_validation_did_not_ask_for():
     kept.turn()
     assert not kept.knows(reader, b"b")
     assert len(kept) == 1
+    other = object()
+    kept.keep(other, [b"a"], torch.ones(1))
+    kept.turn()
+    kept.keep(reader, [b"c"], torch.ones(1))
+    kept.turn()
+    assert kept.knows(other, b"a"), "the last validation did not look with this reader"
     large = torch.zeros(2, memory_module.LARGEST)
     assert not kept.keep(reader, [b"c", b"d"], large)
 

@@ -152,6 +152,8 @@ class FolderGallery:
                 f"{path} holds {array.dtype} of {' x '.join(map(str, array.shape))}; expected frames x height x width"
                 " x 3 of bytes, or of numbers in [-1, 1]"
             )
+        if array.dtype != np.uint8 and all(frame.min() >= 0 for frame in array):
+            raise ReenactError(f"{path} has no number below 0, but black is -1 in [-1, 1]; rescale it, or write bytes")
         return array
 
 

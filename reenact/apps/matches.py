@@ -13,6 +13,7 @@ from torch import Tensor
 from reenact.apps.galleries import FolderGallery, Gallery, resized
 from reenact.data.pair_lists import NamedPair
 from reenact.errors import ReenactError
+from reenact.metrics.scene import check_values
 
 Kind = Literal["self", "cross"]
 
@@ -102,7 +103,7 @@ def samples(generated: Gallery, target: Gallery, sources: Gallery | None, match:
     """The frames of a match.
 
     Raises:
-        ReenactError: if both have not the same number of frames, all of one size.
+        ReenactError: if both have not the same number of frames, all of one size, with values in [-1, 1].
     """
     source = None
     for number, (made, wanted) in enumerate(_paired(generated, target, match)):
@@ -111,6 +112,8 @@ def samples(generated: Gallery, target: Gallery, sources: Gallery | None, match:
                 f"{generated.option}: {match.result} is of {_size(made)} pixels and {match.driving} of {target.option}"
                 f" of {_size(wanted)}; resize one of them"
             )
+        check_values(made, f"{generated.option}: frame {number} of {match.result}")
+        check_values(wanted, f"{target.option}: frame {number} of {match.driving}")
         if sources is not None and match.source is not None and source is None:
             source = resized(sources.frame(*match.source), made)
         yield Sample(made, wanted, source, match, number, (match.first or 0) + number)

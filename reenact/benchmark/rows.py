@@ -19,6 +19,7 @@ from reenact.callbacks.score_files import Scores, read_scores, write_scores
 from reenact.cli.arguments import default_scale
 from reenact.cli.run_folder import LAST
 from reenact.errors import ReenactError
+from reenact.models.checkpoint import saved_settings
 
 LOG = logging.getLogger("reenact")
 DONE = "done.json"
@@ -184,9 +185,17 @@ def _score(row: Row, folder: Path, settings: Settings, checkpoint: Path, weights
     outcome = settings.run(["test", *words, *settings.logging(f"{row.id} test")], log)
     if not outcome.done:
         return Result(row, {}, outcome.problem, failed=True)
-    _gather(run, folder, {"weights": f"{weights}; sha256 {inputs.file_hash(checkpoint)[:12]}"})
+    weights = f"{weights}{_perceptual(checkpoint)}; sha256 {inputs.file_hash(checkpoint)[:12]}"
+    _gather(run, folder, {"weights": weights})
     _mark(folder / DONE, made_from)
     return finished(row, settings)
+
+
+def _perceptual(checkpoint: Path) -> str:
+    """The network of the perceptual loss that a method was trained with, which its numbers depend on."""
+    losses = saved_settings(checkpoint)["model"]["init_args"].get("losses") or {}
+    kind = losses.get("perceptual", "")
+    return f", perceptual loss {kind}" if kind else ""
 
 
 def _gather(run: Path, folder: Path, about: dict[str, Any]) -> None:

@@ -93,11 +93,7 @@ class Frames:
     """What was read in earlier pictures; for pictures that come again, as real ones do."""
 
     def __init__(self, image: Tensor, name: str = "the frames") -> None:
-        widest = float(torch.stack(image.aminmax()).abs().max()) if image.numel() else 0.0
-        if not isfinite(widest):
-            raise ReenactError(f"{name}: pixels are NaN or infinite; look for the step at which the training diverged")
-        if widest > WIDEST:
-            raise ReenactError(f"{name}: values reach {widest:.4g}, but pictures are expected in [-1, 1]; rescale them")
+        check_values(image, name)
         self.name = name
         self.given = image
         """The pictures as they came."""
@@ -173,6 +169,15 @@ class Frames:
         if isinstance(reader, Chain):
             return reader.then(image, rows_of(self._once(reader.first), rows))
         return reader(image)
+
+
+def check_values(image: Tensor, name: str) -> None:
+    """Refuse pixels that are no numbers or of another range; raises `ReenactError`."""
+    widest = float(torch.stack(image.aminmax()).abs().max()) if image.numel() else 0.0
+    if not isfinite(widest):
+        raise ReenactError(f"{name}: pixels are NaN or infinite; the training that made them diverged, go back a step")
+    if widest > WIDEST:
+        raise ReenactError(f"{name}: values reach {widest:.4g}, but pictures are expected in [-1, 1]; rescale them")
 
 
 @dataclass(frozen=True)

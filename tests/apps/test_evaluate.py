@@ -245,8 +245,13 @@ def test_what_does_not_fit_is_one_sentence(sets, tmp_path, refuse, spoil, says):
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        (np.full((2, SIDE, SIDE, 3), np.nan, np.float32), "NaN"),
-        (pictures(2, 5).astype(np.float32), "[-1, 1]"),
+        (np.full((2, SIDE, SIDE, 3), np.nan, np.float32), "frame 0 of a: pixels are NaN"),
+        (pictures(2, 5).astype(np.float32), "a.npy has no number below 0, but black is -1 in [-1, 1]"),
+        (pictures(2, 5).astype(np.float32) / 255, "a.npy has no number below 0"),
+        (
+            pictures(2, 5).astype(np.float32) - 128,
+            "frame 0 of a: values reach 128, but pictures are expected in [-1, 1]",
+        ),
         (np.zeros((2, SIDE, SIDE), np.float32), "expected frames"),
         (np.zeros((2, SIDE, SIDE, 3), np.int64), "expected frames"),
     ],

@@ -308,4 +308,6 @@ def test_a_signal_lets_the_training_save_its_step_and_it_goes_on(tmp_path, numbe
     with (run / "metrics.csv").open(newline="") as file:
         steps = [int(row["step"]) for row in csv.DictReader(file) if row.get("train/generator")]
     assert steps == sorted(set(steps)) == list(range(12))
-    assert float(numbers(tmp_path / "out" / "real")["disp"]["self.psnr"]) > 5
+    row = numbers(tmp_path / "out" / "real")["disp"]
+    assert float(row["self.psnr"]) > 5
+    assert "scale tiny, perceptual loss pixels; sha256" in row["notes"]

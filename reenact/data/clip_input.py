@@ -19,5 +19,7 @@ class ClipInput:
     """First second and the second after the last of the part to use; the whole file by default."""
     region: tuple[float, float, float, float] | None = None
     """Left, top, right and bottom of the data set's own box around the face, as fractions of the frame."""
+    album: bool = False
+    """Whether its pictures come from several videos, so that cuts are no reason to leave any out."""
     missing: str = ""
     """Why the data set's metadata name a clip that can't be there, such as `video abc.mp4 is absent`."""

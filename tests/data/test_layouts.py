@@ -96,6 +96,7 @@ def test_celebv(made):
     assert len(made) == 5
     assert {clip.split for clip in made.values()} == {"test"}
     assert [name for name, clip in made.items() if not clip.missing] == ["Kathleen"]
+    assert all(clip.album for clip in made.values())
 
 
 @of("talkinghead")

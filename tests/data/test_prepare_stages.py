@@ -265,6 +265,19 @@ def test_black_frames(tmp_path):
     assert Store(tmp_path / "store").arrays(record)["visible"].all()
 
 
+def test_an_album_is_kept_whole_at_its_cuts(tmp_path):
+    images = walk(5) + [picture((130, 20), background=150) for _ in range(9)]
+    for number, image in enumerate(images):
+        folder = tmp_path / "raw" / "anna"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_image(folder / f"{number:02}.png", image)
+    record = run(tmp_path / "raw", tmp_path / "store", album=True)
+    assert (record.status, record.num_frames, record.reason) == ("ok", 14, "")
+    assert Store(tmp_path / "store").arrays(record)["visible"].all()
+    record = run(tmp_path / "raw", tmp_path / "store")
+    assert (record.num_frames, record.reason) == (9, "cut at frame 5: kept 5 to 13")
+
+
 def test_frames_of_several_sizes(tmp_path):
     folder = tmp_path / "raw" / "anna"
     folder.mkdir(parents=True)

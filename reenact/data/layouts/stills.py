@@ -20,13 +20,14 @@ FFHQ_TRAIN = 60000
 
 
 def read_celebv(root: Path) -> list[ClipInput]:
-    """One clip a person: `<person>/Image/*.jpg`; the set is for testing alone."""
+    """One clip a person: `<person>/Image/*.jpg`, pictures of several videos; the set is for testing alone."""
     return [
         ClipInput(
             path=root / person / "Image",
             name=person,
             split="test",
             identity=f"celebv-{person}",
+            album=True,
             missing="" if (root / person / "Image").is_dir() else absent(f"{person}/Image"),
         )
         for person in PEOPLE

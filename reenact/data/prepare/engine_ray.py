@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
+import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -139,6 +141,7 @@ def _connected(address: str | None, workers: int) -> ModuleType:
         raise ReenactError('--engine ray needs the package ray: pip install "reenact[ray]"') from error
     if address is not None:
         _check_reachable(address)
+        os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")  # tries; by default 20 of half a minute each
     try:
         if not ray.is_initialized():
             ray.init(
@@ -148,7 +151,7 @@ def _connected(address: str | None, workers: int) -> ModuleType:
                 log_to_driver=False,
                 logging_level=logging.WARNING,
             )
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
         raise ReenactError(
             f"No Ray cluster answers at {address} ({_first_line(error)}); check --ray-address"
         ) from error
@@ -157,8 +160,6 @@ def _connected(address: str | None, workers: int) -> ModuleType:
 
 def _check_reachable(address: str) -> None:
     """Refuse an address at which nobody listens: Ray itself would try for minutes."""
-    import socket
-
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address in ("auto", "local"):
         return

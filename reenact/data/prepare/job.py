@@ -168,7 +168,7 @@ def stage_keys(content: str, clip: ClipInput, settings: Settings) -> dict[str, s
     add("probe", content, clip.span, settings.fps)
     add("cuts", keys["probe"])
     add("track", keys["cuts"], settings.detector or settings.landmarks, settings.face_index, clip.region)
-    add("landmarks", keys["track"], settings.landmarks)
+    add("landmarks", keys["track"], settings.landmarks, *(["album"] if clip.album else []))
     add("crop", keys["landmarks"], settings.crop, settings.size, settings.on_missing)
     if settings.parameters == "fit":  # starts from the crop's camera; a regressor cuts its own picture out of the frame
         add("parameters", "fit", keys["crop"], settings.face_model)

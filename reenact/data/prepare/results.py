@@ -48,7 +48,7 @@ def frames_at(hand: Hand, numbers: NDArray[np.int64]) -> Iterator[Image]:
 
 
 def shot_of(hand: Hand) -> FaceTrack:
-    """The longest shot."""
+    """The frames that are used: the longest shot, of an album all."""
     found, looks = hand.work["landmarks"].arrays, hand.work["cuts"].facts
     return FaceTrack(
         np.asarray(found["landmarks"], np.float32),

@@ -82,7 +82,7 @@ def track(hand: Hand, tools: Tools) -> Result:
 
 
 def landmarks(hand: Hand, tools: Tools) -> Result:
-    """The longest shot as a `FaceTrack`, and where the cuts are; black frames at its ends are left out."""
+    """The longest shot as a `FaceTrack`, and where the cuts are; of an album all of it, without black ends."""
     looks, boxes = hand.work["cuts"], hand.work["track"].arrays["boxes"]
     points: list[Points | None] = []
     for image, box in zip(all_frames(hand), boxes.tolist(), strict=True):
@@ -90,12 +90,13 @@ def landmarks(hand: Hand, tools: Tools) -> Result:
     if all(seen is None for seen in points):
         raise ReenactError(f"shows a face on which {tools.finder.name} can't place landmarks; use other --landmarks")
     whole = assemble(points, looks.arrays["changed"], looks.facts["width"], looks.facts["height"])
-    shot = whole.longest_shot()
+    shot = whole if hand.clip.album else whole.longest_shot()
     lit = np.flatnonzero(~looks.arrays["dark"][shot.frames] | shot.visible)
     black = len(shot) - (lit[-1] + 1 - lit[0])
     shot = shot.rows(slice(lit[0], lit[-1] + 1))
     arrays = {"landmarks": shot.landmarks, "visible": shot.visible, "frames": shot.frames}
-    return Result({"cuts": [int(cut) for cut in whole.cuts], "black": int(black)}, arrays)
+    left_out = [] if hand.clip.album else [int(cut) for cut in whole.cuts]
+    return Result({"cuts": left_out, "black": int(black)}, arrays)
 
 
 def crop(hand: Hand, tools: Tools) -> Result:

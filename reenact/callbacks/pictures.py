@@ -29,7 +29,8 @@ def columns(pair: PortraitPair, result: Reenactment) -> dict[str, Tensor]:
     The error, twice the absolute difference to the driving image with black for none, is there where that image is
     the wanted result.
     """
-    pictures = {"source": pair.source.image, "driving": pair.driving.image, **result.pictures()}
+    pictures = {"source": pair.source.image, "driving": pair.driving.image}
+    pictures |= result.pictures_of(pair.driving.image) | result.pictures()
     if pair.same_identity:
         difference = (result.image - pair.driving.image).abs()
         pictures["error"] = (2.0 * difference - 1.0).clamp(-1.0, 1.0)

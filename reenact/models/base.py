@@ -57,6 +57,10 @@ class Reenactment(TensorFields):
         """Named (B, 3, H, W) pictures in [-1, 1] for the picture grid, the result last."""
         return {"result": self.image}
 
+    def pictures_of(self, driving: Tensor) -> dict[str, Tensor]:
+        """Named (B, 3, H, W) pictures in [-1, 1] of the driving image (B, 3, H, W) with what was read in it."""
+        return {}
+
 
 @dataclass
 class SourceState(TensorFields):

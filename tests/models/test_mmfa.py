@@ -41,6 +41,25 @@ def test_one_part_alone(part):
     assert torch.equal(together.expression[0], state.motion.expression[0])
 
 
+@torch.no_grad()
+def test_pictures_show_the_source_warped_and_the_driving_keypoints():
+    torch.manual_seed(0)
+    network = mmfa().make().eval().network
+    source, driving = portrait(1, 0, "a"), portrait(2, 1, "b")
+    state = network.encode(source)
+    still = network.perform(state, state.motion)
+    small = torch.nn.functional.interpolate(source.image, 8, mode="area")
+    inner = (..., slice(8, -8), slice(8, -8))
+    wanted = torch.nn.functional.interpolate(small, 32)[inner]
+    assert (
+        still.pictures()["warped"][inner] - wanted
+    ).abs().mean() < 0.4 * wanted.std()  # the identity of corner grids is not quite one
+    moved = network.drive(state, driving)
+    assert (moved.pictures()["warped"] - still.pictures()["warped"]).abs().max() > 0
+    drawn = moved.pictures_of(driving.image)["driving keypoints"]
+    assert 0 < ((drawn != driving.image).any(1)).float().mean() < 0.2
+
+
 def test_exact_jacobians_are_those_of_the_map_between_keypoints():
     torch.manual_seed(0)
     network = mmfa().make().network

@@ -36,9 +36,10 @@ def test_global_step_counts_iterations(module, tmp_path):
 
 def test_pictures_are_images_in_range_with_the_result_last(module):
     batch = pair(2)
-    pictures = module.eval()(batch.source, batch.driving).pictures()
+    result = module.eval()(batch.source, batch.driving)
+    pictures = result.pictures()
     assert list(pictures)[-1] == "result"
-    for name, picture in pictures.items():
+    for name, picture in (pictures | result.pictures_of(batch.driving.image)).items():
         assert picture.shape == (2, 3, 32, 32), name
         assert picture.abs().max() <= 1, name
 

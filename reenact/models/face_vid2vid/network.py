@@ -17,6 +17,7 @@ from reenact.models.face_vid2vid.generator import DecoderKind, Generator
 from reenact.models.face_vid2vid.retarget import PARTS, retarget
 from reenact.nn.fold import fold
 from reenact.nn.keypoints import draw_masks, draw_points
+from reenact.nn.resample import sample
 from reenact.nn.volume import CanonicalDetector, VolumeDenseMotion
 
 
@@ -125,27 +126,37 @@ class VolumeReenactment(Reenactment):
     """(B, K, 3) keypoints of the source."""
     keypoints: Tensor
     """(B, K, 3) the same in their new places."""
+    position: Tensor
+    """(B, D, h, w, 3) where each voxel of the result lies in the source."""
     mask: Tensor
     """(B, K + 1, D, h, w) weights of the keypoints' motions."""
     occlusion: Tensor
     """(B, 1, h, w) in [0, 1]; 1 where the source shows it."""
 
     def pictures(self) -> dict[str, Tensor]:
-        """Canonical keypoints, those of source and result, whose motion goes where, occlusion, and the result."""
+        """Canonical keypoints, the source's, the source warped, whose motion goes where, occlusion, and the result."""
         shape = self.image.shape
         source = self.source.expand(shape)
 
-        def drawn(image: Tensor, points: Tensor) -> Tensor:
-            return draw_points(image, points.expand(len(image), -1, -1))
-
         return {
-            "canonical": drawn(source.new_full(shape, -0.6), self.canonical),
-            "source keypoints": drawn(source, self.source_keypoints),
-            "keypoints": drawn(self.image, self.keypoints),
+            "canonical": draw_points(source.new_full(shape, -0.6), self.canonical.expand(shape[0], -1, -1)),
+            "source keypoints": draw_points(source, self.source_keypoints.expand(shape[0], -1, -1)),
+            "warped": F.interpolate(self._warped(), shape[-2:]),
             "masks": F.interpolate(draw_masks(self.mask.mean(2)), shape[-2:]),
             "occlusion": (2 * F.interpolate(self.occlusion, shape[-2:]) - 1).expand(shape),
             "result": self.image,
         }
+
+    def pictures_of(self, driving: Tensor) -> dict[str, Tensor]:
+        """The keypoints that the source was moved to."""
+        return {"driving keypoints": draw_points(driving, self.keypoints)}
+
+    def _warped(self) -> Tensor:
+        """(B, 3, h, w) the source moved like its features, the mean over all depths."""
+        depth, height, width = self.position.shape[1:4]
+        small = F.interpolate(self.source, (height, width), mode="area")
+        slices = sample(small, self.position[..., :2].flatten(1, 2))
+        return slices.unflatten(2, (depth, height)).mean(2)
 
 
 class FaceVid2Vid(Reenactor[FaceVid2VidState, HeadMotion]):
@@ -212,9 +223,7 @@ class FaceVid2Vid(Reenactor[FaceVid2VidState, HeadMotion]):
         keypoints = motion.keypoints(state.canonical)
         dense = self.generator.dense_motion_network(state.compressed, state.keypoints, keypoints)
         image = 2 * self.generator.decode(state.volume, dense) - 1
-        return VolumeReenactment(
-            image, state.image, state.canonical, state.keypoints, keypoints, dense.mask, dense.occlusion
-        )
+        return VolumeReenactment(image, state.image, state.canonical, state.keypoints, keypoints, *dense)
 
     def folded(self) -> Self:
         """A copy for inference, with norms inside convolutions."""

@@ -80,7 +80,7 @@ class FOMMReenactment(Reenactment):
     motion: DenseMotion
 
     def pictures(self) -> dict[str, Tensor]:
-        """Keypoints of source and result, the source warped, whose motion goes where, occlusion, and the result."""
+        """Keypoints of the source, the source warped, whose motion goes where, occlusion, and the result."""
         size = self.image.shape[-2:]
         position = resized(self.motion.position, size)
         source = (2 * self.source - 1).expand_as(self.image)
@@ -91,9 +91,12 @@ class FOMMReenactment(Reenactment):
             "warped": 2 * sample(self.source, position) - 1,
             "masks": nn.functional.interpolate(draw_masks(self.motion.mask), size),
             "occlusion": (2 * occlusion - 1).expand_as(self.image),
-            "keypoints": draw_points(self.image, self.keypoints.value),
             "result": self.image,
         }
+
+    def pictures_of(self, driving: Tensor) -> dict[str, Tensor]:
+        """The keypoints that the source was moved to."""
+        return {"driving keypoints": draw_points(driving, self.keypoints.value)}
 
 
 class FOMM(Reenactor[FOMMState, Keypoints]):

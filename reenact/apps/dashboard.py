@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from wandb_workspaces.workspaces import interface as workspaces
 
 LOADERS = ("self", "cross")
-GRIDS = ("train", "val_self", "val_cross", "test_self", "test_cross")
+GRIDS = (
+    "train",
+    *(f"{stage}_{loader}{kind}" for stage in ("val", "test") for loader in LOADERS for kind in ("", "_worst", "_best")),
+)
 NOBODY = "ENTITY"
 """Stands for the person or team in what `--dry-run` prints."""
 
@@ -45,7 +48,10 @@ def dashboard(
         text = json.dumps([plain(view) for view in views(project, entity or NOBODY)], indent=2)
         if out is None:
             return text
-        out.write_text(text + "\n", encoding="utf-8")
+        try:
+            out.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise ReenactError(f"--out {out} can't be written ({error.strerror}); name another file") from error
         return f"{out}: {len(METHODS) + 1} views, not sent"
     if not wandb_key.present():
         raise ReenactError("reenact dashboard: no key of Weights & Biases; `wandb login` first, or look with --dry-run")
@@ -75,12 +81,8 @@ def _comparison(project: str, entity: str) -> workspaces.Workspace:
     from reenact.benchmark import spec
 
     numbers: list[Any] = [
-        panels.BarPlot(title=f"{metric}, {loader}, test", metrics=[f"test/{loader}/{metric}"], groupby=_method_key())
-        for loader, metrics in (
-            ("self", ("psnr", "ssim", "l1")),
-            ("cross", ("csim[probe]", "aed.expression[probe].l1")),
-        )
-        for metric in metrics
+        panels.BarPlot(title=name, metrics=[name], groupby=panels.Config("method"))
+        for name in (f"test/{column.loader}/{column.metric}" for column in spec.load("quick").columns)
     ]
     tables: list[Any] = [panels.WeavePanelSummaryTable(table_name=f"table/{name}") for name in spec.names()]
     return ws.Workspace(
@@ -122,12 +124,6 @@ def _method(name: str, project: str, entity: str) -> workspaces.Workspace:
         ],
         runset_settings=ws.RunsetSettings(filters=[Config("method") == name]),
     )
-
-
-def _method_key() -> Any:  # noqa: ANN401 - the library's own kind of key
-    from wandb_workspaces.reports.v2 import interface as panels
-
-    return panels.Config("method")
 
 
 def _curves(prefix: str) -> list[Any]:

@@ -92,11 +92,15 @@ def evaluate(
     if batch_size < 1:
         raise ReenactError(f"--batch_size {batch_size} must be at least 1")
     catalogue.check(metrics)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReenactError(f"--out {out} can't be written ({error.strerror}); name another folder") from error
     chosen = pick_device(device)
     parts = _parts(generated, target, pairs, source, cross, metrics, chosen)
     for part in parts:
         _score(part, batch_size, chosen)
-    out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(exist_ok=True)
     about: dict[str, object] = {
         "generated": str(generated),
         "pairs": None if pairs is None else str(pairs),

@@ -34,7 +34,7 @@ def test_the_comparison_groups_runs_by_method(views):
     assert [key["name"] for key in runs["grouping"]] == ["method.value"]
     shown = panels(view)
     bars = [panel["config"] for panel in shown["Test numbers by method"]]
-    assert "test/self/psnr" in [bar["metrics"][0] for bar in bars]
+    assert {"test/self/psnr", "test/cross/fid[probe]"} <= {bar["metrics"][0] for bar in bars}
     assert {bar["groupBy"] for bar in bars} == {"method.value"}
     assert "table/quick" in json.dumps(shown["Tables"])
 
@@ -45,13 +45,19 @@ def test_a_method_has_its_runs_losses_pictures_and_videos(views):
     shown = panels(view)
     assert list(shown) == ["Losses", "Metrics", "Pictures", "Videos", "Rows"]
     assert shown["Losses"][0]["config"]["metricRegex"] == "^train/.*"
-    assert "pictures/val_self" in [panel["config"]["mediaKeys"][0] for panel in shown["Pictures"]]
+    keys = [panel["config"]["mediaKeys"][0] for panel in shown["Pictures"]]
+    assert {"pictures/val_self", "pictures/test_cross_worst"} <= set(keys)
     assert "videos/test_cross" in [panel["config"]["mediaKeys"][0] for panel in shown["Videos"]]
 
 
 def test_the_views_are_printed(capsys):
     assert main(["dashboard", "--dry-run"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == len(METHODS) + 1
+
+
+def test_a_file_that_can_not_be_written_is_refused(tmp_path, capsys):
+    assert main(["dashboard", "-o", str(tmp_path / "none" / "views.json")]) == 2
+    assert "can't be written (No such file or directory)" in capsys.readouterr().err
 
 
 def test_without_a_key_nothing_is_sent(monkeypatch, tmp_path, capsys):

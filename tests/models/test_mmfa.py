@@ -56,8 +56,9 @@ def test_pictures_show_the_source_warped_and_the_driving_keypoints():
     ).abs().mean() < 0.4 * wanted.std()  # the identity of corner grids is not quite one
     moved = network.drive(state, driving)
     assert (moved.pictures()["warped"] - still.pictures()["warped"]).abs().max() > 0
-    drawn = moved.pictures_of(driving.image)["driving keypoints"]
-    assert 0 < ((drawn != driving.image).any(1)).float().mean() < 0.2
+    large = torch.nn.functional.interpolate(driving.image, 128)
+    drawn = moved.pictures_of(large)["driving keypoints"]
+    assert 0 < (drawn != large).any(1).float().mean() < 0.1
 
 
 def test_exact_jacobians_are_those_of_the_map_between_keypoints():

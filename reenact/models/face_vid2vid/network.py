@@ -156,7 +156,7 @@ class VolumeReenactment(Reenactment):
         depth, height, width = self.position.shape[1:4]
         small = F.interpolate(self.source, (height, width), mode="area")
         slices = sample(small, self.position[..., :2].flatten(1, 2))
-        return slices.unflatten(2, (depth, height)).mean(2)
+        return slices.view(*slices.shape[:2], depth, height, width).mean(2)
 
 
 class FaceVid2Vid(Reenactor[FaceVid2VidState, HeadMotion]):

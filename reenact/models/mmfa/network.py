@@ -196,8 +196,8 @@ class MMFA(Reenactor[MMFAState, FaceMotion]):
         jacobian = self._jacobian(state.own, motion)
         dense = self.dense_motion(state.compressed, state.keypoints, keypoints, jacobian)
         *coarse, image = (2 * image - 1 for image in self.generator(state.volume, dense))
-        inside = state.image, state.canonical, state.keypoints, keypoints
-        return MMFAReenactment(image, *inside, *dense, tuple(coarse), deformation, motion.expression)
+        inside = state.image, state.canonical, state.keypoints, keypoints, dense.position, dense.mask, dense.occlusion
+        return MMFAReenactment(image, *inside, tuple(coarse), deformation, motion.expression)
 
     def folded(self) -> Self:
         """A copy for inference, with norms inside convolutions."""

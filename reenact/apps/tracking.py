@@ -15,13 +15,12 @@ from rich.progress import Progress
 from reenact.apps.face_clip import FaceClip, store_clip
 from reenact.apps.media import is_picture
 from reenact.data.pictures import read_image
-from reenact.data.prepare.job import ParameterChoice
 from reenact.data.prepare.parameters import estimate_track
 from reenact.data.prepare.tracking import FaceTrack, fit_track, track_faces
 from reenact.data.video import Image, VideoReader
 from reenact.errors import ReenactError
 from reenact.estimators.base import ParameterRegressor
-from reenact.estimators.registry import FaceFinder, find_regressor, load_face_finder, load_regressor
+from reenact.estimators.registry import FaceFinder, RegressorChoice, find_regressor, load_face_finder, load_regressor
 from reenact.faces.camera import carry_camera
 from reenact.faces.crop import Crop, CropRule, crop_from_landmarks
 from reenact.faces.model import FaceModel
@@ -29,8 +28,8 @@ from reenact.faces.params import FaceParams
 
 CropMotion = Literal["fixed", "per_frame"]
 """One crop for a whole clip, in which the head moves; or one that follows the face in every frame."""
-ParameterSource = Literal["auto"] | ParameterChoice
-"""Where face parameters come from: where those of the training data came from, or as `reenact prepare` takes it."""
+ParameterSource = Literal["auto", "fit", RegressorChoice]
+"""Where face parameters come from: where those of the training data came from, landmarks, or a network."""
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import inspect
 import sys
-from argparse import ArgumentError
+from argparse import Action, ArgumentError
 from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import docstring_parser
-from jsonargparse import ActionYesNo, ArgumentParser
+from jsonargparse import ActionYesNo, ArgumentParser, DefaultHelpFormatter
 
 from reenact.cli import sentences
 from reenact.cli.commands import COMMANDS, Command
 from reenact.errors import ReenactError
+
+
+class _HelpFormatter(DefaultHelpFormatter):
+    """Help for people who type: no types of Python, and no default that says "nothing" or "no"."""
+
+    def _get_type_str(self, action: Action) -> str | None:
+        return None
+
+    def _get_help_string(self, action: Action) -> str:
+        text = super()._get_help_string(action)
+        silent = action.default is None or action.default is False or action.default == []
+        return text.removesuffix(" (default: %(default)s)") if silent else text
 
 
 def run(name: str, words: list[str]) -> int:
@@ -57,7 +69,12 @@ def build_parser(name: str, command: Command, function: Callable[..., object]) -
     """A parser with one option a parameter: flags for booleans, dashes in names, types checked."""
     documentation = docstring_parser.parse(function.__doc__ or "")
     helps = {parameter.arg_name: " ".join((parameter.description or "").split()) for parameter in documentation.params}
-    parser = ArgumentParser(prog=f"reenact {name}", description=documentation.short_description, exit_on_error=False)
+    parser = ArgumentParser(
+        prog=f"reenact {name}",
+        description=documentation.short_description,
+        exit_on_error=False,
+        formatter_class=_HelpFormatter,
+    )
     hints = get_type_hints(function)
     for parameter in inspect.signature(function).parameters.values():
         _add(parser, command, parameter, hints[parameter.name], helps.get(parameter.name, ""))
@@ -81,7 +98,13 @@ def _add(parser: ArgumentParser, command: Command, parameter: inspect.Parameter,
     elif required:
         parser.add_argument(*names, type=hint, required=True, help=text)
     else:
-        parser.add_argument(*names, type=hint, default=parameter.default, help=text)
+        parser.add_argument(*names, type=hint, default=parameter.default, help=text, **_choices(hint))
+
+
+def _choices(hint: Any) -> dict[str, str]:  # noqa: ANN401 - a type
+    """How the help shows a choice that may be left out; the parser shows other types its own way."""
+    options = [value for option in get_args(hint) if get_origin(option) is Literal for value in get_args(option)]
+    return {"metavar": f"{{{','.join(options)}}}"} if options else {}
 
 
 def dashed(word: str) -> str:

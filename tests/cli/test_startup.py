@@ -57,3 +57,14 @@ def test_sigterm_ends_a_command_as_ctrl_c_does(monkeypatch, capsys):
     assert main(["list"]) == 130
     assert "interrupted" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize("command", ["animate", "prepare"])
+def test_help_shows_choices_and_no_types_of_python(command, capsys):
+    assert main([command, "--help"]) == 0
+    page = capsys.readouterr().out
+    assert not [word for word in ("class", "Literal", "null", "str |", "default: False") if word in page]
+    assert "(default: hold)" in page
+    if command == "prepare":
+        assert "--recipe {pwm,mmfa," in page
+        assert "--landmarks {auto,face-alignment," in page

@@ -63,7 +63,7 @@ def show_all() -> None:
     console = Console()
     table = Table(box=None, title=f"Files under {assets.cache_dir()} (change with REENACT_HOME)", title_justify="left")
     for column, ratio in (("name", None), ("here", None), ("what it is for", 3), ("licence", 3), ("to get it", None)):
-        table.add_column(column, ratio=ratio, no_wrap=ratio is None)
+        table.add_column(column, ratio=ratio, no_wrap=ratio is None, overflow="fold")
     for asset in ASSETS.values():
         here = "[green]yes[/]" if assets.locate(asset.name) else "[yellow]no[/]"
         way = "get" if asset.free and asset.url else "accept, get" if asset.url else "by hand"

@@ -97,8 +97,9 @@ def print_report(
     if waiting:
         console.print(f"{sum(waiting.values())} clips are waiting; run the same command again to go on")
     if usable:
-        rates = [f"{stage} {summary.frames.total() / took:.0f}" for stage, took in summary.seconds.items() if took]
-        console.print(f"Frames/s per worker: {', '.join(rates)}")
+        rates = {stage: summary.frames.total() / took for stage, took in summary.seconds.items() if took}
+        shown = (f"{stage} {rate:.{0 if rate >= 10 else 1}f}" for stage, rate in rates.items())
+        console.print(f"Frames/s per worker: {', '.join(shown)}")
     if usable and wall_seconds is not None:
         console.print(f"{wall_seconds:.1f} s in all; look at {escape(str(root / 'previews'))} to judge the fits")
     return summary

@@ -136,7 +136,7 @@ class StoreWriter:
                 made.replace(path)
 
     def put(self, record: ClipRecord) -> None:
-        """Write a clip's row: from now on the clip exists.
+        """Write a clip's row: from now on the clip exists, or it is known why it can't be used.
 
         Raises:
             ReenactError: if another run has made this a store of other settings.
@@ -148,10 +148,6 @@ class StoreWriter:
         with self.guarded(), self._transaction() as database:
             self._check_info(database)
             database.execute(f"INSERT OR REPLACE INTO clips ({columns}) VALUES ({marks})", tuple(values.values()))
-
-    def quarantine(self, record: ClipRecord) -> None:
-        """Keep a row for a clip that can't be used; raises as `put`."""
-        self.put(record)
 
     def finished(self, name: str, key: str) -> ClipRecord | None:
         """The row of a clip made from the same content and settings, or None where it is missing or a file damaged."""

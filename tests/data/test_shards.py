@@ -191,7 +191,7 @@ def test_a_store_that_grew_or_changed_is_packed_again(tmp_path):
     out = tmp_path / "out"
     pack(store, out=out, shard_size=SHARD)
     writer = made_writer(store)
-    writer.quarantine(failed_record("bad", split="train", identity="bad", source="", key="", reason="no face"))
+    writer.put(failed_record("bad", split="train", identity="bad", source="", key="", reason="no face"))
     add_clip(writer, "p9#0", 14)
     pack(store, out=out, shard_size=SHARD)
     assert same(samples(out), samples(store))

@@ -72,9 +72,7 @@ def test_the_picture_file_is_a_video_that_others_play(root):
 
 def test_clips_by_split_and_status(root):
     writer = made_writer(root)
-    writer.quarantine(
-        failed_record("bad", split="train", identity="bad", source="bad.mp4", key="k", reason="shows no face")
-    )
+    writer.put(failed_record("bad", split="train", identity="bad", source="bad.mp4", key="k", reason="shows no face"))
     store = Store(root)
     assert store.table.split_names == ("test", "train")
     assert [clip.name for clip in store.clips("test")] == ["p2#0", "p2#1", "p3#0", "p3#1"]

@@ -13,7 +13,8 @@ from reenact.data.clips import Carries, ClipSource, carries
 from reenact.data.datamodule import ReenactmentDataModule
 from reenact.data.datamodules.clips import store_clips
 from reenact.data.frame_file import resize
-from reenact.data.pictures import PICTURE_SUFFIXES, read_image
+from reenact.data.layouts.folders import identity_of
+from reenact.data.pictures import pictures_in, read_image
 from reenact.data.prepared import is_prepared, open_prepared
 from reenact.data.store import to_tensor
 from reenact.data.video import VIDEO_SUFFIXES, VideoReader, probe
@@ -141,7 +142,7 @@ class FolderClips:
         """Read N frames of a clip; a video file is decoded from the key frames before them."""
         path = self._paths[clip]
         if path.is_dir():
-            pictures = frame_paths(path)
+            pictures = pictures_in(path)
             images = [read_image(pictures[frame]) for frame in frames]
         else:
             images = VideoReader(path).frames(frames)
@@ -153,25 +154,15 @@ class FolderClips:
         )
 
 
-def identity_of(name: str) -> str:
-    """The identity in a clip's name: what stands before the first `#`."""
-    return name.partition("#")[0]
-
-
 def clip_paths(folder: Path) -> list[Path]:
     """Video files and folders of pictures in a folder, by name."""
     paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     return [path for path in paths if path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES]
 
 
-def frame_paths(folder: Path) -> list[Path]:
-    """The pictures of a frame folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
-
-
 def count_frames(path: Path) -> int:
     """Frames of a clip, by the file's header or the pictures in the folder."""
-    return len(frame_paths(path)) if path.is_dir() else probe(path).num_frames or 0
+    return len(pictures_in(path)) if path.is_dir() else probe(path).num_frames or 0
 
 
 def check_layout(root: Path) -> None:

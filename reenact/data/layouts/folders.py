@@ -22,13 +22,13 @@ def find_inputs(path: Path) -> list[ClipInput]:
         ReenactError: if the path is missing or holds neither videos nor pictures.
     """
     if path.is_file():
-        return [ClipInput(path, path.name, "train", _identity(path.name))]
+        return [ClipInput(path, path.name, "train", identity_of(path.name))]
     if not path.is_dir():
         raise ReenactError(f"{path} does not exist; give a video, a picture, or a folder of them")
     splits = [split for split in ("train", "test") if (path / split).is_dir()]
     roots = [(path / split, split) for split in splits] or [(path, "train")]
     inputs = [
-        ClipInput(item, name, split, _identity(name))
+        ClipInput(item, name, split, identity_of(name))
         for root, split in roots
         for item, name in ((item, "#".join(item.relative_to(root).parts)) for item in _clips(root, bool(splits)))
     ]
@@ -61,5 +61,6 @@ def _clips(folder: Path, folders_of_frames: bool) -> Iterator[Path]:
             yield item
 
 
-def _identity(name: str) -> str:
+def identity_of(name: str) -> str:
+    """The identity in a clip's name: what stands before the first `#`; without one, the name is the person's."""
     return name.partition("#")[0] if "#" in name else Path(name).stem

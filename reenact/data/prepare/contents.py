@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from reenact.data.pictures import PICTURE_SUFFIXES
+from reenact.data.pictures import pictures_in
 
 
 def content_digest(path: Path) -> str:
@@ -27,6 +27,4 @@ def stamp(path: Path) -> str:
 
 
 def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    return sorted(item for item in path.iterdir() if item.suffix.lower() in PICTURE_SUFFIXES)
+    return pictures_in(path) if path.is_dir() else [path]

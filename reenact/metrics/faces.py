@@ -61,7 +61,11 @@ def average_keypoint_distance(first: Tensor, second: Tensor) -> Tensor:
 
 
 def vector_distance(first: Tensor, second: Tensor, norm: Norm) -> Tensor:
-    """(B,) distances of vectors (B, D)."""
+    """(B,) distances of vectors (B, D), of d = first - second.
+
+    l1: mean |d|; sum: sum |d|; l2: sqrt(sum d^2); l2sq: sum d^2; rmse: sqrt(mean d^2); degrees: mean |d| 180 / pi.
+    Which paper means which is in `docs/metrics.md`.
+    """
     difference = (first - second).double()
     return _NORMS[norm](difference)
 
@@ -84,7 +88,7 @@ _NORMS: dict[Norm, Callable[[Tensor], Tensor]] = {
 
 
 class CSIM(FrameMetric):
-    """`csim[reader]`: cosine of the identity embeddings of the generated frame and of the person it should show.
+    """`csim[reader]`: cosine a.b / |a| |b| of the identity embeddings of the generated frame and of its reference.
 
     Args:
         reader: The recognition network.
@@ -126,6 +130,9 @@ class AKD(FrameMetric):
 
 class FaceDistance(FrameMetric):
     """`aed.PART[reader].NORM`, `apd.PART[reader].NORM`: distance of what a network reads in two faces.
+
+    `vector_distance` of expression coefficients (PIRenderer's AED), of identity embeddings of unit length (FOMM's:
+    pose-evaluation, `cmp.py`), or of three angles and translation; `angle_distance` of the angles alone.
 
     Args:
         family: `aed` (average expression, or in MMFA identity-embedding, distance), `apd` (average pose distance),

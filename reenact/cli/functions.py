@@ -98,13 +98,10 @@ def _add(parser: ArgumentParser, command: Command, parameter: inspect.Parameter,
     elif required:
         parser.add_argument(*names, type=hint, required=True, help=text)
     else:
-        parser.add_argument(*names, type=hint, default=parameter.default, help=text, **_choices(hint))
-
-
-def _choices(hint: Any) -> dict[str, str]:  # noqa: ANN401 - a type
-    """How the help shows a choice that may be left out; the parser shows other types its own way."""
-    options = [value for option in get_args(hint) if get_origin(option) is Literal for value in get_args(option)]
-    return {"metavar": f"{{{','.join(options)}}}"} if options else {}
+        action = parser.add_argument(*names, type=hint, default=parameter.default, help=text)
+        choices = [value for option in get_args(hint) if get_origin(option) is Literal for value in get_args(option)]
+        if choices:  # one that may be left out; the parser shows plain ones itself
+            action.metavar = f"{{{','.join(choices)}}}"
 
 
 def dashed(word: str) -> str:

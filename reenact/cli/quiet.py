@@ -34,6 +34,7 @@ HIDDEN = (
 def begin() -> None:
     """Let the terminal hear this package's messages, and of Lightning warnings alone."""
     close()
+    warnings.formatwarning = _without_place
     for message in HIDDEN:
         warnings.filterwarnings("ignore", message=message)
     terminal = logging.StreamHandler(sys.stdout)
@@ -43,6 +44,13 @@ def begin() -> None:
     for name in _LIBRARIES:
         for handler in logging.getLogger(name).handlers:
             handler.setLevel(logging.WARNING)
+
+
+def _without_place(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning as a person reads it: the place in the code is for who wrote it."""
+    return f"warning: {message}\n"
 
 
 def log_to(path: Path) -> None:

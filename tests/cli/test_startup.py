@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import warnings
 
 import pytest
 
-from reenact.cli import main
+from reenact.cli import main, quiet
 
 SCRIPT = """
 import sys
@@ -68,3 +69,10 @@ def test_help_shows_choices_and_no_types_of_python(command, capsys):
     if command == "prepare":
         assert "--recipe {pwm,mmfa," in page
         assert "--landmarks {auto,face-alignment," in page
+
+
+def test_warnings_say_what_and_not_where(monkeypatch):
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    quiet.begin()
+    quiet.close()
+    assert warnings.formatwarning("one identity", UserWarning, "a.py", 3) == "warning: one identity\n"

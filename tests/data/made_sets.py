@@ -62,6 +62,16 @@ def voxceleb2_crops(root: Path) -> None:
     _video(root / "test" / "mp4" / "id00017" / "vid" / "00002.mp4", 4)
 
 
+def voxceleb2_txt(root: Path) -> None:
+    _video(root / "videos" / "v.mp4", 20)
+    _write(root / "test" / "txt" / "id00017" / "v" / "00001.txt", vox_annotation(2, 6, "0.25 \t0.5 \t0.5 \t0.25"))
+
+
+def fomm(root: Path) -> None:
+    for split, person in (("train", "id10001"), ("test", "id10270"), ("test", "id10002")):
+        _video(root / split / f"{person}#v#000000#000004.mp4", 4)
+
+
 def celebvhq(root: Path) -> None:
     _video(root / "raw" / "_a_b.mp4", 50)
     entry = {
@@ -120,6 +130,8 @@ SETS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "voxceleb1_txt": ("voxceleb1", voxceleb1_txt),
     "voxceleb1_table": ("voxceleb1", voxceleb1_table),
     "voxceleb2_crops": ("voxceleb2", voxceleb2_crops),
+    "voxceleb2_txt": ("voxceleb2", voxceleb2_txt),
+    "fomm": ("voxceleb1", fomm),
     "celebvhq": ("celebvhq", celebvhq),
     "vfhq_meta": ("vfhq", vfhq_meta),
     "vfhq_folders": ("vfhq", vfhq_folders),

@@ -178,6 +178,7 @@ def test_folders_in_another_layout_say_what_was_expected(tmp_path):
         ({"num_workers": -1}, "--data.num_workers -1 must be at least 0"),
         ({"flip": 1.5}, "--data.flip 1.5 must be from 0 to 1"),
         ({"jitter": float("nan")}, "--data.jitter nan must be from 0 to 0.5"),
+        ({"held_out": float("nan")}, "--data.held_out nan must be from 0 to 1"),
         ({"pairs_per_epoch": 0}, "--data.pairs_per_epoch 0 must be at least 1"),
         ({"num_test_pairs": 0}, "--data.num_test_pairs 0 must be at least 1"),
     ],

@@ -56,6 +56,20 @@ def test_the_crops_of_voxceleb2(made):
     assert splits == {"vox2-id00012": "train", "vox2-id00017": "test"}
 
 
+@of("voxceleb2_txt")
+def test_voxceleb2_annotations(made):
+    clip = made["id00017#v#00001.mp4"]
+    assert (clip.split, clip.identity) == ("test", "vox2-id00017")
+    assert clip.region == pytest.approx((0.25, 0.5, 0.75, 0.75))  # boxes are fractions
+    assert numbers(clip) == list(range(2, 7))
+
+
+@of("fomm")
+def test_fomms_folders_keep_the_official_speakers_apart(made):
+    splits = {clip.identity: clip.split for clip in made.values()}
+    assert splits == {"vox1-id10001": "train", "vox1-id10270": "test", "vox1-id10002": "train"}
+
+
 @of("celebvhq")
 def test_celebvhq(made):
     clip = made["_a_b_0.mp4"]
@@ -132,8 +146,8 @@ def test_ffhq(made):
 def test_plain_layouts_are_recognised(name, tmp_path):
     dataset, make = SETS[name]
     make(tmp_path)
-    if name == "voxceleb1_txt":  # VoxCeleb2 has the same files
-        assert not LAYOUTS["voxceleb2"].marks(tmp_path)
+    if name in ("voxceleb1_txt", "voxceleb2_txt", "fomm"):  # VoxCeleb1 and 2 have the same files
+        assert not any(LAYOUTS[which].marks(tmp_path) for which in ("voxceleb1", "voxceleb2"))
         return
     assert find_clips(tmp_path) == find_clips(tmp_path, dataset)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reenact.data.clips import Carries, ClipSource, StoreClips, carries
-from reenact.data.datamodule import ReenactmentDataModule
+from reenact.data.datamodule import ReenactmentDataModule, check_number
 from reenact.data.prepared import open_prepared
 from reenact.data.sampling import held_out_split
 from reenact.data.shards import Shards
@@ -69,6 +69,7 @@ class Clips(ReenactmentDataModule):
             pairs,
             sources,
         )
+        check_number("held_out", held_out, 0, 1)
         self.root = root
         self.held_out = held_out
         self._store = open_prepared(root)

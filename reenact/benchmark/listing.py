@@ -30,7 +30,10 @@ def show(root: Path) -> None:
         if table.test != SYNTHETIC:
             lines.append(f"  with --world synthetic: {_embedded(table, len(here))}")
         sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.write(f"Stores are looked for in {root}/ (--root), named as the data presets.\n")
+    sys.stdout.write(
+        f"Stores are looked for in {root}/ (--root), named as the data presets. n/a: files of networks are missing;"
+        " `reenact weights list` says how to get them.\n"
+    )
 
 
 def own_data(table: Table, root: Path) -> str:

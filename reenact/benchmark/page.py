@@ -39,7 +39,7 @@ def page(report: Report, folder: Path) -> str:
         folder: Where the page will lie, to which the pictures' links are relative.
     """
     title = escape(f"{report.table.id}: {report.table.title}")
-    paper = f"<p>{escape(report.table.paper)}</p>" if report.table.paper else ""
+    paper = f"<p>{escape(report.table.paper)}</p>\n<p>{READING}</p>" if report.table.paper else ""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -51,7 +51,6 @@ def page(report: Report, folder: Path) -> str:
 <body>
 <h1>{title}</h1>
 {paper}
-<p>{READING if report.table.paper else ""}</p>
 <div class="scroll">
 <table>
 <thead><tr><th>method</th>{"".join(_heads(report))}</tr></thead>

@@ -45,7 +45,7 @@ def main(args: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"reenact: error: {' '.join(str(error).split())}\n")
         return BAD_INPUT
     except KeyboardInterrupt:
-        sys.stderr.write("\nreenact: interrupted; the same command starts again\n")
+        sys.stderr.write("\nreenact: interrupted; run the same command again\n")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output (head, less) is gone; Python would complain once more while it flushes at exit.

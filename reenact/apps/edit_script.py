@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import TypeAlias, TypeVar
 
 import torch
@@ -145,6 +146,8 @@ def apply_edit(motion: Motion, edit: Edit, known: Known) -> Motion:
 def _apply_to_params(params: FaceParams, edit: Edit, face_model: FaceModel) -> FaceParams:
     if edit.name in ROTATIONS:
         field, part = ROTATIONS[edit.name]
+        if field not in face_model.rotations:
+            raise ReenactError(f"{edit.name} turns nothing of the face model {face_model.name}; use global_pose or exp")
         value = getattr(params, field).clone()
         value[..., part] = _with_angle(value[..., part], edit)
     elif edit.name == "cam":
@@ -175,7 +178,7 @@ def _coefficient(edit: Edit, count: int, face_model: FaceModel) -> int:
     if edit.key in names:
         return names.index(edit.key)
     if not edit.key.isdigit() or int(edit.key) >= count:
-        also = f", or one of {', '.join(names)}" if names else ""
+        also = f", or one of {', '.join(get_close_matches(edit.key, names, 5) or names)}" if names else ""
         raise ReenactError(f"{edit.name}: no coefficient {edit.key!r}; use a number from 0 to {count - 1}{also}")
     return int(edit.key)
 

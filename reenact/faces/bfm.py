@@ -44,6 +44,7 @@ class Bfm(FaceModel):
 
     camera_type = "perspective"
     num_shape, num_expression = SHAPE, EXPRESSION
+    rotations = ("global_pose",)
     rings: Tensor
     """(V, 8) int64 triangles around each vertex; F where there are fewer."""
 

@@ -32,6 +32,8 @@ class FaceModel(nn.Module, ABC):
     """Between which values an expression coefficient makes sense; fitting stays there."""
     expression_names: tuple[str, ...] = ()
     """Names of the expression coefficients in order, the same."""
+    rotations: tuple[str, ...] = ("global_pose", "neck_pose", "jaw_pose", "eye_pose")
+    """The fields of `FaceParams` that turn something of the mesh."""
     faces: Tensor
     """(F, 3) int64 vertex indices."""
     flip_permutation: Tensor

@@ -8,9 +8,13 @@ from scipy.spatial.transform import Rotation
 from reenact.apps.edit_script import Edit, Frames, Reset, apply_edit, blend, parse_script, run_script
 from reenact.apps.sweep import parse_sweep
 from reenact.errors import ReenactError
+from reenact.faces.bfm import Bfm
+from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 
-MODEL: Any = SimpleNamespace(expression_names=("smile", "frown"), shape_names=())
+MODEL: Any = SimpleNamespace(
+    expression_names=("smile", "frown"), shape_names=(), rotations=FaceModel.rotations, name="made"
+)
 
 
 def face() -> FaceParams:
@@ -89,12 +93,20 @@ def test_coefficients_by_number_and_name_and_camera() -> None:
         (Edit("exp", "4", 1), "no coefficient '4'; use a number from 0 to 3, or one of smile, frown"),
         (Edit("shape", "smile", 1), "no coefficient 'smile'; use a number from 0 to 2"),
         (Edit("global_pose", "tilt", 1), "unknown key 'tilt'; use one of yaw, pitch, roll"),
+        (Edit("exp", "smyle", 1), "no coefficient 'smyle'; use a number from 0 to 3, or one of smile$"),
         (Edit("cam", "zoom", 1), "unknown key 'zoom'; use one of scale, tx, ty"),
     ],
 )
 def test_unknown_keys(edit: Edit, message: str) -> None:
     with pytest.raises(ReenactError, match=message):
         apply_edit(face(), edit, MODEL)
+
+
+def test_what_a_face_model_can_not_turn_is_refused() -> None:
+    stiff: Any = SimpleNamespace(rotations=Bfm.rotations, name="bfm-1a2b3c4d")
+    apply_edit(face(), Edit("global_pose", "yaw", 3), stiff)
+    with pytest.raises(ReenactError, match="jaw_pose turns nothing of the face model bfm-1a2b3c4d; use global_pose or"):
+        apply_edit(face(), Edit("jaw_pose", "pitch", 3), stiff)
 
 
 def test_edits_persist_until_reset_and_frames_move_between() -> None:

@@ -68,7 +68,6 @@ class FrechetDistance(Metric):
 
     full_state_update = False
     higher_is_better = False
-    unit: ClassVar[str] = ""
     counted: ClassVar[str] = "frames"
     """What features are of."""
     generated_count: Tensor
@@ -172,7 +171,6 @@ class KernelDistance(Metric):
 
     full_state_update = False
     higher_is_better = False
-    unit: ClassVar[str] = ""
     generated: list[Tensor]
     real: list[Tensor]
 

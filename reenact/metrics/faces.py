@@ -116,7 +116,6 @@ class AKD(FrameMetric):
     """
 
     higher_is_better = False
-    unit = "px at 256"
     absent = FACELESS
 
     def __init__(self, reader: Reader[FaceReading], reference: Reference = "driving") -> None:

@@ -23,8 +23,6 @@ class FrameMetric(Metric):
     """
 
     full_state_update = False
-    unit: ClassVar[str] = ""
-    """Unit of the value."""
     absent: ClassVar[str] = ""
     """Why a frame may have no number."""
     label: str

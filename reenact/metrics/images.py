@@ -140,7 +140,6 @@ class PSNR(FrameMetric):
     """`psnr`: see the function. The mean of the frames' values, not the value of their mean square."""
 
     higher_is_better = True
-    unit = "dB"
 
     def __init__(self) -> None:
         super().__init__("psnr", "target")

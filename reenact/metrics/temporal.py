@@ -196,7 +196,6 @@ class Jitter(TemporalMetric):
     """
 
     higher_is_better = False
-    unit = "px at 256"
     absent = FACELESS
     length = 3
 

@@ -178,7 +178,7 @@ def _coefficient(edit: Edit, count: int, face_model: FaceModel) -> int:
     if edit.key in names:
         return names.index(edit.key)
     if not edit.key.isdigit() or int(edit.key) >= count:
-        also = f", or one of {', '.join(get_close_matches(edit.key, names, 5) or names)}" if names else ""
+        also = f", or one of {', '.join(get_close_matches(edit.key, names, 5, 0.4) or names)}" if names else ""
         raise ReenactError(f"{edit.name}: no coefficient {edit.key!r}; use a number from 0 to {count - 1}{also}")
     return int(edit.key)
 

@@ -120,7 +120,7 @@ class Store:
         """A clip by name; raises `ReenactError` if there is none."""
         rows = self._rows("SELECT * FROM clips WHERE name = ?", (name,))
         if not rows:
-            raise ReenactError(f"{self.root} has no clip {name!r}")
+            raise ReenactError(f"{self.root} has no clip {name!r}; `reenact prepare --status {self.root}` lists them")
         return record_of(rows[0])
 
     @cached_property

@@ -18,6 +18,7 @@ from reenact.cli.options import known_options, print_all_options
 from reenact.cli.processes import is_first
 from reenact.cli.run_folder import LAST, discard
 from reenact.errors import ReenactError
+from reenact.models.module import ReenactmentModule
 
 INTERRUPTED = 130
 
@@ -80,15 +81,15 @@ def _run(request: Request, arguments: list[str]) -> int:
         if isinstance(error, ReenactError) and is_first() and not request.resumes:
             discard(request.out)
         raise
-    for line in _closing(request) if is_first() else ():
+    for line in _closing(request, cli) if is_first() else ():
         sys.stdout.write(f"{line}\n")
     return 0
 
 
-def _closing(request: Request) -> list[str]:
+def _closing(request: Request, cli: ReenactCLI) -> list[str]:
     lines = [f"run folder: {request.out}"]
     last = _last_checkpoint(request)
-    if last:
+    if last and isinstance(cli.model, ReenactmentModule):
         lines.append(f"use it: reenact animate --checkpoint {last} --source PICTURE --driving VIDEO -o out.mp4")
     return lines
 

@@ -16,7 +16,7 @@ from reenact.models.base import Reenactment, Reenactor
 from reenact.nn.discriminator import MultiScaleDiscriminator
 from reenact.nn.keypoints import gaussians
 from reenact.nn.losses import GanKind, discriminator_gan, feature_matching, generator_gan
-from reenact.nn.perceptual import PerceptualKind, PerceptualLoss
+from reenact.nn.perceptual import PerceptualKind, PerceptualLoss, assets_of
 from reenact.nn.resample import AntiAliasDown
 
 PYRAMID = (1, 2, 4, 8)
@@ -39,7 +39,7 @@ class KeypointLosses:
     """Difference of the discriminator's features, each layer's mean."""
     equivariance: float = 10.0
     """Distance of keypoints from where a warp of the image says they are."""
-    perceptual: PerceptualKind = "vgg19"
+    perceptual: PerceptualKind = "imagenet"
     """Network of the perceptual term."""
 
 
@@ -106,7 +106,7 @@ class KeypointModule(AdversarialModule):
     @property
     def required_assets(self) -> tuple[str, ...]:
         """Names in `reenact.assets` without which training can't start."""
-        return ("vgg19",) if self.shared_losses.perceptual == "vgg19" else ()
+        return assets_of(self.shared_losses.perceptual)
 
     def generator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
         """Perceptual, adversarial, feature and keypoint terms."""

@@ -92,7 +92,7 @@ def mmfa() -> Case:
                 decoder_widths=[16],
             ),
             discriminator=KeypointDiscriminator([8, 8]),
-            losses=MMFALosses(perceptual="pixels", deformation=0.1, feature_matching=0.0),
+            losses=MMFALosses(perceptual="pixels", reconstruction_face=0.0, deformation=0.1, feature_matching=0.0),
             optimisation=MMFAOptimisation(generator_lr=1e-2, discriminator_lr=1e-4, milestones=[50]),
         )  # fmt: skip
 

@@ -21,6 +21,7 @@ from reenact.models.mmfa.losses import (
     shaken,
 )
 from reenact.models.mmfa.network import MMFA, MMFAConfig, MMFAReenactment
+from reenact.nn.perceptual import PerceptualLoss
 from reenact.nn.resample import AntiAliasDown
 from reenact.nn.thin_plate import RandomWarp
 
@@ -32,6 +33,8 @@ COARSEST = 32
 class MMFALosses(KeypointLosses):
     """Weights of the losses of eq. (14), which prints them without weights."""
 
+    reconstruction_face: float = 10.0
+    """Distance of the result in the layers of VGG-Face, at full size alone."""
     equivariance: float = 20.0
     keypoint_prior: float = 10.0
     """Keypoints apart from each other, at a mean depth."""
@@ -91,12 +94,20 @@ class MMFAModule(KeypointModule):
         }
         super().__init__(MMFA(network), discriminator, network.keypoints, losses, optimisation, arguments)
         self.losses = losses
+        self._faces: PerceptualLoss | None = None
+
+    def setup(self, stage: str) -> None:
+        """Load the perceptual networks; raises `ReenactError` if weights are missing."""
+        super().setup(stage)
+        if stage == "fit" and self.losses.reconstruction_face:
+            self._faces = PerceptualLoss("vggface")
 
     @property
     def required_assets(self) -> tuple[str, ...]:
         """Names in `reenact.assets` without which training can't start."""
         pose = ("hopenet",) if self.network.config.pose == "hopenet" else ()
-        return (*super().required_assets, *pose)
+        faces = ("vggface",) if self.losses.reconstruction_face else ()
+        return (*super().required_assets, *faces, *pose)
 
     def driving_points(self, result: Reenactment) -> Tensor:
         """The driving keypoints."""
@@ -104,11 +115,14 @@ class MMFAModule(KeypointModule):
         return result.keypoints
 
     def generator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
-        """The shared terms, and the perceptual ones of the lower sizes."""
+        """The shared terms, and the perceptual ones of faces and of the lower sizes."""
         assert isinstance(result, MMFAReenactment)
         losses = super().generator_losses(batch, result)
+        real = (batch.driving.image + 1) / 2
+        if self._faces is not None:
+            distance = self._faces.distance((result.image + 1) / 2, real)
+            losses["reconstruction_face"] = self.losses.reconstruction_face * distance
         if self._perceptual is not None:
-            real = (batch.driving.image + 1) / 2
             for image in result.coarse:
                 wanted = AntiAliasDown(real.shape[-1] // image.shape[-1]).to(real.device)(real)
                 levels = [

@@ -16,7 +16,7 @@ from reenact.models.base import Reenactment
 from reenact.models.pwm.discriminator import PAPER_WIDTHS, Discriminator
 from reenact.models.pwm.network import PWM, PWMConfig, PWMReenactment, check_widths
 from reenact.nn.losses import GanKind, discriminator_gan, feature_matching, generator_gan
-from reenact.nn.perceptual import PerceptualKind, PerceptualLoss
+from reenact.nn.perceptual import PerceptualKind, PerceptualLoss, assets_of
 from reenact.nn.resample import AntiAliasDown, warp
 
 RECONSTRUCTION_SCALES = (1, 2, 4, 8)
@@ -39,8 +39,8 @@ class PWMLosses:
     """Adversarial term, of the result and of the warped source."""
     gan_kind: GanKind = "ls"
     """The released default; the paper says hinge."""
-    perceptual: PerceptualKind = "vgg19"
-    """Network of the perceptual terms: ImageNet VGG-19, the shipped probe, plain pixels, or none of these terms."""
+    perceptual: PerceptualKind = "imagenet"
+    """Network of the perceptual terms, or none of them."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class PWMModule(AdversarialModule):
     @property
     def required_assets(self) -> tuple[str, ...]:
         """Names in `reenact.assets` without which training can't start."""
-        return ("vgg19",) if self.losses.perceptual == "vgg19" else ()
+        return assets_of(self.losses.perceptual)
 
     def generator_groups(self) -> list[dict[str, Any]]:
         """The displacement heads apart from the rest."""

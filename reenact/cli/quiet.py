@@ -25,6 +25,8 @@ HIDDEN = (
     r"It is recommended to use `self.log\('(val|test)/",
     # The datamodule finds its place by itself, see `EpochSampler`.
     r"You're resuming from a checkpoint that ended before the epoch ended",
+    # The state after a step is the one to go on from.
+    r"Using ModelCheckpoint with manual optimization",
     # A resumed run goes on in its own folder.
     r"Checkpoint directory .* exists and is not empty",
 )

@@ -225,6 +225,39 @@ def test_ray_on_two_nodes_makes_the_store_that_this_machine_makes(tmp_path):
     assert rows[0] == rows[1]
 
 
+@pytest.mark.slow
+def test_the_death_of_a_ray_node_costs_no_clip(tmp_path):
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    make_faults(tmp_path / "raw", 12, share=0)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    over, left = threading.Event(), []
+
+    def kill_in_the_middle():
+        while not over.wait(0.2):
+            if any((tmp_path / "store" / "clips").rglob("*.mov")):
+                ours = ray.get_runtime_context().get_node_id()  # the node of this process can't be taken away
+                left.append(12 - len(Store(tmp_path / "store").clips()))
+                cluster.remove_node(next(node for node in nodes if node.node_id != ours), allow_graceful=False)
+                return
+
+    killer = threading.Thread(target=kill_in_the_middle)
+    killer.start()
+    try:
+        prepare(tmp_path / "raw", tmp_path / "store", landmarks="dlib", engine="ray", ray_address=cluster.address)
+        dead = [node for node in ray.nodes() if not node["Alive"]]
+    finally:
+        over.set()
+        killer.join()
+        ray.shutdown()
+        cluster.shutdown()
+    assert left[0] > 2
+    assert len(dead) == 1
+    assert [clip.status for clip in Store(tmp_path / "store").clips(status=None)] == ["ok"] * 12
+
+
 def test_an_address_where_nobody_listens_is_refused(tmp_path):
     pytest.importorskip("ray")
     make_faults(tmp_path / "raw", 1, share=0)

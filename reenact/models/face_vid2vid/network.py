@@ -97,11 +97,9 @@ class FaceVid2VidConfig(VolumeConfig):
 
 
 @dataclass
-class FaceVid2VidState(SourceState):
-    """A source, encoded."""
+class VolumeState(SourceState):
+    """A source, encoded, of Face-vid2vid and MMFA."""
 
-    motion: HeadMotion
-    """Its pose and expression."""
     image: Tensor
     """(B, 3, H, W) in [-1, 1]."""
     canonical: Tensor
@@ -112,6 +110,14 @@ class FaceVid2VidState(SourceState):
     """(B, C, D, h, w) appearance."""
     compressed: Tensor
     """(B, c, D, h, w) the part of it that shows the dense motion what moves."""
+
+
+@dataclass
+class FaceVid2VidState(VolumeState):
+    """A source, encoded."""
+
+    motion: HeadMotion
+    """Its pose and expression."""
 
 
 @dataclass

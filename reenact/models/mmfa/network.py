@@ -11,8 +11,8 @@ from torch import Tensor
 
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait
-from reenact.models.base import Needs, Reenactor, SourceState, Transfer
-from reenact.models.face_vid2vid.network import VolumeConfig, VolumeReenactment
+from reenact.models.base import Needs, Reenactor, Transfer
+from reenact.models.face_vid2vid.network import VolumeConfig, VolumeReenactment, VolumeState
 from reenact.models.mmfa.estimators import AffineEstimator, ExpressionDecoder, ExpressionEncoder
 from reenact.models.mmfa.generator import MultiScaleGenerator
 from reenact.models.retarget import blend, keep_unmoved, moving_parts, turn
@@ -82,23 +82,13 @@ class FaceMotion(TensorFields):
 
 
 @dataclass
-class MMFAState(SourceState):
+class MMFAState(VolumeState):
     """A source, encoded."""
 
     motion: FaceMotion
     """Its pose and expression."""
     own: FaceMotion
     """Those of the picture itself, from which it is warped; `motion` may be put in their place."""
-    image: Tensor
-    """(B, 3, H, W) in [-1, 1]."""
-    canonical: Tensor
-    """(B, K, 3) canonical keypoints."""
-    keypoints: Tensor
-    """(B, K, 3) keypoints of the picture itself."""
-    volume: Tensor
-    """(B, C, D, h, w) appearance."""
-    compressed: Tensor
-    """(B, c, D, h, w) the part of it that shows the dense motion what moves."""
 
 
 @dataclass
@@ -149,7 +139,7 @@ class MMFA(Reenactor[MMFAState, FaceMotion]):
         keypoints = motion.keypoints(canonical, self.decoder(motion.expression, canonical))
         volume = self.appearance(image)
         compressed = self.dense_motion.compressed(volume)
-        return MMFAState(motion, motion, source.image, canonical, keypoints, volume, compressed)
+        return MMFAState(motion, source.image, canonical, keypoints, volume, compressed, own=motion)
 
     def read(self, driving: Portrait) -> FaceMotion:
         """Rotation, scale, translation and expression in the image.

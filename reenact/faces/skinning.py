@@ -67,7 +67,8 @@ class SkinnedFaceModel(FaceModel):
             "basis": basis,
             "pose_basis": pose_basis,
             "joints": joint_regressor @ mean_vertices,
-            "joint_basis": torch.einsum("jv,vkc->jkc", joint_regressor, basis),
+            # In float32 the last bits would depend on the number of threads.
+            "joint_basis": torch.einsum("jv,vkc->jkc", joint_regressor.double(), basis.double()).to(basis),
             "skinning_weights": skinning_weights,
         }
         for name, value in buffers.items():

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import threading
+import time
 from collections import deque
 from dataclasses import replace
 
@@ -84,19 +85,24 @@ def test_a_clip_that_killed_a_worker_goes_alone():
     assert work.next("gpu", alone=True) == _Task(1, [2, 0])
 
 
-def test_a_clip_that_kills_every_worker_is_quarantined_and_the_others_go_on(tmp_path, monkeypatch):
-    make_faults(tmp_path / "raw", 2, share=0)
-    clips = find_inputs(tmp_path / "raw")
-    os.mkfifo(tmp_path / "raw" / "deadly.mp4")  # whoever opens it hangs, and is killed below
-    clips.insert(1, ClipInput(tmp_path / "raw" / "deadly.mp4", "deadly.mp4", "train", "x"))
-    workers = []
+@pytest.fixture
+def workers(monkeypatch):
+    """Every worker that the local engine starts."""
+    plain, workers = engine_local._started, []
 
     def started(*arguments):
         workers.append(plain(*arguments))
         return workers[-1]
 
-    plain = engine_local._started
     monkeypatch.setattr(engine_local, "_started", started)
+    return workers
+
+
+def test_a_clip_that_kills_every_worker_is_quarantined_and_the_others_go_on(tmp_path, monkeypatch, workers):
+    make_faults(tmp_path / "raw", 2, share=0)
+    clips = find_inputs(tmp_path / "raw")
+    os.mkfifo(tmp_path / "raw" / "deadly.mp4")  # whoever opens it hangs, and is killed below
+    clips.insert(1, ClipInput(tmp_path / "raw" / "deadly.mp4", "deadly.mp4", "train", "x"))
     monkeypatch.setattr(engine_local, "ATTEMPTS", 2)
     stop = threading.Event()
 
@@ -140,7 +146,7 @@ def test_workers_that_die_while_they_start_cost_no_clip(tmp_path, monkeypatch):
         LocalEngine(1).run(find_inputs(tmp_path / "raw"), job_in(tmp_path), rows.append, lambda _: None)
 
 
-def test_missing_weights_end_the_run(tmp_path, monkeypatch):
+def test_missing_weights_end_the_run_and_its_workers(tmp_path, monkeypatch, workers):
     monkeypatch.setenv("REENACT_HOME", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     make_faults(tmp_path / "raw", 1, share=0)
@@ -148,7 +154,8 @@ def test_missing_weights_end_the_run(tmp_path, monkeypatch):
     job = replace(job, settings=replace(job.settings, landmarks="face-alignment"))
     with pytest.raises(ReenactError, match="s3fd"):
         LocalEngine(1).run(find_inputs(tmp_path / "raw"), job, lambda _: None, lambda _: None)
-    assert not multiprocessing.active_children()
+    assert workers
+    assert not any(worker.process.is_alive() for worker in workers)
 
 
 @pytest.mark.slow
@@ -247,7 +254,10 @@ def test_the_death_of_a_ray_node_costs_no_clip(tmp_path):
     killer.start()
     try:
         prepare(tmp_path / "raw", tmp_path / "store", landmarks="dlib", engine="ray", ray_address=cluster.address)
-        dead = [node for node in ray.nodes() if not node["Alive"]]
+        killer.join()
+        deadline = time.monotonic() + 60
+        while not (dead := [node for node in ray.nodes() if not node["Alive"]]) and time.monotonic() < deadline:
+            time.sleep(0.5)  # the cluster notices after some seconds
     finally:
         over.set()
         killer.join()

@@ -16,9 +16,6 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import Synchronized
 
-import cv2
-import torch
-
 from reenact.data.clip_input import ClipInput
 from reenact.data.prepare.engines import ATTEMPTS, PAUSE, Group, blame, groups_of
 from reenact.data.prepare.job import store_info
@@ -242,9 +239,6 @@ def _work(line: Connection, job: Job, device: Device, frames: Synchronized[int],
     """A worker: takes tasks until its line is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(environment)  # the server's is that of its own start
-    if device == "cpu":
-        torch.set_num_threads(1)
-        cv2.setNumThreads(0)
 
     def count() -> None:
         frames.value += 1

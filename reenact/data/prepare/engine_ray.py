@@ -126,11 +126,6 @@ class _Networks:
 
 
 def _run(names: tuple[str, ...], clips: list[ClipInput], job: Job) -> list[ClipRecord | None]:
-    import cv2
-    import torch
-
-    torch.set_num_threads(1)
-    cv2.setNumThreads(0)
     return run_stages(names, clips, job)
 
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
+
+import cv2
+import torch
+from threadpoolctl import threadpool_limits
 
 from reenact.data.claims import claimed
 from reenact.data.clip_input import ClipInput
@@ -95,7 +99,7 @@ def run_stages(
         ReenactError: if an estimator or a model can't be loaded: end the run.
     """
     tools = _tools(job)
-    with ExitStack() as claims:
+    with _threads(names, job), ExitStack() as claims:
         found = [_take(clip, job, tools, claims, on_frame) for clip in clips]
         hands = [item for item in found if isinstance(item, Hand)]
         for name in names:
@@ -110,6 +114,23 @@ def load_tools(names: Sequence[str], job: Job) -> None:
     """Load what stages need before the first clip comes; raises `ReenactError` if something is missing."""
     for name in names:
         _tools(job).load(name)
+
+
+@contextmanager
+def _threads(names: Sequence[str], job: Job) -> Iterator[None]:
+    """One thread for stages of the CPU: workers have the other cores, and sums come in the same order on any engine."""
+    if any(stage.device == "gpu" for stage in stages_for(job) if stage.name in names):
+        yield
+        return
+    threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(cv_threads)
 
 
 @cache

@@ -7,7 +7,7 @@ Prints
 
 * for both ways, pairs per CPU second of one process, which other programs on the machine hardly change, and pairs per
   second with --workers processes: medians of several rounds, least and most, and their ratio;
-* the resident memory of all processes (shared pages divided among them) at ten points of the long run;
+* the resident memory of all processes at ten points of the long run;
 * time and memory until the first batch of a store of --million clips, in a fresh process, imports not counted.
 """
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import sqlite3
 import statistics
@@ -143,9 +144,18 @@ def compare(title: str, unit: str, store: list[float], whole: list[float]) -> No
 
 
 def resident(pids: list[int]) -> float:
-    """MB that processes keep in memory; shared pages are divided among them."""
-    rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
-    return sum(int(line.split()[1]) for text in rollups for line in text.splitlines() if line.startswith("Pss:")) / 1024
+    """MB that processes keep in memory: what they have written, divided among those that share it, and mapped files.
+
+    Files, which are the libraries, count once and whole: their shares change with every other program that has them.
+    """
+    written = sum(kilobytes(pid, "smaps_rollup", name) for pid in pids for name in ("Pss_Anon", "Pss_Shmem"))
+    return (written + max(kilobytes(pid, "status", "RssFile") for pid in pids)) / 1024
+
+
+def kilobytes(pid: int, file: str, name: str) -> int:
+    found = re.search(rf"^{name}:\s+(\d+) kB", Path(f"/proc/{pid}/{file}").read_text(), re.MULTILINE)
+    assert found, name
+    return int(found[1])
 
 
 def processes(batches: Iterator[PortraitPair]) -> list[int]:

@@ -13,7 +13,7 @@ from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait
 from reenact.models.base import Needs, Reenactor, Transfer
 from reenact.models.face_vid2vid.network import VolumeConfig, VolumeReenactment, VolumeState
-from reenact.models.mmfa.estimators import AffineEstimator, ExpressionDecoder, ExpressionEncoder
+from reenact.models.mmfa.estimators import AffineEstimator, AffineMaps, ExpressionDecoder, ExpressionEncoder
 from reenact.models.mmfa.generator import MultiScaleGenerator
 from reenact.models.retarget import blend, keep_unmoved, moving_parts, turn
 from reenact.nn.euler import rotation_of
@@ -23,6 +23,7 @@ from reenact.nn.hourglass import widths
 from reenact.nn.keypoints import product
 from reenact.nn.volume import AppearanceExtractor
 
+AffineKind = Literal["pooled", "maps"]
 JacobianKind = Literal["none", "rotation", "exact"]
 """What a keypoint's neighbourhood does besides moving: nothing (as Face-vid2vid's reimplementation), turn (its paper),
 or turn and grow as eq. (5) implies."""
@@ -45,10 +46,12 @@ class MMFAConfig(VolumeConfig):
     """What tells the rotation: the paper's Hopenet, or the shipped probe on the synthetic world."""
     jacobian: JacobianKind = "exact"
     """Jacobians of the keypoints' motions."""
+    affine: AffineKind = "pooled"
+    """What tells scale and translation: pooled features as in Face-vid2vid, or learned maps' centres of mass."""
     stem: int = 64
-    """Channels of the affine estimator's first convolution."""
+    """Channels of the pooled affine estimator's first convolution."""
     affine_widths: list[int] = field(default_factory=lambda: [256, 512, 1024, 2048])
-    """Channels of the affine estimator at strides 4, 8, 16 and 32."""
+    """Channels of the affine estimator: pooled, at strides 4, 8, 16 and 32; of maps, at strides 2, 4 and so on."""
     expression: int = 256
     """Length of the expression feature."""
     encoder_widths: list[int] = field(default_factory=lambda: [64, 128, 256, 512, 512])
@@ -119,7 +122,8 @@ class MMFA(Reenactor[MMFAState, FaceMotion]):
         volume = config.channels, config.depth
         inner = [config.width, *widths(config.width, config.largest, config.halvings)]
         self.detector = config.detector()
-        self.affine = AffineEstimator(config.stem, config.affine_widths)
+        pooled = config.affine == "pooled"
+        self.affine = AffineEstimator(config.stem, config.affine_widths) if pooled else AffineMaps(config.affine_widths)
         self.encoder = ExpressionEncoder(config.encoder_widths, config.expression, config.encoder_side)
         self.decoder = ExpressionDecoder(config.expression, config.keypoints, config.decoder_widths)
         self.appearance = AppearanceExtractor(config.width, config.largest, config.halvings, *volume, config.blocks)

@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.progress import Progress
 
 from reenact.apps.face_clip import FaceClip, store_clip
@@ -104,7 +102,7 @@ def fit_clip(
 ) -> tuple[list[Crop], FaceParams | None]:
     """Crops and parameters of a tracked face.
 
-    A fixed crop has the median place and size of those of the frames that show the face.
+    A fixed crop is the rule's for all frames that show the face, as `reenact prepare` takes it.
 
     Args:
         track: T frames.
@@ -115,10 +113,10 @@ def fit_clip(
     Returns:
         T crops; parameters of batch T, or None where the target has no face model.
     """
-    crops = [crop_from_landmarks(points, target.crop, target.size) for points in track.landmarks]
     if motion == "fixed":
-        squares = np.array([crop.to_array() for crop, seen in zip(crops, track.visible, strict=True) if seen])
-        crops = [_median_crop(squares)] * len(track)
+        crops = [crop_from_landmarks(track.landmarks[track.visible], target.crop, target.size)] * len(track)
+    else:
+        crops = [crop_from_landmarks(points, target.crop, target.size) for points in track.landmarks]
     if target.face_model is None:
         return crops, None
     if target.regressor is None:
@@ -127,13 +125,6 @@ def fit_clip(
     whole = Crop.whole(track.height, track.width)
     cameras = [carry_camera(camera, whole, crop) for camera, crop in zip(params.camera, crops, strict=True)]
     return crops, replace(params, camera=torch.stack(cameras))
-
-
-def _median_crop(squares: NDArray[np.float64]) -> Crop:
-    """The crop of median centre and side of crops (N, 4), see `Crop.to_array`."""
-    side = np.median(squares[:, 2])
-    left, top = np.median(squares[:, :2] + squares[:, 2:3] / 2, axis=0) - side / 2
-    return Crop(float(left), float(top), float(side), round(squares[0, 3]))
 
 
 def open_clip(

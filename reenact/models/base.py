@@ -126,15 +126,15 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
         """The network for inference: same outputs, not trainable; a method that can be made faster returns a copy."""
         return self.eval().requires_grad_(False)
 
-    @classmethod
-    def check_transfer(cls, transfer: Transfer) -> None:
+    def check_transfer(self, transfer: Transfer) -> None:
         """Hold a transfer against what the method knows.
 
         Raises:
             ReenactError: names the wrong mode or part and the known ones.
         """
-        if transfer.mode not in cls.modes:
-            raise ReenactError(f"{cls.__name__} knows no motion {transfer.mode!r}: choose from {', '.join(cls.modes)}")
-        unknown = sorted(set(transfer.parts) - set(cls.parts))
+        name = type(self).__name__
+        if transfer.mode not in self.modes:
+            raise ReenactError(f"{name} knows no motion {transfer.mode!r}: choose from {', '.join(self.modes)}")
+        unknown = sorted(set(transfer.parts) - set(self.parts))
         if unknown:
-            raise ReenactError(f"{cls.__name__} has no part {unknown[0]!r}: choose from {', '.join(cls.parts)}")
+            raise ReenactError(f"{name} has no part {unknown[0]!r}: choose from {', '.join(self.parts)}")

@@ -6,8 +6,12 @@ import pytest
 import torch
 
 from reenact.errors import ReenactError
+from reenact.faces.bfm import Bfm
 from reenact.faces.params import FaceParams
+from reenact.faces.registry import load_face_model
 from reenact.faces.rotation import axis_angle_to_matrix
+from reenact.models.base import Transfer
+from reenact.models.pwm.network import PWM, PWMConfig
 from reenact.models.retarget import PARTS, retarget
 
 MOTION = ("expression", "global_pose", "neck_pose", "jaw_pose", "eye_pose", "camera")
@@ -106,3 +110,11 @@ def test_other_models_and_unknown_parts_are_refused():
         retarget(source, replace(driving, expression=torch.zeros(2, 9)))
     with pytest.raises(ReenactError, match="nose"):
         retarget(source, driving, parts=("nose",))
+
+
+def test_parts_that_the_face_model_has_not_are_refused(monkeypatch):
+    network = PWM(PWMConfig(widths=[8, 8, 8]), load_face_model("head"))
+    network.check_transfer(Transfer(parts=("jaw",)))
+    monkeypatch.setattr(network.face_model, "rotations", Bfm.rotations)
+    with pytest.raises(ReenactError, match="head has no part 'jaw': choose from pose, expression, camera"):
+        network.check_transfer(Transfer(parts=("pose", "jaw")))

@@ -155,6 +155,16 @@ class PWM(Reenactor[PWMState, FaceParams]):
         parts = transfer.parts or tuple(self.parts)
         return retarget(state.motion, driving, transfer.mode, reference, transfer.strength, parts)
 
+    def check_transfer(self, transfer: Transfer) -> None:
+        """As of every method; also refuses a part that the face model has not."""
+        super().check_transfer(transfer)
+        known = {"expression", "camera", *self.face_model.rotations}
+        movable = [part for part, fields in self.parts.items() if known.intersection(fields)]
+        still = sorted(set(transfer.parts) - set(movable))
+        if still:
+            name = self.face_model.name
+            raise ReenactError(f"Face model {name} has no part {still[0]!r}: choose from {', '.join(movable)}")
+
     def perform(self, state: PWMState, motion: FaceParams) -> PWMReenactment:
         """The source as the parameters pose it."""
         size = (state.features.image.shape[-2], state.features.image.shape[-1])

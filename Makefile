@@ -19,7 +19,7 @@ quickstart: $(VENV)/.installed ## Train pwm_flame at tiny scale, evaluate it, le
 	$(BIN)/python benchmarks/quickstart.py
 
 test: $(VENV)/.installed ## Run the default test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest
 
 lint: $(VENV)/.installed ## Check style and types
 	$(BIN)/ruff check .

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pytorch_lightning as pl
 import torch
@@ -21,7 +20,7 @@ from reenact.errors import ReenactError
 from reenact.faces.portrait import PortraitPair
 from reenact.metrics import catalogue
 from reenact.metrics.frame_metric import FrameMetric
-from reenact.metrics.suite import Row, Suite, scene_of
+from reenact.metrics.suite import Suite, scene_of
 from reenact.metrics.temporal import TemporalMetric
 from reenact.models.base import Reenactment
 from reenact.models.module import ReenactmentModule
@@ -29,6 +28,7 @@ from reenact.models.module import ReenactmentModule
 ON_THE_BAR = 2
 """Metrics that the progress bar shows; more would fill the screen."""
 Loader = Literal["self", "cross"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,24 +43,33 @@ class Choice:
     """Training steps from one validation that measures it to the next; 0 for every validation. Tests always do."""
 
 
+Frame = tuple[float, dict[str, Tensor]]
+"""A number and one row of pictures."""
+
+
 @dataclass
 class _Extremes:
-    """The frames with the lowest and the highest number, as rows of pictures."""
+    """The frames with the lowest and the highest number, the most extreme first."""
 
     keep: int
-    lowest: list[tuple[float, int, dict[str, Tensor]]] = field(default_factory=list)
-    highest: list[tuple[float, int, dict[str, Tensor]]] = field(default_factory=list)
-    seen: int = 0
+    lowest: list[Frame] = field(default_factory=list)
+    highest: list[Frame] = field(default_factory=list)
 
     def add(self, numbers: Sequence[float], pictures: dict[str, Tensor]) -> None:
-        for row, number in enumerate(numbers):
-            if math.isnan(number):
-                continue
-            self.seen += 1
-            shown = {name: picture[row : row + 1].cpu() for name, picture in pictures.items()}
-            for heap, sign in ((self.highest, 1), (self.lowest, -1)):
-                heapq.heappush(heap, (sign * number, self.seen, shown))
-                del heap[: len(heap) > self.keep]  # the heap's first is its least
+        frames = [
+            (number, {name: picture[row : row + 1].cpu() for name, picture in pictures.items()})
+            for row, number in enumerate(numbers)
+            if not math.isnan(number)
+        ]
+        self.merge(_Extremes(self.keep, frames, frames))
+
+    def merge(self, other: _Extremes) -> None:
+        self.lowest = sorted(self.lowest + other.lowest, key=_number)[: self.keep]
+        self.highest = sorted(self.highest + other.highest, key=_number, reverse=True)[: self.keep]
+
+
+def _number(frame: Frame) -> float:
+    return frame[0]
 
 
 class MetricSuite(pl.Callback):
@@ -172,7 +181,10 @@ class MetricSuite(pl.Callback):
                 if not math.isnan(score.value):
                     shown = score.label in [choice.name for choice in self.choices[:ON_THE_BAR]]
                     pl_module.log(f"{stage}/{loader}/{score.label}", score.value, prog_bar=shown)
-            rows = _of_all_processes(suite.rows, trainer)
+            rows = [row for part in _of_all_processes(suite.rows, trainer) for row in part]
+            extremes = _Extremes(self.keep)
+            for part in _of_all_processes(self._extremes.get((which, loader), extremes), trainer):
+                extremes.merge(part)
             if not trainer.is_global_zero:
                 continue
             folder = Path(trainer.default_root_dir) / "scores"
@@ -183,21 +195,20 @@ class MetricSuite(pl.Callback):
             send_rows(trainer, f"scores/{stage}_{loader}", [asdict(score) for score in scores])
             if stage == "test":
                 send_rows(trainer, f"frames/{stage}_{loader}", rows)
-            self._draw(stage, loader, suite, trainer)
+            self._draw(f"{stage}_{loader}", suite, extremes, trainer)
 
-    def _draw(self, stage: str, loader: str, suite: Suite, trainer: pl.Trainer) -> None:
-        extremes, first = self._extremes.get((stage, loader)), _first(suite)
-        if extremes is None or first is None or not extremes.seen:
+    def _draw(self, name: str, suite: Suite, extremes: _Extremes, trainer: pl.Trainer) -> None:
+        first = _first(suite)
+        if first is None or not extremes.lowest:
             return
         kinds = ("best", "worst") if suite.metrics[first].higher_is_better else ("worst", "best")
         folder = Path(trainer.default_root_dir) / "pictures"
         folder.mkdir(parents=True, exist_ok=True)
-        for kind, heap in zip(kinds, (extremes.highest, extremes.lowest), strict=True):
-            frames = [pictures for _, _, pictures in sorted(heap, key=lambda entry: -entry[0])]
-            joined = {name: torch.cat([frame[name] for frame in frames]) for name in frames[0]}
+        for kind, frames in zip(kinds, (extremes.highest, extremes.lowest), strict=True):
+            joined = {key: torch.cat([pictures[key] for _, pictures in frames]) for key in frames[0][1]}
             picture = grid(joined, self.keep)
-            Image.fromarray(picture).save(folder / f"{stage}_{loader}_{kind}_{trainer.global_step:07d}.png")
-            send(trainer, f"pictures/{stage}_{loader}_{kind}", picture)
+            Image.fromarray(picture).save(folder / f"{name}_{kind}_{trainer.global_step:07d}.png")
+            send(trainer, f"pictures/{name}_{kind}", picture)
 
 
 def _names(choices: Sequence[Choice], same_identity: bool) -> list[str]:
@@ -214,9 +225,8 @@ def _first(suite: Suite) -> str | None:
     return next(single, None)
 
 
-def _of_all_processes(rows: list[Row], trainer: pl.Trainer) -> list[Row]:
-    if trainer.world_size == 1:
-        return rows
-    parts: list[list[Row]] = [[] for _ in range(trainer.world_size)]
-    all_gather_object(parts, rows)
-    return [row for part in parts for row in part]
+def _of_all_processes(mine: T, trainer: pl.Trainer) -> list[T]:
+    parts = [mine] * trainer.world_size
+    if trainer.world_size > 1:
+        all_gather_object(parts, mine)
+    return parts

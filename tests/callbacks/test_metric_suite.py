@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import torch
 from cli.conftest import place  # noqa: F401 - a fixture
 
+from reenact.callbacks.metric_suite import _Extremes
 from reenact.cli import main
 
 
@@ -45,3 +48,12 @@ def test_another_loader_is_refused(place, capsys):  # noqa: F811 - the fixture
     words = ["--metrics.names", "[{name: psnr, loaders: [both]}]"]
     assert main(["fit", "--model", "standin", *words, "--out", "run"]) == 2
     assert "--metrics.names: [{name: psnr, loaders: [both]}] is no list of metrics" in capsys.readouterr().err
+
+
+def test_the_most_extreme_frames_are_kept():
+    extremes = _Extremes(2)
+    for numbers in ([3.0, math.nan, 5.0], [4.0, 1.0], [2.0], [9.0]):
+        extremes.add(numbers, {"result": torch.tensor(numbers)[:, None]})
+    for frames, wanted in ((extremes.lowest, [1, 2]), (extremes.highest, [9, 5])):
+        assert [number for number, _ in frames] == wanted
+        assert [pictures["result"].item() for _, pictures in frames] == wanted

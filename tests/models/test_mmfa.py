@@ -6,9 +6,11 @@ from safetensors.torch import load_file
 from zoo import mmfa, portrait
 
 from reenact.models.base import Transfer
+from reenact.models.mmfa.estimators import TEMPERATURE, AffineEstimator, AffineMaps
 from reenact.models.mmfa.losses import canonical_consistency, expression_invariance, landmark_distance, shaken
 from reenact.models.mmfa.network import FaceMotion
 from reenact.nn.euler import rotation_of
+from reenact.nn.keypoints import expectation, spatial_softmax
 
 
 def test_keypoints_of_eq_5(parity):
@@ -39,6 +41,32 @@ def test_one_part_alone(part):
     together = network.retarget(state, driving, Transfer("pose"))
     assert torch.equal(together.translation, driving.translation)
     assert torch.equal(together.expression[0], state.motion.expression[0])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("estimator", [AffineEstimator(8, [8, 8, 16, 16]), AffineMaps([8, 16])])
+def test_scale_and_translation_start_at_one_and_zero(estimator):
+    scale, translation = estimator.eval()((portrait(3, 0, "a").image + 1) / 2)
+    torch.testing.assert_close(scale, torch.ones(3, 1))
+    assert translation.shape == (3, 2)
+    assert not translation.any()
+
+
+@torch.no_grad()
+def test_maps_tell_places_before_any_training():
+    """A linear reading of untrained maps follows a blot that wanders; no borders are needed for that."""
+    torch.manual_seed(0)
+    estimator = AffineMaps([8, 16]).eval()
+    images = torch.zeros(64, 3, 64, 64)
+    corners = torch.randint(8, 44, (64, 2))
+    for image, (x, y) in zip(images, corners.tolist(), strict=True):
+        image[:, y : y + 12, x : x + 12] = 1
+    places = expectation(spatial_softmax(estimator.maps(estimator.blocks(images)), TEMPERATURE)).flatten(1)
+    known = torch.cat((places, torch.ones(64, 1)), dim=1)[:40]
+    reading = torch.linalg.lstsq(known, corners[:40].float(), driver="gelsd").solution
+    said = torch.cat((places, torch.ones(64, 1)), dim=1)[40:] @ reading
+    for axis in (0, 1):
+        assert torch.corrcoef(torch.stack((said[:, axis], corners[40:, axis].float())))[0, 1] > 0.9
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ Prints
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import re
 import shutil
@@ -166,6 +167,7 @@ def memory(pairs: Dataset[PortraitPair], workers: int, count: int, batch: int) -
     """MB at ten points: the medians of some batches in a row, for how much is on its way changes."""
     batches = iter(loader(pairs, EpochSampler(pairs, count // batch * batch, 0, 1), workers, batch))
     pids, total, samples = processes(batches), count // batch, 9
+    gc.collect()  # as a training's own objects soon bring about: this process then has its pages to itself
     marks: list[list[float]] = [[] for _ in range(10)]
     for number, _ in enumerate(batches):
         tenth, left = divmod(number, max(samples, total // 10))

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch import nn
+from torch.utils.data import Dataset
 from zoo import trainer
 
 from reenact import presets
-from reenact.data.store import to_tensor
-from reenact.data.synthetic.acting import Act
-from reenact.data.synthetic.actor import bone_matrices
 from reenact.data.synthetic.clips import SyntheticClips
-from reenact.data.synthetic.kernels import pose_points
-from reenact.data.synthetic.world import World, _body, _draw, _set, _Stage
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.checkpoint import _build, _method_class
 from reenact.models.module import PortraitModule
@@ -95,76 +88,3 @@ def taught_mmfa(folder: Path, people: People, steps: int = 300) -> Path:
 def expressions(portraits: Portrait) -> torch.Tensor:
     """(B, N) opening of the jaw in radians, then expression coefficients."""
     return torch.cat((portraits.params.jaw_pose[:, :1], portraits.params.expression), dim=1)
-
-
-class TalkingHeads(Dataset[PortraitPair]):
-    """Random pairs of frames of some people's clips, drawn once and kept.
-
-    Args:
-        identities: which people.
-        frames: numbers of the frames of each one's clip.
-        size: side of the images.
-        batches: of an epoch.
-        batch_size: pairs.
-    """
-
-    def __init__(self, identities: range, frames: range, size: int, batches: int, batch_size: int) -> None:
-        clips = SyntheticClips(0, identities, 1, frames.stop, size)
-        self.clips = [clips.read(number, frames) for number in range(len(identities))]
-        self.batches = batches
-        self.batch_size = batch_size
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __getitem__(self, number: int) -> PortraitPair:
-        if number >= self.batches:
-            raise IndexError(number)
-        draw = random.Random(number)
-        clips = [draw.choice(self.clips) for _ in range(self.batch_size)]
-        sides = zip(*(draw.sample(range(len(clip.image)), 2) for clip in clips), strict=True)
-        source, driving = (Portrait.cat([c[i : i + 1] for c, i in zip(clips, side, strict=True)]) for side in sides)
-        return PortraitPair(source, driving)
-
-
-def train_mmfa(folder: Path, steps: int = 900) -> Path:
-    """A checkpoint of MMFA at tiny scale, trained at 64 pixels on 200 people of the synthetic world."""
-    pl.seed_everything(0)
-    module = tiny("mmfa", optimisation={"milestones": [steps * 5 // 7, steps * 6 // 7]})
-    people = TalkingHeads(range(200), range(0, 100, 14), 64, steps, 8)
-    run = trainer(folder, max_steps=steps, limit_val_batches=0)
-    run.fit(module, DataLoader(people, batch_size=None))
-    run.save_checkpoint(folder / "mmfa.ckpt")
-    return folder / "mmfa.ckpt"
-
-
-def same_pose(identity: int, frame: int, expressions: tuple[int, ...], size: int) -> Portrait:
-    """One frame of a person with the face, jaw and eyes of others: head, camera and light stay."""
-    world = World(0)
-    made, done = world._act(identity, 0, np.array([frame, *expressions]))
-    stages = []
-    for i in range(1, len(expressions) + 1):
-        pose = np.concatenate([done.pose[:1, :2], done.pose[i : i + 1, 2:]], 1)
-        acted = Act(*(getattr(done, f.name)[:1] for f in fields(Act)))
-        acted = replace(acted, blend=done.blend[i : i + 1], expression=done.expression[i : i + 1], pose=pose)
-        bones = bone_matrices(made, acted.blend[0], pose[0], _body(acted))
-        points = np.empty_like(made.rest)
-        pose_points(made.rest, made.expression, acted.blend[0].astype(np.float32), made.weights, bones, points)
-        stages.append(_Stage(made, acted, points))
-    return Portrait(to_tensor(np.stack([_draw(stage, _set(0, identity, 0), size) for stage in stages])))
-
-
-def pearson(x: Tensor, y: Tensor) -> float:
-    """Correlation of two vectors."""
-    return torch.corrcoef(torch.stack((x.float(), y.float())))[0, 1].item()
-
-
-def jaw(portrait: Portrait) -> Tensor:
-    """(B) how far the jaw is open, in radians."""
-    return portrait.params.jaw_pose[:, 0]
-
-
-def gap(landmarks: Tensor) -> Tensor:
-    """(B) distance of the inner lips, in distances between the outer eye corners, of landmarks (B, 68, 2)."""
-    lips = (landmarks[:, 61:64] - landmarks[:, [67, 66, 65]]).norm(dim=-1).mean(-1)
-    return lips / (landmarks[:, 36] - landmarks[:, 45]).norm(dim=-1)

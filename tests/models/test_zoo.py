@@ -96,7 +96,7 @@ def test_learns_a_batch(module, tmp_path):
 
     before = torch.nn.functional.l1_loss(batches[0].source.image, batches[0].driving.image).item()
     module.train()
-    run = trainer(tmp_path, max_steps=40, limit_val_batches=0)
+    run = trainer(tmp_path, max_steps=60, limit_val_batches=0)
     run.fit(module, loader(batches))
     assert error() < 0.7 * before
 

@@ -3,6 +3,7 @@
 python benchmarks/probe.py store STORE            # the frames that it is trained on
 reenact fit --model probe --data clips --data.root STORE --scale paper
 python benchmarks/probe.py judge STORE [CHECKPOINT]
+python benchmarks/probe.py ceiling STORE          # what exact landmarks, pose and camera say of expressions
 python benchmarks/probe.py ship CHECKPOINT
 """
 
@@ -14,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.functional.classification import binary_auroc
 
 from reenact.data.store import Store
@@ -91,20 +93,27 @@ def judge(store: Path, checkpoint: Path | None) -> None:
     readings = read(Store(store), probe_of(checkpoint), layout)
     said, wanted = (part[:, layout.expression].double() for part in (readings.said, readings.wanted))
     moved = motion(wanted.std(0))
-    squares = (said - wanted).square().mean(0)
-    spread = wanted.var(0)
+    share = explained(said, wanted)
     moving = moved > VISIBLE
-    share = 1 - squares / spread
     print(f"{len(said)} frames of {len(set(readings.people))} people")
     print(f"landmarks {readings.landmarks.mean():.2%} of the inter-ocular distance")
     print(f"head rotation {readings.degrees.mean():.2f} degrees")
     print(f"identity verification AUC {verification(readings):.4f}")
     for name, value, size, shown in zip(model.expression_names, share, moved, moving, strict=True):
         print(f"  {name:26s} {'moves' if shown else '     '} {1000 * size:5.2f} mm  R2 {value:6.3f}")
-    pooled = 1 - (squares / spread * moved**2)[moving].sum() / (moved**2)[moving].sum()
-    print(
-        f"expression R2: mean over the {int(moving.sum())} that move {share[moving].mean():.3f}; by motion {pooled:.3f}"
-    )
+    print(f"expression R2: {summary(share, moved)}")
+
+
+def explained(said: Tensor, wanted: Tensor) -> Tensor:
+    """R2 of each column of (N, E)."""
+    return 1 - (said - wanted).square().mean(0) / wanted.var(0)
+
+
+def summary(share: Tensor, moved: Tensor) -> str:
+    """Of the R2 (E,) of those coefficients that move the face: their mean, and weighted by how far they move it."""
+    moving = moved > VISIBLE
+    weighted = (share * moved**2)[moving].sum() / (moved**2)[moving].sum()
+    return f"mean over the {int(moving.sum())} that move {share[moving].mean():.3f}; by motion {weighted:.3f}"
 
 
 def motion(spread: Tensor) -> Tensor:
@@ -119,6 +128,69 @@ def motion(spread: Tensor) -> Tensor:
     return torch.stack(lengths).double()
 
 
+def ceiling(store: Path) -> None:
+    """Print how much of expressions a network learns from exact landmarks, rotation and camera, without the picture."""
+    model = load_face_model("head")
+    layout = ParameterVector(model.num_shape, model.num_expression)
+    train, test = (truth(Store(store), split, layout) for split in ("train", "test"))
+    moved = motion(test.expression.double().std(0))
+    print(f"{len(train.expression)} frames to learn from, {len(test.expression)} to judge by")
+    for name in ("landmarks", "with_identity"):
+        said = learned(getattr(train, name), train.expression, getattr(test, name))
+        print(f"expression R2, {name}: {summary(explained(said.double(), test.expression.double()), moved)}")
+
+
+@dataclass
+class Truth:
+    """What is exactly known of N frames."""
+
+    landmarks: Tensor
+    """(N, 145) 68 landmarks freed from the camera, and the head's rotation."""
+    with_identity: Tensor
+    """The same and the identity coefficients."""
+    expression: Tensor
+    """(N, E)"""
+
+
+def truth(store: Store, split: str, layout: ParameterVector) -> Truth:
+    """Of all frames of a split."""
+    known, identity, expression = [], [], []
+    for clip in store.clips(split):
+        portrait = store.read(clip, range(clip.num_frames))
+        params, points = portrait.params, portrait.landmarks
+        assert params is not None
+        assert points is not None
+        scale, shift = params.camera[:, None, :1], params.camera[:, None, 1:]
+        ndc = (points * (2 / portrait.image.shape[-1]) - 1) * points.new_tensor([1.0, -1.0])
+        known.append(torch.cat(((ndc / scale - shift).flatten(1), head_rotation(params).flatten(1)), dim=1))
+        vector = layout.of(params)
+        identity.append(vector[:, layout.shape])
+        expression.append(vector[:, layout.expression])
+    landmarks = torch.cat(known)
+    return Truth(landmarks, torch.cat((landmarks, torch.cat(identity)), dim=1), torch.cat(expression))
+
+
+def learned(known: Tensor, wanted: Tensor, asked: Tensor, steps: int = 3000) -> Tensor:
+    """What two hidden layers, taught (N, I) to (N, E), say of (M, I)."""
+    torch.manual_seed(0)
+    mean, spread = known.mean(0), known.std(0).clamp_min(1e-4)
+    middle, scale = wanted.mean(0), wanted.std(0).clamp_min(0.02)
+    layers = nn.Linear(known.shape[1], 512), nn.GELU(), nn.Linear(512, 512), nn.GELU(), nn.Linear(512, wanted.shape[1])
+    network = nn.Sequential(*layers)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for _ in range(steps):
+        rows = torch.randint(len(known), (512,))
+        loss = F.smooth_l1_loss(network((known[rows] - mean) / spread), (wanted[rows] - middle) / scale)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    with torch.no_grad():
+        said: Tensor = network((asked - mean) / spread) * scale + middle
+    return said
+
+
 def ship(checkpoint: Path) -> None:
     """Write a checkpoint's network as float16 to where the package looks for it."""
     state = probe_of(checkpoint).state_dict()
@@ -128,7 +200,7 @@ def ship(checkpoint: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("store", "judge", "ship"))
+    parser.add_argument("what", choices=("store", "judge", "ceiling", "ship"))
     parser.add_argument("path", type=Path)
     parser.add_argument("checkpoint", type=Path, nargs="?")
     given = parser.parse_args()
@@ -136,6 +208,8 @@ def main() -> None:
         write_synthetic_store(given.path, identities=6000, test_identities=150)
     elif given.what == "judge":
         judge(given.path, given.checkpoint)
+    elif given.what == "ceiling":
+        ceiling(given.path)
     else:
         ship(given.path)
 

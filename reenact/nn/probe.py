@@ -176,4 +176,5 @@ def load_probe() -> Probe:
 def _shipped() -> Probe:
     probe = Probe()
     probe.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()})
-    return probe.eval().requires_grad_(False)
+    # A CPU's convolutions are half again as fast in this format.
+    return probe.to(memory_format=torch.channels_last).eval().requires_grad_(False)

@@ -3,7 +3,7 @@
 python benchmarks/probe.py store STORE            # the frames that it is trained on
 reenact fit --model probe --data clips --data.root STORE --scale paper
 python benchmarks/probe.py judge STORE [CHECKPOINT]
-python benchmarks/probe.py ceiling STORE          # what exact landmarks, pose and camera say of expressions
+python benchmarks/probe.py exact STORE            # what exact landmarks, pose and camera say of expressions
 python benchmarks/probe.py ship CHECKPOINT
 """
 
@@ -42,6 +42,18 @@ class Readings:
     embedding: Tensor
     people: list[str]
     clips: list[str]
+
+
+@dataclass
+class Truth:
+    """What is exactly known of N frames."""
+
+    seen: Tensor
+    """(N, 145) 68 landmarks freed from the camera, and the head's rotation."""
+    identity: Tensor
+    """(N, S) identity coefficients."""
+    expression: Tensor
+    """(N, E) expression coefficients."""
 
 
 def probe_of(path: Path | None) -> Probe:
@@ -91,29 +103,25 @@ def judge(store: Path, checkpoint: Path | None) -> None:
     model = load_face_model("head")
     layout = ParameterVector(model.num_shape, model.num_expression)
     readings = read(Store(store), probe_of(checkpoint), layout)
-    said, wanted = (part[:, layout.expression].double() for part in (readings.said, readings.wanted))
-    moved = motion(wanted.std(0))
-    share = explained(said, wanted)
-    moving = moved > VISIBLE
-    print(f"{len(said)} frames of {len(set(readings.people))} people")
+    print(f"{len(readings.wanted)} frames of {len(set(readings.people))} people")
     print(f"landmarks {readings.landmarks.mean():.2%} of the inter-ocular distance")
     print(f"head rotation {readings.degrees.mean():.2f} degrees")
     print(f"identity verification AUC {verification(readings):.4f}")
-    for name, value, size, shown in zip(model.expression_names, share, moved, moving, strict=True):
-        print(f"  {name:26s} {'moves' if shown else '     '} {1000 * size:5.2f} mm  R2 {value:6.3f}")
-    print(f"expression R2: {summary(share, moved)}")
+    report(readings.said[:, layout.expression], readings.wanted[:, layout.expression])
 
 
-def explained(said: Tensor, wanted: Tensor) -> Tensor:
-    """R2 of each column of (N, E)."""
-    return 1 - (said - wanted).square().mean(0) / wanted.var(0)
-
-
-def summary(share: Tensor, moved: Tensor) -> str:
-    """Of the R2 (E,) of those coefficients that move the face: their mean, and weighted by how far they move it."""
+def report(said: Tensor, wanted: Tensor) -> None:
+    """Print R2 of each expression coefficient (N, E), and of those that move the face the mean."""
+    said, wanted = said.double(), wanted.double()
+    moved = motion(wanted.std(0))
     moving = moved > VISIBLE
+    share = 1 - (said - wanted).square().mean(0) / wanted.var(0)
+    names = load_face_model("head").expression_names
+    for name, value, size, shown in zip(names, share, moved, moving, strict=True):
+        print(f"  {name:26s} {'moves' if shown else '     '} {1000 * size:5.2f} mm  R2 {value:6.3f}")
     weighted = (share * moved**2)[moving].sum() / (moved**2)[moving].sum()
-    return f"mean over the {int(moving.sum())} that move {share[moving].mean():.3f}; by motion {weighted:.3f}"
+    mean = share[moving].mean()
+    print(f"expression R2: mean over the {int(moving.sum())} that move {mean:.3f}; by motion {weighted:.3f}")
 
 
 def motion(spread: Tensor) -> Tensor:
@@ -128,46 +136,33 @@ def motion(spread: Tensor) -> Tensor:
     return torch.stack(lengths).double()
 
 
-def ceiling(store: Path) -> None:
-    """Print how much of expressions a network learns from exact landmarks, rotation and camera, without the picture."""
+def exact(store: Path) -> None:
+    """Print what a network learns of expressions from exact landmarks, rotation and camera, without the picture."""
     model = load_face_model("head")
     layout = ParameterVector(model.num_shape, model.num_expression)
     train, test = (truth(Store(store), split, layout) for split in ("train", "test"))
-    moved = motion(test.expression.double().std(0))
     print(f"{len(train.expression)} frames to learn from, {len(test.expression)} to judge by")
-    for name in ("landmarks", "with_identity"):
-        said = learned(getattr(train, name), train.expression, getattr(test, name))
-        print(f"expression R2, {name}: {summary(explained(said.double(), test.expression.double()), moved)}")
-
-
-@dataclass
-class Truth:
-    """What is exactly known of N frames."""
-
-    landmarks: Tensor
-    """(N, 145) 68 landmarks freed from the camera, and the head's rotation."""
-    with_identity: Tensor
-    """The same and the identity coefficients."""
-    expression: Tensor
-    """(N, E)"""
+    print("from landmarks, rotation and camera")
+    report(learned(train.seen, train.expression, test.seen), test.expression)
+    known, asked = (torch.cat((part.seen, part.identity), dim=1) for part in (train, test))
+    print("from these and identity")
+    report(learned(known, train.expression, asked), test.expression)
 
 
 def truth(store: Store, split: str, layout: ParameterVector) -> Truth:
     """Of all frames of a split."""
-    known, identity, expression = [], [], []
+    parts: list[tuple[Tensor, ...]] = []
     for clip in store.clips(split):
         portrait = store.read(clip, range(clip.num_frames))
         params, points = portrait.params, portrait.landmarks
         assert params is not None
         assert points is not None
         scale, shift = params.camera[:, None, :1], params.camera[:, None, 1:]
-        ndc = (points * (2 / portrait.image.shape[-1]) - 1) * points.new_tensor([1.0, -1.0])
-        known.append(torch.cat(((ndc / scale - shift).flatten(1), head_rotation(params).flatten(1)), dim=1))
+        upward = (points * (2 / portrait.image.shape[-1]) - 1) * points.new_tensor([1.0, -1.0])
+        seen = torch.cat(((upward / scale - shift).flatten(1), head_rotation(params).flatten(1)), dim=1)
         vector = layout.of(params)
-        identity.append(vector[:, layout.shape])
-        expression.append(vector[:, layout.expression])
-    landmarks = torch.cat(known)
-    return Truth(landmarks, torch.cat((landmarks, torch.cat(identity)), dim=1), torch.cat(expression))
+        parts.append((seen, vector[:, layout.shape], vector[:, layout.expression]))
+    return Truth(*map(torch.cat, zip(*parts, strict=True)))
 
 
 def learned(known: Tensor, wanted: Tensor, asked: Tensor, steps: int = 3000) -> Tensor:
@@ -200,7 +195,7 @@ def ship(checkpoint: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("store", "judge", "ceiling", "ship"))
+    parser.add_argument("what", choices=("store", "judge", "exact", "ship"))
     parser.add_argument("path", type=Path)
     parser.add_argument("checkpoint", type=Path, nargs="?")
     given = parser.parse_args()
@@ -208,8 +203,8 @@ def main() -> None:
         write_synthetic_store(given.path, identities=6000, test_identities=150)
     elif given.what == "judge":
         judge(given.path, given.checkpoint)
-    elif given.what == "ceiling":
-        ceiling(given.path)
+    elif given.what == "exact":
+        exact(given.path)
     else:
         ship(given.path)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -42,6 +42,16 @@ class AdversarialOptimisation:
     """Batches per iteration; Lightning's own option does not apply to two optimisers."""
     clip_norm: float | None = None
     """Largest norm of each network's gradient; none by default."""
+
+
+def head_groups(network: nn.Module, heads: Sequence[str], lr: float) -> list[dict[str, Any]]:
+    """Parameter groups of a network: those with one of `heads` in their names learn at a rate of their own."""
+    apart: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            (apart if any(head in name for head in heads) else rest).append(parameter)
+    return [{"params": rest}, {"params": apart, "lr": lr}]
 
 
 class AdversarialTraining(PortraitModule, Generic[Result]):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from reenact.faces.portrait import PortraitPair
-from reenact.models.adversarial import AdversarialModule, AdversarialOptimisation, Losses
+from reenact.models.adversarial import AdversarialModule, AdversarialOptimisation, Losses, head_groups
 from reenact.models.base import Reenactment, Reenactor
 from reenact.nn.discriminator import MultiScaleDiscriminator
 from reenact.nn.keypoints import gaussians
@@ -21,6 +21,8 @@ from reenact.nn.resample import AntiAliasDown
 
 PYRAMID = (1, 2, 4, 8)
 """Reductions at which the result is compared (`scales` of every official configuration)."""
+HEADS = (".mask.", ".occlusion.")
+"""In the names of the dense motion's last layers."""
 VARIANCE = 0.01
 """Of the gaussians that a discriminator sees (`kp_variance`, every official configuration)."""
 
@@ -41,6 +43,17 @@ class KeypointLosses:
     """Distance of keypoints from where a warp of the image says they are."""
     perceptual: PerceptualKind = "imagenet"
     """Network of the perceptual term."""
+
+
+@dataclass(frozen=True)
+class KeypointOptimisation(AdversarialOptimisation):
+    """Adam for both networks; defaults are `train.py` of the first-order motion model's released code."""
+
+    beta1: float = 0.5
+    head_lr_factor: float = 1.0
+    """Factor on the learning rate of the dense motion's mask and occlusion. These convolutions have up to 40,000
+    inputs to an output, so Adam's steps of 1e-3 move their logits by several at once: one keypoint wins everywhere,
+    and the others have no gradient any more."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +90,12 @@ class KeypointModule(AdversarialModule):
         discriminator: DiscriminatorConfig,
         keypoints: int,
         losses: KeypointLosses,
-        optimisation: AdversarialOptimisation,
+        optimisation: KeypointOptimisation,
         arguments: Mapping[str, object],
     ) -> None:
         super().__init__(network, discriminator.build(keypoints), optimisation, arguments)
         self.shared_losses = losses
+        self.head_lr = optimisation.generator_lr * optimisation.head_lr_factor
         self.shows_keypoints = discriminator.keypoints
         self.pyramid = nn.ModuleList(AntiAliasDown(scale) for scale in PYRAMID)
         self._perceptual: PerceptualLoss | None = None
@@ -107,6 +121,10 @@ class KeypointModule(AdversarialModule):
     def required_assets(self) -> tuple[str, ...]:
         """Names in `reenact.assets` without which training can't start."""
         return assets_of(self.shared_losses.perceptual)
+
+    def generator_groups(self) -> list[dict[str, Any]]:
+        """The dense motion's heads apart from the rest."""
+        return head_groups(self.network, HEADS, self.head_lr)
 
     def generator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
         """Perceptual, adversarial, feature and keypoint terms."""

@@ -92,7 +92,8 @@ class HeadPose:
             if self.kind == "hopenet":
                 degrees: Tensor = self._network((image.float() + 1) / 2)
                 return degrees
-            # The head model's y points up and its z at the viewer; those of keypoints down and away.
-            flip = image.new_tensor([1.0, -1.0, -1.0])
+            # The head model's y points up, that of keypoints down. Both depths grow towards the viewer: the keypoint
+            # prior wants them at z > 0, and faces are in front of the point about which heads turn.
+            flip = image.new_tensor([1.0, -1.0, 1.0])
             rotation: Tensor = self._network(image.float()).rotation
             return angles_of(flip[:, None] * rotation * flip)

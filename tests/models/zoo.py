@@ -12,15 +12,12 @@ from torch.utils.data import DataLoader
 from reenact.callbacks.metric_suite import MetricSuite
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
-from reenact.models.face_vid2vid.module import (
-    FaceVid2VidLosses,
-    FaceVid2VidModule,
-    FaceVid2VidOptimisation,
-)
+from reenact.models.face_vid2vid.module import FaceVid2VidLosses, FaceVid2VidModule
 from reenact.models.face_vid2vid.network import FaceVid2VidConfig
-from reenact.models.fomm.module import FOMMLosses, FOMMModule, FOMMOptimisation
+from reenact.models.fomm.module import FOMMLosses, FOMMModule
 from reenact.models.fomm.network import FOMMConfig
 from reenact.models.keypoint_training import DiscriminatorConfig as KeypointDiscriminator
+from reenact.models.keypoint_training import KeypointOptimisation
 from reenact.models.mmfa.module import MMFALosses, MMFAModule, MMFAOptimisation
 from reenact.models.mmfa.network import MMFAConfig
 from reenact.models.module import ReenactmentModule
@@ -61,7 +58,7 @@ def fomm(keyed: bool) -> Case:
             ),
             discriminator=KeypointDiscriminator([8, 8], keyed),
             losses=FOMMLosses(gan=float(keyed), perceptual="pixels"),
-            optimisation=FOMMOptimisation(generator_lr=1e-2, discriminator_lr=1e-4, milestones=[50]),
+            optimisation=KeypointOptimisation(generator_lr=1e-2, discriminator_lr=1e-4, milestones=[50]),
         )  # fmt: skip
 
     return Case("fomm-adv" if keyed else "fomm", make)
@@ -76,7 +73,7 @@ def face_vid2vid() -> Case:
             ),
             discriminator=KeypointDiscriminator([8, 8]),
             losses=FaceVid2VidLosses(perceptual="pixels", head_pose=0.0, deformation=0.1, feature_matching=0.0),
-            optimisation=FaceVid2VidOptimisation(generator_lr=1e-2, discriminator_lr=1e-4, milestones=[50]),
+            optimisation=KeypointOptimisation(generator_lr=1e-2, discriminator_lr=1e-4, milestones=[50]),
         )  # fmt: skip
 
     return Case("face_vid2vid", make)

@@ -45,10 +45,10 @@ def test_missing_and_damaged_files_are_told_in_one_sentence(official, tmp_path, 
 
 
 def test_the_probe_s_rotations_become_those_of_keypoints(monkeypatch):
-    """A head that turns to the viewer's right in the head model's space turns so in the picture's."""
+    """Both depths grow towards the viewer, as the keypoint prior has faces in front of what they turn about."""
     degrees = torch.tensor([[25.0, -10.0, 15.0]])
     wanted = rotation_of(degrees)
-    flip = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
+    flip = torch.diag(torch.tensor([1.0, -1.0, 1.0]))
 
     class Told(torch.nn.Module):
         def forward(self, image):

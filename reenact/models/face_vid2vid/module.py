@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reenact.faces.portrait import PortraitPair
-from reenact.models.adversarial import AdversarialOptimisation, Losses
+from reenact.models.adversarial import Losses
 from reenact.models.base import Reenactment
 from reenact.models.face_vid2vid.losses import deformation_prior, head_pose_error, keypoint_prior
 from reenact.models.face_vid2vid.network import FaceVid2Vid, FaceVid2VidConfig, VolumeReenactment
-from reenact.models.keypoint_training import DiscriminatorConfig, KeypointLosses, KeypointModule
+from reenact.models.keypoint_training import DiscriminatorConfig, KeypointLosses, KeypointModule, KeypointOptimisation
 from reenact.nn.head_pose import HeadPose, PoseKind
 from reenact.nn.losses import GanKind
 from reenact.nn.thin_plate import RandomWarp
@@ -33,13 +33,6 @@ class FaceVid2VidLosses(KeypointLosses):
     """What tells the angles while training: Hopenet, or the shipped probe on the synthetic world."""
 
 
-@dataclass(frozen=True)
-class FaceVid2VidOptimisation(AdversarialOptimisation):
-    """Adam for both networks; defaults are `train.py` of the reimplementation."""
-
-    beta1: float = 0.5
-
-
 class FaceVid2VidModule(KeypointModule):
     """Face-vid2vid with its discriminator, losses and schedule.
 
@@ -58,12 +51,12 @@ class FaceVid2VidModule(KeypointModule):
         network: FaceVid2VidConfig | None = None,
         discriminator: DiscriminatorConfig | None = None,
         losses: FaceVid2VidLosses | None = None,
-        optimisation: FaceVid2VidOptimisation | None = None,
+        optimisation: KeypointOptimisation | None = None,
     ) -> None:
         network = network or FaceVid2VidConfig()
         discriminator = discriminator or DiscriminatorConfig()
         losses = losses or FaceVid2VidLosses()
-        optimisation = optimisation or FaceVid2VidOptimisation()
+        optimisation = optimisation or KeypointOptimisation()
         arguments = {
             "network": network,
             "discriminator": discriminator,

@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reenact.faces.portrait import PortraitPair
-from reenact.models.adversarial import AdversarialOptimisation, Losses
+from reenact.models.adversarial import Losses
 from reenact.models.base import Reenactment
 from reenact.models.fomm.detector import Keypoints
 from reenact.models.fomm.network import FOMM, FOMMConfig, FOMMReenactment
-from reenact.models.keypoint_training import DiscriminatorConfig, KeypointLosses, KeypointModule
+from reenact.models.keypoint_training import DiscriminatorConfig, KeypointLosses, KeypointModule, KeypointOptimisation
 from reenact.nn.keypoints import product
 from reenact.nn.thin_plate import RandomWarp
 
@@ -24,13 +24,6 @@ class FOMMLosses(KeypointLosses):
 
     equivariance_jacobian: float = 10.0
     """The same of the Jacobians (eq. 12)."""
-
-
-@dataclass(frozen=True)
-class FOMMOptimisation(AdversarialOptimisation):
-    """Adam for both networks; defaults are `train.py` of the released code."""
-
-    beta1: float = 0.5
 
 
 class FOMMModule(KeypointModule):
@@ -51,12 +44,12 @@ class FOMMModule(KeypointModule):
         network: FOMMConfig | None = None,
         discriminator: DiscriminatorConfig | None = None,
         losses: FOMMLosses | None = None,
-        optimisation: FOMMOptimisation | None = None,
+        optimisation: KeypointOptimisation | None = None,
     ) -> None:
         network = network or FOMMConfig()
         discriminator = discriminator or DiscriminatorConfig()
         losses = losses or FOMMLosses()
-        optimisation = optimisation or FOMMOptimisation()
+        optimisation = optimisation or KeypointOptimisation()
         arguments = {
             "network": network,
             "discriminator": discriminator,

@@ -8,10 +8,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.models.adversarial import AdversarialOptimisation, Losses
+from reenact.models.adversarial import Losses
 from reenact.models.base import Reenactment
 from reenact.models.face_vid2vid.losses import deformation_prior, keypoint_prior
-from reenact.models.keypoint_training import PYRAMID, DiscriminatorConfig, KeypointLosses, KeypointModule
+from reenact.models.keypoint_training import (
+    PYRAMID,
+    DiscriminatorConfig,
+    KeypointLosses,
+    KeypointModule,
+    KeypointOptimisation,
+)
 from reenact.models.mmfa.losses import (
     LandmarkKind,
     canonical_consistency,
@@ -53,12 +59,11 @@ class MMFALosses(KeypointLosses):
 
 
 @dataclass(frozen=True)
-class MMFAOptimisation(AdversarialOptimisation):
+class MMFAOptimisation(KeypointOptimisation):
     """Adam for both networks (section 4.1)."""
 
     generator_lr: float = 5e-5
     discriminator_lr: float = 5e-5
-    beta1: float = 0.5
     beta2: float = 0.9
 
 

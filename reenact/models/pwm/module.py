@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from reenact.faces.portrait import PortraitPair
 from reenact.faces.registry import load_face_model
-from reenact.models.adversarial import AdversarialModule, AdversarialOptimisation, Losses
+from reenact.models.adversarial import AdversarialModule, AdversarialOptimisation, Losses, head_groups
 from reenact.models.base import Reenactment
 from reenact.models.pwm.discriminator import PAPER_WIDTHS, Discriminator
 from reenact.models.pwm.network import PWM, PWMConfig, PWMReenactment, check_widths
@@ -120,9 +120,7 @@ class PWMModule(AdversarialModule):
 
     def generator_groups(self) -> list[dict[str, Any]]:
         """The displacement heads apart from the rest."""
-        heads = [p for name, p in self.network.named_parameters() if "_flow." in name]
-        rest = [p for name, p in self.network.named_parameters() if "_flow." not in name]
-        return [{"params": rest}, {"params": heads, "lr": self.head_lr}]
+        return head_groups(self.network, ("_flow.",), self.head_lr)
 
     @property
     def _is_adversarial(self) -> bool:

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from zoo import trainer
 
 from reenact import presets
@@ -88,43 +88,3 @@ def taught_mmfa(folder: Path, people: People, steps: int = 300) -> Path:
 def expressions(portraits: Portrait) -> torch.Tensor:
     """(B, N) opening of the jaw in radians, then expression coefficients."""
     return torch.cat((portraits.params.jaw_pose[:, :1], portraits.params.expression), dim=1)
-
-
-class TalkingHeads(Dataset[PortraitPair]):
-    """Random pairs of frames of some people's clips, drawn once and kept; both frames of a pair are one person's.
-
-    Args:
-        identities: which people.
-        frames: numbers of the frames of each one's clip.
-        size: side of the images.
-        batches: of an epoch.
-        batch_size: pairs.
-    """
-
-    def __init__(self, identities: range, frames: range, size: int, batches: int, batch_size: int) -> None:
-        clips = SyntheticClips(0, identities, 1, frames.stop, size)
-        self.clips = [clips.read(number, frames) for number in range(len(identities))]
-        self.batches = batches
-        self.batch_size = batch_size
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __getitem__(self, number: int) -> PortraitPair:
-        if number >= self.batches:
-            raise IndexError(number)
-        draw = random.Random(number)
-        clips = [draw.choice(self.clips) for _ in range(self.batch_size)]
-        sides = zip(*(draw.sample(range(len(clip.image)), 2) for clip in clips), strict=True)
-        source, driving = (Portrait.cat([c[i : i + 1] for c, i in zip(clips, side, strict=True)]) for side in sides)
-        return PortraitPair(source, driving)
-
-
-def train_mmfa(folder: Path, steps: int = 1400) -> Path:
-    """A checkpoint of MMFA after the tiny preset's steps, at 64 pixels, on 400 people of the synthetic world."""
-    pl.seed_everything(0)
-    people = TalkingHeads(range(400), range(0, 100, 14), 64, steps, 8)
-    run = trainer(folder, max_steps=steps, limit_val_batches=0)
-    run.fit(tiny("mmfa"), DataLoader(people, batch_size=None))
-    run.save_checkpoint(folder / "mmfa.ckpt")
-    return folder / "mmfa.ckpt"

@@ -47,13 +47,13 @@ class KeypointLosses:
 
 @dataclass(frozen=True)
 class KeypointOptimisation(AdversarialOptimisation):
-    """Adam for both networks; defaults are `train.py` of the first-order motion model's released code."""
+    """Adam for both networks; defaults are `train.py` of FOMM's code and of Face-vid2vid's reimplementation."""
 
     beta1: float = 0.5
     head_lr_factor: float = 1.0
-    """Factor on the learning rate of the dense motion's mask and occlusion. These convolutions have up to 40,000
-    inputs to an output, so Adam's steps of 1e-3 move their logits by several at once: one keypoint wins everywhere,
-    and the others have no gradient any more."""
+    """Factor on the learning rate of the dense motion's mask and occlusion. These convolutions have up to 38,000
+    inputs to an output, so Adam's steps of 1e-3 can move their logits by several at once: one keypoint wins
+    everywhere, and the others have no gradient any more."""
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torchvision.models import resnet50
 
+from reenact.data.synthetic.clips import SyntheticClips
 from reenact.errors import ReenactError
 from reenact.nn.euler import rotation_of
 from reenact.nn.head_pose import HeadPose, Hopenet
-from reenact.nn.probe import ProbeReading
+from reenact.nn.probe import ProbeReading, load_probe
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +57,15 @@ def test_the_probe_s_rotations_become_those_of_keypoints(monkeypatch):
 
     monkeypatch.setattr("reenact.nn.head_pose.load_probe", Told)
     torch.testing.assert_close(HeadPose("probe")(torch.zeros(1, 3, 64, 64)), degrees, atol=1e-3, rtol=0)
+
+
+def test_noses_lie_in_front_of_what_heads_turn_about():
+    """On the synthetic world: against the ears, a nose goes where the rotation sends points of positive depth."""
+    clips = SyntheticClips(0, range(4), 1, 100, 64)
+    for number in range(4):
+        clip = clips.read(number, range(0, 100, 10))
+        points = load_probe()(clip.image).landmarks
+        nose = points[:, 30] - (points[:, 0] + points[:, 16]) / 2
+        forward = rotation_of(HeadPose("probe")(clip.image))[:, :2, 2]
+        moved, turned = nose - nose.mean(0), forward - forward.mean(0)
+        assert ((moved * turned).sum(0) > 0).all()

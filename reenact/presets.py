@@ -85,8 +85,8 @@ def method_of(class_path: str) -> str | None:
     return match.group(1) if match else None
 
 
-def scale_files(scale: str, method: str | None) -> list[Path]:
-    """The overlays of a scale: the common one, then the method's own where it has one."""
+def scale_files(scale: str, method: str | None, preset: str | None = None) -> list[Path]:
+    """The overlays of a scale: the common one, then the method's and the model preset's own where they have one."""
     common = find("scale", scale)
-    own = common.with_suffix("") / f"{method}.yaml"
-    return [common, own] if own.is_file() else [common]
+    own = [common.with_suffix("") / f"{name}.yaml" for name in dict.fromkeys((method, preset))]
+    return [common, *(path for path in own if path.is_file())]

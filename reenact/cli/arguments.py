@@ -183,7 +183,9 @@ def _preset_files(request: Request) -> list[Path]:
         if kind == "model" and name is not None:
             method = presets.method_of(_class_of(name))
     if "scale" in named:
-        files += presets.scale_files(named["scale"], method)
+        model = named.get("model")
+        preset = model if model is not None and presets.is_name(model) else None
+        files += presets.scale_files(named["scale"], method, preset)
     if "trainer" in named:
         files.append(presets.find("trainer", named["trainer"]))
     if named.get("logger", "none") != "none":

@@ -57,6 +57,16 @@ def test_a_method_has_its_own_overlay_after_that_of_the_scale(place):
     assert files(words)[-2:] == ["scale/tiny.yaml", "tiny/pwm.yaml"]
 
 
+def test_a_model_preset_has_its_own_overlay_after_that_of_its_method(place):
+    folder = presets.folder() / "scale" / "tiny"
+    folder.mkdir()
+    for name in ("standin", "pwm"):
+        (folder / f"{name}.yaml").write_text("model: {}\n")
+    words = expand(read("fit", ["--model", "standin", "--scale", "tiny"]))
+    assert files(words)[-1] == "tiny/standin.yaml"
+    assert "tiny/pwm.yaml" not in files(words)
+
+
 def test_a_file_that_changes_a_setting_comes_after_the_presets_and_whole_settings_before(place):
     (place / "tweak.yaml").write_text("trainer: {max_steps: 1}\n")
     (place / "whole.yaml").write_text("model: {class_path: a.B}\ndata: {class_path: c.D}\n")

@@ -71,6 +71,22 @@ def test_methods_parse_at_every_scale(model, scale):
     assert config.data.init_args.size == [size for size in sizes if size][-1]
 
 
+@pytest.mark.parametrize("scale", presets.names("scale"))
+@pytest.mark.parametrize(
+    ("model", "without"),
+    [
+        ("mmfa", set()),
+        ("mmfa_exp_c", {"landmarks_face", "landmarks_mouth"}),
+        ("mmfa_exp", {"landmarks_face", "landmarks_mouth", "canonical"}),
+        ("mmfa_base", {"landmarks_face", "landmarks_mouth", "canonical", "expression"}),
+    ],
+)
+def test_ablations_leave_the_same_terms_out_at_every_scale(model, without, scale):
+    losses = settings(f"fit --model {model} --scale {scale}").config.fit.model.init_args.losses
+    terms = ("expression", "canonical", "landmarks_face", "landmarks_mouth")
+    assert {term for term in terms if not losses[term]} == without
+
+
 @pytest.mark.parametrize("model", presets.names("model"))
 def test_methods_build_at_tiny_scale(model):
     cli = settings(f"fit --model {model}", Built)

@@ -5,12 +5,24 @@ import torch
 from safetensors.torch import load_file
 from zoo import mmfa, portrait
 
+from reenact.data.synthetic.clips import SyntheticClips
+from reenact.errors import ReenactError
 from reenact.models.base import Transfer
-from reenact.models.mmfa.estimators import TEMPERATURE, AffineEstimator, AffineMaps
-from reenact.models.mmfa.losses import canonical_consistency, expression_invariance, landmark_distance, shaken
-from reenact.models.mmfa.network import FaceMotion
+from reenact.models.mmfa.estimators import AffineEstimator, AffineMaps, ExpressionMaps
+from reenact.models.mmfa.losses import (
+    GUIDES,
+    canonical_consistency,
+    expression_invariance,
+    guide_changes,
+    guide_distance,
+    landmark_distance,
+    landmarks,
+    relative_invariance,
+    shaken,
+)
+from reenact.models.mmfa.module import MMFALosses, MMFAModule
+from reenact.models.mmfa.network import FaceMotion, MMFAConfig
 from reenact.nn.euler import rotation_of
-from reenact.nn.keypoints import expectation, spatial_softmax
 
 
 def test_keypoints_of_eq_5(parity):
@@ -61,12 +73,25 @@ def test_maps_tell_places_before_any_training():
     corners = torch.randint(8, 44, (64, 2))
     for image, (x, y) in zip(images, corners.tolist(), strict=True):
         image[:, y : y + 12, x : x + 12] = 1
-    places = expectation(spatial_softmax(estimator.maps(estimator.blocks(images)), TEMPERATURE)).flatten(1)
+    places = estimator.places(images).flatten(1)
     known = torch.cat((places, torch.ones(64, 1)), dim=1)[:40]
     reading = torch.linalg.lstsq(known, corners[:40].float(), driver="gelsd").solution
     said = torch.cat((places, torch.ones(64, 1)), dim=1)[40:] @ reading
     for axis in (0, 1):
         assert torch.corrcoef(torch.stack((said[:, axis], corners[40:, axis].float())))[0, 1] > 0.9
+
+
+@torch.no_grad()
+def test_expressions_of_maps_do_not_see_place_and_size(monkeypatch):
+    encoder = ExpressionMaps([8, 16], 8).eval()
+    places = torch.rand(3, 32, 2) - 0.5
+    features = []
+    for seen in (places, 0.5 * places + torch.tensor([0.2, -0.1]), places.roll(1, 0)):
+        monkeypatch.setattr(encoder, "places", lambda image, seen=seen: seen)
+        features.append(encoder(torch.zeros(3, 3, 64, 64)))
+    calm, moved, others = features
+    torch.testing.assert_close(moved, calm, atol=0.01, rtol=0)
+    assert (others - calm).abs().max() > 0.1
 
 
 @torch.no_grad()
@@ -115,6 +140,48 @@ def test_losses():
     assert landmark_distance(fake, real, 10, 30).item() == pytest.approx(15)
     fake[:, :48, 1] = 1.0
     assert landmark_distance(fake, real, 10, 30).item() == pytest.approx(25)
+
+
+def test_relative_invariance_is_of_changes():
+    person = 100 * torch.randn(4, 8)
+    feature, other = person, person + torch.eye(4, 8)
+    assert relative_invariance(feature, feature, other).item() == 0
+    assert relative_invariance(feature, feature + 0.5 * torch.eye(4, 8), other).item() == pytest.approx(0.25, rel=1e-3)
+    assert expression_invariance(feature, other).item() < 0.01, "the person hides the expression from the cosine"
+    assert torch.isfinite(relative_invariance(feature, feature, feature))
+
+
+def test_guides_are_the_landmarks_themselves():
+    points = torch.rand(2, 68, 2)
+    keypoints = torch.cat((points[:, GUIDES], torch.rand(2, len(GUIDES), 1)), dim=-1)
+    extra = torch.rand(2, 3, 3)
+    assert guide_distance(torch.cat((keypoints, extra), dim=1), points).item() == 0
+    moved = keypoints.clone()
+    moved[:, 0, 0] += 0.5
+    assert guide_distance(moved, points).item() == pytest.approx(3 * 0.5 / (4 * 3 + 11))
+    other = torch.rand(2, 68, 2)
+    there = torch.cat((other[:, GUIDES], torch.rand(2, len(GUIDES), 1)), dim=-1)
+    assert guide_changes(keypoints, there, points, other).item() == pytest.approx(0, abs=1e-6)
+    assert guide_changes(keypoints + 0.3, there - 0.2, points, other).item() == pytest.approx(0, abs=1e-6)
+    assert guide_changes(keypoints, keypoints, points, other).item() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("landmarks", "keypoints", "sentence"), [("none", 15, "landmarks to go by"), ("probe", 14, "15 keypoints or more")]
+)
+def test_a_guide_wants_landmarks_and_enough_keypoints(landmarks, keypoints, sentence):
+    network, losses = MMFAConfig(keypoints=keypoints), MMFALosses(guide=1.0, landmarks=landmarks)
+    with pytest.raises(ReenactError, match=sentence):
+        MMFAModule(network=network, losses=losses)
+
+
+@torch.no_grad()
+def test_landmarks_in_bfloat16_are_those_of_float32():
+    image = SyntheticClips(0, range(1000, 1001), 1, 40, 64).read(0, range(0, 40, 10)).image
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = landmarks(image)
+    torch.testing.assert_close(rounded, landmarks(image), atol=0.02, rtol=0)
+    assert (rounded - landmarks(image)).abs().mean() < 0.004
 
 
 def test_shaken_images_keep_their_content_and_are_the_same_for_the_same_seed():

@@ -25,9 +25,9 @@ def tiny(preset: str, **overrides: Mapping[str, Any]) -> PortraitModule:
     """The module of a preset at tiny scale, with some settings overridden: `losses={"gan": 0.0}`."""
     content = presets.load(presets.find("model", preset))["model"]
     method = presets.method_of(content["class_path"])
-    scale = presets.load(presets.scale_files("tiny", method)[-1])["model"]["init_args"]
+    overlays = [presets.load(path)["model"]["init_args"] for path in presets.scale_files("tiny", method, preset)[1:]]
     arguments: dict[str, dict[str, Any]] = {}
-    for part in (content.get("init_args", {}), scale, overrides):
+    for part in (content.get("init_args", {}), *overlays, overrides):
         for name, values in part.items():
             arguments.setdefault(name, {}).update(values)
     return _build(_method_class(method), arguments, preset)

@@ -14,8 +14,17 @@ from reenact.nn.probe import load_probe
 LandmarkKind = Literal["probe", "none"]
 """The shipped probe, which finds 68 points on heads of the synthetic world; or no such term. The paper's detector, of
 145 points, is not named."""
+InvarianceKind = Literal["cosine", "relative"]
+"""How features of an image and of the same shaken are compared: by their cosine (eq. 7), or by their distance over that
+to another picture of the same person."""
 MOUTH = slice(48, 68)
 """The mouth's points of 68; the others are the face's."""
+GUIDES = [48, 54, 51, 57, 8, 4, 12, 0, 16, 36, 45, 19, 24, 27, 30]
+"""Landmarks that may guide keypoints: corners and middle of the lips, jaw, outer corners of the eyes, brows, nose."""
+GUIDES_ON_MOUTH = 4
+"""The first of them."""
+SPANS = [(2, 3), (0, 1), (13, 2), (4, 3), (14, 11), (9, 11), (10, 12)]
+"""Pairs of guides whose distances expressions change: lips, their corners, lips to nose and chin, brows."""
 
 
 def shaken(image: Tensor, generator: torch.Generator) -> Tensor:
@@ -37,6 +46,17 @@ def expression_invariance(feature: Tensor, shaken_feature: Tensor) -> Tensor:
     return 1 - cosine
 
 
+def relative_invariance(feature: Tensor, shaken_feature: Tensor, other: Tensor) -> Tensor:
+    """Squared change of features (B, E) when the image is shaken, over that to another picture of the same people.
+
+    Ours. What all pictures of a person share has a cosine of 1 with itself, so the cosine of eq. (7) is content with
+    features that tell people apart and know nothing of expressions; here such features count for nothing.
+    """
+    change, noise = ((feature - to).square().sum(1).mean() for to in (other, shaken_feature))
+    ratio: Tensor = noise / (change + 1e-8)  # both pictures may be the same one
+    return ratio
+
+
 def canonical_consistency(source: Tensor, driving: Tensor) -> Tensor:
     """Mean distance of the canonical keypoints (B, K, 3) of two pictures of a person (eq. 8)."""
     distance: Tensor = torch.linalg.vector_norm(source - driving, dim=-1)
@@ -49,9 +69,35 @@ def landmark_distance(fake: Tensor, real: Tensor, face: float, mouth: float) -> 
     return face * distance[:, : MOUTH.start].mean() + mouth * distance[:, MOUTH].mean()
 
 
+def guide_distance(points: Tensor, landmarks: Tensor) -> Tensor:
+    """Mean distance of the first keypoints (B, K, n) from the landmarks (B, 68, 2) that guide them.
+
+    The mouth's count three times. After LivePortrait (arXiv 2407.03168, section 3.2), which guides ten keypoints by
+    landmarks of eyes and lips.
+    """
+    weights = points.new_tensor([3.0] * GUIDES_ON_MOUTH + [1.0] * (len(GUIDES) - GUIDES_ON_MOUTH))
+    distance = torch.linalg.vector_norm(points[:, : len(GUIDES), :2] - landmarks[:, GUIDES], dim=-1)
+    total: Tensor = (distance * weights).sum(1).mean() / weights.sum()
+    return total
+
+
+def guide_changes(source: Tensor, driving: Tensor, source_landmarks: Tensor, driving_landmarks: Tensor) -> Tensor:
+    """How far distances between guided keypoints (B, K, n) change otherwise than those of their landmarks (B, 68, 2).
+
+    Ours: of lips, brows and eyes the changes are small beside what faces differ in.
+    """
+    wanted = _spans(driving_landmarks[:, GUIDES]) - _spans(source_landmarks[:, GUIDES])
+    return F.l1_loss(_spans(driving[..., :2]) - _spans(source[..., :2]), wanted)
+
+
+def _spans(points: Tensor) -> Tensor:
+    """Lengths (B, 7) of `SPANS` of points (B, K, 2)."""
+    ends = points[:, torch.tensor(SPANS, device=points.device)]
+    lengths: Tensor = torch.linalg.vector_norm(ends[:, :, 0] - ends[:, :, 1], dim=-1)
+    return lengths
+
+
 def landmarks(image: Tensor) -> Tensor:
     """The probe's landmarks (B, 68, 2) in images (B, 3, H, W) in [-1, 1]; differentiable."""
-    probe = load_probe().to(image.device)
-    with torch.autocast(image.device.type, enabled=False):
-        points: Tensor = probe(image.float()).landmarks
+    points: Tensor = load_probe().to(image.device)(image).landmarks
     return points

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.adversarial import Losses
 from reenact.models.base import Reenactment
@@ -19,11 +21,16 @@ from reenact.models.keypoint_training import (
     KeypointOptimisation,
 )
 from reenact.models.mmfa.losses import (
+    GUIDES,
+    InvarianceKind,
     LandmarkKind,
     canonical_consistency,
     expression_invariance,
+    guide_changes,
+    guide_distance,
     landmark_distance,
     landmarks,
+    relative_invariance,
     shaken,
 )
 from reenact.models.mmfa.network import MMFA, MMFAConfig, MMFAReenactment
@@ -48,12 +55,18 @@ class MMFALosses(KeypointLosses):
     """Size of the expression."""
     expression: float = 1.0
     """Expression features untouched by rotation, scale and shift (eq. 7)."""
+    invariance: InvarianceKind = "cosine"
+    """How that is measured."""
     canonical: float = 10.0
     """Canonical keypoints of source and driving image alike (eq. 8)."""
     landmarks_face: float = 10.0
     """Landmarks of the result, but the mouth's (eq. 9)."""
     landmarks_mouth: float = 30.0
     """Landmarks of the result's mouth."""
+    guide: float = 0.0
+    """The first 15 keypoints at landmarks, of source and driving image (not the paper's)."""
+    guide_changes: float = 0.0
+    """Distances between those keypoints, as they change from source to driving image (not the paper's)."""
     landmarks: LandmarkKind = "none"
     """What finds them."""
 
@@ -75,6 +88,9 @@ class MMFAModule(KeypointModule):
         discriminator: its widths, and whether it sees keypoints.
         losses: weights of the losses.
         optimisation: learning rates, milestones, accumulation, clipping.
+
+    Raises:
+        ReenactError: if keypoints are to be guided, and there is no detector of landmarks or fewer than 15 keypoints.
     """
 
     method = "mmfa"
@@ -90,6 +106,8 @@ class MMFAModule(KeypointModule):
         network = network or MMFAConfig()
         discriminator = discriminator or DiscriminatorConfig()
         losses = losses or MMFALosses()
+        if losses.guide or losses.guide_changes:
+            _check_guide(losses.landmarks, network.keypoints)
         optimisation = optimisation or MMFAOptimisation()
         arguments = {
             "network": network,
@@ -158,12 +176,32 @@ class MMFAModule(KeypointModule):
             losses["equivariance"] = weights.equivariance * distance
         if weights.expression:
             other = network.encoder(shaken(driving, random))
-            losses["expression"] = weights.expression * expression_invariance(result.expression, other)
+            losses["expression"] = weights.expression * self._invariance(result, other)
         if weights.canonical:
             losses["canonical"] = weights.canonical * canonical_consistency(result.canonical, network.detector(driving))
-        if weights.landmarks != "none" and (weights.landmarks_face or weights.landmarks_mouth):
-            fake, real = landmarks(result.image), landmarks(batch.driving.image)
+        if weights.landmarks != "none":
+            losses |= self._landmark_losses(batch, result)
+        return losses
+
+    def _invariance(self, result: MMFAReenactment, shaken_feature: Tensor) -> Tensor:
+        if self.losses.invariance == "cosine":
+            return expression_invariance(result.expression, shaken_feature)
+        return relative_invariance(result.expression, shaken_feature, result.source_expression)
+
+    def _landmark_losses(self, batch: PortraitPair, result: MMFAReenactment) -> Losses:
+        """Of the result (eq. 9), and of the keypoints."""
+        weights = self.losses
+        real = landmarks(batch.driving.image)
+        losses: Losses = {}
+        if weights.landmarks_face or weights.landmarks_mouth:
+            fake = landmarks(result.image)
             losses["landmarks"] = landmark_distance(fake, real, weights.landmarks_face, weights.landmarks_mouth)
+        if weights.guide or weights.guide_changes:
+            sides = landmarks(batch.source.image), real
+            points = result.source_keypoints, result.keypoints
+            far = torch.stack([guide_distance(*both) for both in zip(points, sides, strict=True)]).mean()
+            losses["guide"] = weights.guide * far
+            losses["guide_changes"] = weights.guide_changes * guide_changes(*points, *sides)
         return losses
 
     def _keypoints(self, image: Tensor) -> Tensor:
@@ -171,3 +209,10 @@ class MMFAModule(KeypointModule):
         motion = self.network.read(Portrait(2 * image - 1))
         canonical = self.network.detector(image)
         return motion.keypoints(canonical, self.network.decoder(motion.expression, canonical))
+
+
+def _check_guide(landmarks: LandmarkKind, keypoints: int) -> None:
+    if landmarks == "none":
+        raise ReenactError("losses.guide wants landmarks to go by: set --model.losses.landmarks probe")
+    if keypoints < len(GUIDES):
+        raise ReenactError(f"losses.guide wants {len(GUIDES)} keypoints or more, and there are {keypoints}")

@@ -13,7 +13,13 @@ from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait
 from reenact.models.base import Needs, Reenactor, Transfer
 from reenact.models.face_vid2vid.network import VolumeConfig, VolumeReenactment, VolumeState
-from reenact.models.mmfa.estimators import AffineEstimator, AffineMaps, ExpressionDecoder, ExpressionEncoder
+from reenact.models.mmfa.estimators import (
+    AffineEstimator,
+    AffineMaps,
+    ExpressionDecoder,
+    ExpressionEncoder,
+    ExpressionMaps,
+)
 from reenact.models.mmfa.generator import MultiScaleGenerator
 from reenact.models.retarget import blend, keep_unmoved, moving_parts, turn
 from reenact.nn.euler import rotation_of
@@ -23,7 +29,9 @@ from reenact.nn.hourglass import widths
 from reenact.nn.keypoints import product
 from reenact.nn.volume import AppearanceExtractor
 
-AffineKind = Literal["pooled", "maps"]
+EstimatorKind = Literal["pooled", "maps"]
+"""What an estimator reads: pooled features, as the published networks do, or where learned maps have their centres of
+mass, which knows places without having to learn them."""
 JacobianKind = Literal["none", "rotation", "exact"]
 """What a keypoint's neighbourhood does besides moving: nothing (as Face-vid2vid's reimplementation), turn (its paper),
 or turn and grow as eq. (5) implies."""
@@ -46,22 +54,36 @@ class MMFAConfig(VolumeConfig):
     """What tells the rotation: the paper's Hopenet, or the shipped probe on the synthetic world."""
     jacobian: JacobianKind = "exact"
     """Jacobians of the keypoints' motions."""
-    affine: AffineKind = "pooled"
-    """What tells scale and translation: pooled features as in Face-vid2vid, or learned maps' centres of mass."""
+    affine: EstimatorKind = "pooled"
+    """What tells scale and translation."""
     stem: int = 64
     """Channels of the pooled affine estimator's first convolution."""
     affine_widths: list[int] = field(default_factory=lambda: [256, 512, 1024, 2048])
     """Channels of the affine estimator: pooled, at strides 4, 8, 16 and 32; of maps, at strides 2, 4 and so on."""
     expression: int = 256
     """Length of the expression feature."""
+    encoder: EstimatorKind = "pooled"
+    """What tells the expression."""
     encoder_widths: list[int] = field(default_factory=lambda: [64, 128, 256, 512, 512])
-    """Channels of the expression encoder at strides 4, 8, 16, 32 and 64."""
+    """Channels of the expression encoder: pooled, at strides 4, 8, 16, 32 and 64; of maps, as affine_widths."""
     encoder_side: int = 4
-    """Side of its last map."""
+    """Side of the pooled encoder's last map."""
     decoder_widths: list[int] = field(default_factory=lambda: [512, 512, 256])
     """Widths of the expression decoder."""
     stage_blocks: int = 1
     """Residual blocks of the generator at each size."""
+
+    def affine_estimator(self) -> AffineEstimator | AffineMaps:
+        """The estimator of scale and translation."""
+        return (
+            AffineMaps(self.affine_widths) if self.affine == "maps" else AffineEstimator(self.stem, self.affine_widths)
+        )
+
+    def expression_encoder(self) -> ExpressionEncoder | ExpressionMaps:
+        """E_e."""
+        if self.encoder == "maps":
+            return ExpressionMaps(self.encoder_widths, self.expression)
+        return ExpressionEncoder(self.encoder_widths, self.expression, self.encoder_side)
 
 
 @dataclass
@@ -104,6 +126,8 @@ class MMFAReenactment(VolumeReenactment):
     """(B, K, 3) of the canonical keypoints, by the driving expression."""
     expression: Tensor
     """(B, E) the driving expression."""
+    source_expression: Tensor
+    """(B or 1, E) that of the source's picture."""
 
 
 class MMFA(Reenactor[MMFAState, FaceMotion]):
@@ -122,9 +146,8 @@ class MMFA(Reenactor[MMFAState, FaceMotion]):
         volume = config.channels, config.depth
         inner = [config.width, *widths(config.width, config.largest, config.halvings)]
         self.detector = config.detector()
-        pooled = config.affine == "pooled"
-        self.affine = AffineEstimator(config.stem, config.affine_widths) if pooled else AffineMaps(config.affine_widths)
-        self.encoder = ExpressionEncoder(config.encoder_widths, config.expression, config.encoder_side)
+        self.affine = config.affine_estimator()
+        self.encoder = config.expression_encoder()
         self.decoder = ExpressionDecoder(config.expression, config.keypoints, config.decoder_widths)
         self.appearance = AppearanceExtractor(config.width, config.largest, config.halvings, *volume, config.blocks)
         self.dense_motion = config.dense_motion()
@@ -191,7 +214,7 @@ class MMFA(Reenactor[MMFAState, FaceMotion]):
         dense = self.dense_motion(state.compressed, state.keypoints, keypoints, jacobian)
         *coarse, image = (2 * image - 1 for image in self.generator(state.volume, dense))
         inside = state.image, state.canonical, state.keypoints, keypoints, dense.position, dense.mask, dense.occlusion
-        return MMFAReenactment(image, *inside, tuple(coarse), deformation, motion.expression)
+        return MMFAReenactment(image, *inside, tuple(coarse), deformation, motion.expression, state.own.expression)
 
     def folded(self) -> Self:
         """A copy for inference, with norms inside convolutions."""

@@ -1,0 +1,109 @@
+"""What MMFA learns at tiny scale of people of the synthetic world, measured on others; a quarter of an hour."""
+
+import numpy as np
+import pytest
+import torch
+from trained import StillHeads, train_mmfa
+
+from reenact.data.synthetic.clips import SyntheticClips
+from reenact.faces.portrait import Portrait
+from reenact.faces.rotation import rotation_angle
+from reenact.metrics.images import psnr
+from reenact.models.base import Transfer
+from reenact.models.checkpoint import load_method
+from reenact.models.mmfa.losses import shaken
+from reenact.models.probe.damage import reframe
+from reenact.nn.probe import load_probe
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+STRANGERS = range(1000, 1016)
+"""People that no training saw."""
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    return load_method(train_mmfa(tmp_path_factory.mktemp("mmfa"))).network
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[Portrait]:
+    """Ten frames of each stranger."""
+    clips = SyntheticClips(0, STRANGERS, 1, 100, 64)
+    return [clips.read(number, range(0, 100, 10)) for number in range(len(STRANGERS))]
+
+
+@pytest.fixture(scope="module")
+def mouths() -> list[Portrait]:
+    """Each stranger's mouth as closed and as open as it gets in a clip, and nothing else changed."""
+    clips = SyntheticClips(0, STRANGERS, 1, 100, 64)
+    jaws = [clips.world.params(person, 0, range(100)).jaw_pose[:, 0] for person in STRANGERS]
+    clips.world = StillHeads(0, held=10)
+    return [clips.read(number, [int(jaw.argmin()), int(jaw.argmax())]) for number, jaw in enumerate(jaws)]
+
+
+@torch.no_grad()
+def test_beats_copying_the_source_of_strangers(network, frames):
+    ours, copied = [], []
+    for clip in frames:
+        driving = clip[1:]
+        ours.append(psnr(network(clip[:1], driving).image, driving.image).mean())
+        copied.append(psnr(clip.image[:1].expand_as(driving.image), driving.image).mean())
+    assert np.mean(ours) > np.mean(copied) + 1.5
+
+
+@torch.no_grad()
+def test_scale_and_translation_are_those_of_the_camera(network, frames):
+    torch.manual_seed(0)
+    scales, places = [], []
+    for clip in frames:
+        # One person's pictures, so that sizes of faces compare.
+        moved = reframe(clip, zoom=1.2, shift=0.12)
+        motion, camera = network.read(moved), moved.params.camera
+        scales.append(_pearson(motion.scale[:, 0], camera[:, 0]))
+        wanted = camera[:, :1] * camera[:, 1:3] * torch.tensor([1.0, -1.0])
+        places.append([_pearson(motion.translation[:, i], wanted[:, i]) for i in range(2)])
+    assert np.mean(scales) > 0.8
+    assert np.mean(places, axis=0).min() > 0.8
+
+
+@torch.no_grad()
+def test_expressions_hardly_see_rotation_scale_and_shift(network, mouths):
+    draw = torch.Generator().manual_seed(0)
+    noise, change = [], []
+    for both in mouths:
+        image = (both.image + 1) / 2
+        closed, opened, moved = network.encoder(torch.cat((image, shaken(image[:1], draw))))
+        noise.append((moved - closed).norm())
+        change.append((opened - closed).norm())
+    assert sum(noise) / sum(change) < 0.5
+
+
+@torch.no_grad()
+def test_editing_the_expression_opens_the_mouth_and_leaves_the_head(network, mouths):
+    probe = load_probe()
+    angles, openings = [], []
+    for both in mouths:
+        state = network.encode(both[:1])
+        motion = network.retarget(state, network.read(both[1:]), Transfer(parts=("expression",)))
+        still, edited = (probe(network.perform(state, m).image) for m in (state.motion, motion))
+        angles.append(rotation_angle(still.rotation, edited.rotation).item())
+        openings.append((_gap(edited.landmarks) - _gap(still.landmarks)).item())
+    assert max(angles) < 2
+    assert np.mean(np.array(openings) > 0) >= 0.8
+
+
+@torch.no_grad()
+def test_keypoints_share_the_face(network, frames):
+    """No keypoint's mask has won everywhere, which high learning rates of the dense motion's heads lead to."""
+    shares = torch.cat([network(clip[:1], clip[1:]).mask.mean((0, 2, 3, 4))[None] for clip in frames]).mean(0)
+    assert (shares > 0.01).sum() >= 5
+
+
+def _pearson(x: torch.Tensor, y: torch.Tensor) -> float:
+    return torch.corrcoef(torch.stack((x.float(), y.float())))[0, 1].item()
+
+
+def _gap(landmarks: torch.Tensor) -> torch.Tensor:
+    """(B) distance of the inner lips, in distances between the outer eye corners, of landmarks (B, 68, 2)."""
+    lips = (landmarks[:, 61:64] - landmarks[:, [67, 66, 65]]).norm(dim=-1).mean(-1)
+    return lips / (landmarks[:, 36] - landmarks[:, 45]).norm(dim=-1)

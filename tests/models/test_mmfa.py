@@ -3,10 +3,12 @@
 import pytest
 import torch
 from safetensors.torch import load_file
+from trained import tiny
 from zoo import mmfa, portrait
 
 from reenact.data.synthetic.clips import SyntheticClips
 from reenact.errors import ReenactError
+from reenact.faces.portrait import Portrait
 from reenact.models.base import Transfer
 from reenact.models.mmfa.estimators import AffineEstimator, AffineMaps, ExpressionMaps
 from reenact.models.mmfa.losses import (
@@ -92,6 +94,19 @@ def test_expressions_of_maps_do_not_see_place_and_size(monkeypatch):
     calm, moved, others = features
     torch.testing.assert_close(moved, calm, atol=0.01, rtol=0)
     assert (others - calm).abs().max() > 0.1
+
+
+@torch.no_grad()
+def test_maps_are_the_same_folded():
+    torch.manual_seed(0)
+    network = tiny("mmfa").network
+    source, driving = portrait(1, 0, "a"), portrait(2, 1, "b")
+    large = [Portrait(torch.nn.functional.interpolate(side.image, 64)) for side in (source, driving)]
+    network(large[1], large[1])  # in training mode, so that running statistics are not the first ones
+    network.eval()
+    plain, folded = network(*large), network.folded()(*large)
+    torch.testing.assert_close(folded.expression, plain.expression, atol=1e-4, rtol=0)
+    torch.testing.assert_close(folded.image, plain.image, atol=1e-4, rtol=0)
 
 
 @torch.no_grad()

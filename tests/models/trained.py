@@ -125,10 +125,10 @@ class TalkingHeads(Dataset[PortraitPair]):
         return PortraitPair(source, driving)
 
 
-def train_mmfa(folder: Path, steps: int = 1300) -> Path:
+def train_mmfa(folder: Path, steps: int = 1500) -> Path:
     """A checkpoint of MMFA after some steps of its tiny preset on people of the synthetic world, at 64 pixels."""
     pl.seed_everything(0)
-    people = TalkingHeads(range(10_000, 10_600), range(0, 100, 14), 64, steps, 8)
+    people = TalkingHeads(range(10_000, 11_000), range(0, 100, 17), 64, steps, 8)
     module = tiny("mmfa", optimisation={"milestones": [steps * 5 // 7, steps * 6 // 7]})
     run = trainer(folder, max_steps=steps, limit_val_batches=0, precision="bf16-mixed")
     run.fit(module, DataLoader(people, batch_size=None))

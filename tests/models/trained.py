@@ -125,7 +125,7 @@ class TalkingHeads(Dataset[PortraitPair]):
         return PortraitPair(source, driving)
 
 
-def train_mmfa(folder: Path, steps: int = 1500) -> Path:
+def train_mmfa(folder: Path, steps: int = 1600) -> Path:
     """A checkpoint of MMFA after some steps of its tiny preset on people of the synthetic world, at 64 pixels."""
     pl.seed_everything(0)
     people = TalkingHeads(range(10_000, 11_000), range(0, 100, 17), 64, steps, 8)

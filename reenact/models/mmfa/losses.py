@@ -99,5 +99,5 @@ def _spans(points: Tensor) -> Tensor:
 
 def landmarks(image: Tensor) -> Tensor:
     """The probe's landmarks (B, 68, 2) in images (B, 3, H, W) in [-1, 1]; differentiable."""
-    points: Tensor = load_probe().to(image.device)(image).landmarks
+    points: Tensor = load_probe().to(image.device)(image.float()).landmarks
     return points

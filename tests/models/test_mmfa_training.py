@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
-from trained import StillHeads, train_mmfa
+from torch.utils.data import DataLoader
+from trained import People, StillHeads, tiny, train_mmfa
+from zoo import Pairs, loader, trainer
 
 from reenact.data.synthetic.clips import SyntheticClips
 from reenact.faces.portrait import Portrait
@@ -12,6 +15,7 @@ from reenact.metrics.images import psnr
 from reenact.models.base import Transfer
 from reenact.models.checkpoint import load_method
 from reenact.models.mmfa.losses import shaken
+from reenact.models.mmfa_vae.frozen import load_frozen
 from reenact.models.probe.damage import reframe
 from reenact.nn.probe import load_probe
 
@@ -21,8 +25,13 @@ STRANGERS = range(1000, 1016)
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    return load_method(train_mmfa(tmp_path_factory.mktemp("mmfa"))).network
+def checkpoint(tmp_path_factory):
+    return train_mmfa(tmp_path_factory.mktemp("mmfa"))
+
+
+@pytest.fixture(scope="module")
+def network(checkpoint):
+    return load_method(checkpoint).network
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +106,49 @@ def test_keypoints_share_the_face(network, frames):
     """No keypoint's mask has won everywhere, which high learning rates of the dense motion's heads lead to."""
     shares = torch.cat([network(clip[:1], clip[1:]).mask.mean((0, 2, 3, 4))[None] for clip in frames]).mean(0)
     assert (shares > 0.01).sum() >= 5
+
+
+@pytest.fixture(scope="module")
+def vae(checkpoint, tmp_path_factory):
+    """The expression VAE on the MMFA's features, its run, those features' MMFA, and people to learn from."""
+    people = People(range(96), range(0, 100, 9), 64, 60, 32)
+    pl.seed_everything(0)
+    module = tiny("mmfa_vae")
+    module.mmfa = checkpoint
+    strangers = People(STRANGERS, range(0, 100, 5), 64, 10, 32)
+    data = Pairs(1)
+    data.train_dataloader = lambda: DataLoader(people, batch_size=None)
+    data.val_dataloader = lambda: {"self": DataLoader(strangers, batch_size=None), "cross": loader([])}
+    run = trainer(tmp_path_factory.mktemp("vae"), max_steps=600, check_val_every_n_epoch=10)
+    run.fit(module, data)
+    return module, run, load_frozen(checkpoint), people
+
+
+def test_the_expression_vae_does_not_collapse(vae):
+    _, run, _, _ = vae
+    assert run.callback_metrics["val/self/variance_kept"] > 0.8
+    assert run.callback_metrics["val/self/kl_per_dimension"] > 0.01
+
+
+@torch.no_grad()
+def test_the_jaw_opens_between_a_closed_and_an_open_mouth(vae):
+    module, _, frozen, people = vae
+    network = module.network.eval()
+    ones = torch.ones(len(people.portraits.image), 1)
+    features = torch.cat((frozen.features(people.portraits.image), ones), dim=1)
+    reader = torch.linalg.lstsq(features.double(), people.portraits.params.jaw_pose[:, 0].double()).solution.float()
+    clips = SyntheticClips(0, STRANGERS, 1, 100, 64)
+    monotone = []
+    for person in range(16):
+        clip = clips.read(person, range(0, 100, 5))
+        jaw = clip.params.jaw_pose[:, 0]
+        both = frozen.features(clip.image[[int(jaw.argmin()), int(jaw.argmax())]])
+        if (both @ reader[:-1]).diff() < 0.02:
+            continue  # the encoder itself does not tell these two mouths apart
+        way = torch.cat([network.between(*both.split(1), weight) for weight in torch.linspace(0, 1, 9).tolist()])
+        monotone.append(bool(((way @ reader[:-1]).diff() > 0).all()))
+    assert len(monotone) >= 8
+    assert np.mean(monotone) >= 0.9
 
 
 def _pearson(x: torch.Tensor, y: torch.Tensor) -> float:

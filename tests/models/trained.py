@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-import torch.nn.functional as F
-from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from zoo import trainer
 
@@ -64,35 +62,6 @@ class People(Dataset[PortraitPair]):
             raise IndexError(number)
         sides = (Portrait(self.portraits.image[side], self.portraits.params[side]) for side in self.numbers[number])
         return PortraitPair(*sides)
-
-
-def taught_mmfa(folder: Path, people: People, steps: int = 300) -> Path:
-    """A tiny MMFA whose expression encoder was taught the true expressions, in place of MMFA's own long training."""
-    pl.seed_everything(0)
-    module = tiny("mmfa")
-    encoder = module.network.encoder
-    wanted = expressions(people.portraits)
-    mean, spread = wanted.mean(0), wanted.std(0).clamp_min(0.02)
-    reader = nn.Linear(module.network.config.expression, wanted.shape[1])
-    optimizer = torch.optim.Adam([*encoder.parameters(), *reader.parameters()], 2e-3)
-    draw = random.Random(0)
-    for _ in range(steps):
-        rows = torch.tensor(draw.sample(range(len(wanted)), 32))
-        said = reader(encoder((people.portraits.image[rows] + 1) / 2))
-        loss = F.mse_loss(said, (wanted[rows] - mean) / spread)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    module.image_size = people.portraits.image.shape[-1]
-    run = trainer(folder)
-    run.strategy.connect(module)
-    run.save_checkpoint(folder / "mmfa.ckpt")
-    return folder / "mmfa.ckpt"
-
-
-def expressions(portraits: Portrait) -> torch.Tensor:
-    """(B, N) opening of the jaw in radians, then expression coefficients."""
-    return torch.cat((portraits.params.jaw_pose[:, :1], portraits.params.expression), dim=1)
 
 
 class TalkingHeads(Dataset[PortraitPair]):

@@ -73,7 +73,7 @@ def guide_distance(points: Tensor, landmarks: Tensor) -> Tensor:
     """Mean distance of the first keypoints (B, K, n) from the landmarks (B, 68, 2) that guide them.
 
     The mouth's count three times. After LivePortrait (arXiv 2407.03168, section 3.2), which guides ten keypoints by
-    landmarks of eyes and lips.
+    landmarks of eyes and lips. Coordinates of the two differ by less than a voxel of the motion's (`nn.keypoints`).
     """
     weights = points.new_tensor([3.0] * GUIDES_ON_MOUTH + [1.0] * (len(GUIDES) - GUIDES_ON_MOUTH))
     distance = torch.linalg.vector_norm(points[:, : len(GUIDES), :2] - landmarks[:, GUIDES], dim=-1)

@@ -199,8 +199,7 @@ class MMFAModule(KeypointModule):
         if weights.guide or weights.guide_changes:
             sides = landmarks(batch.source.image), real
             points = result.source_keypoints, result.keypoints
-            far = torch.stack([guide_distance(*both) for both in zip(points, sides, strict=True)]).mean()
-            losses["guide"] = weights.guide * far
+            losses["guide"] = weights.guide * guide_distance(torch.cat(points), torch.cat(sides))
             losses["guide_changes"] = weights.guide_changes * guide_changes(*points, *sides)
         return losses
 

@@ -88,5 +88,5 @@ def method_of(class_path: str) -> str | None:
 def scale_files(scale: str, method: str | None, preset: str | None = None) -> list[Path]:
     """The overlays of a scale: the common one, then the method's and the model preset's own where they have one."""
     common = find("scale", scale)
-    own = [common.with_suffix("") / f"{name}.yaml" for name in dict.fromkeys((method, preset))]
+    own = [common.with_suffix("") / f"{name}.yaml" for name in dict.fromkeys((method, preset)) if name]
     return [common, *(path for path in own if path.is_file())]

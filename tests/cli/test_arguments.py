@@ -58,13 +58,13 @@ def test_a_method_has_its_own_overlay_after_that_of_the_scale(place):
 
 
 def test_a_model_preset_has_its_own_overlay_after_that_of_its_method(place):
+    (presets.folder() / "model" / "ablated.yaml").write_text("# A\nmodel: {class_path: reenact.models.pwm.PWMModule}\n")
     folder = presets.folder() / "scale" / "tiny"
     folder.mkdir()
-    for name in ("standin", "pwm"):
+    for name in ("ablated", "pwm"):
         (folder / f"{name}.yaml").write_text("model: {}\n")
-    words = expand(read("fit", ["--model", "standin", "--scale", "tiny"]))
-    assert files(words)[-1] == "tiny/standin.yaml"
-    assert "tiny/pwm.yaml" not in files(words)
+    words = expand(read("fit", ["--model", "ablated", "--scale", "tiny"]))
+    assert files(words)[-3:] == ["scale/tiny.yaml", "tiny/pwm.yaml", "tiny/ablated.yaml"]
 
 
 def test_a_file_that_changes_a_setting_comes_after_the_presets_and_whole_settings_before(place):

@@ -66,7 +66,7 @@ def _in_a_folder_with_a_run(tmp_path, monkeypatch):
 def test_methods_parse_at_every_scale(model, scale):
     config = settings(f"fit --model {model} --data clips --data.root STORE --scale {scale}").config.fit
     assert config.model.class_path == presets.load(presets.find("model", model))["model"]["class_path"]
-    files = presets.scale_files(scale, presets.method_of(config.model.class_path))
+    files = presets.scale_files(scale, presets.method_of(config.model.class_path), model)
     sizes = [presets.load(path).get("data", {}).get("init_args", {}).get("size") for path in files]
     assert config.data.init_args.size == [size for size in sizes if size][-1]
 

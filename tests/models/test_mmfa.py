@@ -106,6 +106,9 @@ def test_maps_are_the_same_folded():
     network.eval()
     plain, folded = network(*large), network.folded()(*large)
     torch.testing.assert_close(folded.expression, plain.expression, atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        network.folded().affine.places(large[0].image), network.affine.places(large[0].image), atol=1e-4, rtol=0
+    )
     torch.testing.assert_close(folded.image, plain.image, atol=1e-4, rtol=0)
 
 
@@ -163,7 +166,11 @@ def test_relative_invariance_is_of_changes():
     assert relative_invariance(feature, feature, other).item() == 0
     assert relative_invariance(feature, feature + 0.5 * torch.eye(4, 8), other).item() == pytest.approx(0.25, rel=1e-3)
     assert expression_invariance(feature, other).item() < 0.01, "the person hides the expression from the cosine"
-    assert torch.isfinite(relative_invariance(feature, feature, feature))
+    same = feature.clone().requires_grad_()
+    bounded = relative_invariance(same, feature + 0.5, same)
+    bounded.backward()
+    assert bounded.item() == pytest.approx(100)
+    assert same.grad.norm() < 1e-3
 
 
 def test_guides_are_the_landmarks_themselves():
@@ -182,7 +189,7 @@ def test_guides_are_the_landmarks_themselves():
 
 
 @pytest.mark.parametrize(
-    ("landmarks", "keypoints", "sentence"), [("none", 15, "landmarks to go by"), ("probe", 14, "15 keypoints or more")]
+    ("landmarks", "keypoints", "sentence"), [("none", 15, "landmarks to go by"), ("probe", 14, "14 keypoints: too few")]
 )
 def test_a_guide_wants_landmarks_and_enough_keypoints(landmarks, keypoints, sentence):
     network, losses = MMFAConfig(keypoints=keypoints), MMFALosses(guide=1.0, landmarks=landmarks)

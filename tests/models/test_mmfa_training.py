@@ -43,7 +43,7 @@ def frames() -> list[Portrait]:
 
 @pytest.fixture(scope="module")
 def mouths() -> list[Portrait]:
-    """Each stranger's mouth as closed and as open as it gets in a clip, and nothing else changed."""
+    """Each stranger with the jaw as closed and as open as it gets in a clip; the face moves, the head does not."""
     clips = SyntheticClips(0, STRANGERS, 1, 100, 64)
     jaws = [clips.world.params(person, 0, range(100)).jaw_pose[:, 0] for person in STRANGERS]
     clips.world = StillHeads(0, held=10)
@@ -99,6 +99,7 @@ def test_editing_the_expression_opens_the_mouth_and_leaves_the_head(network, mou
         openings.append((_gap(edited.landmarks) - _gap(still.landmarks)).item())
     assert max(angles) < 2
     assert np.mean(np.array(openings) > 0) >= 0.8
+    assert np.mean(openings) > 0.005  # a twenty-fifth of what is right
 
 
 @torch.no_grad()

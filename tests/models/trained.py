@@ -85,8 +85,6 @@ class TalkingHeads(Dataset[PortraitPair]):
         return self.batches
 
     def __getitem__(self, number: int) -> PortraitPair:
-        if number >= self.batches:
-            raise IndexError(number)
         draw = random.Random(number)
         clips = [draw.choice(self.clips) for _ in range(self.batch_size)]
         sides = zip(*(draw.sample(range(len(clip.image)), 2) for clip in clips), strict=True)

@@ -126,14 +126,15 @@ class ExpressionEncoder(nn.Module):
 
 
 class ExpressionMaps(LearnedMaps):
-    """E_e as a linear reading of where learned maps have their centres of mass, whatever the face's place and size.
+    """E_e as a linear reading of where learned maps have their centres of mass.
 
-    Ours, for short training. Taught the opening of the lips on 64 pixel pictures of the synthetic world, it tells it of
+    They are taken around their middle and in units of their spread, so that a face's place and size matter less. Ours,
+    for short training. Taught the opening of the lips on 64 pixel pictures of the synthetic world, it tells it of
     people it has not seen with correlation 0.7 after 150 steps of 16; `ExpressionEncoder` after 600.
 
     Args:
         widths: channels at strides 2, 4 and so on.
-        size: length of the feature, each number of mean 0 and variance 1 over the training set.
+        size: length of the feature; each number has mean 0 and variance 1 over the pictures of training.
         maps: their number.
     """
 

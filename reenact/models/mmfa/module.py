@@ -179,7 +179,8 @@ class MMFAModule(KeypointModule):
             losses["expression"] = weights.expression * self._invariance(result, other)
         if weights.canonical:
             losses["canonical"] = weights.canonical * canonical_consistency(result.canonical, network.detector(driving))
-        if weights.landmarks != "none":
+        looked_at = weights.landmarks_face, weights.landmarks_mouth, weights.guide, weights.guide_changes
+        if weights.landmarks != "none" and any(looked_at):
             losses |= self._landmark_losses(batch, result)
         return losses
 
@@ -210,8 +211,8 @@ class MMFAModule(KeypointModule):
         return motion.keypoints(canonical, self.network.decoder(motion.expression, canonical))
 
 
-def _check_guide(landmarks: LandmarkKind, keypoints: int) -> None:
-    if landmarks == "none":
-        raise ReenactError("losses.guide wants landmarks to go by: set --model.losses.landmarks probe")
+def _check_guide(kind: LandmarkKind, keypoints: int) -> None:
+    if kind == "none":
+        raise ReenactError("guided keypoints want landmarks to go by: set --model.losses.landmarks probe")
     if keypoints < len(GUIDES):
-        raise ReenactError(f"losses.guide wants {len(GUIDES)} keypoints or more, and there are {keypoints}")
+        raise ReenactError(f"there are {len(GUIDES)} landmarks to guide keypoints, and {keypoints} keypoints: too few")

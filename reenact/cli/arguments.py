@@ -175,16 +175,15 @@ def _saved_settings(checkpoint: Path) -> dict[str, Any]:
 def _preset_files(request: Request) -> list[Path]:
     named = request.names
     files = []
-    method = None
+    method = preset = None
     for kind in ("model", "data"):
         name = named.get(kind)
         if name is not None and presets.is_name(name):
             files.append(presets.find(kind, name))
+            preset = name if kind == "model" else preset
         if kind == "model" and name is not None:
             method = presets.method_of(_class_of(name))
     if "scale" in named:
-        model = named.get("model")
-        preset = model if model is not None and presets.is_name(model) else None
         files += presets.scale_files(named["scale"], method, preset)
     if "trainer" in named:
         files.append(presets.find("trainer", named["trainer"]))

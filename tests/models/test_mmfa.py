@@ -1,10 +1,12 @@
 """MMFA: eq. (5), its parts, its losses."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import load_file
 from trained import tiny
-from zoo import mmfa, portrait
+from zoo import mmfa, pair, portrait
 
 from reenact.data.synthetic.clips import SyntheticClips
 from reenact.errors import ReenactError
@@ -198,10 +200,37 @@ def test_a_guide_wants_landmarks_and_enough_keypoints(landmarks, keypoints, sent
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("term", ["expression", "guide", "guide_changes"])
+def test_a_weight_is_of_its_own_term_alone(term):
+    module, batch = mmfa(guided=True).make().eval(), pair(2)
+    result = module(batch.source, batch.driving)
+    losses = []
+    for factor in (1, 3):
+        module.losses = replace(module.losses, **{term: factor})
+        module.random = lambda: torch.Generator().manual_seed(0)
+        losses.append(module.keypoint_losses(batch, result))
+    one, three = losses
+    assert one[term] > 0
+    for name, value in one.items():
+        torch.testing.assert_close(three[name], value * (3 if name == term else 1))
+
+
+@torch.no_grad()
+def test_changes_of_expressions_are_those_to_the_source():
+    module, batch = mmfa(guided=True).make().eval(), pair(2)
+    encoder = module.network.encoder
+    source, driving = (encoder((side.image + 1) / 2) for side in (batch.source, batch.driving))
+    noisy = driving + 0.1
+    wanted = relative_invariance(driving, noisy, source)
+    assert 0 < wanted < 100
+    torch.testing.assert_close(module._invariance(module(batch.source, batch.driving), noisy), wanted)
+
+
+@torch.no_grad()
 def test_landmarks_in_bfloat16_are_those_of_float32():
     image = SyntheticClips(0, range(1000, 1001), 1, 40, 64).read(0, range(0, 40, 10)).image
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        rounded = landmarks(image)
+        rounded = landmarks(image.bfloat16())  # as results are
     torch.testing.assert_close(rounded, landmarks(image), atol=0.02, rtol=0)
     assert (rounded - landmarks(image)).abs().mean() < 0.004
 

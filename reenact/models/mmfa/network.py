@@ -75,9 +75,9 @@ class MMFAConfig(VolumeConfig):
 
     def affine_estimator(self) -> AffineEstimator | AffineMaps:
         """The estimator of scale and translation."""
-        return (
-            AffineMaps(self.affine_widths) if self.affine == "maps" else AffineEstimator(self.stem, self.affine_widths)
-        )
+        if self.affine == "maps":
+            return AffineMaps(self.affine_widths)
+        return AffineEstimator(self.stem, self.affine_widths)
 
     def expression_encoder(self) -> ExpressionEncoder | ExpressionMaps:
         """E_e."""

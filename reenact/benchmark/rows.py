@@ -217,7 +217,11 @@ def _words(row: Row, settings: Settings, name: str, store: Path | None) -> list[
     """What `fit` and `test` of a row have in common."""
     assert row.model is not None
     words = ["--model", row.model, "--data", name, "--scale", settings.scale]
-    if store is not None:
+    if store is None:
+        # Stores have a size; the world is drawn at that of the scale, since a method's own size would not compare.
+        size = presets.load(presets.find("scale", settings.scale))["data"]["init_args"]["size"]
+        words += ["--data.size", str(size)]
+    else:
         words += ["--data.root", str(store)]
     table = settings.table
     seed = {"data.seed": table.seed} if table.seed else {}

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from reenact import presets
 from reenact.benchmark import inputs, spec
 from reenact.benchmark.work import locked
 from reenact.cli import main
@@ -142,6 +143,15 @@ def test_a_changed_option_runs_its_row_alone(table, runs):
     assert benchmark(table) == 0
     assert runs.kinds == ["fit", "test"]
     assert "/fast/" in runs.words[1][1]
+
+
+def test_all_rows_on_the_world_are_drawn_at_the_size_of_the_scale(table, runs):
+    overlay = presets.folder() / "scale" / "tiny" / "standin.yaml"
+    overlay.parent.mkdir()
+    overlay.write_text("data: {init_args: {size: 4}}\n")
+    assert benchmark(table, "--row", "one") == 0
+    for _, run in runs.words:
+        assert yaml.safe_load(Path(run, "config.yaml").read_text())["data"]["init_args"]["size"] == 8
 
 
 def test_rows_that_were_not_asked_for_are_kept_and_say_so(table, runs):

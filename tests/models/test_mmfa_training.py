@@ -1,4 +1,4 @@
-"""What `reenact fit --model mmfa` and its VAE learn of people of the synthetic world, measured on others; HALFHOUR."""
+"""What `reenact fit --model mmfa` and its VAE learn of people of the synthetic world, measured on others; an hour."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from reenact.faces.portrait import Portrait
 from reenact.faces.rotation import rotation_angle
 from reenact.metrics.images import psnr
 from reenact.models.base import Transfer
-from reenact.models.checkpoint import load_method
+from reenact.models.checkpoint import load_method, load_module
 from reenact.models.mmfa.losses import shaken
 from reenact.models.mmfa_vae.frozen import load_frozen
 from reenact.models.probe.damage import reframe
@@ -125,7 +125,7 @@ def frozen(checkpoint):
 
 @pytest.fixture(scope="module")
 def vae(checkpoint, tmp_path_factory):
-    return load_method(trained(tmp_path_factory.mktemp("vae"), "mmfa_vae", "--model.mmfa", str(checkpoint))).network
+    return load_module(trained(tmp_path_factory.mktemp("vae"), "mmfa_vae", "--model.mmfa", str(checkpoint))).network
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Learning rates of the keypoint methods' parts."""
 
 import pytest
-from trained import tiny
+from tiny import tiny
 
 
 @pytest.mark.parametrize("preset", ["fomm", "face_vid2vid", "mmfa"])

@@ -3,7 +3,7 @@
 import pytest
 import pytorch_lightning as pl
 import torch
-from trained import tiny
+from tiny import tiny
 from zoo import loader, trainer
 
 from reenact.data.synthetic.clips import SyntheticClips

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file
-from trained import tiny
+from tiny import tiny
 from zoo import mmfa, pair, portrait
 
 from reenact.data.synthetic.clips import SyntheticClips

@@ -1,15 +1,18 @@
 """What `reenact fit --model mmfa` and its VAE learn of people of the synthetic world, measured on others; an hour."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torchmetrics import R2Score
-from trained import StillHeads
 
 from reenact.cli import main
+from reenact.data.synthetic.acting import Act
+from reenact.data.synthetic.actor import Actor
 from reenact.data.synthetic.clips import SyntheticClips
+from reenact.data.synthetic.world import World
 from reenact.faces.portrait import Portrait
 from reenact.faces.rotation import rotation_angle
 from reenact.metrics.images import psnr
@@ -25,7 +28,20 @@ STRANGERS = range(1000, 1016)
 """People that no training saw."""
 
 
-def trained(folder: Path, model: str, *words: str) -> Path:
+@dataclass(frozen=True)
+class StillHeads(World):
+    """A world whose people hold their heads as in one of their frames, while their faces move on."""
+
+    held: int = 0
+
+    def _act(self, identity: int, clip: int, frames: np.ndarray) -> tuple[Actor, Act]:
+        made, done = super()._act(identity, clip, frames)
+        _, still = super()._act(identity, clip, np.full(len(frames), self.held))
+        pose = np.concatenate((still.pose[:, :2], done.pose[:, 2:]), axis=1)
+        return made, replace(still, blend=done.blend, expression=done.expression, pose=pose)
+
+
+def fitted(folder: Path, model: str, *words: str) -> Path:
     """The checkpoint that `reenact fit` leaves."""
     run = folder / "run"
     assert main(["fit", "--model", model, *words, "--out", str(run)]) == 0
@@ -34,7 +50,7 @@ def trained(folder: Path, model: str, *words: str) -> Path:
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    return trained(tmp_path_factory.mktemp("mmfa"), "mmfa")
+    return fitted(tmp_path_factory.mktemp("mmfa"), "mmfa")
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +141,7 @@ def frozen(checkpoint):
 
 @pytest.fixture(scope="module")
 def vae(checkpoint, tmp_path_factory):
-    return load_module(trained(tmp_path_factory.mktemp("vae"), "mmfa_vae", "--model.mmfa", str(checkpoint))).network
+    return load_module(fitted(tmp_path_factory.mktemp("vae"), "mmfa_vae", "--model.mmfa", str(checkpoint))).network
 
 
 @torch.no_grad()

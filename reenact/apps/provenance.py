@@ -10,10 +10,10 @@ import hashlib
 from importlib.metadata import version
 from pathlib import Path
 
-import av
 import PIL.Image
 
 from reenact.apps.media import is_picture
+from reenact.data.media_files import open_media
 from reenact.data.video import probe
 from reenact.models.checkpoint import WEIGHTS
 
@@ -50,7 +50,7 @@ def read_mark(path: Path) -> dict[str, str]:
         words = _picture_words(path)
     else:
         probe(path)
-        with av.open(str(path)) as container:
+        with open_media(path) as container:
             words = dict(container.metadata)
     return words if "synthetic" in words else {}
 

@@ -16,6 +16,7 @@ import numpy as np
 from av.packet import Packet
 from numpy.typing import NDArray
 
+from reenact.data.media_files import open_media
 from reenact.data.video import Image
 
 _JPEG = (
@@ -83,7 +84,7 @@ def _encode(frame: Image) -> bytes:
 
 
 def _places(path: Path) -> NDArray[np.int64]:
-    with av.open(str(path)) as container:
+    with open_media(path) as container:
         packets: Sequence[tuple[int, int]] = [
             (packet.pos, packet.size) for packet in container.demux(video=0) if packet.pos is not None and packet.size
         ]

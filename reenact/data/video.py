@@ -22,6 +22,7 @@ from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from reenact.data.media_files import open_media
 from reenact.errors import ReenactError
 
 Image = NDArray[np.uint8]
@@ -170,7 +171,7 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     if path.stat().st_size == 0:
         raise ReenactError(f"{path} is empty; copy or download it again")
     try:
-        container = av.open(str(path))
+        container = open_media(path)
     except FFmpegError as error:
         raise ReenactError(f"{path} is not a readable video ({error.strerror}); copy or download it again") from error
     with container:

@@ -20,6 +20,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
+from reenact.data.media_files import open_media
 from reenact.data.video import Image
 from reenact.errors import ReenactError
 
@@ -133,7 +134,7 @@ class _Audio:
 
     def __init__(self, path: Path, output: OutputContainer) -> None:
         try:
-            self._input = av.open(str(path))
+            self._input = open_media(path)
         except FFmpegError as error:
             raise ReenactError(
                 f"{path} can't be read for its sound ({error.strerror}); give a readable file"

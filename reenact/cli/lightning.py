@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
+from pydoc import locate
 from typing import Any
 
 import torch
@@ -69,8 +71,15 @@ class ReenactCLI(LightningCLI):
         parser.link_arguments("out", "trainer.default_root_dir")
         parser.link_arguments("out", "checkpoint.dirpath", compute_fn=_checkpoint_folder)
         parser.link_arguments(
-            "data.face_model", "model.init_args.face_model", compute_fn=_face_model, apply_on="instantiate"
+            "data.face_model", "model.init_args.face_model", compute_fn=self._face_model, apply_on="instantiate"
         )
+
+    def _face_model(self, name: str) -> str:
+        """Return the face model of the data; refuse data without one where the method's class takes one."""
+        method = locate(str(self.config[self.request.command].model.class_path))
+        if not name and "face_model" in inspect.signature(method).parameters:  # type: ignore[arg-type]  # a class
+            raise ReenactError(f"the method needs face parameters of every portrait and the data has none; {REMEDY}")
+        return name
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse without Lightning's warning about words that do not come from the process."""
@@ -181,13 +190,6 @@ def check_needs(model: PortraitModule, data: ReenactmentDataModule, command: str
     if command == "fit":
         for asset in model.required_assets:
             assets.require(asset)
-
-
-def _face_model(name: str) -> str:
-    """The face model of the data; a method that asks for one cannot do without."""
-    if not name:
-        raise ReenactError(f"the method needs face parameters of every portrait and the data has none; {REMEDY}")
-    return name
 
 
 def _checkpoint_folder(out: str) -> str:

@@ -31,11 +31,12 @@ def make_video(
     rotation: int = 0,
     times: list[int] | None = None,
     faststart: bool = False,
+    codec: str = "libx264",
 ) -> Path:
     """H.264 of grey frames; `times` are time stamps in milliseconds, `sound` is the codec of a tone."""
     options = {"movflags": "faststart"} if faststart else {}
     with av.open(str(path), "w", container_options=options) as container:
-        stream = container.add_stream("libx264", rate=fps, options={"crf": "10", "g": "12"})
+        stream = container.add_stream(codec, rate=fps, options={"crf": "10", "g": "12"})
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         if times is not None:
             stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)

@@ -11,7 +11,7 @@ import torch
 from reenact.data.clips import Carries
 from reenact.data.datamodule import jitter_colours
 from reenact.data.datamodules.clips import Clips
-from reenact.data.datamodules.voxceleb import VoxCeleb
+from reenact.data.datamodules.voxceleb import VoxCeleb, count_frames
 from reenact.data.pictures import write_image
 from reenact.data.store import Store
 from reenact.errors import ReenactError
@@ -154,6 +154,12 @@ def test_the_raw_layout_of_voxceleb_gives_images(tmp_path):
         "c",
         "d",
     }
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".avi", ".mov"])
+def test_raw_clips_of_every_container_are_counted(tmp_path, suffix):
+    clip = make_video(tmp_path / f"a{suffix}", 6, codec="libvpx" if suffix == ".webm" else "libx264")
+    assert count_frames(clip) == 6
 
 
 def test_a_prepared_voxceleb_gives_everything(root):

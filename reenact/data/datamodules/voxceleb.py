@@ -161,8 +161,10 @@ def clip_paths(folder: Path) -> list[Path]:
 
 
 def count_frames(path: Path) -> int:
-    """Frames of a clip, by the file's header or the pictures in the folder."""
-    return len(pictures_in(path)) if path.is_dir() else probe(path).num_frames or 0
+    """Count the frames of a clip; a video whose header has no number is read once from end to end."""
+    if path.is_dir():
+        return len(pictures_in(path))
+    return probe(path).num_frames or sum(1 for _ in VideoReader(path))
 
 
 def check_layout(root: Path) -> None:

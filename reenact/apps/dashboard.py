@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reenact.cli import wandb_key
 from reenact.errors import ReenactError
+from reenact.install import install_hint
 from reenact.models.registry import METHODS
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def dashboard(
         import wandb
         import wandb_workspaces.workspaces  # noqa: F401
     except ImportError as error:
-        raise ReenactError("reenact dashboard: wandb-workspaces is missing; pip install 'reenact[wandb]'") from error
+        raise ReenactError(f"reenact dashboard: wandb-workspaces is missing; {install_hint('wandb')}") from error
     if dry_run or out is not None:
         text = json.dumps([plain(view) for view in views(project, entity or NOBODY)], indent=2)
         if out is None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from importlib.metadata import version
 from pathlib import Path
 
 from safetensors.torch import save
 
+from reenact import __version__
 from reenact.errors import ReenactError
 from reenact.models.checkpoint import SETTINGS, WEIGHTS, read
 from reenact.models.header import check_header
@@ -34,7 +34,7 @@ def export(checkpoint: Path, out: Path) -> Path:
     weights = content.get("state_dict")
     if not isinstance(weights, dict):
         raise ReenactError(f"{checkpoint} holds no weights: give the .ckpt of a run")
-    about = {"reenact": header, "version": version("reenact"), "global_step": int(content.get("global_step", 0))}
+    about = {"reenact": header, "version": __version__, "global_step": int(content.get("global_step", 0))}
     partial = out.with_name(out.name + ".part")
     try:
         partial.mkdir(parents=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import torch
+from rich.markup import escape
 from rich.progress import Progress
 
 from reenact.apps.face_clip import FaceClip, store_clip
@@ -153,7 +154,7 @@ def open_clip(
         return picture_clip(path, read_image(path), target, face_index)
     reader = VideoReader(path)
     with Progress(transient=True) as progress:
-        task = progress.add_task(f"tracking {path.name}", total=reader.info.num_frames)
+        task = progress.add_task(f"tracking {escape(path.name)}", total=reader.info.num_frames)
         track = _track(path, reader, target, face_index, lambda: progress.advance(task))
     crops, params = fit_clip(track, reader, target, crop)
     return FaceClip(path, reader.fps, crops, track.visible, params, landmarks=track.landmarks)

@@ -8,6 +8,7 @@ from typing import Any
 from reenact.benchmark.report import Report
 from reenact.cli import quiet, wandb_key
 from reenact.errors import ReenactError
+from reenact.install import install_hint
 
 PROJECT = "reenact"
 """As `configs/logger/wandb.yaml` has it."""
@@ -26,7 +27,7 @@ def log_table(report: Report, out: Path) -> None:
     try:
         import wandb
     except ImportError as error:
-        raise ReenactError("--logger wandb: wandb is not installed; pip install 'reenact[wandb]'") from error
+        raise ReenactError(f"--logger wandb: wandb is not installed; {install_hint('wandb')}") from error
     offline = not wandb_key.present()
     if offline:
         quiet.LOG.info("wandb: no key found, so the table is kept offline; send it later with `wandb sync`")

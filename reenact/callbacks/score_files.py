@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reenact import __version__
 from reenact.errors import ReenactError
 from reenact.metrics.suite import Row, Score
 
@@ -37,7 +37,7 @@ def write_scores(scores: Mapping[str, Sequence[Score]], path: Path, about: Mappi
     """
     content = {
         "format": FORMAT,
-        "reenact": version("reenact"),
+        "reenact": __version__,
         "about": dict(about or {}),
         "loaders": {loader: [_plain(score) for score in of] for loader, of in scores.items()},
     }

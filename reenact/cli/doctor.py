@@ -13,11 +13,13 @@ from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from reenact import __version__, assets, presets
+from reenact.install import DISTRIBUTION, install_hint
 
 State = Literal["ok", "absent", "bad"]
-_MARKS = {"ok": "[green]ok[/]", "absent": "[yellow]absent[/]", "bad": "[red]bad[/]"}
+_COLOURS = {"ok": "green", "absent": "yellow", "bad": "red"}
 
 CORE = ("torch", "torchvision", "pytorch-lightning", "jsonargparse", "numba", "av", "opencv-python", "safetensors")
 CODECS: tuple[tuple[str, Literal["r", "w"], str], ...] = (
@@ -26,16 +28,16 @@ CODECS: tuple[tuple[str, Literal["r", "w"], str], ...] = (
     ("aac", "w", "write sound"),
 )
 OPTIONAL = {
-    "dlib-bin": ("dlib", "faces and landmarks offline, for prepare and animate", "pip install 'reenact[dlib]'"),
-    "face-recognition-models": ("face_recognition_models", "dlib's weights", "pip install 'reenact[dlib]'"),
-    "face-alignment": ("face_alignment", "68 landmarks, more exact than dlib", "pip install 'reenact[face-alignment]'"),
-    "insightface": ("insightface", "SCRFD, ArcFace, 106 landmarks", "pip install 'reenact[insightface]'"),
-    "mediapipe": ("mediapipe", "478 landmarks with irises, fast", "pip install 'reenact[mediapipe]'"),
-    "timm": ("timm", "SMIRK's networks", "pip install 'reenact[smirk]'"),
-    "ray": ("ray", "prepare --engine ray", "pip install 'reenact[ray]'"),
-    "s3fs": ("s3fs", "data roots at s3://", "pip install 'reenact[s3]'"),
-    "wandb": ("wandb", "--logger wandb", "pip install 'reenact[wandb]'"),
-    "tensorboard": ("tensorboard", "--logger tensorboard", "pip install 'reenact[tensorboard]'"),
+    "dlib-bin": ("dlib", "faces and landmarks offline, for prepare and animate", install_hint("dlib")),
+    "face-recognition-models": ("face_recognition_models", "dlib's weights", install_hint("dlib")),
+    "face-alignment": ("face_alignment", "68 landmarks, more exact than dlib", install_hint("face-alignment")),
+    "insightface": ("insightface", "SCRFD, ArcFace, 106 landmarks", install_hint("insightface")),
+    "mediapipe": ("mediapipe", "478 landmarks with irises, fast", install_hint("mediapipe")),
+    "timm": ("timm", "SMIRK's networks", install_hint("smirk")),
+    "ray": ("ray", "prepare --engine ray", install_hint("ray")),
+    "s3fs": ("s3fs", "data roots at s3://", install_hint("s3")),
+    "wandb": ("wandb", "--logger wandb", install_hint("wandb")),
+    "tensorboard": ("tensorboard", "--logger tensorboard", install_hint("tensorboard")),
     "pytorch3d": ("pytorch3d", "one more rasteriser to compare with", "build it from source; nothing needs it"),
     "triton": ("triton", "rasteriser on NVIDIA GPUs", "comes with torch for CUDA on Linux"),
 }
@@ -67,9 +69,9 @@ def doctor() -> int:
     for finding in findings:
         if group not in (None, finding.group):
             table.add_section()
-        table.add_row(
-            finding.group if finding.group != group else "", finding.name, _MARKS[finding.state], finding.detail
-        )
+        state = Text(finding.state, style=_COLOURS[finding.state])
+        # Text, not str: Rich takes the brackets of a str for markup.
+        table.add_row(finding.group if finding.group != group else "", finding.name, state, Text(finding.detail))
         group = finding.group
     console.print(table)
     return int(any(finding.state == "bad" for finding in findings))
@@ -82,7 +84,9 @@ def packages() -> Iterator[Finding]:
     )
     for name in CORE:
         found = _version(name)
-        yield Finding("packages", name, "ok" if found else "bad", found or "missing; pip install --upgrade reenact")
+        yield Finding(
+            "packages", name, "ok" if found else "bad", found or f"missing; pip install --upgrade {DISTRIBUTION}"
+        )
 
 
 def devices() -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from reenact import assets
 from reenact.assets import ASSETS, Asset
@@ -61,13 +62,15 @@ def weights(
 def show_all() -> None:
     """Print a table of all assets."""
     console = Console()
-    table = Table(box=None, title=f"Files under {assets.cache_dir()} (change with REENACT_HOME)", title_justify="left")
+    table = Table(
+        box=None, title=Text(f"Files under {assets.cache_dir()} (change with REENACT_HOME)"), title_justify="left"
+    )
     for column, ratio in (("name", None), ("here", None), ("what it is for", 3), ("licence", 3), ("to get it", None)):
         table.add_column(column, ratio=ratio, no_wrap=ratio is None, overflow="fold")
     for asset in ASSETS.values():
-        here = "[green]yes[/]" if assets.locate(asset.name) else "[yellow]no[/]"
+        present = Text("yes", "green") if assets.locate(asset.name) else Text("no", "yellow")
         way = "get" if asset.free and asset.url else "accept, get" if asset.url else "by hand"
-        table.add_row(asset.name, here, asset.purpose, asset.licence, way)
+        table.add_row(asset.name, present, Text(asset.purpose), Text(asset.licence), way)
     console.print(table)
     console.print(
         "\nreenact weights list NAME        everything about one, with how to get it\n"
@@ -84,16 +87,16 @@ def show_one(asset: Asset) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     table.add_row("name", asset.name)
-    table.add_row("what it is for", asset.purpose)
-    table.add_row("licence", asset.licence)
-    table.add_row("how to get it", asset.source)
+    table.add_row("what it is for", Text(asset.purpose))
+    table.add_row("licence", Text(asset.licence))
+    table.add_row("how to get it", Text(asset.source))
     if asset.url:
-        table.add_row("address", asset.url)
-    table.add_row("here", str(path) if path else f"no; it belongs under {assets.cache_dir()}")
+        table.add_row("address", Text(asset.url))
+    table.add_row("here", Text(str(path) if path else f"no; it belongs under {assets.cache_dir()}"))
     for number, file in enumerate(asset.files):
         facts = [f"{file.size:,} bytes"] * bool(file.size) + [f"SHA-256 {file.sha256}"] * bool(file.sha256)
         label = "" if number else "all of" if asset.pack else "any of" if len(asset.files) > 1 else "file"
-        table.add_row(label, "\n  ".join([file.path, *facts]))
+        table.add_row(label, Text("\n  ".join([file.path, *facts])))
     Console().print(table, highlight=False)
 
 
@@ -115,7 +118,7 @@ def check(names: list[str]) -> int:
         table.add_column(column, no_wrap=column != "detail", overflow="fold")
     states = [_checked(ASSETS[name], assets.require(name)) for name in names]
     for name, (good, detail) in zip(names, states, strict=True):
-        table.add_row(name, "[green]ok[/]" if good else "[red]bad[/]", detail)
+        table.add_row(name, Text("ok", "green") if good else Text("bad", "red"), Text(detail))
     console.print(table)
     return int(not all(good for good, _ in states))
 

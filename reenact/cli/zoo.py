@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from reenact import presets
 from reenact.models.registry import METHODS
@@ -13,17 +14,17 @@ def list_zoo() -> None:
     """List methods and their presets, data sets, scales, trainers and loggers."""
     console = Console()
     for method in METHODS.values():
-        table = Table(title=f"{method.name}: {method.summary} ({method.paper})", title_justify="left", box=None)
+        table = Table(title=Text(f"{method.name}: {method.summary} ({method.paper})"), title_justify="left", box=None)
         table.add_column("--model", no_wrap=True)
         table.add_column("what")
         table.add_column("needs")
         for name, what in method.presets.items():
-            table.add_row(name, what, method.needs)
+            table.add_row(name, Text(what), Text(method.needs))
         console.print(table, "")
     for kind in presets.KINDS[1:]:
         table = Table(box=None)
         table.add_column(f"--{kind}", no_wrap=True)
         table.add_column("what")
         for name in presets.names(kind):
-            table.add_row(name, presets.describe(kind, name))
+            table.add_row(name, Text(presets.describe(kind, name)))
         console.print(table, "")

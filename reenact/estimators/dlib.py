@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox, Image, Points
+from reenact.install import install_hint
 
 HOG_SIDES = (320, 640, 1280)
 """Longest sides at which the HOG detector looks; it finds faces of 80 pixels and more."""
@@ -138,7 +139,7 @@ def weights(file: str) -> str:
     folders = spec.submodule_search_locations if spec else None
     path = Path(folders[0]) / "models" / file if folders else None
     if path is None or not path.is_file():
-        raise ReenactError(f"dlib's {file} is missing: pip install 'reenact[dlib]', or choose another estimator")
+        raise ReenactError(f"dlib's {file} is missing: {install_hint('dlib')}, or choose another estimator")
     return str(path)
 
 
@@ -147,7 +148,7 @@ def _dlib() -> Any:  # noqa: ANN401  # dlib has no types
     try:
         import dlib
     except ImportError as error:
-        raise ReenactError("dlib is not installed: pip install 'reenact[dlib]', or choose another estimator") from error
+        raise ReenactError(f"dlib is not installed: {install_hint('dlib')}, or choose another estimator") from error
     return dlib
 
 

@@ -14,6 +14,7 @@ from reenact import assets
 from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox, Image, Points
 from reenact.estimators.weights import prefixed, read_weights
+from reenact.install import install_hint
 
 DETECTION_SIDE = 640
 """Longest side at which S3FD looks; its cost grows with the area."""
@@ -89,7 +90,7 @@ def _library(device: str, three_d: bool) -> Any:  # noqa: ANN401  # face-alignme
         from face_alignment.models import FAN, ResNetDepth
     except ImportError as error:
         raise ReenactError(
-            "face-alignment is not installed: pip install 'reenact[face-alignment]', or use other --landmarks"
+            f"face-alignment is not installed: {install_hint('face-alignment')}, or use other --landmarks"
         ) from error
 
     class LocalFaceAlignment(FaceAlignment):  # type: ignore[misc]  # face-alignment has no types

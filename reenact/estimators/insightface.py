@@ -17,6 +17,7 @@ from reenact import assets
 from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox, Image, Points
 from reenact.faces.crop import Crop
+from reenact.install import install_hint
 
 DETECTION_SIZES: Final = ((128, 128), (640, 640))
 """Sizes at which SCRFD sees a whole picture: a face that fills it is found at the small one. Releases have differed in
@@ -170,7 +171,7 @@ def _network(path: Path, task: str, device: str) -> Any:  # noqa: ANN401  # insi
         from insightface.model_zoo import get_model
     except ImportError as error:
         raise ReenactError(
-            "InsightFace is not installed: pip install 'reenact[insightface]', or use another estimator"
+            f"InsightFace is not installed: {install_hint('insightface')}, or use another estimator"
         ) from error
     onnxruntime.set_default_logger_severity(3)
     providers = _providers(device)

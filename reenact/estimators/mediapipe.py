@@ -21,6 +21,7 @@ from reenact import assets
 from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox, Image, Points
 from reenact.faces.crop import Crop
+from reenact.install import install_hint
 
 PIECES = (2, 4)
 """The picture's longer side in pieces' sides, piece overlapping piece by half: where smaller faces are looked for."""
@@ -93,7 +94,7 @@ class MediaPipeEstimator:
             import mediapipe
             from mediapipe.tasks.python import BaseOptions, vision
         except ImportError as error:
-            raise ReenactError("MediaPipe is not installed: pip install 'reenact[mediapipe]', or use dlib") from error
+            raise ReenactError(f"MediaPipe is not installed: {install_hint('mediapipe')}, or use dlib") from error
         options = vision.FaceLandmarkerOptions(
             base_options=BaseOptions(model_asset_path=str(path)),
             num_faces=MOST_FACES,

@@ -22,6 +22,7 @@ from reenact.estimators.flame_regressor import Codes, FlameRegressor, square_aro
 from reenact.estimators.weights import load_strictly, prefixed, read_weights
 from reenact.faces.crop import Crop
 from reenact.faces.params import FaceParams
+from reenact.install import install_hint
 
 if TYPE_CHECKING:
     from reenact.estimators.mediapipe import MediaPipeEstimator
@@ -166,6 +167,6 @@ def _backbone(name: str) -> nn.Module:
     try:
         import timm
     except ImportError as error:
-        raise ReenactError("SMIRK needs the package timm: pip install 'reenact[smirk]'") from error
+        raise ReenactError(f"SMIRK needs the package timm: {install_hint('smirk')}") from error
     backbone: nn.Module = timm.create_model(name, pretrained=False, features_only=True)
     return backbone

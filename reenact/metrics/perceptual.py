@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from reenact import assets
 from reenact.errors import ReenactError
 from reenact.estimators.weights import load_strictly, read_weights
+from reenact.install import install_hint
 from reenact.metrics.frame_metric import FrameMetric
 from reenact.metrics.scene import Frames, Reader
 
@@ -138,7 +139,7 @@ def _lpips(backbone: Backbone) -> nn.Module:
     try:
         import lpips
     except ImportError as error:
-        raise ReenactError("LPIPS needs the package lpips: pip install 'reenact[metrics]'") from error
+        raise ReenactError(f"LPIPS needs the package lpips: {install_hint('metrics')}") from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it asks torchvision for the network in the words of old
         network: nn.Module = lpips.LPIPS(net=backbone, pnet_rand=True, verbose=False)

@@ -13,6 +13,7 @@ from torch import Tensor
 from reenact import assets
 from reenact.errors import ReenactError
 from reenact.estimators.registry import IdentityNetwork, RegressorChoice
+from reenact.install import install_hint
 from reenact.metrics import face_readers, openface, probe_reader, sets
 from reenact.metrics.face_readers import Finder
 from reenact.metrics.faces import FaceReading
@@ -151,9 +152,7 @@ def check(spec: str | None) -> None:
         known = KNOWN[name]
         for module in known.modules:
             if find_spec(module) is None:
-                raise ReenactError(
-                    f"Metrics with {name} need the package {module}: pip install 'reenact[{known.extra}]'"
-                )
+                raise ReenactError(f"Metrics with {name} need the package {module}: {install_hint(known.extra)}")
         for file in known.files:
             assets.require(file)
     if network == probe_reader.NAME and not WEIGHTS.is_file():

@@ -16,6 +16,7 @@ from reenact import assets
 from reenact.errors import ReenactError
 from reenact.estimators.weights import read_weights
 from reenact.faces.portrait import to_bytes
+from reenact.install import install_hint
 
 INCEPTION_SIZE: Final = 2048
 I3D_SIZE: Final = 400
@@ -79,7 +80,7 @@ def _inception() -> nn.Module:
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
-        raise ReenactError("FID and KID need torch-fidelity: pip install 'reenact[metrics]'") from error
+        raise ReenactError(f"FID and KID need torch-fidelity: {install_hint('metrics')}") from error
 
     weights = io.BytesIO()
     torch.save(read_weights(path), weights)  # the package unpickles what it is given, so it is given tensors alone

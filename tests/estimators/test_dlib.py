@@ -103,10 +103,10 @@ def test_embeddings_tell_people_apart(real, detector, predictor):
 
 
 def test_missing_weights_and_missing_library(monkeypatch):
-    with pytest.raises(ReenactError, match=r"nothing.dat is missing: pip install 'reenact\[dlib\]'"):
+    with pytest.raises(ReenactError, match=r"nothing.dat is missing: pip install 'reenact-zoo\[dlib\]'"):
         adapter.weights("nothing.dat")
     adapter._dlib.cache_clear()
     monkeypatch.setitem(sys.modules, "dlib", None)
-    with pytest.raises(ReenactError, match=r"dlib is not installed: pip install 'reenact\[dlib\]'"):
+    with pytest.raises(ReenactError, match=r"dlib is not installed: pip install 'reenact-zoo\[dlib\]'"):
         adapter.DlibDetector()
     adapter._dlib.cache_clear()

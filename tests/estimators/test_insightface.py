@@ -143,5 +143,5 @@ def test_bad_packs(home, monkeypatch):
     with pytest.raises(ReenactError, match="cannot run on cuda:0: pip install onnxruntime-gpu"):
         ArcFace("arcface-r100", "cuda:0")
     monkeypatch.setitem(sys.modules, "insightface.model_zoo", None)
-    with pytest.raises(ReenactError, match="pip install 'reenact\\[insightface\\]'"):
+    with pytest.raises(ReenactError, match="pip install 'reenact-zoo\\[insightface\\]'"):
         ArcFace("arcface-r100")

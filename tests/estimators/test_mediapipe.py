@@ -148,5 +148,5 @@ def test_missing_and_damaged_files(home, tmp_path, monkeypatch, capfd):
     MediaPipeEstimator()
     assert capfd.readouterr().err == ""
     monkeypatch.setitem(sys.modules, "mediapipe", None)
-    with pytest.raises(ReenactError, match=r"pip install 'reenact\[mediapipe\]'"):
+    with pytest.raises(ReenactError, match=r"pip install 'reenact-zoo\[mediapipe\]'"):
         MediaPipeEstimator()

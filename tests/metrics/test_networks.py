@@ -107,5 +107,5 @@ def test_missing_packages_and_files_are_named(home, monkeypatch):
     with pytest.raises(ReenactError, match="Inception of 2015-12-05, for FID and KID is missing"):
         catalogue.check(["kid[inception]"])
     monkeypatch.setattr("reenact.metrics.readers.find_spec", lambda module: None)
-    with pytest.raises(ReenactError, match=r"need the package torch_fidelity: pip install 'reenact\[metrics\]'"):
+    with pytest.raises(ReenactError, match=r"need the package torch_fidelity: pip install 'reenact-zoo\[metrics\]'"):
         catalogue.check(["fid[inception]"])

@@ -21,6 +21,7 @@ from reenact.data.prepare.stages import Job, run_stages
 from reenact.data.store import ClipRecord
 from reenact.data.store_writer import StoreWriter
 from reenact.errors import ReenactError
+from reenact.install import install_hint
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -133,7 +134,7 @@ def _connected(address: str | None, workers: int) -> ModuleType:
     try:
         ray = importlib.import_module("ray")
     except ImportError as error:
-        raise ReenactError('--engine ray needs the package ray: pip install "reenact[ray]"') from error
+        raise ReenactError(f"--engine ray needs the package ray: {install_hint('ray')}") from error
     if address is not None:
         _check_reachable(address)
         os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")  # tries; by default 20 of half a minute each

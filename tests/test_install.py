@@ -1,0 +1,75 @@
+"""Hints that tell a person what to install."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+from importlib.metadata import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from reenact.cli import doctor, main
+from reenact.install import DISTRIBUTION, install_hint
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+TEXTS = [
+    path
+    for folder in ("reenact", "docs", "configs", "benchmarks", "tests")
+    for path in sorted((REPOSITORY / folder).rglob("*"))
+    if path.suffix in {".py", ".md", ".yaml"} and path != Path(__file__).resolve()
+] + [REPOSITORY / "README.md", REPOSITORY / "Makefile"]
+
+
+def requirement_of(hint: str) -> Requirement:
+    """The requirement in a command of the form `pip install 'NAME[EXTRA]'`."""
+    program, action, requirement = shlex.split(hint)
+    assert (program, action) == ("pip", "install")
+    return Requirement(requirement)
+
+
+def test_no_text_installs_the_package_of_somebody_else():
+    others = re.compile(r"pip install[^\n#]*?[\s'\"](reenact)(?![\w-])")
+    assert [str(path) for path in TEXTS if others.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_every_hint_names_an_extra_of_this_distribution():
+    extras = set(metadata(DISTRIBUTION).get_all("Provides-Extra"))
+    calls = [
+        call
+        for path in (REPOSITORY / "reenact").rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "install_hint"
+    ]
+    literals = {word.value for call in calls for word in call.args if isinstance(word, ast.Constant)}
+    assert len(literals) > 8
+    assert literals <= extras
+    for extra in literals:
+        requirement = requirement_of(install_hint(extra))
+        assert requirement.name == DISTRIBUTION
+        assert requirement.extras == {extra}
+
+
+def test_doctor_shows_hints_that_a_shell_can_run(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(doctor, "find_spec", lambda module: None)
+    main(["doctor"])
+    report = capsys.readouterr().out
+    hints = re.findall(r"pip install \S+", report)
+    assert {extra for hint in hints for extra in requirement_of(hint).extras} >= {"mediapipe", "ray", "s3", "dlib"}
+    assert len(hints) == sum("pip install" in remedy for _, _, remedy in doctor.OPTIONAL.values())
+
+
+@pytest.mark.parametrize("text", ["[a]", "[/]", "[red]x"])
+def test_brackets_in_names_of_files_are_no_markup(text):
+    code = (
+        "import io, sys\nfrom pathlib import Path\nfrom rich.console import Console\nfrom reenact.cli import weights\n"
+        "import dataclasses\nfrom reenact.assets import ASSETS\n"
+        "asset = dataclasses.replace(next(iter(ASSETS.values())), purpose=sys.argv[1])\nweights.show_one(asset)"
+    )
+    run = subprocess.run([sys.executable, "-c", code, text], capture_output=True, text=True, timeout=60, check=True)
+    assert text in run.stdout

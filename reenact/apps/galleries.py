@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reenact.data.listing import list_folder
 from reenact.data.pictures import PICTURE_SUFFIXES, pictures_in, read_image
 from reenact.data.prepared import is_prepared, open_prepared
 from reenact.data.video import VIDEO_SUFFIXES, VideoReader
@@ -84,8 +84,8 @@ class FolderGallery:
         if not path.is_dir():
             raise ReenactError(f"{self.option} is not a folder; give a folder of pictures, videos or frame folders")
         self._paths: dict[str, Path] = {}
-        for item in sorted(path.iterdir(), key=natural):
-            if item.name.startswith(".") or not (item.is_dir() or item.suffix.lower() in _SUFFIXES):
+        for item in list_folder(path):
+            if not (item.is_dir() or item.suffix.lower() in _SUFFIXES):
                 continue
             key = item.name if item.is_dir() else item.stem
             if key in self._paths:
@@ -135,7 +135,7 @@ class FolderGallery:
         """The frames of a clip that is no video: picture files, or arrays."""
         if path.suffix.lower() == ARRAY and path.is_file():
             return self._array(path)  # type: ignore[return-value]  # a sequence along its first axis
-        found = sorted(pictures_in(path), key=natural) if path.is_dir() else [path]
+        found = pictures_in(path) if path.is_dir() else [path]
         if not found:
             raise ReenactError(f"{path} is a folder without pictures; it should hold the frames of a clip")
         return found
@@ -205,11 +205,6 @@ class StoreGallery:
         row = self._prepared.table.find(name)
         assert row is not None  # names come from `find`
         return row
-
-
-def natural(path: Path) -> list[tuple[int, str]]:
-    """Order of names in which 2 comes before 10, whether or not there are zeros in front."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
 def spellings(name: str) -> list[str]:

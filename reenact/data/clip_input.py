@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+MOST_NAME_BYTES = 230
+"""Length of a clip's name; file systems take 255 bytes, of which the suffixes of its files need some."""
 
 
 @dataclass(frozen=True)
@@ -23,3 +27,33 @@ class ClipInput:
     """Whether its pictures come from several videos, so that cuts are no reason to leave any out."""
     missing: str = ""
     """Why the data set's metadata name a clip that can't be there, such as `video abc.mp4 is absent`."""
+    fault: str = ""
+    """Why its name rules it out, whatever the file holds."""
+
+    @property
+    def source(self) -> str:
+        """Absolute path as text, in which bytes that are no UTF-8 are written `%FF`."""
+        return text_of(str(self.path.absolute()))
+
+
+def readable(clip: ClipInput) -> ClipInput:
+    """Return a clip with names that a manifest can hold, and with its `fault` where they can't name files."""
+    checked = replace(clip, name=text_of(clip.name), identity=text_of(clip.identity))
+    return replace(checked, fault=_fault(clip))
+
+
+def text_of(name: str) -> str:
+    """Write the bytes of a file's name that are no UTF-8 as `%FF`."""
+    pieces = (chr(code) if not 0xDC80 <= code <= 0xDCFF else f"%{code - 0xDC00:02X}" for code in map(ord, name))
+    return "".join(pieces).encode("utf-8", "replace").decode()
+
+
+def _fault(clip: ClipInput) -> str:
+    if text_of(str(clip.path.absolute())) != str(clip.path.absolute()):
+        return "has a name that is no UTF-8; rename the file or its folder"
+    length = len(os.fsencode(clip.name))
+    if length > MOST_NAME_BYTES:
+        return f"has a name of {length} bytes; shorten it to {MOST_NAME_BYTES}"
+    if clip.name in ("", ".", "..") or clip.name.startswith(".") or any(mark in clip.name for mark in "/\\\0\n\r"):
+        return "has a name that begins with a dot or holds a slash or a line break; rename it"
+    return ""

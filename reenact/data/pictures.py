@@ -10,6 +10,7 @@ import numpy as np
 import PIL.Image
 from PIL import ImageOps, PngImagePlugin
 
+from reenact.data.listing import list_folder
 from reenact.data.video import Image
 from reenact.errors import ReenactError
 
@@ -32,8 +33,8 @@ def read_image(path: Path) -> Image:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The picture files of a folder, by name."""
-    return sorted(item for item in folder.iterdir() if item.suffix.lower() in PICTURE_SUFFIXES)
+    """List the picture files of a folder in natural order, without files of the system."""
+    return [item for item in list_folder(folder) if item.suffix.lower() in PICTURE_SUFFIXES]
 
 
 def write_image(path: Path, image: Image, metadata: Mapping[str, str] | None = None) -> None:

@@ -109,6 +109,11 @@ class Store:
         except sqlite3.DatabaseError as error:
             raise _damaged(self.root, error) from error
 
+    def sources(self) -> dict[str, tuple[str, str]]:
+        """Return the source file and key of each usable clip by its name."""
+        rows = self._rows("SELECT name, source, key FROM clips WHERE status = 'ok'", ())
+        return {row["name"]: (row["source"], row["key"]) for row in rows}
+
     def waiting(self) -> dict[str, int]:
         """Clips of each split that a run of `prepare` has planned and none has finished."""
         if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'planned'", ()):  # an older version's store

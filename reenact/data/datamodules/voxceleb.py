@@ -14,6 +14,7 @@ from reenact.data.datamodule import ReenactmentDataModule
 from reenact.data.datamodules.clips import store_clips
 from reenact.data.frame_file import resize
 from reenact.data.layouts.folders import identity_of
+from reenact.data.listing import is_system_file
 from reenact.data.pictures import pictures_in, read_image
 from reenact.data.prepared import is_prepared, open_prepared
 from reenact.data.store import to_tensor
@@ -156,7 +157,7 @@ class FolderClips:
 
 def clip_paths(folder: Path) -> list[Path]:
     """Video files and folders of pictures in a folder, by name."""
-    paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    paths = sorted(path for path in folder.iterdir() if not is_system_file(path))
     return [path for path in paths if path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Literal, get_args
 
-from reenact.data.clip_input import ClipInput
+from reenact.data.clip_input import ClipInput, readable
 from reenact.data.layouts.base import Layout
 from reenact.data.layouts.celebvhq import CELEBVHQ
 from reenact.data.layouts.folders import find_inputs
@@ -25,26 +26,27 @@ LAYOUTS = {
 assert set(get_args(DatasetChoice)) == {"auto", "clips", *LAYOUTS}
 
 
-def find_clips(path: Path, dataset: DatasetChoice = "auto") -> list[ClipInput]:
+def find_clips(path: Path, dataset: DatasetChoice = "auto", left_out: Counter[str] | None = None) -> list[ClipInput]:
     """The clips of a data set as its owners hand it out, or of any videos and pictures.
 
     Args:
         path: A folder; for `auto` and `clips` a file too.
         dataset: Whose layout; `auto` takes the one that the folder plainly has, else any videos and pictures.
+        left_out: Takes the number of files of each suffix that are no clips, of any videos and pictures.
 
     Raises:
         ReenactError: if the folder has another layout, or its metadata are damaged.
     """
     layout = _marked(path) if dataset == "auto" else LAYOUTS.get(dataset)
     if layout is None:
-        return find_inputs(path)
+        return [readable(clip) for clip in find_inputs(path, left_out)]
     if not path.is_dir():
         raise ReenactError(f"{path} is no folder; {layout.title} is given as a folder with {layout.expects}")
     clips = layout.read(path)
     if not clips:
         found = ", ".join(sorted(item.name for item in path.iterdir())[:5]) or "nothing"
         raise ReenactError(f"{path} is not {layout.title}: expected {layout.expects}; found {found}")
-    return clips
+    return [readable(clip) for clip in clips]
 
 
 def _marked(path: Path) -> Layout | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reenact.data.clip_input import ClipInput
 from reenact.data.layouts.base import Layout, absent, by_name, damaged, read_lines
+from reenact.data.listing import is_system_file
 from reenact.errors import ReenactError
 
 PEOPLE = ("Donald_Trump", "Emmanuel_Macron", "Jack_Ma", "Kathleen", "Theresa_May")
@@ -49,7 +50,9 @@ def read_celeba(root: Path) -> list[ClipInput]:
 def read_ffhq(root: Path) -> list[ClipInput]:
     """Every picture of `images1024x1024/00000/00000.png` and on; each is a person of its own."""
     folder = root / "images1024x1024"
-    paths = sorted(folder.rglob("*.png")) + sorted(folder.rglob("*.jpg"))
+    paths = [
+        path for path in (*sorted(folder.rglob("*.png")), *sorted(folder.rglob("*.jpg"))) if not is_system_file(path)
+    ]
     if odd := [path for path in paths if not path.stem.isdigit()]:
         raise ReenactError(f"{odd[0]} is not named by its number, as FFHQ's pictures are; keep the official names")
     return [

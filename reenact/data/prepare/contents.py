@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import stat
 from pathlib import Path
 
 from reenact.data.pictures import pictures_in
@@ -22,9 +25,14 @@ def stamp(path: Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for file in _files(path):
         state = file.stat()
-        digest.update(f"{file.name} {state.st_size} {state.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(file.name) + f" {state.st_size} {state.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
 def _files(path: Path) -> list[Path]:
-    return pictures_in(path) if path.is_dir() else [path]
+    """List the clip's files; raise `OSError` where one is no regular file, as a pipe has no end."""
+    files = pictures_in(path) if path.is_dir() else [path]
+    for file in files:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(file))
+    return files

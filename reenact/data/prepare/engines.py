@@ -91,7 +91,7 @@ def blame(clip: ClipInput, writer: StoreWriter, how: str) -> ClipRecord:
         clip.name,
         split=clip.split,
         identity=clip.identity,
-        source=str(clip.path.absolute()),
+        source=clip.source,
         key="",
         reason=f"{ATTEMPTS} workers died on it ({how}); out of memory? Try again with fewer --workers",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -14,12 +15,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from reenact.data.clip_input import ClipInput
+from reenact.data.clip_input import ClipInput, text_of
 from reenact.data.layouts import DatasetChoice, find_clips
 from reenact.data.layouts.folders import has_fomm_layout
 from reenact.data.prepare.engine_local import LocalEngine
 from reenact.data.prepare.engines import Engine, InlineEngine
 from reenact.data.prepare.job import Job, OnMissing, ParameterChoice, Settings, store_info
+from reenact.data.prepare.naming import name_apart
 from reenact.data.prepare.recipes import RECIPES, CropChoice, RecipeName
 from reenact.data.prepare.report import print_report, print_status
 from reenact.data.prepare.stages import run_stages
@@ -32,6 +34,8 @@ from reenact.estimators.registry import REGRESSORS, LandmarkChoice, regressor_na
 from reenact.faces.crop import CropRule
 from reenact.faces.registry import load_face_model
 
+MOST_NOTES = 6
+"""Lines about single clips that are printed before the run."""
 CROPPED = ("vfhq", "celebv", "voxceleb1", "voxceleb2")
 """Data sets that are handed out cropped, unless a clip has a box."""
 
@@ -110,7 +114,9 @@ def prepare(
     base = RECIPES[recipe] if recipe else None
     size = size or (base.size if base else 256)
     with Console().status(f"Looking through {escape(str(input))}"):
-        clips = find_clips(input, dataset)
+        left_out: Counter[str] = Counter()
+        clips = find_clips(input, dataset, left_out)
+    _print_left_out(left_out)
     library = resolve_landmarks(landmarks)
     if landmarks == "auto":
         Console().print(
@@ -134,7 +140,8 @@ def prepare(
     writer = StoreWriter(out, store_info(settings))
     start = time.perf_counter()
     try:
-        writer.plan(str(input.absolute()), ((clip.name, clip.split) for clip in clips))
+        clips = _name_apart(clips, writer, settings)
+        writer.plan(text_of(str(input.absolute())), ((clip.name, clip.split) for clip in clips))
         _run(clips, job, _engine(engine, ray_address, number, device))
         remove_empty_folders(job.out / "work")
         names = {clip.name for clip in clips}
@@ -145,6 +152,23 @@ def prepare(
             _remove_empty(out)
     if not summary.usable:
         raise ReenactError(_nothing_usable(input, summary.first))
+
+
+def _name_apart(clips: list[ClipInput], writer: StoreWriter, settings: Settings) -> list[ClipInput]:
+    """Give clips names of their own in the store, and print which."""
+    renamed = name_apart(clips, writer, settings)
+    pairs = [(old, new) for old, new in zip(clips, renamed, strict=True) if old.name != new.name]
+    for old, new in pairs[:MOST_NOTES]:
+        Console().print(escape(f"{old.source} is stored as {new.name}: the store has another clip of its name"))
+    if len(pairs) > MOST_NOTES:
+        Console().print(f"{len(pairs) - MOST_NOTES} more clips are stored under names of their own")
+    return renamed
+
+
+def _print_left_out(left_out: Counter[str]) -> None:
+    if left_out:
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in left_out.most_common(MOST_NOTES))
+        Console().print(escape(f"Left out {left_out.total()} files that are no clips here: {kinds}"))
 
 
 def _check_numbers(

@@ -148,7 +148,9 @@ def _take(
         if known is not None and (known.status, known.reason) == ("missing", clip.missing):
             return known
         return _failed(clip, "", "missing", clip.missing, writer)
-    keys = stage_keys(_content(clip, writer), clip, job.settings)
+    if clip.fault:
+        return _failed(clip, "", "quarantined", clip.fault, writer)
+    keys = stage_keys(source_content(clip, writer), clip, job.settings)
     key = keys[STAGES[-1].name]
 
     def row() -> ClipRecord | None:
@@ -186,7 +188,7 @@ def _sweep(folder: Path, claim: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _content(clip: ClipInput, writer: StoreWriter) -> str:
+def source_content(clip: ClipInput, writer: StoreWriter) -> str:
     """A hash of the clip's file; empty where it can't be read, which the first stage will say."""
     path = clip.path.absolute()
     try:
@@ -227,9 +229,8 @@ def _finished(hand: Hand, writer: StoreWriter) -> ClipRecord | None:
 
 
 def _failed(clip: ClipInput, key: str, status: str, reason: str, writer: StoreWriter) -> ClipRecord:
-    source = str(clip.path.absolute())
     record = failed_record(
-        clip.name, split=clip.split, identity=clip.identity, source=source, key=key, reason=reason, status=status
+        clip.name, split=clip.split, identity=clip.identity, source=clip.source, key=key, reason=reason, status=status
     )
     writer.put(record)
     return record

@@ -179,7 +179,7 @@ def record_of(hand: Hand) -> ClipRecord:
         identity=clip.identity,
         status="ok",
         reason=_note(hand, kept),
-        source=str(clip.path.absolute()),
+        source=clip.source,
         key=hand.key,
         num_frames=len(kept),
         fps=Fraction(hand.work["probe"].facts["fps"]),

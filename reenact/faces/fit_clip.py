@@ -17,6 +17,7 @@ from scipy.linalg import solveh_banded
 from torch import Tensor
 
 from reenact.faces.contour import SLIDING, ContourLines
+from reenact.faces.face_size import size_by_shape
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 from reenact.faces.rotation import matrix_to_axis_angle
@@ -39,7 +40,10 @@ class FitOptions:
     contour_noise: float = 0.05
     """The same of the jaw line, which detectors place less exactly."""
     shape: float = 0.6
-    """Of a shape coefficient."""
+    """Of a shape coefficient, for one frame and for many: a detector's errors repeat from frame to frame, so that a
+    clip tells no more about the shape than a picture."""
+    size: float = 0.003
+    """Of the face's size, relative to the mean face's: camera and distance explain it as well, so it is fixed."""
     expression: float = 1.0
     """Of an expression coefficient."""
     beyond: float = 0.05
@@ -133,11 +137,11 @@ class ClipFit:
     def fit_shape(self, state: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """State (T, D) and shape (S,) together; frames are independent, so the shape is a Schur complement."""
         shape = state.new_zeros(self.model.num_shape)
+        prior = self._shape_prior(len(state))
         for _ in range(steps):
             gradient, hessian, cross, shape_gradient, shape_hessian = self._normal(state, shape, with_shape=True)
-            shape_prior = torch.full_like(shape, self.options.shape**-2).double()
-            shape_gradient = shape_gradient.sum(0) + shape_prior * shape
-            shape_hessian = shape_hessian.sum(0) + shape_prior.diag()
+            shape_gradient = shape_gradient.sum(0) + prior @ shape.double()
+            shape_hessian = shape_hessian.sum(0) + prior
             both = torch.cat([cross, gradient[..., None]], -1)
             solved = torch.cholesky_solve(both, torch.linalg.cholesky(_damp(hessian)))
             reduced = shape_hessian - (cross.mT @ solved[..., :-1]).sum(0)
@@ -199,6 +203,12 @@ class ClipFit:
         beyond = state - state.clamp(low, high)
         wall = options.beyond**-2
         return prior * state + wall * beyond, prior + wall * (beyond != 0)
+
+    def _shape_prior(self, frames: int) -> Tensor:
+        """Hessian (S, S) of the shape's prior, float64, as strong against any number of frames as against one."""
+        prior = torch.eye(self.model.num_shape, dtype=torch.float64) * self.options.shape**-2
+        growth = size_by_shape(self.model).double()
+        return frames * (prior.to(growth) + torch.outer(growth, growth) * self.options.size**-2)
 
     def _smoothness(self, state: Tensor) -> Tensor:
         """(D,) inverse variances of the change from frame to frame."""

@@ -4,7 +4,8 @@ Gauss-Newton on the reprojection error with a robust loss and Gaussian priors, i
 closed form; shape, shared by the clip, together with pose, camera, jaw and expression on at most 32 frames; then every
 frame with that shape, all frames in one banded system because neighbours are tied together. Each landmark of the jaw
 line slides to the silhouette (`faces.contour`). Gaze cannot be seen in 68 landmarks: eye and neck poses stay zero, and
-lids follow where the model's expressions move them.
+lids follow where the model's expressions move them. The face keeps the mean face's size, which the camera explains as
+well, and the shape's prior weighs as much in a clip as in a picture.
 """
 
 from __future__ import annotations

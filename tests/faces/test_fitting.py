@@ -4,7 +4,8 @@ import torch
 
 from faces.made_flame import made_arrays, made_embedding
 from reenact.faces.camera import carry_camera
-from reenact.faces.crop import Crop
+from reenact.faces.crop import Crop, crop_from_landmarks
+from reenact.faces.face_size import face_size
 from reenact.faces.fitting import fit_landmarks
 from reenact.faces.flame import Flame
 from reenact.faces.registry import load_face_model
@@ -170,33 +171,80 @@ def test_bad_input(flame):
         fit_landmarks(flame, landmarks)
 
 
+def repeated(landmarks, frames, noise=0.02):
+    """One picture's landmarks through a clip, with an error that repeats in every frame as a detector's does."""
+    unit = (landmarks[45] - landmarks[36]).norm()
+    off = landmarks + noise * unit * torch.randn(landmarks.shape, generator=torch.Generator().manual_seed(1))
+    return off.expand(frames, -1, -1)
+
+
+@pytest.mark.parametrize("name", ["flame", "head"])
+def test_many_frames_say_no_more_about_the_shape_than_one(name, request):
+    """The head neither shrinks nor turns into a caricature of the detector's errors as frames are added."""
+    model = request.getfixturevalue(name)
+    _, landmarks = clip_of(model, 1, low=0.0, high=0.0)
+    alone = fit_landmarks(model, repeated(landmarks[0], 1)).params
+    clip = fit_landmarks(model, repeated(landmarks[0], 24)).params
+    assert clip.camera[0, 0] / alone.camera[0, 0] == pytest.approx(1, abs=0.01)
+    assert clip.shape[0].norm() < 1.1 * alone.shape[0].norm()
+
+
+@pytest.mark.parametrize("name", ["flame", "head"])
+def test_the_size_of_the_face_is_the_mean_face_s(name, request):
+    """The camera explains a size as well as the shape does, so that it alone is fitted."""
+    model = request.getfixturevalue(name)
+    params, landmarks = clip_of(model, 1, low=0.0, high=0.0)
+    fit = fit_landmarks(model, landmarks)
+    assert face_size(model, fit.params.shape).item() == pytest.approx(1, abs=0.005)
+    assert abs(face_size(model, params.shape).item() - 1) > 0.01
+    scale = params.camera[0, 0] * face_size(model, params.shape)[0]
+    assert fit.params.camera[0, 0] / scale == pytest.approx(1, abs=0.03)
+
+
+CLIPS = ("clip_d0", "clip_d11", "clip_d12", "clip_d18", "clip_d19", "clip_d20", "full_body_s13")
+
+
+@pytest.fixture(scope="session")
+def tracks(real):
+    """NDC landmarks (T, 68, 2) of every real clip and portrait, dlib's, each in its own crop."""
+    pytest.importorskip("dlib")
+    from reenact.data.pictures import read_image
+    from reenact.data.prepare.tracking import track_faces
+    from reenact.data.video import VideoReader
+    from reenact.estimators.registry import load_face_finder
+
+    def place(path):
+        images = VideoReader(path) if path.suffix == ".mp4" else [read_image(path)]
+        landmarks = track_faces(images, load_face_finder("dlib", device="cpu")).landmarks
+        crop = crop_from_landmarks(landmarks)
+        return torch.from_numpy(crop.to_ndc(crop.to_crop(landmarks))).float()
+
+    paths = [real / f"{name}.mp4" for name in CLIPS] + sorted(real.glob("portrait_*.jpg"))
+    return {path.stem: place(path) for path in paths}
+
+
+def eye_distance(model, shape):
+    neutral = model.neutral(1)
+    neutral.shape[:] = shape
+    points = model.landmarks68(model.vertices(neutral))[0]
+    return (points[36] - points[45]).norm()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("clip", ["d0", "d11", "d12", "d18", "d19", "d20"])
-def test_real_clips(real, head, clip):
-    """Every real clip, dlib's landmarks, built-in head: at most 4 % of the inter-ocular distance."""
-    av = pytest.importorskip("av")
-    dlib = pytest.importorskip("dlib")
-    from reenact.faces.crop import crop_from_landmarks
-
-    detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(dlib_weights()))
-    found = []
-    with av.open(str(real / f"clip_{clip}.mp4")) as container:
-        for frame in container.decode(video=0):
-            image = frame.to_ndarray(format="rgb24")
-            box = max(detector(image), key=lambda face: face.area())
-            found.append([(point.x + 0.5, point.y + 0.5) for point in predictor(image, box).parts()])
-    landmarks = np.array(found)
-    crop = crop_from_landmarks(landmarks)
-    ndc = torch.from_numpy(crop.to_ndc(crop.to_crop(landmarks))).float()
-    fit = fit_landmarks(head, ndc)
-    assert fit.error.mean() <= 0.04
+@pytest.mark.parametrize("clip", CLIPS)
+def test_first_frame_alone_and_within_its_clip_agree(clip, tracks, head):
+    together, alone = fit_landmarks(head, tracks[clip]), fit_landmarks(head, tracks[clip][:1])
+    assert together.error.mean() <= 0.024
+    assert together.params.camera[0, 0] / alone.params.camera[0, 0] == pytest.approx(1, abs=0.03)
+    sizes = [eye_distance(head, fit.params.shape[0]) for fit in (together, alone)]
+    assert sizes[0] / sizes[1] == pytest.approx(1, abs=0.03)
+    assert max(fit.params.shape[0].norm() for fit in (together, alone)) < 3
 
 
-def dlib_weights():
-    import importlib.util
-    from pathlib import Path
-
-    package = importlib.util.find_spec("face_recognition_models")
-    if package is None:
-        pytest.skip("needs the package face_recognition_models")
-    return Path(package.submodule_search_locations[0]) / "models" / "shape_predictor_68_face_landmarks.dat"
+@pytest.mark.slow
+def test_portrait_and_clip_of_one_person_agree(tracks, head):
+    shapes = {name: fit_landmarks(head, points).params.shape[0] for name, points in tracks.items()}
+    assert max(shape.norm() for shape in shapes.values()) < 3
+    assert eye_distance(head, shapes["portrait_d19"]) / eye_distance(head, shapes["clip_d19"]) == pytest.approx(
+        1, abs=0.03
+    )

@@ -256,6 +256,6 @@ def _coefficients(option: str, name: str, pairs: Sequence[str]) -> list[Edit]:
 
 def _read_script(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ReenactError(f"--script {path} can't be read as text; give a file of edits") from error

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from reenact.data.byte_ranges import Files, Range
 from reenact.data.frame_file import decode, planes, resize
+from reenact.data.schema import MOST_FRAMES, check_integer
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
@@ -25,6 +26,15 @@ from reenact.faces.portrait import Portrait
 PARAMS = tuple(field.name for field in fields(FaceParams) if field.name != "mirrored")
 _KINDS = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "BOOL": np.bool_}
 _LARGEST_HEADER = 1 << 20
+_MOST_BYTES = 1 << 31
+"""Bytes that are read at once; more is a damaged number."""
+_ROWS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "places": ("I64", (2,)),
+    "crop": ("F64", (4,)),
+    "visible": ("BOOL", ()),
+    "landmarks": ("F32", (68, 2)),
+}
+"""Type and shape of a row of each array; those of face parameters are (K,) or (K, L) float32."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +71,12 @@ class ClipReader:
     Args:
         files: Where the bytes come from.
         remedy: What to do about a damaged clip.
+        fields: Arrays that every clip must have.
     """
 
-    def __init__(self, files: Files, remedy: str) -> None:
+    def __init__(self, files: Files, remedy: str, fields: Sequence[str] = ()) -> None:
         self._files = files
+        self._fields = frozenset({"places", *fields})
         self._remedy = remedy
 
     def read(self, place: ClipPlace, identity: str, frames: Sequence[int], stored_size: int, size: int) -> Portrait:
@@ -85,7 +97,7 @@ class ClipReader:
         if landmarks is not None and size != stored_size:
             landmarks *= np.float32(size / stored_size)
         return Portrait(
-            image=torch.from_numpy(self._pictures(place, arrays["places"], size)),
+            image=torch.from_numpy(self._pictures(place, arrays["places"], stored_size, size)),
             params=_params(arrays),
             landmarks=None if landmarks is None else torch.from_numpy(landmarks),
             frame=torch.tensor(list(frames)),
@@ -104,7 +116,7 @@ class ClipReader:
             ReenactError: as `read`.
         """
         wanted = range(place.num_frames) if frames is None else frames
-        wrong = next((frame for frame in wanted if not 0 <= frame < place.num_frames), None)
+        wrong = next((frame for frame in frames or () if not 0 <= frame < place.num_frames), None)
         if wrong is not None:
             raise ReenactError(f"Clip {place.clip} has no frame {wrong}: it has {place.num_frames}")
         start = place.arrays_start
@@ -118,9 +130,11 @@ class ClipReader:
     def _tables(self, place: ClipPlace, header: bytes) -> dict[str, _Table]:
         try:
             entries = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
-            tables = {name: _table(entry) for name, entry in entries.items()}
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            tables = {name: _table(name, entry) for name, entry in entries.items()}
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
             raise self._damaged(place, place.arrays) from error
+        if not self._fields <= set(tables):
+            raise self._damaged(place, place.arrays)
         for name, table in tables.items():
             if table.shape[0] != place.num_frames and (table.shape[0] != 1 or name == "places"):
                 raise ReenactError(
@@ -152,13 +166,13 @@ class ClipReader:
             found[name] = rows if count == len(wanted) else np.repeat(rows, len(wanted), axis=0)
         return found
 
-    def _pictures(self, place: ClipPlace, places: NDArray[np.int64], size: int) -> NDArray[np.uint8]:
+    def _pictures(self, place: ClipPlace, places: NDArray[np.int64], stored_size: int, size: int) -> NDArray[np.uint8]:
         """(N, 3, size, size)."""
+        if places.min() < 0 or places[:, 1].min() == 0 or places.sum(1, dtype=np.float64).max() > 1 << 62:
+            raise self._damaged(place, place.arrays)
         start = place.frames_start
         ranges = [(place.frames, start + first, start + first + length) for first, length in places.tolist()]
-        if min(first for _, first, _ in ranges) < 0 or places[:, 1].min() <= 0:
-            raise self._damaged(place, place.arrays)
-        images = [decode(data) for data in self._bytes(place, ranges)]
+        images = [decode(data, stored_size) for data in self._bytes(place, ranges)]
         done = np.empty((len(images), 3, size, size), np.uint8)
         for picture, image in zip(done, images, strict=True):
             if image is None:
@@ -167,6 +181,8 @@ class ClipReader:
         return done
 
     def _bytes(self, place: ClipPlace, ranges: list[Range]) -> list[bytes]:
+        if any(last - first > _MOST_BYTES for _, first, last in ranges):
+            raise self._damaged(place, place.arrays)
         try:
             return self._files.read(ranges)
         except OSError as error:
@@ -178,9 +194,19 @@ class ClipReader:
         return ReenactError(f"{file} of clip {place.clip} is damaged; {self._remedy}")
 
 
-def _table(entry: dict[str, Any]) -> _Table:
-    kind, shape = np.dtype(_KINDS[entry["dtype"]]), tuple(entry["shape"])
-    return _Table(kind, shape, entry["data_offsets"][0], kind.itemsize * math.prod(shape[1:]))
+def _table(name: str, entry: dict[str, Any]) -> _Table:
+    """Read an entry of the header; raise `KeyError`, `TypeError` or `ValueError` where it makes no sense."""
+    kind = np.dtype(_KINDS[entry["dtype"]])
+    shape = tuple(check_integer(side, "a side", 0, MOST_FRAMES) for side in entry["shape"])
+    start, end = (check_integer(place, "an offset", 0, 1 << 60) for place in entry["data_offsets"])
+    row = math.prod(shape[1:])
+    if name in _ROWS and (entry["dtype"], shape[1:]) != _ROWS[name]:
+        raise ValueError(f"{name} has type {entry['dtype']} and shape {shape}")
+    if name in PARAMS and (entry["dtype"] != "F32" or len(shape) not in (2, 3) or not row):
+        raise ValueError(f"{name} has type {entry['dtype']} and shape {shape}")
+    if not shape or end - start != kind.itemsize * shape[0] * row:
+        raise ValueError(f"{name} has {end - start} bytes for the shape {shape}")
+    return _Table(kind, shape, start, kind.itemsize * row)
 
 
 def _runs(wanted: Sequence[int]) -> list[tuple[int, int]]:

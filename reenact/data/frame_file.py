@@ -63,13 +63,27 @@ def resize(image: Image, size: int) -> Image:
     return cv2.resize(image, (size, size), interpolation=how).astype(np.uint8, copy=False)
 
 
-def decode(data: bytes) -> Image | None:
-    """The picture (H, W, 3) in a JPEG file, or None where it is damaged."""
+def decode(data: bytes, side: int) -> Image | None:
+    """The picture (side, side, 3) in a JPEG file, or None where it is damaged or of another size."""
     # A JPEG that was cut short still decodes, grey at the bottom: its end mark tells.
-    if data[-2:] != b"\xff\xd9":
+    if data[-2:] != b"\xff\xd9" or _jpeg_size(data) != (side, side):
         return None
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    return None if image is None else image.astype(np.uint8, copy=False)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:
+        return None
+    return None if image is None or image.shape != (side, side, 3) else image.astype(np.uint8, copy=False)
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Read height and width from a JPEG's header: a damaged one would make the decoder take gigabytes."""
+    place = 2
+    while place + 9 <= len(data) and data[place] == 0xFF:
+        mark = data[place + 1]
+        if 0xC0 <= mark <= 0xCF and mark not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(data[place + 5 : place + 7]), int.from_bytes(data[place + 7 : place + 9])
+        place += 2 + int.from_bytes(data[place + 2 : place + 4])
+    return None
 
 
 def planes(image: Image, out: NDArray[np.uint8]) -> None:

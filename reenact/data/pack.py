@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 from rich.filesize import decimal
 from rich.progress import track
 
-from reenact.data.shards import INDEX, encode_index
+from reenact.data.shards import INDEX, SHARD, encode_index
 from reenact.data.store import Store
 from reenact.errors import ReenactError
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SUFFIXES = ("json", "safetensors", "mov")
-_SHARD = re.compile(r"reenact-\d{5,}\.tar")
 _PART = ".part"
 
 
@@ -102,7 +101,7 @@ def _write_shards(source: Store, out: Path, limit: int) -> tuple[dict[str, int],
         places[rows, 3] = [member.size for member in members[1::3]]
         shards[name] = (out / name).stat().st_size
     for path in out.iterdir():
-        if path.suffix == _PART or (_SHARD.fullmatch(path.name) and path.name not in shards):
+        if path.suffix == _PART or (SHARD.fullmatch(path.name) and path.name not in shards):
             path.unlink()
     return shards, places
 
@@ -179,7 +178,7 @@ def _check_out(out: Path) -> None:
 
 def _ours(name: str) -> bool:
     bare = name.removesuffix(_PART)
-    return bare == INDEX or _SHARD.fullmatch(bare) is not None
+    return bare == INDEX or SHARD.fullmatch(bare) is not None
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def read_pairs(path: Path) -> list[NamedPair]:
         ReenactError: if the file is missing or is no such list; the message names the line.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             header, *rows = [row for row in csv.reader(file) if row]
     except OSError as error:
         raise ReenactError(f"{path} can't be read ({error.strerror}); make a list with `reenact pairs`") from error

@@ -15,6 +15,7 @@ requests, whatever the length of the clip; more loading processes hide the time 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,20 @@ from safetensors.numpy import load, save
 from reenact.data.byte_ranges import LocalFiles, RemoteFiles, is_url, read_whole
 from reenact.data.clip_files import ClipPlace, ClipReader
 from reenact.data.clip_table import ClipTable, Names
-from reenact.data.store import StoreInfo
+from reenact.data.schema import (
+    MOST_FRAMES,
+    check_array,
+    check_integer,
+    check_packed_texts,
+    check_range,
+    check_texts,
+)
+from reenact.data.store import StoreInfo, info_of
 from reenact.errors import ReenactError
 
 SCHEMA = 1
+SHARD = re.compile(r"reenact-[0-9]{5,}\.tar")
+"""Names of shards."""
 INDEX = "clips.safetensors"
 _REMEDY = "copy the shards again or make them again with `reenact pack`"
 
@@ -48,9 +59,8 @@ class Shards:
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/")
         remote = is_url(root)
-        self.reader = ClipReader(RemoteFiles(self.root) if remote else LocalFiles(), _REMEDY)
-        arrays, header = _read_index(self.root)
-        self.info = StoreInfo(**header["info"] | {"fields": tuple(header["info"]["fields"])})
+        arrays, header, self.info = _read_index(self.root)
+        self.reader = ClipReader(RemoteFiles(self.root) if remote else LocalFiles(), _REMEDY, self.info.fields)
         self.table = _table(arrays, tuple(header["splits"]))
         self._shards = [name if remote else f"{self.root}/{name}" for name in header["shards"]]
         self._shard_of, self._frames, self._arrays, self._sizes = (
@@ -103,21 +113,50 @@ def encode_index(info: StoreInfo, table: ClipTable, shards: dict[str, int], plac
     return save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
 
-def _read_index(root: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+def _read_index(root: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any], StoreInfo]:
     path = f"{root}/{INDEX}"
     try:
         arrays = load(read_whole(root, INDEX) if is_url(root) else Path(path).read_bytes())
         header = json.loads(arrays["header"].tobytes())
-        if header["schema"] != SCHEMA:
+        schema = check_integer(header["schema"], "schema", 0, 1 << 31)
+        if schema != SCHEMA:
             raise ReenactError(
-                f"{path} has schema {header['schema']}, this version reads {SCHEMA}; make the shards again or use the"
+                f"{path} has schema {schema}, this version reads {SCHEMA}; make the shards again or use the"
                 " version that made them"
             )
+        _check_index(arrays, header)
+        return arrays, header, info_of(header["info"])
     except OSError as error:
         raise ReenactError(f"{path} can't be read ({error.strerror}); {_REMEDY}") from error
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ReenactError(f"{path} is damaged; {_REMEDY}") from error
-    return arrays, header
+
+
+def _check_index(arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> None:
+    """Hold an index against its own sizes; raise `KeyError`, `TypeError` or `ValueError` where it is damaged."""
+    shards, splits = check_texts(header["shards"], "shards"), check_texts(header["splits"], "splits")
+    if wrong := [name for name in shards if not SHARD.fullmatch(name)]:
+        raise ValueError(f"{wrong[0][:60]!r} is no name of a shard")
+    sizes = np.array([check_integer(size, "a size", 0, 1 << 62) for size in header["sizes"]], np.int64)
+    if len(sizes) != len(shards):
+        raise ValueError("shards and sizes differ in number")
+    for names, ends in (("names", "name_ends"), ("identity_names", "identity_name_ends")):
+        check_packed_texts(arrays[names], arrays[ends], names)
+    most = {
+        "identities": len(arrays["identity_name_ends"]) - 1,
+        "splits": len(splits) - 1,
+        "num_frames": MOST_FRAMES,
+        "shard": len(shards) - 1,
+        "frames_start": 1 << 62,
+        "arrays_start": 1 << 62,
+        "arrays_size": 1 << 62,
+    }
+    for name, bound in most.items():
+        check_array(arrays[name], name, np.int64, len(arrays["name_ends"]))
+        check_range(arrays[name], name, 0, bound)
+    ends = np.maximum(arrays["frames_start"], arrays["arrays_start"] + arrays["arrays_size"])
+    if (ends > sizes[arrays["shard"]]).any():
+        raise ValueError("a clip lies behind the end of its shard")
 
 
 def _table(arrays: dict[str, NDArray[Any]], splits: tuple[str, ...]) -> ClipTable:

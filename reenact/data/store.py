@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from reenact.data.byte_ranges import LocalFiles
 from reenact.data.clip_files import ClipPlace, ClipReader
 from reenact.data.clip_table import ClipTable
+from reenact.data.schema import MOST_FRAMES, MOST_SIDE, check_face_model, check_integer, check_text, check_texts
 from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, to_bytes, unit_range
@@ -40,6 +41,7 @@ SCHEMA = 2
 READABLE = (1, 2)
 """Schemas that it reads: 1 had no status `missing`."""
 MANIFEST = "manifest.sqlite"
+STATUSES = ("ok", "quarantined", "missing")
 
 
 @dataclass(frozen=True)
@@ -94,19 +96,20 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.info = _read_info(root)
-        self.reader = ClipReader(LocalFiles(), "prepare the clip again")
+        self.reader = ClipReader(LocalFiles(), "prepare the clip again", self.info.fields)
 
     def clips(self, split: str | None = None, status: str | None = "ok") -> list[ClipRecord]:
         """The clips of a split (all splits by default) and status, by name."""
         query = "SELECT * FROM clips WHERE (?1 IS NULL OR split = ?1) AND (?2 IS NULL OR status = ?2) ORDER BY name"
-        return [record_of(row) for row in self._rows(query, (split, status))]
+        return [record_of(row, self.root) for row in self._rows(query, (split, status))]
 
     def scan(self) -> Iterator[ClipRecord]:
         """All clips of any status by name, one in memory at a time."""
         try:
             with closing(connect(self.root)) as database:
-                yield from map(record_of, database.execute("SELECT * FROM clips ORDER BY name"))
-        except sqlite3.DatabaseError as error:
+                for row in database.execute("SELECT * FROM clips ORDER BY name"):
+                    yield record_of(row, self.root)
+        except sqlite3.Error as error:
             raise _damaged(self.root, error) from error
 
     def sources(self) -> dict[str, tuple[str, str]]:
@@ -119,14 +122,14 @@ class Store:
         if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'planned'", ()):  # an older version's store
             return {}
         query = "SELECT split, COUNT(*) FROM planned WHERE name NOT IN (SELECT name FROM clips) GROUP BY split"
-        return {split: count for split, count in self._rows(query, ())}
+        return {str(split): count for split, count in self._rows(query, ())}
 
     def clip(self, name: str) -> ClipRecord:
         """A clip by name; raises `ReenactError` if there is none."""
         rows = self._rows("SELECT * FROM clips WHERE name = ?", (name,))
         if not rows:
             raise ReenactError(f"{self.root} has no clip {name!r}; `reenact prepare --status {self.root}` lists them")
-        return record_of(rows[0])
+        return record_of(rows[0], self.root)
 
     @cached_property
     def table(self) -> ClipTable:
@@ -135,8 +138,8 @@ class Store:
         try:
             with closing(connect(self.root)) as database:
                 database.row_factory = None
-                return ClipTable.of(database.execute(query))
-        except sqlite3.DatabaseError as error:
+                return ClipTable.of(map(_table_row, database.execute(query)))
+        except (sqlite3.Error, ValueError) as error:
             raise _damaged(self.root, error) from error
 
     def place(self, row: int) -> ClipPlace:
@@ -180,7 +183,7 @@ class Store:
         try:
             with closing(connect(self.root)) as database:
                 return database.execute(query, values).fetchall()
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             raise _damaged(self.root, error) from error
 
 
@@ -232,21 +235,39 @@ def _read_info(root: Path) -> StoreInfo:
     read_schema(root)
     values = _settings(root)
     try:
-        return StoreInfo(
-            face_model=values["face_model"],
-            size=int(values["size"]),
-            recipe=json.loads(values["recipe"]),
-            fields=tuple(json.loads(values["fields"])),
+        return info_of(
+            {
+                "face_model": values["face_model"],
+                "size": int(values["size"]),
+                "recipe": json.loads(values["recipe"]),
+                "fields": json.loads(values["fields"]),
+            }
         )
-    except (KeyError, ValueError) as error:
+    except KeyError as error:
+        raise _damaged(root, ValueError(f"it has no {error.args[0]}")) from error
+    except (ValueError, RecursionError) as error:
         raise _damaged(root, error) from error
+
+
+def info_of(values: Mapping[str, Any]) -> StoreInfo:
+    """Make the settings of a store from what its file says; raise `KeyError` or `ValueError` where it is damaged."""
+    recipe = values["recipe"]
+    if not isinstance(recipe, dict):
+        raise ValueError("recipe holds no settings")
+    return StoreInfo(
+        face_model=check_face_model(values["face_model"]),
+        size=check_integer(values["size"], "size", 1, MOST_SIDE),
+        recipe={str(name): check_text(value, f"recipe {name}") for name, value in recipe.items()},
+        fields=check_texts(values["fields"], "fields"),
+    )
 
 
 def _settings(root: Path) -> dict[str, str]:
     try:
         with closing(connect(root)) as database:
-            return dict(database.execute("SELECT key, value FROM store").fetchall())
-    except sqlite3.DatabaseError as error:
+            rows = database.execute("SELECT key, value FROM store").fetchall()
+            return {check_text(key, "a setting"): check_text(value, f"setting {key}") for key, value in rows}
+    except (sqlite3.Error, ValueError) as error:
         raise _damaged(root, error) from error
 
 
@@ -254,7 +275,29 @@ def _damaged(root: Path, error: Exception) -> ReenactError:
     return ReenactError(f"{root / MANIFEST} is damaged ({error}); prepare the store again")
 
 
-def record_of(row: sqlite3.Row) -> ClipRecord:
-    """A row of the manifest's table `clips`."""
-    values = {field.name: row[field.name] for field in fields(ClipRecord)}
-    return ClipRecord(**values | {"fps": Fraction(values["fps"]), "seconds": json.loads(values["seconds"])})
+def record_of(row: sqlite3.Row, root: Path) -> ClipRecord:
+    """Make a record from a row of the manifest's table `clips`.
+
+    Raises:
+        ReenactError: if a value of the row is not what it must be; the message names the store in `root`.
+    """
+    try:
+        values = {field.name: row[field.name] for field in fields(ClipRecord)}
+        for name in ("name", "split", "identity", "reason", "source", "key", "fps", "seconds"):
+            check_text(values[name], name)
+        for name in ("num_frames", "source_width", "source_height"):
+            check_integer(values[name], name, 0, MOST_FRAMES)
+        rate, seconds = Fraction(values["fps"]), json.loads(values["seconds"])
+        if values["status"] not in STATUSES or not isinstance(values["error"], int | float) or rate <= 0:
+            raise ValueError("status, error or frame rate of a clip makes no sense")
+        if not isinstance(seconds, dict) or not all(isinstance(took, int | float) for took in seconds.values()):
+            raise ValueError("seconds of a clip are no times of stages")
+    except (ValueError, IndexError, ArithmeticError, RecursionError) as error:
+        raise _damaged(root, error) from error
+    return ClipRecord(**values | {"fps": rate, "seconds": seconds})
+
+
+def _table_row(row: tuple[object, ...]) -> tuple[str, str, str, int]:
+    name, split, identity, frames = row
+    texts = (check_text(value, "a name of a clip") for value in (name, split, identity))
+    return next(texts), next(texts), next(texts), check_integer(frames, "num_frames", 0, MOST_FRAMES)

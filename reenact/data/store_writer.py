@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from reenact.data.byte_ranges import LocalFiles
 from reenact.data.claims import locked
@@ -95,7 +95,7 @@ class StoreWriter:
                 self._create(database)
         except (OSError, sqlite3.Error) as error:
             raise ReenactError(f"{root} can't be written ({error}); choose a writable folder") from error
-        self._reader = ClipReader(LocalFiles(), "prepare the clip again")
+        self._reader = ClipReader(LocalFiles(), "prepare the clip again", info.fields)
 
     def add(self, record: ClipRecord, frames: Iterable[Image], arrays: ClipArrays) -> None:
         """Write one clip and its row.
@@ -129,7 +129,8 @@ class StoreWriter:
             tables = _tables(arrays) | {"places": places}
             self._check_lengths(record, tables)
             # One entry alone: safetensors writes several in an order that changes from file to file.
-            save_file(tables, table, {"clip": record.name})
+            # Not `save_file`: its files are for their owner alone, whatever the umask.
+            table.write_bytes(save(tables, {"clip": record.name}))
             for made, suffix in ((video, ".mov"), (table, ".safetensors")):
                 path = clip_stem(self.root, record.name, suffix)
                 make_folder(path.parent)
@@ -155,7 +156,7 @@ class StoreWriter:
             row = database.execute("SELECT * FROM clips WHERE name = ? AND key = ?", (name, key)).fetchone()
         if row is None:
             return None
-        record = record_of(row)
+        record = record_of(row, self.root)
         return record if record.status != "ok" or self._whole(record) else None
 
     def plan(self, input: str, clips: Iterable[tuple[str, str]]) -> None:

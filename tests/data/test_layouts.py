@@ -9,7 +9,7 @@ from reenact.data.layouts.celebvhq import square_of
 from reenact.data.prepare.inputs import open_frames
 from reenact.errors import ReenactError
 
-from .made_sets import SETS
+from .made_sets import SETS, voxceleb1_table
 from .made_videos import make_video, number_of
 
 
@@ -186,3 +186,25 @@ def test_damaged_metadata_are_named(name, file, text, sentence, tmp_path):
     (tmp_path / file).write_text(text)
     with pytest.raises(ReenactError, match=sentence):
         find_clips(tmp_path, dataset)
+
+
+@pytest.mark.parametrize("name", sorted(SETS))
+def test_lists_with_a_byte_order_mark_are_read_alike(name, tmp_path):
+    dataset, make = SETS[name]
+    make(tmp_path)
+    clips = find_clips(tmp_path, dataset)
+    for path in tmp_path.rglob("*"):
+        if path.suffix in (".txt", ".csv", ".json"):
+            path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert find_clips(tmp_path, dataset) == clips
+
+
+@pytest.mark.parametrize("video", ["../../secret", "/etc/secret", ".hidden"])
+def test_metadata_name_videos_of_their_own_folder_alone(video, tmp_path):
+    voxceleb1_table(tmp_path)
+    table = tmp_path / "vox-metadata.csv"
+    table.write_text(table.read_text().replace("v1,", f"{video},"))
+    clips = find_clips(tmp_path, "voxceleb1")
+    assert [clip.missing for clip in clips if video in clip.name] == [
+        f"{video!r} in the metadata is no name of a video"
+    ] * 2

@@ -232,3 +232,9 @@ def test_a_store_of_one_split_is_tested_on_what_loaders_hold_out(tmp_path):
         int(Store(root).clip(pair.driving).num_frames) for pair in pairs if pair.source == pair.driving
     )
     assert len({person(pair.driving) for pair in pairs}) == 2
+
+
+def test_a_list_with_a_byte_order_mark_is_read(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_bytes("source,source_frame,driving,driving_frame\na,0,b,1\n".encode("utf-8-sig"))
+    assert read_pairs(path) == [NamedPair("a", 0, "b", 1)]

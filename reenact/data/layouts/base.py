@@ -9,6 +9,7 @@ from pathlib import Path
 from reenact.data.clip_input import ClipInput
 from reenact.data.video import VIDEO_SUFFIXES, VideoInfo, probe
 from reenact.errors import ReenactError
+from reenact.names import is_name
 
 Region = tuple[float, float, float, float]
 
@@ -35,6 +36,8 @@ def absent(what: str) -> str:
 
 def video_named(folder: Path, stem: str) -> Path | None:
     """The video file of a name in a folder, whatever its suffix; names may begin with a dash or hold dots."""
+    if not is_name(stem):
+        return None
     candidates = (folder / f"{stem}{suffix}" for suffix in sorted(VIDEO_SUFFIXES))
     return next((path for path in candidates if path.is_file()), None)
 
@@ -57,6 +60,8 @@ class Videos:
         return self._infos[stem]
 
     def _probe(self, stem: str) -> VideoInfo | str:
+        if not is_name(stem):
+            return f"{stem[:60]!r} in the metadata is no name of a video"
         path = video_named(self.folder, stem)
         if path is None:
             return absent(f"{self.folder.name}/{stem}.mp4")
@@ -79,8 +84,10 @@ def fractions(box: tuple[float, float, float, float], width: float, height: floa
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a metadata file, without blank ones; raises `ReenactError` where it can't be read."""
+    if not path.is_file():
+        raise ReenactError(f"{path} is not a file; download it again")
     try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise ReenactError(f"{path} can't be read as text ({error}); download it again") from error
 

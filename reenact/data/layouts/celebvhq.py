@@ -28,7 +28,7 @@ def read_celebvhq(root: Path) -> list[ClipInput]:
     if not path.is_file():
         return []
     try:
-        clips = json.loads(path.read_text(encoding="utf-8"))["clips"]
+        clips = json.loads(path.read_text(encoding="utf-8-sig"))["clips"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ReenactError(f"{path} is damaged or has no `clips`; download it again") from error
     return by_name(_clips(root, path, clips))

@@ -9,6 +9,7 @@ from reenact.data.clip_input import ClipInput
 from reenact.data.layouts.base import Layout, absent, by_name, damaged, read_lines
 from reenact.data.listing import is_system_file
 from reenact.errors import ReenactError
+from reenact.names import check_name
 
 PEOPLE = ("Donald_Trump", "Emmanuel_Macron", "Jack_Ma", "Kathleen", "Theresa_May")
 """CelebV's folders (wywu.github.io/projects/ReenactGAN)."""
@@ -65,7 +66,7 @@ def _celeba(root: Path, people: Path, partition: Path) -> Iterator[ClipInput]:
     splits = dict(_columns(partition, "file 0|1|2"))
     folder = next((root / name for name in CELEBA_FOLDERS if (root / name).is_dir()), root / CELEBA_FOLDERS[-1])
     for file, person in _columns(people, "file identity"):
-        path = folder / file
+        path = folder / check_name(file, f"A file in {people}")
         if splits.get(file) not in CELEBA_SPLITS:
             raise ReenactError(f"{partition} has no split for {file}; download it again")
         yield ClipInput(

@@ -73,7 +73,7 @@ def split_of(person: str, which: int, stated: str) -> str:
 def _of_table(root: Path, which: int) -> Iterator[ClipInput]:
     videos = Videos(root / "videos")
     path = root / TABLE
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
         wanted = {"video_id", "start", "end", "bbox", "fps", "width", "height", "partition", "person_id"}
         if not wanted <= set(rows.fieldnames or ()):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from reenact.data.clip_input import ClipInput
 from reenact.data.prepare.job import Settings
@@ -68,7 +68,7 @@ class Work:
         # One entry alone: safetensors writes several in an order that changes from file to file.
         about = {"about": json.dumps({"key": self._keys[stage], "facts": dict(result.facts)}, sort_keys=True)}
         arrays = {name: np.ascontiguousarray(array) for name, array in result.arrays.items()}
-        save_file(arrays, temporary, about)
+        temporary.write_bytes(save(arrays, about))  # `save_file` makes files for their owner alone
         temporary.replace(self._path(stage))
         self._known[stage] = result
 

@@ -7,13 +7,15 @@ import sys
 from argparse import Action, ArgumentError
 from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Literal, get_args, get_origin
 
 import docstring_parser
 from jsonargparse import ActionYesNo, ArgumentParser, DefaultHelpFormatter
+from rich.console import Console
 
 from reenact.cli import sentences
 from reenact.cli.commands import COMMANDS, Command
+from reenact.cli.signatures import Signature, read_signature
 from reenact.errors import ReenactError
 
 
@@ -40,17 +42,18 @@ def run(name: str, words: list[str]) -> int:
         ReenactError: for wrong options and for what the function refuses.
     """
     command = COMMANDS[name]
-    function = resolve(command)
-    parser = build_parser(name, command, function)
+    signature = read_signature(command.function)
+    parser = build_parser(name, command, signature)
     spelled = [dashed(word) for word in words]
     try:
         values = parser.parse_args(spelled)
     except ArgumentError as error:
-        raise _complaint(str(error), command, function, spelled) from error
+        raise _complaint(str(error), command, signature, spelled) from error
     except SystemExit as stop:  # --help
         return int(stop.code or 0)
-    chosen = {parameter: values[parameter] for parameter in inspect.signature(function).parameters}
-    result = function(**chosen)
+    with Console(stderr=True).status("loading"):
+        function = resolve(command)
+    result = function(**{parameter: values[parameter] for parameter in signature.parameters})
     if isinstance(result, int):
         return result
     if result is not None:
@@ -65,9 +68,9 @@ def resolve(command: Command) -> Callable[..., object]:
     return function
 
 
-def build_parser(name: str, command: Command, function: Callable[..., object]) -> ArgumentParser:
-    """A parser with one option a parameter: flags for booleans, dashes in names, types checked."""
-    documentation = docstring_parser.parse(function.__doc__ or "")
+def build_parser(name: str, command: Command, signature: Signature) -> ArgumentParser:
+    """Build a parser with one option a parameter: flags for booleans, dashes in names, types checked."""
+    documentation = docstring_parser.parse(signature.docstring)
     helps = {parameter.arg_name: " ".join((parameter.description or "").split()) for parameter in documentation.params}
     parser = ArgumentParser(
         prog=f"reenact {name}",
@@ -75,13 +78,13 @@ def build_parser(name: str, command: Command, function: Callable[..., object]) -
         exit_on_error=False,
         formatter_class=_HelpFormatter,
     )
-    hints = get_type_hints(function)
-    for parameter in inspect.signature(function).parameters.values():
-        _add(parser, command, parameter, hints[parameter.name], helps.get(parameter.name, ""))
+    for parameter in signature.parameters.values():
+        _add(parser, command, parameter, helps.get(parameter.name, ""))
     return parser
 
 
-def _add(parser: ArgumentParser, command: Command, parameter: inspect.Parameter, hint: Any, text: str) -> None:  # noqa: ANN401 - a type
+def _add(parser: ArgumentParser, command: Command, parameter: inspect.Parameter, text: str) -> None:
+    hint = parameter.annotation
     required = parameter.default is inspect.Parameter.empty
     if parameter.name in command.positional:
         optional = {} if required else {"nargs": "?", "default": parameter.default}
@@ -112,6 +115,6 @@ def dashed(word: str) -> str:
     return f"--{option[2:].replace('_', '-')}{equals}{value}"
 
 
-def _complaint(message: str, command: Command, function: Callable[..., object], words: list[str]) -> ReenactError:
-    names = [name.replace("_", "-") for name in inspect.signature(function).parameters]
+def _complaint(message: str, command: Command, signature: Signature, words: list[str]) -> ReenactError:
+    names = [name.replace("_", "-") for name in signature.parameters]
     return sentences.from_parser(message, lambda class_path: names, words, command.positional)

@@ -12,9 +12,10 @@ from reenact import presets
 from reenact.cli import main
 from reenact.cli.arguments import expand, read
 from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
-from reenact.cli.functions import build_parser, dashed, resolve
+from reenact.cli.functions import build_parser, dashed
 from reenact.cli.help_pages import COMMON_OPTIONS
 from reenact.cli.lightning import ReenactCLI
+from reenact.cli.signatures import read_signature
 from reenact.models.module import PortraitModule
 from reenact.models.registry import METHODS
 
@@ -152,7 +153,7 @@ def test_options_of_the_help_page_parse(option):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_commands_of_ours_have_help_for_every_option(name):
     command = COMMANDS[name]
-    page = build_parser(name, command, resolve(command)).format_help()
+    page = build_parser(name, command, read_signature(command.function)).format_help()
     assert "usage: reenact" in page
 
 
@@ -179,4 +180,4 @@ def test_documented_commands_parse(line):
         settings(line)
         return
     command = COMMANDS[name]
-    build_parser(name, command, resolve(command)).parse_args([dashed(word) for word in words])
+    build_parser(name, command, read_signature(command.function)).parse_args([dashed(word) for word in words])

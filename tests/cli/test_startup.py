@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import signal
 import subprocess
 import sys
 import warnings
+from typing import get_type_hints
 
 import pytest
 
 from reenact.cli import main, quiet
+from reenact.cli.commands import COMMANDS
+from reenact.cli.functions import resolve
+from reenact.cli.signatures import read_signature
 
 SCRIPT = """
 import sys
@@ -27,6 +32,26 @@ def test_help_lists_and_wrong_names_need_no_torch():
     assert done.stdout.splitlines()[-1] == "RESULT [0, 0, 0, 0, 0, 2, 2] []", done.stderr
     assert done.stderr.splitlines()[0] == "reenact: error: fti: no such command; did you mean fit?"
     assert "--model pwm_flam: no such preset; did you mean pwm_flame" in done.stderr
+
+
+def test_help_and_wrong_options_of_every_command_need_no_torch():
+    lines = [f"{name} --help" for name in COMMANDS] + [f"{name} --no-such-option" for name in COMMANDS]
+    process = subprocess.run([sys.executable, "-c", SCRIPT, *lines], capture_output=True, text=True, timeout=60)
+    codes = [0] * len(COMMANDS) + [2] * len(COMMANDS)
+    assert process.stdout.splitlines()[-1] == f"RESULT {codes} []", process.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_signatures_read_from_source_are_those_of_the_functions(name):
+    function = resolve(COMMANDS[name])
+    signature = read_signature(COMMANDS[name].function)
+    hints = get_type_hints(function)
+    parameters = inspect.signature(function).parameters
+    assert list(signature.parameters) == list(parameters)
+    for parameter in signature.parameters.values():
+        assert parameter.annotation == hints[parameter.name]
+        assert parameter.default == parameters[parameter.name].default
+    assert signature.docstring == inspect.getdoc(function)
 
 
 def test_the_module_is_the_command():

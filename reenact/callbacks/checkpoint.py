@@ -1,40 +1,70 @@
-"""Checkpoints of a run, and its end at Ctrl-C or SIGTERM."""
+"""Checkpoints of a run, and its end at Ctrl-C, SIGTERM or SIGHUP."""
 
 from __future__ import annotations
 
-import logging
-import signal
-import threading
+import time
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
 import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.types import STEP_OUTPUT
+from torch.distributed import ReduceOp, all_reduce
 
-LOG = logging.getLogger("reenact")
+from reenact.callbacks.checkpoint_files import CheckpointFiles
+from reenact.callbacks.stop_signals import StopSignals
+from reenact.callbacks.whole_files import remove_parts
+from reenact.errors import ReenactError
+
 LAST = "last.ckpt"
 
 
 class Checkpoints(ModelCheckpoint):
-    """Lightning's ModelCheckpoint, and `last.ckpt` when a person presses Ctrl-C or a job's time is up (SIGTERM).
+    """Lightning's ModelCheckpoint, and `last.ckpt` of the last whole step of every run, however it ends.
 
-    The step in hand is finished first, so that the run can go on exactly; asked again, it ends at once and nothing is
-    saved. At any other error nothing is saved: what went wrong may be in the weights. Nothing is ever saved between
-    the batches of one step, because gradients are in no checkpoint.
+    A run ends with its last step saved where it reaches its end, where Ctrl-C, SIGTERM or SIGHUP asks for it (the step
+    in hand is finished first; asked again, the run ends at once and nothing is saved), and where it fails between two
+    steps, as for a picture that is missing. Where a step itself fails nothing is saved: the fault may be in the
+    weights. Nothing is ever saved between the batches of one step, because gradients are in no checkpoint, and no
+    weights that are not finite.
+
+    Several processes agree after each step, so that all of them stop at the same one. They save nothing where one of
+    them fails, because the others are already in the next step.
+
+    Args:
+        every_n_minutes: Longest time from one checkpoint to the next, besides the interval of steps; 0 for no limit.
+        kwargs: As of `ModelCheckpoint`.
     """
 
-    _asked = False
-    _saved = False
-    _step = 0
-    _previous: dict[int, signal._HANDLER] | None = None
+    def __init__(self, every_n_minutes: float = 10.0, **kwargs: Any) -> None:  # noqa: ANN401 - as of the base class
+        super().__init__(**kwargs)
+        self.every_n_minutes = every_n_minutes
+        self.has_started = False
+        """Training has started, so that `last.ckpt` is of this run."""
+        self._signals = StopSignals()
+        self._stopping = False
+        self._is_whole = True
+        self._step = 0
+        self._saved_at = 0.0
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Write whole files, unless the user has chosen a way to write."""
+        super().setup(trainer, pl_module, stage)
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = CheckpointFiles()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen for signals; with several processes each would stop at another step, so there they end it at once."""
+        """Remove what a killed process left, and listen for signals."""
         super().on_train_start(trainer, pl_module)
-        self._asked = self._saved = False
-        if trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        if trainer.is_global_zero:
+            remove_parts(self._folder)
+        self.has_started, self._stopping, self._is_whole = True, False, True
+        self._last_global_step_saved = trainer.global_step
+        self._saved_at = time.monotonic()
+        self._signals.listen()
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
@@ -43,8 +73,9 @@ class Checkpoints(ModelCheckpoint):
 
         Also numbers what is logged by the batches done; after a restart Lightning is off by one for some checkpoints.
         """
-        if self._saved:
+        if self._stopping:
             raise KeyboardInterrupt
+        self._is_whole = False
         self._step = trainer.global_step
         done = trainer.fit_loop.total_batch_idx // trainer.accumulate_grad_batches
         trainer.fit_loop.epoch_loop._batches_that_stepped = done
@@ -52,10 +83,14 @@ class Checkpoints(ModelCheckpoint):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, batch: object, batch_idx: int
     ) -> None:
-        """Save when one is due or the run is asked to stop."""
-        if trainer.global_step > self._step:
-            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-            self._save_if_asked(trainer)
+        """Save when one is due, at the last step, or when the run is asked to stop."""
+        if trainer.global_step == self._step:
+            return
+        self._is_whole = True
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        self._stopping, late = self._agree(trainer)
+        if self._stopping or late or trainer.global_step == trainer.max_steps:
+            self._save_last_step(trainer)
 
     def on_validation_batch_end(
         self,
@@ -66,32 +101,67 @@ class Checkpoints(ModelCheckpoint):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Save and stop when asked to."""
-        if trainer.global_step > self._step:
-            self._save_if_asked(trainer)
-        if self._saved:
-            raise KeyboardInterrupt
+        """Save and stop when asked to; several processes, whose numbers of batches differ, wait for the last one."""
+        if trainer.world_size == 1:
+            self._stop_if_asked(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save when one is due, and stop when asked to."""
+        super().on_validation_end(trainer, pl_module)
+        if self.has_started:
+            self._stop_if_asked(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save, and stop to listen."""
+        """Save the last step, and stop to listen."""
         super().on_train_end(trainer, pl_module)
-        self._deafen()
+        self._save_last_step(trainer)
+        self._signals.restore()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Stop to listen."""
-        self._deafen()
+        """Save the last whole step where the run failed after it, and stop to listen."""
+        try:
+            if isinstance(exception, Exception) and trainer.world_size == 1 and self.has_started:
+                with suppress(ReenactError):  # the first error is the one to report
+                    self._save_last_step(trainer)
+        finally:
+            self._signals.restore()
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
+    @property
+    def _folder(self) -> Path:
+        return Path(str(self.dirpath))
+
+    def _agree(self, trainer: pl.Trainer) -> tuple[bool, bool]:
+        """Two decisions that are the same in all processes: to stop, and to save because of the time since the last."""
+        waited = time.monotonic() - self._saved_at
+        late = 0 < 60 * self.every_n_minutes <= waited
+        if trainer.world_size == 1:
+            return self._signals.asked, late
+        flags = torch.tensor([self._signals.asked, late], dtype=torch.int32, device=trainer.strategy.root_device)
+        all_reduce(flags, ReduceOp.MAX)
+        asked, late = (bool(flag) for flag in flags.tolist())
+        return asked, late
+
+    def _stop_if_asked(self, trainer: pl.Trainer) -> None:
+        if self._is_whole and self._agree(trainer)[0]:
+            self._save_last_step(trainer)
+            self._stopping = True
+        if self._stopping:
             raise KeyboardInterrupt
-        self._asked = True
-        LOG.info("finishing this step and saving it; Ctrl-C again stops at once")
 
-    def _save_if_asked(self, trainer: pl.Trainer) -> None:
-        if self._asked:
-            trainer.save_checkpoint(Path(str(self.dirpath)) / LAST)
-            self._saved = True
+    def _save_last_step(self, trainer: pl.Trainer) -> None:
+        """Write `last.ckpt`, unless it is of this step already or the step is not whole."""
+        if self._is_whole and not self._should_skip_saving_checkpoint(trainer):
+            path = str(self._folder / LAST)
+            self.last_model_path, previous = path, self.last_model_path
+            try:
+                self._save_checkpoint(trainer, path)
+            except ReenactError:
+                self.last_model_path = previous
+                raise
 
-    def _deafen(self) -> None:
-        while self._previous:
-            signal.signal(*self._previous.popitem())
+    def _save_checkpoint(self, trainer: pl.Trainer, filepath: str) -> None:
+        """Save, unless an earlier attempt at this step has failed."""
+        self._is_whole = False
+        super()._save_checkpoint(trainer, filepath)
+        self._is_whole = True
+        self._saved_at = time.monotonic()

@@ -10,12 +10,12 @@ from typing import Any, Literal, TypeVar
 
 import pytorch_lightning as pl
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.distributed import all_gather_object
 
 from reenact.callbacks.pictures import columns, grid, loader_name, send, send_rows
 from reenact.callbacks.score_files import write_rows, write_scores
+from reenact.callbacks.whole_files import write_picture
 from reenact.errors import ReenactError
 from reenact.faces.portrait import PortraitPair
 from reenact.metrics import catalogue
@@ -188,7 +188,6 @@ class MetricSuite(pl.Callback):
             if not trainer.is_global_zero:
                 continue
             folder = Path(trainer.default_root_dir) / "scores"
-            folder.mkdir(parents=True, exist_ok=True)
             name = f"{stage}_{loader}_{trainer.global_step:07d}"
             write_rows(rows, folder / f"{name}.parquet")
             write_scores({loader: scores}, folder / f"{name}.json", {"step": trainer.global_step})
@@ -203,11 +202,10 @@ class MetricSuite(pl.Callback):
             return
         kinds = ("best", "worst") if suite.metrics[first].higher_is_better else ("worst", "best")
         folder = Path(trainer.default_root_dir) / "pictures"
-        folder.mkdir(parents=True, exist_ok=True)
         for kind, frames in zip(kinds, (extremes.highest, extremes.lowest), strict=True):
             joined = {key: torch.cat([pictures[key] for _, pictures in frames]) for key in frames[0][1]}
             picture = grid(joined, self.keep)
-            Image.fromarray(picture).save(folder / f"{name}_{kind}_{trainer.global_step:07d}.png")
+            write_picture(picture, folder / f"{name}_{kind}_{trainer.global_step:07d}.png")
             send(trainer, f"pictures/{name}_{kind}", picture)
 
 

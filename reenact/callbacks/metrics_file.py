@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
+
+from reenact.callbacks.whole_files import replace_file, write_error
 
 
 class MetricsFile(Logger):
@@ -55,8 +58,13 @@ class MetricsFile(Logger):
                 self._columns = next(csv.reader(file), [])
         if not set(row) <= set(self._columns):
             self._add_columns([name for name in row if name not in self._columns])
-        with self._file.open("a", newline="") as file:
-            csv.DictWriter(file, self._columns).writerow(row)
+        size = self._file.stat().st_size
+        try:
+            with self._file.open("a", newline="") as file:
+                csv.DictWriter(file, self._columns).writerow(row)
+        except OSError as error:
+            os.truncate(self._file, size)
+            raise write_error(self._file, error) from error
 
     def _add_columns(self, new: list[str]) -> None:
         rows: list[dict[str, str]] = []
@@ -64,10 +72,10 @@ class MetricsFile(Logger):
             with self._file.open(newline="") as file:
                 rows = list(csv.DictReader(file))
         self._columns += new
-        self._folder.mkdir(parents=True, exist_ok=True)
-        partial = self._file.with_suffix(".partial")
-        with partial.open("w", newline="") as file:
+        self._write(rows)
+
+    def _write(self, rows: list[dict[str, str]]) -> None:
+        with replace_file(self._file) as partial, partial.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(rows)
-        partial.replace(self._file)

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from torch import Tensor
 
+from reenact.callbacks.whole_files import write_picture
 from reenact.faces.portrait import PortraitPair, to_bytes
 from reenact.models.base import Reenactment
 from reenact.models.module import ReenactmentModule
@@ -115,8 +116,7 @@ class Pictures(pl.Callback):
     def _write(self, trainer: pl.Trainer, name: str, pictures: dict[str, Tensor]) -> None:
         picture = grid(pictures, self.samples)
         folder = Path(trainer.default_root_dir) / "pictures"
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(folder / f"{name}_{trainer.global_step:07d}.png")
+        write_picture(picture, folder / f"{name}_{trainer.global_step:07d}.png")
         send(trainer, f"pictures/{name}", picture)
 
 

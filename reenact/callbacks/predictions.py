@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from PIL import Image
 from pytorch_lightning.callbacks import BasePredictionWriter
 
 from reenact.callbacks.pictures import loader_name
+from reenact.callbacks.whole_files import write_picture
 from reenact.faces.portrait import PortraitPair, to_bytes
 from reenact.models.base import Reenactment
 
@@ -38,7 +38,6 @@ class PredictedPictures(BasePredictionWriter):
     ) -> None:
         """Write the pictures of a batch; clips give one picture a frame."""
         folder = self._folder / loader_name(trainer.predict_dataloaders, dataloader_idx)
-        folder.mkdir(parents=True, exist_ok=True)
         images = prediction.image
         frames = images if images.ndim == 5 else images[:, None]
         pictures: Any = to_bytes(frames).permute(0, 1, 3, 4, 2).cpu().numpy()
@@ -47,7 +46,7 @@ class PredictedPictures(BasePredictionWriter):
             name = f"{number:06d}_{_stem(batch.source.clip[row])}_{_stem(batch.driving.clip[row])}"
             for time, picture in enumerate(clip):
                 suffix = f"_{time:04d}" if len(clip) > 1 else ""
-                Image.fromarray(picture).save(folder / f"{name}{suffix}.png")
+                write_picture(picture, folder / f"{name}{suffix}.png")
 
 
 def _stem(clip: str) -> str:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reenact import __version__
+from reenact.callbacks.whole_files import replace_file
 from reenact.errors import ReenactError
 from reenact.metrics.suite import Row, Score
 
@@ -24,7 +25,8 @@ Scores = dict[str, dict[str, Score]]
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:
     """Write one row a frame as a Parquet file."""
-    pq.write_table(pa.Table.from_pylist(list(rows)), path)
+    with replace_file(path) as partial:
+        pq.write_table(pa.Table.from_pylist(list(rows)), partial)
 
 
 def write_scores(scores: Mapping[str, Sequence[Score]], path: Path, about: Mapping[str, Any] | None = None) -> None:
@@ -41,9 +43,8 @@ def write_scores(scores: Mapping[str, Sequence[Score]], path: Path, about: Mappi
         "about": dict(about or {}),
         "loaders": {loader: [_plain(score) for score in of] for loader, of in scores.items()},
     }
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with replace_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def read_scores(path: Path) -> tuple[Scores, dict[str, Any]]:

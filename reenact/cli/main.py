@@ -16,6 +16,7 @@ from importlib import import_module
 from types import FrameType
 
 from reenact import __version__
+from reenact.callbacks.stop_signals import leave, terminals
 from reenact.cli import help_pages
 from reenact.cli.arguments import expand, read
 from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
@@ -55,15 +56,24 @@ def main(args: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """Answer SIGTERM as Ctrl-C, so that unfinished files are taken away."""
+    """Answer SIGTERM and SIGHUP as Ctrl-C, so that unfinished files are taken away; SIGHUP unless it is ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+    shown = terminals()
+
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        leave(shown)
+        raise KeyboardInterrupt
+
+    previous = {signal.SIGTERM: signal.signal(signal.SIGTERM, _interrupt)}
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, hang_up)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 from reenact.cli.processes import is_first
@@ -57,10 +58,22 @@ def _without_place(
 
 def log_to(path: Path) -> None:
     """Write the messages of this package and of Lightning to a file as well."""
-    file = logging.FileHandler(path, encoding="utf-8")
+    file = _LogFile(path, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     for name in (LOG.name, *_LIBRARIES):
         logging.getLogger(name).addHandler(file)
+
+
+class _LogFile(logging.FileHandler):
+    """A log that leaves out what a full disk does not take; the run's other files report the disk."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
 
 
 def close() -> None:

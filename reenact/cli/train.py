@@ -11,12 +11,14 @@ from jsonargparse import set_parsing_settings
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
+from reenact.callbacks.checkpoint import Checkpoints
 from reenact.cli import quiet, sentences
 from reenact.cli.arguments import Request
 from reenact.cli.lightning import ReenactCLI
 from reenact.cli.options import known_options, print_all_options
 from reenact.cli.processes import is_first
 from reenact.cli.run_folder import LAST, discard
+from reenact.cli.system_errors import from_system
 from reenact.errors import ReenactError
 from reenact.models.module import ReenactmentModule
 
@@ -71,8 +73,9 @@ def _run(request: Request, arguments: list[str]) -> int:
     except SystemExit:
         if not cli.trainer.interrupted:
             raise
-        if is_first():
-            sys.stderr.write(f"reenact: interrupted; {_way_on(request)}\n")
+        if not is_first():
+            return 0  # any other code makes Lightning's observer kill the first process, which has more to do
+        sys.stderr.write(f"reenact: interrupted; {_way_on(request)}\n")
         return INTERRUPTED
     except BaseException as error:
         launcher = cli.trainer.strategy.launcher
@@ -80,10 +83,23 @@ def _run(request: Request, arguments: list[str]) -> int:
             launcher.kill(signal.SIGKILL)  # the others may wait for this process, and would for ever
         if isinstance(error, ReenactError) and is_first() and not request.resumes:
             discard(request.out)
+        _report(error, request, cli)
         raise
     for line in _closing(request, cli) if is_first() else ():
         sys.stdout.write(f"{line}\n")
     return 0
+
+
+def _report(error: BaseException, request: Request, cli: ReenactCLI) -> None:
+    """Raise the sentence for what ended a run, with the checkpoint to go on from where training had started."""
+    sentence = error if isinstance(error, ReenactError) else from_system(error)
+    if sentence is None:
+        return
+    last, saver = _last_checkpoint(request), cli.trainer.checkpoint_callback
+    if last and isinstance(saver, Checkpoints) and saver.has_started:
+        sentence = ReenactError(f"{sentence}; {_way_on(request)}")
+    if sentence is not error:
+        raise sentence from error
 
 
 def _closing(request: Request, cli: ReenactCLI) -> list[str]:

@@ -10,6 +10,7 @@ import warnings
 from abc import abstractmethod
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import FrameType
 
 import cv2
 import numpy as np
@@ -38,17 +39,28 @@ from reenact.data.sampling import (
 from reenact.errors import ReenactError
 from reenact.faces.portrait import PortraitPair
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that stop a run."""
+
 
 class Loader(DataLoader[PortraitPair]):
-    """A loader whose workers never see Ctrl-C: not while they start either, when `start_worker` has not run yet."""
+    """A loader whose workers leave the signals that stop a run to the run, and whose deaths are found between steps.
+
+    Torch raises the death of a worker wherever the run stands, also in the middle of a step, from which training
+    cannot go on. The next batch that is asked for finds it as well.
+    """
 
     def __iter__(self) -> _BaseDataLoaderIter:
-        # Workers inherit what is held back here, and drop it once they ignore the signal.
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # Workers inherit what is held back here until `start_worker` has run.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, set(SIGNALS))
+        previous = signal.getsignal(signal.SIGCHLD)
         try:
-            return super().__iter__()
+            iterator = super().__iter__()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        if signal.getsignal(signal.SIGCHLD) is not previous:
+            signal.signal(signal.SIGCHLD, previous)
+        return iterator
 
 
 class ReenactmentDataModule(LightningDataModule):
@@ -286,8 +298,18 @@ def _change(image: Tensor, factors: NDArray[np.float64], hue: float) -> Tensor:
 def start_worker(worker: int) -> None:
     """Start of a loading process: its core is its own, and OpenCV's threads would fight over it.
 
-    The terminal sends Ctrl-C to every process; the run alone answers, and finishes the step with the batches in hand.
+    Ctrl-C of a terminal, SIGTERM of a scheduler and SIGHUP reach every process of a job. The run alone answers: it
+    finishes the step with the batches in hand, and then ends the workers. One SIGTERM may be the scheduler's; a second
+    one ends the worker.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _obey_the_next)
+    signal.siginterrupt(signal.SIGTERM, False)  # a read that is interrupted looks like a broken file
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, set(SIGNALS))
     cv2.setNumThreads(0)
     gc.freeze()  # else its first full collection writes to every page that it shares with the main process: a copy
+
+
+def _obey_the_next(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)

@@ -73,15 +73,14 @@ class PortraitModule(LightningModule):
         """Stop the run on a loss that is NaN or infinite, before any weight changes.
 
         Raises:
-            ReenactError: names the batch's clips and the last checkpoint.
+            ReenactError: names the batch's clips; `reenact fit` adds the checkpoint to go on from.
         """
         if torch.isfinite(loss):
             return
         clips = ", ".join(dict.fromkeys((*batch.source.clip, *batch.driving.clip))) or "(unnamed)"
-        path = getattr(self.trainer.checkpoint_callback, "last_model_path", "") or "none was written yet"
         raise ReenactError(
             f"The loss is {loss.item()} at step {self.global_step} in a batch of the clips {clips}: look at these clips"
-            f" or lower the learning rate, and resume from the last checkpoint ({path})"
+            " or lower the learning rate"
         )
 
     def loader_name(self, stage: str, index: int) -> str:

@@ -1,0 +1,72 @@
+"""Files that are there as a whole or not at all: written beside their place, then renamed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from reenact.errors import ReenactError
+
+PART = ".part"
+"""Suffix of a file that is being written; its name starts with a dot."""
+
+
+@contextmanager
+def replace_file(path: Path, durable: bool = False) -> Iterator[Path]:
+    """Write a file beside its place and rename it once it is whole.
+
+    Args:
+        path: The file; its folder is created.
+        durable: Wait until it is on the disk, so that it survives a power cut.
+
+    Yields:
+        The path to write to. It is removed where the block does not end well.
+
+    Raises:
+        ReenactError: if the disk does not take the file; the file that was there before stays.
+    """
+    partial = path.with_name(f".{path.name}{PART}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        if durable:
+            _sync(partial)
+        partial.replace(path)
+        if durable:
+            _sync(path.parent)
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_picture(picture: NDArray[np.uint8], path: Path) -> None:
+    """Write a picture (H, W, 3) as PNG; raises `ReenactError` as `replace_file`."""
+    with replace_file(path) as partial:
+        Image.fromarray(picture).save(partial, format="PNG")
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the unfinished files of a process that was killed; the caller alone writes to the folder."""
+    for partial in folder.glob(f".*{PART}"):
+        partial.unlink(missing_ok=True)
+
+
+def write_error(path: Path, error: OSError) -> ReenactError:
+    """One sentence for a file that the disk does not take."""
+    return ReenactError(f"{path} cannot be written ({error.strerror or error}); make room on the disk")
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

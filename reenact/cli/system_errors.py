@@ -1,0 +1,43 @@
+"""One sentence for what the system refuses during a run: a full disk, too many open files, a killed process."""
+
+from __future__ import annotations
+
+import errno
+
+from reenact.errors import ReenactError
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+
+
+def from_system(error: BaseException) -> ReenactError | None:
+    """Translate an error of the system.
+
+    Args:
+        error: What a run ended with. An error of a loading process has its traceback as the message.
+
+    Returns:
+        The sentence; None where the error is another, perhaps a fault of the program.
+    """
+    if not isinstance(error, OSError | RuntimeError):
+        return None
+    code = error.errno if isinstance(error, OSError) else None
+    message = str(error)
+    if code in _DESCRIPTORS or "Too many open files" in message or "items of ancdata" in message:
+        return ReenactError(
+            "Too many files are open: allow more with `ulimit -n 8192` before the command, or load with fewer"
+            " --data.num_workers"
+        )
+    if code in _DISK or "No space left on device" in message:
+        place = f"{error.filename} " if isinstance(error, OSError) and error.filename else "A file of the run "
+        return ReenactError(f"{place}cannot be written ({_reason(error)}); make room on the disk")
+    if "DataLoader worker" in message and ("exited unexpectedly" in message or "killed by signal" in message):
+        return ReenactError(
+            "A loading process was killed, which the system does where memory or /dev/shm is full; load with fewer"
+            " --data.num_workers"
+        )
+    return None
+
+
+def _reason(error: BaseException) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or "No space left on device"

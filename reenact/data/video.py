@@ -8,71 +8,66 @@ variable rate are resampled by their time stamps.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
-from av.container import InputContainer
-from av.error import FFmpegError
-from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
-from reenact.data.media_files import open_media
+from reenact.data.file_cache import FileCache
+from reenact.data.video_decode import open_video, pictures_by_rank
+from reenact.data.video_display import HIGH_DYNAMIC_RANGE, Display, Image, read_display, to_image
+from reenact.data.video_index import VideoIndex, build_index
+from reenact.data.video_packets import read_packets
+from reenact.data.video_times import check_times, count_frames, frame_rate, pictures_at
 from reenact.errors import ReenactError
 
-Image = NDArray[np.uint8]
-"""(H, W, 3) RGB picture."""
+__all__ = ["VIDEO_SUFFIXES", "Image", "VideoInfo", "VideoReader", "probe"]
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".gif"})
-
-# Without exact rounding and full chroma, decoded colours are one to two levels too dark.
-_SCALER = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+_CACHE_BYTES = 256 << 20
+_CLOCK_TICKS = 2
+"""A stated base rate of more than so many average ones is the clock of a file of variable rate."""
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video file says about itself."""
+    """A video file as a player shows it, by its packets and first picture."""
 
     path: Path
     width: int
-    """Pixels, after rotation."""
+    """Pixels, after rotation, square."""
     height: int
-    """Pixels, after rotation."""
+    """Pixels, after rotation, square."""
     fps: Fraction
-    num_frames: int | None
-    """Frames by the file's header; None where it has none. Exact counts come from reading."""
-    duration: float | None
-    """Seconds by the file's header."""
+    num_frames: int
+    """Frames at `fps`, by the time stamps of all packets."""
+    duration: float
+    """Seconds for which the pictures are on display."""
     has_audio: bool
     rotation: int
     """Degrees by which the stored pictures are turned for display: 0, 90, 180 or 270, counter-clockwise."""
+    mirrored: bool = False
+    """True where stored pictures are mirrored left to right before they are turned."""
+    note: str = ""
+    """A sentence on what reading changes beside the shape; empty where it changes nothing."""
+
+
+@dataclass(frozen=True)
+class _Video:
+    info: VideoInfo
+    index: VideoIndex
 
 
 def probe(path: Path) -> VideoInfo:
-    """Read a video's header and first picture.
+    """Read a video's packets and first picture.
 
     Raises:
-        ReenactError: if the file is missing, empty, damaged, not a video, or has no video stream.
+        ReenactError: if the file is missing, empty, cut off, damaged, not a video, or beyond the limits of sizes and
+            times.
     """
-    with _open(path) as (container, stream):
-        frame = _first_frame(path, container, stream)
-        rotation = _rotation(frame)
-        turned = rotation % 180 != 0
-        return VideoInfo(
-            path=path,
-            width=frame.height if turned else frame.width,
-            height=frame.width if turned else frame.height,
-            fps=_rate(stream),
-            num_frames=stream.frames or None,
-            duration=_duration(container, stream),
-            has_audio=bool(container.streams.audio),
-            rotation=rotation,
-        )
+    return replace(_load(path).info, path=path)
 
 
 class VideoReader:
@@ -84,7 +79,7 @@ class VideoReader:
         threads: Decoder threads; 0 lets the decoder choose.
 
     Raises:
-        ReenactError: as `probe`; while reading, if the file turns out damaged or ends before its stated end.
+        ReenactError: as `probe`; while reading, if the file turns out damaged.
     """
 
     def __init__(self, path: Path, fps: Fraction | None = None, threads: int = 1) -> None:
@@ -94,143 +89,87 @@ class VideoReader:
         self._threads = threads
 
     def __iter__(self) -> Iterator[Image]:
-        for _, frame in self._timeline(start=0):
-            yield _upright(frame, self.info.rotation)
+        return self.part(0)
 
-    def part(self, first: int, end: int) -> Iterator[Image]:
-        """Frames `first` to `end - 1`, as far as the video has them; decodes from the key frame before."""
-        for index, frame in self._timeline(start=first):
-            if index >= end:
-                return
-            yield _upright(frame, self.info.rotation)
+    def part(self, first: int, end: int | None = None) -> Iterator[Image]:
+        """Frames `first` to `end - 1`, as far as the video has them; decodes from a key frame before."""
+        video = _load(self.path)
+        index = video.index
+        ranks = pictures_at(index.times, index.tick, index.last, self.fps, first, end)
+        yield from self._images(video, ranks.tolist())
 
     def frames(self, indices: Iterable[int]) -> list[Image]:
-        """Frames by number, in the order asked; decodes from the key frame before each run of them.
+        """Frames by number, in the order asked; decodes from a key frame before each run of them.
 
         Raises:
             ReenactError: if a frame lies outside the video.
         """
-        wanted = list(indices)
-        found: dict[int, Image] = {}
-        for run in _runs(sorted(set(wanted)), gap=round(2 * self.fps)):
-            remaining = set(run)
-            for index, frame in self._timeline(start=run[0]):
-                if index in remaining:
-                    found[index] = _upright(frame, self.info.rotation)
-                    remaining.remove(index)
-                if not remaining:
-                    break
-            if remaining:
-                raise ReenactError(f"{self.path} has no frame {min(remaining)}")
-        return [found[index] for index in wanted]
+        video = _load(self.path)
+        index = video.index
+        numbers = list(indices)
+        count = count_frames(index.times, index.tick, index.last, self.fps)
+        outside = next((number for number in sorted(numbers) if not 0 <= number < count), None)
+        if outside is not None:
+            raise ReenactError(f"{self.path} has no frame {outside}: it has {count}")
+        images: dict[int, Image] = {}
+        for run in _runs(sorted(set(numbers)), gap=round(2 * self.fps)):
+            shown = pictures_at(index.times, index.tick, index.last, self.fps, run[0], run[-1] + 1)
+            ranks = shown[np.array(run) - run[0]].tolist()
+            images.update(zip(run, self._images(video, ranks), strict=True))
+        return [images[number] for number in numbers]
 
-    def _timeline(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
-        """Pairs of frame number and decoded frame, from number `start` on."""
-        index, shown = start, None
-        for seconds, frame in self._decoded(Fraction(start) / self.fps):
-            while shown is not None and (index + Fraction(1, 2)) / self.fps < seconds:
-                yield index, shown
-                index += 1
-            shown, end = frame, seconds + self._length(frame)
-        while shown is not None and (index + Fraction(1, 2)) / self.fps < end:
-            yield index, shown
-            index += 1
-
-    def _decoded(self, start: Fraction) -> Iterator[tuple[Fraction, VideoFrame]]:
-        """Pairs of display time in seconds after the first picture and decoded frame, from before `start` on."""
-        with _open(self.path) as (container, stream):
-            stream.thread_count = self._threads
-            first = _first_frame(self.path, container, stream)
-            origin = first.pts or 0
-            base = stream.time_base or Fraction(1, 1000)
-            container.seek(origin + int(start / base), stream=stream, backward=True)
-            end = Fraction(0)
-            with _readable(self.path):
-                for frame in container.decode(stream):
-                    seconds = ((frame.pts or 0) - origin) * base
-                    end = max(end, seconds + self._length(frame))
-                    yield seconds, frame
-            stated = _stated_end(stream, origin)
-            if stated is not None and end < stated - max(Fraction(1, 10), 3 / self.info.fps):
-                raise ReenactError(
-                    f"{self.path} is truncated: it ends after {float(end):.2f} of {float(stated):.2f} s; "
-                    "copy or download it again"
-                )
-
-    def _length(self, frame: VideoFrame) -> Fraction:
-        """Seconds a frame stays on display."""
-        if frame.duration and frame.time_base:
-            return frame.duration * frame.time_base
-        return 1 / self.info.fps
+    def _images(self, video: _Video, ranks: list[int]) -> Iterator[Image]:
+        info = video.info
+        display = Display(info.width, info.height, info.rotation, info.mirrored)
+        for frame in pictures_by_rank(self.path, video.index, ranks, self._threads):
+            yield to_image(frame, display)
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def _read(path: Path) -> tuple[_Video, int]:
+    with open_video(path) as (container, stream):
+        table = read_packets(container, stream)
+        if table.first is None:
+            raise ReenactError(f"{path} has no decodable picture; copy or download it again")
+        frame = table.first[1]
+        stated = _stated_rates(stream)
+        index = build_index(container, stream, table, next(iter(stated), Fraction(25)))
+        display = read_display(path, frame, stream.sample_aspect_ratio)
+        has_audio = bool(container.streams.audio)
+    check_times(path, index.times, index.tick)
+    fps = frame_rate(path, index.times, index.tick, stated)
+    index = index.with_last(fps)
+    count = count_frames(index.times, index.tick, index.last, fps)
+    transfer = HIGH_DYNAMIC_RANGE.get(frame.color_trc)
+    note = f"{transfer} video converted to BT.709; highlights above reference white are cut off" if transfer else ""
+    info = VideoInfo(
+        path=path,
+        width=display.width,
+        height=display.height,
+        fps=fps,
+        num_frames=count,
+        duration=float(index.length),
+        has_audio=has_audio,
+        rotation=display.rotation,
+        mirrored=display.mirrored,
+        note=note,
+    )
+    return _Video(info, index), index.size
+
+
+def _stated_rates(stream: VideoStream) -> list[Fraction]:
+    """Frames per second by the header, the likeliest first."""
+    guessed, average = stream.guessed_rate, stream.average_rate
+    nominal = [guessed] if guessed and (not average or guessed <= _CLOCK_TICKS * average) else []
+    return [Fraction(rate).limit_denominator(1001) for rate in (*nominal, average) if rate]
+
+
+_cache = FileCache(_read, _CACHE_BYTES)
+
+
+def _load(path: Path) -> _Video:
     if not path.is_file():
         raise ReenactError(f"{path} is not a file; give the path of a video")
-    if path.stat().st_size == 0:
-        raise ReenactError(f"{path} is empty; copy or download it again")
-    try:
-        container = open_media(path)
-    except FFmpegError as error:
-        raise ReenactError(f"{path} is not a readable video ({error.strerror}); copy or download it again") from error
-    with container:
-        name = container.format.name
-        # FFmpeg also opens single pictures and plain text as "videos" of one frame.
-        if name.endswith("_pipe") or name in ("image2", "tty"):
-            raise ReenactError(f"{path} is not a video (its content is {name}); give a video file")
-        streams = [
-            stream for stream in container.streams.video if not stream.disposition & stream.disposition.attached_pic
-        ]
-        if not streams:
-            raise ReenactError(f"{path} has no video stream; give a video file")
-        yield container, streams[0]
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FFmpegError as error:
-        raise ReenactError(f"{path} is damaged ({error.strerror}); copy or download it again") from error
-
-
-def _first_frame(path: Path, container: InputContainer, stream: VideoStream) -> VideoFrame:
-    with _readable(path):
-        for frame in container.decode(stream):
-            return frame
-    raise ReenactError(f"{path} has no decodable picture; copy or download it again")
-
-
-def _rate(stream: VideoStream) -> Fraction:
-    """Frames per second; the average where the base rate is only a clock tick of a variable-rate file."""
-    guessed, average = stream.guessed_rate, stream.average_rate
-    if average and (not guessed or guessed > 2 * average):
-        return Fraction(average).limit_denominator(1001)
-    return Fraction(guessed or 25)
-
-
-def _duration(container: InputContainer, stream: VideoStream) -> float | None:
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    return container.duration / av.time_base if container.duration else None
-
-
-def _stated_end(stream: VideoStream, origin: int) -> Fraction | None:
-    """Seconds from the first picture to the end that the header states."""
-    if not stream.duration or not stream.time_base:
-        return None
-    return ((stream.start_time or 0) + stream.duration - origin) * stream.time_base
-
-
-def _rotation(frame: VideoFrame) -> int:
-    return round(frame.rotation / 90) * 90 % 360
-
-
-def _upright(frame: VideoFrame, rotation: int) -> Image:
-    image = frame.to_ndarray(format="rgb24", interpolation=_SCALER, src_color_range=frame.color_range)
-    image = image.astype(np.uint8, copy=False)
-    return np.ascontiguousarray(np.rot90(image, rotation // 90)) if rotation else image
+    return _cache(path)
 
 
 def _runs(indices: list[int], gap: int) -> Iterator[list[int]]:

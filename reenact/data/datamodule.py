@@ -80,6 +80,7 @@ class ReenactmentDataModule(LightningDataModule):
         seed: Start of every draw, of the test pairs too.
         pairs: List of validation and test pairs, see `data.pair_lists`; drawn from the seed by default.
         sources: Store or shards of the source portraits of the cross pairs; the held-out clips by default.
+        max_broken: Share of the training clips, rounded up, that may be unreadable before a run stops; others stand in.
 
     Raises:
         ReenactError: if `pairs` is no list, or a number makes no sense.
@@ -99,6 +100,7 @@ class ReenactmentDataModule(LightningDataModule):
         seed: int = 0,
         pairs: Path | None = None,
         sources: str | Path | None = None,
+        max_broken: float = 0.02,
     ) -> None:
         super().__init__()
         self.num_workers = usable_cores() if num_workers is None else num_workers
@@ -112,6 +114,7 @@ class ReenactmentDataModule(LightningDataModule):
             ("pairs_per_epoch", 1 if pairs_per_epoch is None else pairs_per_epoch, 1, None),
             ("num_val_pairs", num_val_pairs, 1, None),
             ("num_test_pairs", num_test_pairs, 1, None),
+            ("max_broken", max_broken, 0, 0.5),
         ):
             check_number(name, number, least, most)
         self.size = size
@@ -125,6 +128,7 @@ class ReenactmentDataModule(LightningDataModule):
         self.seed = seed
         self.pairs = pairs
         self.sources = sources
+        self.max_broken = max_broken
         self._listed = None if pairs is None else read_pairs(pairs)
 
     @property
@@ -151,7 +155,7 @@ class ReenactmentDataModule(LightningDataModule):
 
     def train_dataloader(self) -> Loader:
         """Random pairs without end, cut into epochs."""
-        pairs = TrainingPairs(self.train_clips(), self.seed, self.flip, self.clip_length)
+        pairs = TrainingPairs(self.train_clips(), self.seed, self.flip, self.clip_length, self.max_broken)
         rank, world = self._rank()
         step = self.batch_size * world
         samples = math.ceil((self.pairs_per_epoch or 75 * len(pairs)) / step) * step
@@ -164,7 +168,8 @@ class ReenactmentDataModule(LightningDataModule):
         Raises:
             ReenactError: if there are fewer pairs than processes.
         """
-        return self._test_loaders(self.num_val_pairs)
+        fitting = self.trainer is not None and self.trainer.state.fn == "fit"
+        return self._test_loaders(self.num_val_pairs, self.max_broken if fitting else 0.0)
 
     def test_dataloader(self) -> dict[str, Loader]:
         """As `val_dataloader`, with the number of pairs for tests."""
@@ -194,7 +199,7 @@ class ReenactmentDataModule(LightningDataModule):
             return 0
         return self.batch_size * (self.trainer.fit_loop.total_batch_idx + 1)
 
-    def _test_loaders(self, count: int) -> dict[str, Loader]:
+    def _test_loaders(self, count: int, max_broken: float = 0.0) -> dict[str, Loader]:
         clips, sources = self.test_clips(), self._source_clips()
         if self.pairs is not None and self._listed is not None:
             lists = resolve_pairs(self.pairs, self._listed, clips, sources, self.clip_length)
@@ -203,7 +208,7 @@ class ReenactmentDataModule(LightningDataModule):
         rank, world = self._rank()
         loaders = {}
         for name, pairs in lists.items():
-            dataset = TestPairs(clips, pairs, self.clip_length, sources if name == "cross" else None)
+            dataset = TestPairs(clips, pairs, self.clip_length, sources if name == "cross" else None, max_broken)
             if len(dataset) < world:
                 raise ReenactError(
                     f"{len(dataset)} {name} pairs are too few for {world} processes; raise --data.num_val_pairs and"

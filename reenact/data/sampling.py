@@ -6,6 +6,7 @@ and a run that resumes in the middle of an epoch goes on with what would have co
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, DistributedSampler
 
+from reenact.data.broken_clips import ATTEMPTS, BrokenClips
 from reenact.data.clip_table import ClipIndex
 from reenact.data.clips import ClipSource
 from reenact.errors import ReenactError
@@ -28,19 +30,23 @@ class TrainingPairs(Dataset[PortraitPair]):
     """Endless self-reenactment pairs: every pass visits each identity once, in a new order.
 
     Of an identity a random clip, of the clip two different frames (PWM, `Data/train_data.py`); with a `clip_length`
-    of T > 1, one frame as the source and T frames in a row as the driving clip.
+    of T > 1, one frame as the source and T frames in a row as the driving clip. The sample of a clip that can't be read
+    comes from another clip, drawn from the seed and the sample's number.
 
     Args:
         clips: The frames.
         seed: Start of every random draw.
         flip: Probability that source and driving are both mirrored.
         clip_length: Driving frames per sample.
+        max_broken: Share of the clips, rounded up, that may be unreadable.
 
     Raises:
-        ReenactError: if there is no clip to draw from.
+        ReenactError: if there is no clip to draw from; later, if more clips than the share can't be read.
     """
 
-    def __init__(self, clips: ClipSource, seed: int, flip: float, clip_length: int = 1) -> None:
+    def __init__(
+        self, clips: ClipSource, seed: int, flip: float, clip_length: int = 1, max_broken: float = 0.0
+    ) -> None:
         index = clips.index
         if not len(index.ids):
             raise ReenactError(
@@ -54,6 +60,7 @@ class TrainingPairs(Dataset[PortraitPair]):
         self._rows, counts = order, np.bincount(index.identities)
         self._starts = np.concatenate([[0], np.cumsum(counts)])
         self.num_identities = len(counts)
+        self.broken = BrokenClips(len(index.ids), max_broken)
 
     def __len__(self) -> int:
         """Samples of one pass over the identities."""
@@ -64,9 +71,19 @@ class TrainingPairs(Dataset[PortraitPair]):
         visit, position = divmod(number, self.num_identities)
         identity = _permutation(self._seed, visit, self.num_identities)[position]
         draw = np.random.default_rng([self._seed, 1, number])
-        row = self._rows[draw.integers(self._starts[identity], self._starts[identity + 1])]
-        frames = self._frames(int(self._clips.index.num_frames[row]), draw)
-        portraits = self._clips.read(int(self._clips.index.ids[row]), frames)
+        first, end = int(self._starts[identity]), int(self._starts[identity + 1])
+        for attempt in itertools.count(1):
+            row = int(self._rows[draw.integers(first, end)])
+            frames = self._frames(int(self._clips.index.num_frames[row]), draw)
+            try:
+                portraits = self._clips.read(int(self._clips.index.ids[row]), frames)
+                break
+            except ReenactError as error:
+                self.broken.mark(row, error)
+                if attempt == ATTEMPTS:
+                    raise
+            draw = np.random.default_rng([self._seed, 8, number, attempt])
+            first, end = 0, len(self._rows)
         if self._flip:
             portraits = mirror(portraits, draw.random() < self._flip)
         driving = portraits[1] if self._length == 1 else _as_clip(portraits[1:])
@@ -156,22 +173,42 @@ class TestPairs(Dataset[PortraitPair]):
         pairs: Which.
         clip_length: Driving frames per pair.
         sources: The source frames, where they come from other clips.
+        max_broken: Share of the pairs, rounded up, that another pair of the list may stand in for; a test has none.
     """
 
     __test__ = False  # not a test for pytest to collect
 
     def __init__(
-        self, clips: ClipSource, pairs: PairList, clip_length: int = 1, sources: ClipSource | None = None
+        self,
+        clips: ClipSource,
+        pairs: PairList,
+        clip_length: int = 1,
+        sources: ClipSource | None = None,
+        max_broken: float = 0.0,
     ) -> None:
         self._clips = clips
         self._sources = sources or clips
         self._pairs = pairs
         self._length = clip_length
+        self._broken = BrokenClips(len(pairs.table), max_broken, "validation pairs")
 
     def __len__(self) -> int:
         return len(self._pairs.table)
 
     def __getitem__(self, number: int) -> PortraitPair:
+        if not self._broken.tolerant:
+            return self._read(number)
+        for attempt in itertools.count(1):
+            try:
+                return self._read(number)
+            except ReenactError as error:
+                self._broken.mark(number, error)
+                if attempt == ATTEMPTS:
+                    raise
+            number = int(np.random.default_rng([8, number, attempt]).integers(len(self)))
+        raise AssertionError
+
+    def _read(self, number: int) -> PortraitPair:
         source_clip, source_frame, clip, start = (int(value) for value in self._pairs.table[number])
         source = self._sources.read(source_clip, [source_frame])[0]
         driving = self._clips.read(clip, list(range(start, start + self._length)))

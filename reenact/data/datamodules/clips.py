@@ -33,6 +33,7 @@ class Clips(ReenactmentDataModule):
         seed: Start of every draw.
         pairs: List of test pairs, as `reenact pairs` writes and FOMM and DaGAN have them.
         sources: Store or shards of the source portraits of the cross pairs; the held-out clips by default.
+        max_broken: Share of the training clips, rounded up, that may be unreadable before a run stops; others stand in.
 
     Raises:
         ReenactError: if the folder is no store, or it has no clip that is long enough.
@@ -54,6 +55,7 @@ class Clips(ReenactmentDataModule):
         seed: int = 0,
         pairs: Path | None = None,
         sources: str | Path | None = None,
+        max_broken: float = 0.02,
     ) -> None:
         super().__init__(
             size,
@@ -68,6 +70,7 @@ class Clips(ReenactmentDataModule):
             seed,
             pairs,
             sources,
+            max_broken,
         )
         check_number("held_out", held_out, 0, 1)
         self.root = root

@@ -43,6 +43,7 @@ class VoxCeleb(ReenactmentDataModule):
         seed: Start of every draw.
         pairs: List of test pairs, as `reenact pairs` writes and FOMM and DaGAN have them.
         sources: Store or shards of the source portraits of the cross pairs; the held-out clips by default.
+        max_broken: Share of the training clips, rounded up, that may be unreadable before a run stops; others stand in.
 
     Raises:
         ReenactError: if the folder is neither.
@@ -63,6 +64,7 @@ class VoxCeleb(ReenactmentDataModule):
         seed: int = 0,
         pairs: Path | None = None,
         sources: str | Path | None = None,
+        max_broken: float = 0.02,
     ) -> None:
         super().__init__(
             size,
@@ -77,6 +79,7 @@ class VoxCeleb(ReenactmentDataModule):
             seed,
             pairs,
             sources,
+            max_broken,
         )
         self.root = root
         self._store = open_prepared(root) if is_prepared(root) else None
@@ -125,7 +128,7 @@ class FolderClips:
 
     def __init__(self, folder: Path, size: int, min_frames: int) -> None:
         self._size = size
-        counted = [(path, count_frames(path)) for path in clip_paths(folder)]
+        counted = [(path, _stated_frames(path, min_frames)) for path in clip_paths(folder)]
         self._paths = [path for path, frames in counted if frames >= min_frames]
         if not self._paths:
             raise ReenactError(
@@ -166,6 +169,17 @@ def count_frames(path: Path) -> int:
     if path.is_dir():
         return len(pictures_in(path))
     return probe(path).num_frames or sum(1 for _ in VideoReader(path))
+
+
+def _stated_frames(path: Path, min_frames: int) -> int:
+    """Count the frames of a clip; one that can't be read now stays in the index, for the loaders to find out.
+
+    A clip that breaks between two parts of a run must not change what is drawn of the others.
+    """
+    try:
+        return count_frames(path)
+    except ReenactError:
+        return min_frames
 
 
 def check_layout(root: Path) -> None:

@@ -34,6 +34,12 @@ def real() -> Path:
 
 
 @pytest.fixture(scope="session")
+def faults() -> Path:
+    """Small made files that other programs write, with the right values in their README."""
+    return _shared("faults")
+
+
+@pytest.fixture(scope="session")
 def data() -> Path:
     """Small files committed with the tests."""
     return REPOSITORY / "tests" / "data"

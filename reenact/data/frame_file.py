@@ -10,13 +10,12 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 from av.packet import Packet
 from numpy.typing import NDArray
 
-from reenact.data.media_files import open_media
+from reenact.data.media_files import create_media, open_media
 from reenact.data.video import Image
 
 _JPEG = (
@@ -37,7 +36,7 @@ def write_frames(path: Path, frames: Iterable[Image], fps: Fraction) -> NDArray[
         ValueError: if there is no frame, or one of another size.
     """
     shape: tuple[int, ...] | None = None
-    with av.open(str(path), "w", format="mov") as container:
+    with create_media(path, "mov") as container:
         for number, frame in enumerate(frames):
             if shape is None:
                 shape = frame.shape

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Self
 
-import av
 import numpy as np
-from av.audio.resampler import AudioResampler
-from av.audio.stream import AudioStream
-from av.container import OutputContainer
 from av.error import FFmpegError
-from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
-from reenact.data.media_files import open_media
+from reenact.data.media_files import create_media, partial_path
+from reenact.data.sound import Soundtrack
 from reenact.data.video import Image
 from reenact.errors import ReenactError
-
-TimedPacket: TypeAlias = "tuple[Fraction, Packet[AudioStream]]"
-"""Seconds after the first picture, and a packet of sound."""
-
-COPIED_AUDIO = frozenset({"aac", "mp3", "ac3", "alac"})
-"""Codecs that an mp4 file carries as they are; others are encoded as AAC."""
 
 
 class VideoWriter:
@@ -62,7 +51,7 @@ class VideoWriter:
         self.frames_written = 0
         self._fps = fps
         self._size = size
-        self._temporary = path.with_name(f".{path.stem}.{os.getpid()}.part")
+        self._temporary = partial_path(path)
         try:
             self._temporary.touch()  # FFmpeg opens the file at the first packet alone
             self._temporary.unlink()
@@ -71,7 +60,7 @@ class VideoWriter:
                 f"{path} can't be written ({error.strerror}); give a path in a writable folder"
             ) from error
         options = {"movflags": "use_metadata_tags+faststart"}
-        self._container = av.open(str(self._temporary), "w", format="mp4", container_options=options)
+        self._container = create_media(self._temporary, "mp4", options)
         self._container.metadata.update(metadata or {})
         self._stream = self._container.add_stream("libx264", rate=fps, options={"crf": str(crf), "preset": "medium"})
         self._stream.width, self._stream.height = size[0] + size[0] % 2, size[1] + size[1] % 2
@@ -80,7 +69,7 @@ class VideoWriter:
         context = self._stream.codec_context
         context.colorspace = context.color_primaries = context.color_trc = int(Colorspace.ITU709)
         context.color_range = int(ColorRange.MPEG)
-        self._audio = _Audio(audio_from, self._container) if audio_from else None
+        self._audio = Soundtrack(audio_from, self._container) if audio_from else None
 
     def write(self, image: Image) -> None:
         """Append one (H, W, 3) RGB frame.
@@ -127,86 +116,3 @@ class VideoWriter:
             yield
         except (FFmpegError, OSError) as error:
             raise ReenactError(f"{self.path} can't be written ({error}); free space or choose another path") from error
-
-
-class _Audio:
-    """The sound of a file on its way into another, read along with the picture in constant memory."""
-
-    def __init__(self, path: Path, output: OutputContainer) -> None:
-        try:
-            self._input = open_media(path)
-        except FFmpegError as error:
-            raise ReenactError(
-                f"{path} can't be read for its sound ({error.strerror}); give a readable file"
-            ) from error
-        self._output = output
-        self._packets: Iterator[TimedPacket] = iter(())
-        self._pending: TimedPacket | None = None
-        if self._input.streams.audio:
-            source = self._input.streams.audio[0]
-            copied = source.codec_context.name in COPIED_AUDIO
-            self._packets = self._copied(source) if copied else self._encoded(source)
-
-    def mux_until(self, end: Fraction) -> None:
-        """Write the packets that begin before `end` seconds."""
-        while True:
-            item = self._pending or next(self._packets, None)
-            self._pending = None
-            if item is None:
-                return
-            if item[0] >= end:
-                self._pending = item
-                return
-            self._output.mux(item[1])
-
-    def close(self) -> None:
-        self._input.close()
-
-    def _origin(self) -> Fraction:
-        """The time in seconds at which the first picture stands, which becomes zero."""
-        if not self._input.streams.video:
-            return Fraction(0)
-        video = self._input.streams.video[0]
-        return (video.start_time or 0) * (video.time_base or Fraction(0))
-
-    def _copied(self, source: AudioStream) -> Iterator[TimedPacket]:
-        target = self._output.add_stream_from_template(source)
-        base = source.time_base or Fraction(1, source.rate)
-        shift = int(self._origin() / base)
-        return self._copied_packets(source, target, base, shift)
-
-    def _copied_packets(
-        self, source: AudioStream, target: AudioStream, base: Fraction, shift: int
-    ) -> Iterator[TimedPacket]:
-        for packet in self._input.demux(source):
-            # The packet that ends at the first picture primes the decoder, so it stays.
-            if packet.dts is None or packet.pts is None or packet.pts + (packet.duration or 0) < shift:
-                continue
-            packet.pts -= shift
-            packet.dts -= shift
-            packet.stream = target
-            yield packet.pts * base, packet
-
-    def _encoded(self, source: AudioStream) -> Iterator[TimedPacket]:
-        target = self._output.add_stream("aac", rate=source.rate)
-        target.layout = source.layout
-        return self._encoded_packets(source, target)
-
-    def _encoded_packets(self, source: AudioStream, target: AudioStream) -> Iterator[TimedPacket]:
-        resampler = AudioResampler(format=target.format, layout=target.layout, rate=target.rate)
-        origin = self._origin()
-        written = None
-        for frame in self._input.decode(source):
-            for piece in resampler.resample(frame):
-                if written is None:
-                    written = max(0, round(((frame.time or 0) - float(origin)) * source.rate))
-                piece.pts, piece.time_base = written, Fraction(1, source.rate)
-                written += piece.samples
-                for packet in target.encode(piece):
-                    yield _seconds(packet), packet
-        for packet in target.encode(None):
-            yield _seconds(packet), packet
-
-
-def _seconds(packet: Packet[AudioStream]) -> Fraction:
-    return (packet.pts or 0) * (packet.time_base or Fraction(0))

@@ -13,13 +13,14 @@ import numpy as np
 from reenact.apps.animator import Animator, Smoothing
 from reenact.apps.compose import Composer
 from reenact.apps.face_clip import FaceClip, OnMissing, check_missing
-from reenact.apps.media import check_input, check_output, is_picture
+from reenact.apps.media import check_input, check_output, is_picture, is_video
 from reenact.apps.output import write_frames
 from reenact.apps.performance import Performance
 from reenact.apps.provenance import make_mark
 from reenact.apps.smoothing import OneEuro
 from reenact.apps.timeline import Length, make_timeline
 from reenact.apps.tracking import CropMotion, ParameterSource, open_clip
+from reenact.data.sound import check_sound
 from reenact.errors import ReenactError
 from reenact.models.base import Mode, Transfer
 
@@ -92,7 +93,7 @@ def animate(
         driving_clip: name of the clip when the driving is a store; the first by default.
         on_missing: frames without a face: `hold` (fill in from the neighbours), `skip`, or `error`.
         length: which clip ends the result: `driving`, `source` or the shorter (`min`).
-        audio: whose sound is kept.
+        audio: whose sound is kept; `none` where it can't be carried.
         side_by_side: show source, result and driving in a row.
         paste_back: put the result back into the source's full frame.
         batch_size: frames per step of the network.
@@ -121,6 +122,9 @@ def animate(
         raise ReenactError(f"--audio source: the picture {source} has no sound; use driving or none")
     if is_picture(out) and not (is_picture(source) and is_picture(driving)):
         raise ReenactError(f"output {out} is a picture but the result is a video; name it .mp4")
+    sounding = {"driving": driving, "source": source, "none": None}[audio]
+    if sounding is not None and is_video(sounding):
+        check_sound(sounding)
     animator = Animator(checkpoint, Transfer(motion, tuple(parts), strength, adapt_scale), "none", device, parameters)
     rule: CropMotion = ("fixed" if is_picture(source) else "per_frame") if crop == "auto" else crop
     actor = _smooth(open_clip(source, animator.target, rule, face_index), smoothing)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from reenact.data.media_files import partial_path
 from reenact.data.pictures import PICTURE_SUFFIXES
 from reenact.data.video import VIDEO_SUFFIXES
 from reenact.errors import ReenactError
@@ -49,7 +49,12 @@ def check_output(path: Path, overwrite: bool) -> None:
         raise ReenactError(f"output {path} is a folder; give the path of a file")
     if not path.parent.is_dir():
         raise ReenactError(f"output folder {path.parent} does not exist; make it or choose another")
-    if not os.access(path.parent, os.W_OK):
-        raise ReenactError(f"output folder {path.parent} is not writable; choose another")
     if path.exists() and not overwrite:
         raise ReenactError(f"output {path} exists; choose another path or pass --overwrite")
+    trial = partial_path(path)
+    try:
+        # Permission bits don't tell: root passes them all, and a disk can be read-only or full.
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise ReenactError(f"output folder {path.parent} is not writable ({error.strerror}); choose another") from error

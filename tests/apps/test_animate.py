@@ -17,6 +17,7 @@ from reenact.apps.watermark import detect
 from reenact.data.pictures import read_image
 from reenact.data.synthetic import World
 from reenact.data.video import VideoReader, probe
+from reenact.data.video_writer import VideoWriter
 from reenact.errors import ReenactError
 from reenact.models.base import Transfer
 
@@ -109,6 +110,37 @@ def test_file_keeps_rate_length_and_sound(tmp_path: Path, checkpoint: Path, clip
         assert np.abs(samples).max() > 0.5
     assert read_mark(tmp_path / "out.mp4")["method"] == "pwm"
     assert detect(tmp_path / "out.mp4").present
+
+
+def test_sound_that_cannot_be_carried_is_refused_before_tracking(
+    tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "1.mkv"
+    with VideoWriter(tmp_path / "plain.mp4", NTSC, (FRAME, FRAME), audio_from=clips / "1.mp4") as writer:
+        for image in VideoReader(clips / "1.mp4"):
+            writer.write(image)
+    with av.open(str(tmp_path / "plain.mp4")) as whole, av.open(str(source), "w") as other:
+        streams = {stream.index: other.add_stream_from_template(stream) for stream in whole.streams}
+        for packet in whole.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                other.mux(packet)
+    source.write_bytes(source.read_bytes().replace(b"A_AAC", b"A_NO_"))
+    monkeypatch.setattr("reenact.apps.animate.Animator", None)  # reached only after the refusal
+    with pytest.raises(ReenactError, match=r"the sound of .*1\.mkv .* pass --audio none"):
+        animate(checkpoint, clips / "0.png", source, tmp_path / "out.mp4", device="cpu")
+    monkeypatch.undo()
+    assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize("name", ["12:30.mp4", "http:out.mp4"])
+def test_names_with_a_colon_are_files(
+    tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    animate(checkpoint, clips / "0.png", clips / "1.mp4", Path(name), device="cpu")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert sum(1 for _ in VideoReader(Path(name))) == 21
 
 
 def test_switches(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:

@@ -91,6 +91,11 @@ class VideoReader:
     def __iter__(self) -> Iterator[Image]:
         return self.part(0)
 
+    def __len__(self) -> int:
+        """Frames at the reader's rate."""
+        index = _load(self.path).index
+        return count_frames(index.times, index.tick, index.last, self.fps)
+
     def part(self, first: int, end: int | None = None) -> Iterator[Image]:
         """Frames `first` to `end - 1`, as far as the video has them; decodes from a key frame before."""
         video = _load(self.path)
@@ -140,7 +145,7 @@ def _read(path: Path) -> tuple[_Video, int]:
     index = index.with_last(fps)
     count = count_frames(index.times, index.tick, index.last, fps)
     transfer = HIGH_DYNAMIC_RANGE.get(frame.color_trc)
-    note = f"{transfer} video converted to BT.709; highlights above reference white are cut off" if transfer else ""
+    note = f"{transfer} video was converted to BT.709" if transfer else ""
     info = VideoInfo(
         path=path,
         width=display.width,

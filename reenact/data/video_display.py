@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from av.buffer import Buffer
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, Interpolation
+from av.video.reformatter import ColorTrc, Interpolation
 from numpy.typing import NDArray
 
+from reenact.data.high_dynamic_range import Transfer, to_bt709
 from reenact.data.media_files import MAX_PIXELS
 from reenact.errors import ReenactError
 
@@ -22,13 +23,7 @@ Image = NDArray[np.uint8]
 
 # Without exact rounding and full chroma, decoded colours are one to two levels too dark.
 _SCALER = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-HIGH_DYNAMIC_RANGE = {int(ColorTrc.ARIB_STD_B67): "HLG", int(ColorTrc.SMPTE2084): "PQ"}
-# The reference white of both, 203 cd/m2 by BT.2408, becomes white; brighter highlights are cut off.
-_TO_BT709 = {
-    "dst_colorspace": Colorspace.ITU709,
-    "dst_color_trc": ColorTrc.BT709,
-    "dst_color_primaries": ColorPrimaries.BT709,
-}
+HIGH_DYNAMIC_RANGE: dict[int, Transfer] = {int(ColorTrc.ARIB_STD_B67): "HLG", int(ColorTrc.SMPTE2084): "PQ"}
 _TURNS = {
     (False, False, False): (0, False),
     (True, False, True): (90, False),
@@ -82,15 +77,17 @@ def read_display(path: Path, frame: VideoFrame, pixel_shape: Fraction | None) ->
 def to_image(frame: VideoFrame, display: Display) -> Image:
     """Convert a decoded picture to RGB (H, W, 3) of the display's size; HLG and PQ become BT.709."""
     turned = display.rotation % 180 != 0
-    colours: dict[str, Any] = _TO_BT709 if frame.color_trc in HIGH_DYNAMIC_RANGE else {}
-    image = frame.to_ndarray(
-        format="rgb24",
+    transfer = HIGH_DYNAMIC_RANGE.get(frame.color_trc)
+    decoded = frame.to_ndarray(
+        format="rgb48le" if transfer else "rgb24",
         width=display.height if turned else display.width,
         height=display.width if turned else display.height,
         interpolation=_SCALER,
         src_color_range=frame.color_range,
-        **colours,
-    ).astype(np.uint8, copy=False)
+    )
+    image = (
+        to_bt709(decoded.astype(np.uint16, copy=False), transfer) if transfer else decoded.astype(np.uint8, copy=False)
+    )
     if not display.mirrored and not display.rotation:
         return image
     mirrored = image[:, ::-1] if display.mirrored else image

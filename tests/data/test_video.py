@@ -27,7 +27,7 @@ def numbers(reader):
     return [number_of(image) for image in reader]
 
 
-def test_header(video):
+def test_info(video):
     info = probe(video)
     assert (info.width, info.height, info.fps, info.num_frames) == (64, 48, NTSC, 40)
     assert info.has_audio

@@ -165,10 +165,8 @@ def clip_paths(folder: Path) -> list[Path]:
 
 
 def count_frames(path: Path) -> int:
-    """Count the frames of a clip; a video whose header has no number is read once from end to end."""
-    if path.is_dir():
-        return len(pictures_in(path))
-    return probe(path).num_frames or sum(1 for _ in VideoReader(path))
+    """Count the frames of a clip; those of a video by its packets, without decoding."""
+    return len(pictures_in(path)) if path.is_dir() else probe(path).num_frames
 
 
 def _stated_frames(path: Path, min_frames: int) -> int:

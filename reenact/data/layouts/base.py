@@ -54,7 +54,7 @@ class Videos:
         self._infos: dict[str, VideoInfo | str] = {}
 
     def info(self, stem: str) -> VideoInfo | str:
-        """What a video's header says; or why there is none."""
+        """Read what a video is; or why there is none."""
         if stem not in self._infos:
             self._infos[stem] = self._probe(stem)
         return self._infos[stem]

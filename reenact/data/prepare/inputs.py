@@ -25,8 +25,8 @@ class Frames:
     """Frames per second; of a single picture, that of frame folders."""
     still: bool
     """Whether it is a single picture."""
-    count: int | None
-    """Frames by the file's header."""
+    count: int
+    """Frames at `fps`."""
     read: Callable[[], Iterator[Image]]
     """Starts over at the first frame; raises `ReenactError` where the file is damaged."""
 
@@ -49,8 +49,7 @@ def open_frames(clip: ClipInput, fps: Fraction | None = None) -> Frames:
         return Frames(path, FRAME_FOLDER_RATE, True, 1, lambda: iter([read_image(path)]))
     reader = VideoReader(path, fps)
     if clip.span is None:
-        count = reader.info.num_frames if reader.fps == reader.info.fps else None
-        return Frames(path, reader.fps, False, count, lambda: iter(reader))
+        return Frames(path, reader.fps, False, len(reader), lambda: iter(reader))
     # Frame k is the picture on display at (k + 1/2) / fps.
     first, end = (max(0, math.ceil(second * reader.fps - Fraction(1, 2))) for second in clip.span)
-    return Frames(path, reader.fps, False, end - first, lambda: reader.part(first, end))
+    return Frames(path, reader.fps, False, max(0, min(end, len(reader)) - first), lambda: reader.part(first, end))

@@ -188,6 +188,7 @@ def check_needs(model: PortraitModule, data: ReenactmentDataModule, command: str
             f"set --data.clip_length {needs.clip_length}"
         )
     if command == "fit":
+        model.check_losses()
         for asset in model.required_assets:
             assets.require(asset)
 

@@ -112,8 +112,10 @@ class KeypointModule(AdversarialModule):
         """Load the perceptual network when training is about to start.
 
         Raises:
-            ReenactError: if its weights are missing.
+            ReenactError: if its weights are missing, or as `check_losses`.
         """
+        if stage == "fit":
+            self.check_losses()
         if stage == "fit" and self.shared_losses.perceptual != "none":
             self._perceptual = PerceptualLoss(self.shared_losses.perceptual)
 
@@ -121,6 +123,16 @@ class KeypointModule(AdversarialModule):
     def required_assets(self) -> tuple[str, ...]:
         """Names in `reenact.assets` without which training can't start."""
         return assets_of(self.shared_losses.perceptual)
+
+    @property
+    def idle_losses(self) -> dict[str, str]:
+        """Losses that are weighed and can't be computed, with the reason."""
+        idle = super().idle_losses
+        if self.shared_losses.reconstruction and self.shared_losses.perceptual == "none":
+            idle["reconstruction"] = "perceptual is none"
+        if self.shared_losses.feature_matching and not self.shared_losses.gan:
+            idle["feature_matching"] = "gan is 0, so the discriminator is not trained"
+        return idle
 
     def generator_groups(self) -> list[dict[str, Any]]:
         """The dense motion's heads apart from the rest."""

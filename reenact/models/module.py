@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
@@ -16,6 +17,8 @@ from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.base import Needs, Reenactment, Reenactor, Transfer
 from reenact.models.header import FORMAT, check_header
+
+LOG = logging.getLogger("reenact")
 
 
 class PortraitModule(LightningModule):
@@ -56,6 +59,23 @@ class PortraitModule(LightningModule):
         """Network of its perceptual loss, which its numbers depend on; empty where it has none."""
         losses = self.arguments.get("losses")
         return str(losses.get("perceptual", "")) if isinstance(losses, dict) else ""
+
+    @property
+    def idle_losses(self) -> dict[str, str]:
+        """Losses that are weighed and can't be computed, with the reason."""
+        return {}
+
+    def check_losses(self) -> None:
+        """Check, before training, that the method can be trained by the losses as they are set.
+
+        Raises:
+            ReenactError: if a loss that the method stands on could never be computed.
+        """
+
+    def on_fit_start(self) -> None:
+        """Announce losses that are weighed and would never be computed."""
+        for name, reason in self.idle_losses.items():
+            LOG.warning("warning: the loss %s is weighed and never computed: %s", name, reason)
 
     def configure_model(self) -> None:
         """Tell DDP that a loss of several reaches some of the parameters alone."""

@@ -13,14 +13,13 @@ from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
 from reenact.models.base import Transfer
 from reenact.models.mmfa.estimators import AffineEstimator, AffineMaps, ExpressionMaps
+from reenact.models.mmfa.landmarks import ASSETS, GROUPS, MESH, LandmarkDetector, landmark_distance
 from reenact.models.mmfa.losses import (
     GUIDES,
     canonical_consistency,
     expression_invariance,
     guide_changes,
     guide_distance,
-    landmark_distance,
-    landmarks,
     relative_invariance,
     shaken,
 )
@@ -157,9 +156,53 @@ def test_losses():
     real = torch.zeros(1, 68, 2)
     fake = real.clone()
     fake[:, 48:, 0] = 0.5
-    assert landmark_distance(fake, real, 10, 30).item() == pytest.approx(15)
+    assert landmark_distance(fake, real, GROUPS["fan"], (10, 30, 20)).item() == pytest.approx(15)
     fake[:, :48, 1] = 1.0
-    assert landmark_distance(fake, real, 10, 30).item() == pytest.approx(25)
+    assert landmark_distance(fake, real, GROUPS["fan"], (10, 30, 20)).item() == pytest.approx(25)
+
+
+def test_the_145_landmarks_are_apart_and_alike_on_both_sides():
+    points = [*MESH.face, *MESH.mouth, *MESH.pupils]
+    assert (len(MESH.face), len(MESH.mouth), len(MESH.pupils)) == (115, 20, 10)
+    assert len(set(points)) == 145
+    real = torch.zeros(1, 478, 2)
+    fake = real.clone()
+    fake[:, 468:, 0] = 0.5
+    assert landmark_distance(fake, real, MESH, (10, 30, 20)).item() == pytest.approx(10)
+
+
+@pytest.mark.parametrize("kind", ["mediapipe", "fan"])
+def test_photographs_need_the_detector_s_file(kind):
+    weighed = MMFAModule(losses=MMFALosses(landmarks=kind, reconstruction_face=0.0))
+    assert ASSETS[kind][0] in weighed.required_assets
+    unweighed = replace(weighed.losses, landmarks_face=0.0, landmarks_mouth=0.0, landmarks_pupils=0.0)
+    weighed.losses = unweighed
+    assert ASSETS[kind][0] not in weighed.required_assets
+
+
+def test_landmarks_that_nothing_detects_are_refused():
+    module = MMFAModule(losses=MMFALosses(landmarks="none"))
+    with pytest.raises(ReenactError, match="landmarks mediapipe"):
+        module.setup("fit")
+    none = {f"landmarks_{part}": 0.0 for part in ("face", "mouth", "pupils")}
+    MMFAModule(losses=MMFALosses(landmarks="none", **none)).check_losses()
+
+
+@pytest.mark.parametrize(
+    ("losses", "idle"),
+    [
+        ({}, set()),
+        ({"landmarks": "fan"}, {"landmarks_pupils"}),
+        ({"gan": 0.0}, {"feature_matching"}),
+        ({"perceptual": "none"}, {"reconstruction"}),
+    ],
+)
+def test_losses_that_are_never_computed_are_announced(losses, idle, caplog):
+    module = MMFAModule(losses=MMFALosses(**losses))
+    assert set(module.idle_losses) == idle
+    module.on_fit_start()
+    assert all(f"the loss {name} is weighed and never computed" in caplog.text for name in idle)
+    assert len(caplog.records) == len(idle)
 
 
 def test_relative_invariance_is_of_changes():
@@ -191,7 +234,8 @@ def test_guides_are_the_landmarks_themselves():
 
 
 @pytest.mark.parametrize(
-    ("landmarks", "keypoints", "sentence"), [("none", 15, "landmarks to go by"), ("probe", 14, "14 keypoints: too few")]
+    ("landmarks", "keypoints", "sentence"),
+    [("none", 15, "guided by 68"), ("mediapipe", 15, "guided by 68"), ("probe", 14, "14 keypoints: too few")],
 )
 def test_a_guide_wants_landmarks_and_enough_keypoints(landmarks, keypoints, sentence):
     network, losses = MMFAConfig(keypoints=keypoints), MMFALosses(guide=1.0, landmarks=landmarks)
@@ -203,6 +247,7 @@ def test_a_guide_wants_landmarks_and_enough_keypoints(landmarks, keypoints, sent
 @pytest.mark.parametrize("term", ["expression", "guide", "guide_changes"])
 def test_a_weight_is_of_its_own_term_alone(term):
     module, batch = mmfa(guided=True).make().eval(), pair(2)
+    module.setup("fit")
     result = module(batch.source, batch.driving)
     losses = []
     for factor in (1, 3):
@@ -229,10 +274,12 @@ def test_changes_of_expressions_are_those_to_the_source():
 @torch.no_grad()
 def test_landmarks_in_bfloat16_are_those_of_float32():
     image = SyntheticClips(0, range(1000, 1001), 1, 40, 64).read(0, range(0, 40, 10)).image
+    detector = LandmarkDetector("probe")
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        rounded = landmarks(image.bfloat16())  # as results are
-    torch.testing.assert_close(rounded, landmarks(image), atol=0.02, rtol=0)
-    assert (rounded - landmarks(image)).abs().mean() < 0.004
+        rounded = detector.read(image.bfloat16(), None)  # as results are
+    exact = detector.read(image, detector.locate(image))
+    torch.testing.assert_close(rounded, exact, atol=0.02, rtol=0)
+    assert (rounded - exact).abs().mean() < 0.004
 
 
 def test_shaken_images_keep_their_content_and_are_the_same_for_the_same_seed():

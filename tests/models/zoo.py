@@ -84,7 +84,8 @@ def mmfa(guided: bool = False) -> Case:
     kind, widths = ("maps", [8, 16]) if guided else ("pooled", [8, 8, 16, 16])
     # The pictures have no faces, so landmarks must not weigh much.
     weights = dict.fromkeys(("guide", "guide_changes", "landmarks_face", "landmarks_mouth"), 0.1)
-    ours = {"invariance": "relative", "landmarks": "probe", **weights} if guided else {}
+    none = dict.fromkeys(("landmarks_face", "landmarks_mouth", "landmarks_pupils"), 0.0)
+    ours = {"invariance": "relative", "landmarks": "probe", **none, **weights} if guided else none
 
     def make() -> MMFAModule:
         return MMFAModule(

@@ -1,4 +1,4 @@
-"""MMFA's own losses (eq. 7 to 9)."""
+"""MMFA's own losses (eq. 7 and 8, guided keypoints); eq. 9 is in `landmarks`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reenact.nn.probe import load_probe
-
-LandmarkKind = Literal["probe", "none"]
-"""The shipped probe, which finds 68 points on heads of the synthetic world; or no such term. The paper's detector, of
-145 points, is not named."""
 InvarianceKind = Literal["cosine", "relative"]
 """How features of an image and of the same shaken are compared: by their cosine (eq. 7), or by their distance over that
 to another picture of the same person."""
-MOUTH = slice(48, 68)
-"""The mouth's points of 68; the others are the face's."""
 GUIDES = [48, 54, 51, 57, 8, 4, 12, 0, 16, 36, 45, 19, 24, 27, 30]
 """Landmarks that may guide keypoints: corners and middle of the lips, jaw, outer corners of the eyes, brows, nose."""
 GUIDES_ON_MOUTH = 4
@@ -64,12 +57,6 @@ def canonical_consistency(source: Tensor, driving: Tensor) -> Tensor:
     return distance.mean()
 
 
-def landmark_distance(fake: Tensor, real: Tensor, face: float, mouth: float) -> Tensor:
-    """Weighted mean distances of landmarks (B, 68, 2) outside and on the mouth, in [-1, 1] units (eq. 9)."""
-    distance: Tensor = torch.linalg.vector_norm(fake - real, dim=-1)
-    return face * distance[:, : MOUTH.start].mean() + mouth * distance[:, MOUTH].mean()
-
-
 def guide_distance(points: Tensor, landmarks: Tensor) -> Tensor:
     """Mean distance of the first keypoints (B, K, n) from the landmarks (B, 68, 2) that guide them.
 
@@ -96,12 +83,3 @@ def _spans(points: Tensor) -> Tensor:
     ends = points[:, torch.tensor(SPANS, device=points.device)]
     lengths: Tensor = torch.linalg.vector_norm(ends[:, :, 0] - ends[:, :, 1], dim=-1)
     return lengths
-
-
-def landmarks(image: Tensor) -> Tensor:
-    """The probe's landmarks (B, 68, 2) in images (B, 3, H, W) in [-1, 1]; differentiable.
-
-    The probe runs at the caller's precision: bfloat16 moves landmarks by up to 0.02, by less than 0.004 on average.
-    """
-    points: Tensor = load_probe().to(image.device)(image.float()).landmarks
-    return points

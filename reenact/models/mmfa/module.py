@@ -20,16 +20,14 @@ from reenact.models.keypoint_training import (
     KeypointModule,
     KeypointOptimisation,
 )
+from reenact.models.mmfa.landmarks import ASSETS, GROUPS, LandmarkDetector, LandmarkKind, landmark_distance
 from reenact.models.mmfa.losses import (
     GUIDES,
     InvarianceKind,
-    LandmarkKind,
     canonical_consistency,
     expression_invariance,
     guide_changes,
     guide_distance,
-    landmark_distance,
-    landmarks,
     relative_invariance,
     shaken,
 )
@@ -63,12 +61,14 @@ class MMFALosses(KeypointLosses):
     """Landmarks of the result, but the mouth's (eq. 9)."""
     landmarks_mouth: float = 30.0
     """Landmarks of the result's mouth."""
+    landmarks_pupils: float = 20.0
+    """Landmarks of the result's irises."""
     guide: float = 0.0
     """The first 15 keypoints at landmarks, of source and driving image (not the paper's)."""
     guide_changes: float = 0.0
     """Distances between those keypoints, as they change from source to driving image (not the paper's)."""
-    landmarks: LandmarkKind = "none"
-    """What finds them."""
+    landmarks: LandmarkKind = "mediapipe"
+    """The detector of landmarks."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class MMFAModule(KeypointModule):
         optimisation: learning rates, milestones, accumulation, clipping.
 
     Raises:
-        ReenactError: if keypoints are to be guided, and there is no detector of landmarks or fewer than 15 keypoints.
+        ReenactError: if keypoints are guided without a detector of 68 landmarks or without 15 keypoints.
     """
 
     method = "mmfa"
@@ -118,19 +118,58 @@ class MMFAModule(KeypointModule):
         super().__init__(MMFA(network), discriminator, network.keypoints, losses, optimisation, arguments)
         self.losses = losses
         self._faces: PerceptualLoss | None = None
+        self._detector: LandmarkDetector | None = None
 
     def setup(self, stage: str) -> None:
-        """Load the perceptual networks; raises `ReenactError` if weights are missing."""
+        """Load the frozen networks of the losses.
+
+        Raises:
+            ReenactError: if weights are missing, or as `check_losses`.
+        """
         super().setup(stage)
         if stage == "fit" and self.losses.reconstruction_face:
             self._faces = PerceptualLoss("vggface")
+        if stage == "fit" and self._reads_landmarks:
+            self._detector = LandmarkDetector(self.losses.landmarks)
+
+    def check_losses(self) -> None:
+        """Check that the landmark terms have a detector.
+
+        Raises:
+            ReenactError: if they are weighed and there is none: the run would be that of `mmfa_exp_c`.
+        """
+        if self.losses.landmarks == "none" and any(self._landmark_weights):
+            raise ReenactError(
+                "the landmark loss (eq. 9) is weighed and has no detector: set --model.losses.landmarks mediapipe "
+                "(or fan, or probe for the synthetic world), or set landmarks_face, landmarks_mouth and "
+                "landmarks_pupils to 0, which is the preset mmfa_exp_c"
+            )
+
+    @property
+    def idle_losses(self) -> dict[str, str]:
+        """Losses that are weighed and can't be computed, with the reason."""
+        idle = super().idle_losses
+        kind = self.losses.landmarks
+        if self.losses.landmarks_pupils and kind != "none" and not GROUPS[kind].pupils:
+            idle["landmarks_pupils"] = f"the detector {kind} sees no pupils"
+        return idle
+
+    @property
+    def _landmark_weights(self) -> tuple[float, float, float]:
+        return self.losses.landmarks_face, self.losses.landmarks_mouth, self.losses.landmarks_pupils
+
+    @property
+    def _reads_landmarks(self) -> bool:
+        looks = (*self._landmark_weights, self.losses.guide, self.losses.guide_changes)
+        return self.losses.landmarks != "none" and any(looks)
 
     @property
     def required_assets(self) -> tuple[str, ...]:
         """Names in `reenact.assets` without which training can't start."""
         pose = ("hopenet",) if self.network.config.pose == "hopenet" else ()
         faces = ("vggface",) if self.losses.reconstruction_face else ()
-        return (*super().required_assets, *faces, *pose)
+        points = ASSETS.get(self.losses.landmarks, ()) if self._reads_landmarks else ()
+        return (*super().required_assets, *faces, *pose, *points)
 
     def driving_points(self, result: Reenactment) -> Tensor:
         """The driving keypoints."""
@@ -179,9 +218,8 @@ class MMFAModule(KeypointModule):
             losses["expression"] = weights.expression * self._invariance(result, other)
         if weights.canonical:
             losses["canonical"] = weights.canonical * canonical_consistency(result.canonical, network.detector(driving))
-        looked_at = weights.landmarks_face, weights.landmarks_mouth, weights.guide, weights.guide_changes
-        if weights.landmarks != "none" and any(looked_at):
-            losses |= self._landmark_losses(batch, result)
+        if self._detector is not None:
+            losses |= self._landmark_losses(self._detector, batch, result)
         return losses
 
     def _invariance(self, result: MMFAReenactment, shaken_feature: Tensor) -> Tensor:
@@ -189,16 +227,18 @@ class MMFAModule(KeypointModule):
             return expression_invariance(result.expression, shaken_feature)
         return relative_invariance(result.expression, shaken_feature, result.source_expression)
 
-    def _landmark_losses(self, batch: PortraitPair, result: MMFAReenactment) -> Losses:
-        """Of the result (eq. 9), and of the keypoints."""
+    def _landmark_losses(self, detector: LandmarkDetector, batch: PortraitPair, result: MMFAReenactment) -> Losses:
+        """Terms of the result (eq. 9), and of the keypoints."""
         weights = self.losses
-        real = landmarks(batch.driving.image)
+        region = detector.locate(batch.driving.image)
+        real = detector.read(batch.driving.image, region)
         losses: Losses = {}
-        if weights.landmarks_face or weights.landmarks_mouth:
-            fake = landmarks(result.image)
-            losses["landmarks"] = landmark_distance(fake, real, weights.landmarks_face, weights.landmarks_mouth)
+        if any(self._landmark_weights):
+            fake = detector.read(result.image, region)
+            losses["landmarks"] = landmark_distance(fake, real, detector.groups, self._landmark_weights)
         if weights.guide or weights.guide_changes:
-            sides = landmarks(batch.source.image), real
+            source = batch.source.image
+            sides = detector.read(source, detector.locate(source)), real
             points = result.source_keypoints, result.keypoints
             losses["guide"] = weights.guide * guide_distance(torch.cat(points), torch.cat(sides))
             losses["guide_changes"] = weights.guide_changes * guide_changes(*points, *sides)
@@ -212,7 +252,10 @@ class MMFAModule(KeypointModule):
 
 
 def _check_guide(kind: LandmarkKind, keypoints: int) -> None:
-    if kind == "none":
-        raise ReenactError("guided keypoints want landmarks to go by: set --model.losses.landmarks probe")
+    if kind not in ("probe", "fan"):
+        raise ReenactError(
+            f"keypoints are guided by 68 landmarks, and the detector is {kind}: set --model.losses.landmarks probe or "
+            "fan, or set guide and guide_changes to 0"
+        )
     if keypoints < len(GUIDES):
         raise ReenactError(f"there are {len(GUIDES)} landmarks to guide keypoints, and {keypoints} keypoints: too few")

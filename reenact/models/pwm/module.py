@@ -118,6 +118,14 @@ class PWMModule(AdversarialModule):
         """Names in `reenact.assets` without which training can't start."""
         return assets_of(self.losses.perceptual)
 
+    @property
+    def idle_losses(self) -> dict[str, str]:
+        """Losses that are weighed and can't be computed, with the reason."""
+        if self.losses.perceptual != "none":
+            return {}
+        weights = {"reconstruction": self.losses.reconstruction, "warped": self.losses.warped}
+        return {name: "perceptual is none" for name, weight in weights.items() if weight}
+
     def generator_groups(self) -> list[dict[str, Any]]:
         """The displacement heads apart from the rest."""
         return head_groups(self.network, ("_flow.",), self.head_lr)

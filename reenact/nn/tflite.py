@@ -1,0 +1,202 @@
+"""A network out of a TensorFlow Lite file, as a frozen torch module through which gradients reach its input.
+
+Convention: a map (B, H, W, C) of the file is a tensor (B, C, H, W) here; the file's batch of 1 stands for any batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tflite
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reenact.errors import ReenactError
+
+TYPES = {
+    tflite.TensorType.FLOAT16: np.float16,
+    tflite.TensorType.FLOAT32: np.float32,
+    tflite.TensorType.INT32: np.int32,
+}
+"""Element types of constants."""
+ACTIVATIONS: dict[int, Callable[[Tensor], Tensor]] = {
+    tflite.ActivationFunctionType.NONE: lambda x: x,
+    tflite.ActivationFunctionType.RELU: F.relu,
+    tflite.ActivationFunctionType.RELU6: F.relu6,
+}
+"""Activations that operators may include."""
+
+Operator = Callable[..., Tensor]
+
+
+class TFLiteNetwork(nn.Module):
+    """The graph of a TensorFlow Lite file with float weights, in float32.
+
+    Args:
+        content: the file's bytes.
+        name: the file's name, for error messages.
+
+    Raises:
+        ReenactError: if the file is damaged or has an operator that is not in `OPERATORS`.
+    """
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__()
+        try:
+            self._read(content, name)
+        except ReenactError:
+            raise
+        except Exception as error:  # the reader of flatbuffers raises whatever a damaged file leads it to
+            raise ReenactError(f"{name} is damaged or no TensorFlow Lite file: get it again") from error
+        self.eval().requires_grad_(False)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """The outputs by name, of an input (B, C, H, W)."""
+        values: dict[int, Tensor] = {self.input: image}
+        # The weights are float16 rounded once already; mixed precision would round every layer.
+        with torch.autocast(image.device.type, enabled=False):
+            for operator, inputs, constants, output in self.steps:
+                variables = [values[index] for index in inputs]
+                values[output] = operator(*variables, *(getattr(self, f"constant_{index}") for index in constants))
+        return {name: values[index] for name, index in self.outputs.items()}
+
+    def _read(self, content: bytes, name: str) -> None:
+        if content[4:8] != b"TFL3":
+            raise ReenactError(f"{name} is no TensorFlow Lite file: get it again")
+        model = tflite.Model.GetRootAsModel(content, 0)
+        graph = model.Subgraphs(0)
+        self.input = int(graph.Inputs(0))
+        self.outputs = {graph.Tensors(i).Name().decode(): int(i) for i in graph.OutputsAsNumpy()}
+        constants = _constants(model, graph)
+        self.steps: list[tuple[Operator, list[int], list[int], int]] = []
+        for index in range(graph.OperatorsLength()):
+            operation = graph.Operators(index)
+            inputs = [int(i) for i in operation.InputsAsNumpy()]
+            (output,) = (int(i) for i in operation.OutputsAsNumpy())
+            code = _code(model, operation)
+            if code == tflite.BuiltinOperator.DEQUANTIZE:
+                constants[output] = constants[inputs[0]].float()
+                continue
+            build, lay_out = OPERATORS.get(code, (None, None))
+            if build is None or lay_out is None:
+                raise ReenactError(
+                    f"{name} has an operator that is not supported (number {code}): get the official file"
+                )
+            fixed = [i for i in inputs if i in constants]
+            for number, i in enumerate(fixed):
+                self.register_buffer(f"constant_{i}", lay_out(number, constants[i]), persistent=False)
+            self.steps.append((build(operation), [i for i in inputs if i not in constants], fixed, output))
+
+
+def _constants(model: Any, graph: Any) -> dict[int, Tensor]:  # noqa: ANN401 - tflite has no types
+    """The tensors that the file holds, by index."""
+    constants: dict[int, Tensor] = {}
+    for index in range(graph.TensorsLength()):
+        tensor = graph.Tensors(index)
+        buffer = model.Buffers(tensor.Buffer())
+        if buffer.DataLength():
+            data = buffer.DataAsNumpy().tobytes()
+            values = np.frombuffer(data, TYPES[tensor.Type()]).reshape(tensor.ShapeAsNumpy())
+            constants[index] = torch.from_numpy(values.copy())
+    return constants
+
+
+def _code(model: Any, operation: Any) -> int:  # noqa: ANN401
+    """The number of an operator, which old files keep in a field of one byte."""
+    code = model.OperatorCodes(operation.OpcodeIndex())
+    return max(int(code.BuiltinCode()), int(code.DeprecatedBuiltinCode()))
+
+
+def _options(operation: Any, kind: type[Any]) -> Any:  # noqa: ANN401
+    table = operation.BuiltinOptions()
+    options = kind()
+    options.Init(table.Bytes, table.Pos)
+    return options
+
+
+def _same(x: Tensor, padding: int, kernel: tuple[int, int], stride: tuple[int, int], value: float = 0.0) -> Tensor:
+    """Pad as TensorFlow does under SAME: the output's size is the input's over the stride, the odd pixel at the end."""
+    if padding != tflite.Padding.SAME:
+        return x
+    totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(x.shape[2:], kernel, stride, strict=True)]
+    top, left = (total // 2 for total in totals)
+    return F.pad(x, (left, totals[1] - left, top, totals[0] - top), value=value)
+
+
+def _convolution(kind: type[Any], *, depthwise: bool) -> Callable[[Any], Operator]:
+    def build(operation: Any) -> Operator:  # noqa: ANN401
+        options = _options(operation, kind)
+        stride, padding = (int(options.StrideH()), int(options.StrideW())), int(options.Padding())
+        activation = ACTIVATIONS[options.FusedActivationFunction()]
+        if (options.DilationHFactor(), options.DilationWFactor()) != (1, 1):
+            raise ReenactError("a convolution of the TensorFlow Lite file is dilated: get the official file")
+
+        def run(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+            x = _same(x, padding, (weight.shape[2], weight.shape[3]), stride)
+            return activation(F.conv2d(x, weight, bias, stride, groups=x.shape[1] if depthwise else 1))
+
+        return run
+
+    return build
+
+
+def _max_pool(operation: Any) -> Operator:  # noqa: ANN401
+    options = _options(operation, tflite.Pool2DOptions)
+    kernel = int(options.FilterHeight()), int(options.FilterWidth())
+    stride, padding = (int(options.StrideH()), int(options.StrideW())), int(options.Padding())
+    activation = ACTIVATIONS[options.FusedActivationFunction()]
+    return lambda x: activation(F.max_pool2d(_same(x, padding, kernel, stride, -torch.inf), kernel, stride))
+
+
+def _add(operation: Any) -> Operator:  # noqa: ANN401
+    activation = ACTIVATIONS[_options(operation, tflite.AddOptions).FusedActivationFunction()]
+    return lambda a, b: activation(a + b)
+
+
+def _pad(_: object) -> Operator:
+    def run(x: Tensor, widths: Tensor) -> Tensor:
+        _, (top, bottom), (left, right), (before, after) = widths.tolist()
+        return F.pad(x, (left, right, top, bottom, before, after))
+
+    return run
+
+
+def _reshape(_: object) -> Operator:
+    # Maps are turned back to the file's order first.
+    return lambda x, shape: x.permute(0, 2, 3, 1).reshape(len(x), *shape.tolist()[1:])
+
+
+def _kernel(number: int, constant: Tensor) -> Tensor:
+    """(O, H, W, I) to (O, I, H, W); the bias comes second."""
+    return constant.permute(0, 3, 1, 2).contiguous() if number == 0 else constant
+
+
+def _depthwise_kernel(number: int, constant: Tensor) -> Tensor:
+    """(1, H, W, O) to (O, 1, H, W)."""
+    return constant.permute(3, 0, 1, 2).contiguous() if number == 0 else constant
+
+
+def _slope(_: int, constant: Tensor) -> Tensor:
+    """(1, 1, C) to (C, 1, 1)."""
+    return constant.permute(2, 0, 1).contiguous()
+
+
+def _unchanged(_: int, constant: Tensor) -> Tensor:
+    return constant
+
+
+_B = tflite.BuiltinOperator
+OPERATORS: dict[int, tuple[Callable[[Any], Operator], Callable[[int, Tensor], Tensor]]] = {
+    _B.CONV_2D: (_convolution(tflite.Conv2DOptions, depthwise=False), _kernel),
+    _B.DEPTHWISE_CONV_2D: (_convolution(tflite.DepthwiseConv2DOptions, depthwise=True), _depthwise_kernel),
+    _B.PRELU: (lambda _: lambda x, slope: torch.where(x > 0, x, slope * x), _slope),
+    _B.MAX_POOL_2D: (_max_pool, _unchanged),
+    _B.ADD: (_add, _unchanged),
+    _B.PAD: (_pad, _unchanged),
+    _B.LOGISTIC: (lambda _: torch.sigmoid, _unchanged),
+    _B.RESHAPE: (_reshape, _unchanged),
+}
+"""Operator -> what builds it of its options, and what lays out its constants."""

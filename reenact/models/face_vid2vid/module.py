@@ -11,7 +11,12 @@ from reenact.faces.portrait import PortraitPair
 from reenact.models.adversarial import Losses
 from reenact.models.base import Reenactment
 from reenact.models.face_vid2vid.losses import deformation_prior, head_pose_error, keypoint_prior
-from reenact.models.face_vid2vid.network import FaceVid2Vid, FaceVid2VidConfig, VolumeReenactment
+from reenact.models.face_vid2vid.network import (
+    FaceVid2Vid,
+    FaceVid2VidConfig,
+    FaceVid2VidReenactment,
+    VolumeReenactment,
+)
 from reenact.models.keypoint_training import DiscriminatorConfig, KeypointLosses, KeypointModule, KeypointOptimisation
 from reenact.nn.head_pose import HeadPose, PoseKind
 from reenact.nn.losses import GanKind
@@ -90,11 +95,11 @@ class FaceVid2VidModule(KeypointModule):
 
     def keypoint_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
         """Equivariance, priors of keypoints and deformation, and head pose."""
-        assert isinstance(result, VolumeReenactment)
+        assert isinstance(result, FaceVid2VidReenactment)
         weights, estimator = self.losses, self.network.estimator
         image = (batch.driving.image + 1) / 2
         crowded, depth = keypoint_prior(result.keypoints)
-        estimate = estimator(image)
+        estimate = result.estimate
         losses = {
             "keypoint_prior": weights.keypoint_prior * (crowded + depth),
             "deformation": weights.deformation * deformation_prior(estimate.motion.deformation),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import ClassVar, Self
 
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from torch import Tensor
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
 from reenact.models.base import Needs, Reenactment, Reenactor, SourceState, Transfer
-from reenact.models.face_vid2vid.estimator import Estimator, HeadMotion
+from reenact.models.face_vid2vid.estimator import Estimate, Estimator, HeadMotion
 from reenact.models.face_vid2vid.generator import DecoderKind, Generator
 from reenact.models.face_vid2vid.retarget import PARTS, retarget
 from reenact.nn.fold import fold
@@ -165,6 +165,19 @@ class VolumeReenactment(Reenactment):
         return slices.view(*slices.shape[:2], depth, height, width).mean(2)
 
 
+@dataclass
+class FaceVid2VidReenactment(VolumeReenactment):
+    """A result with what the estimator said of the driving portrait, for the losses of training."""
+
+    estimate: Estimate
+
+    @classmethod
+    def of(cls, result: VolumeReenactment, estimate: Estimate) -> Self:
+        """A result and the estimate that it was driven by."""
+        values = {field.name: getattr(result, field.name) for field in fields(result)}
+        return cls(**values, estimate=estimate)
+
+
 class FaceVid2Vid(Reenactor[FaceVid2VidState, HeadMotion]):
     """One-shot free-view neural talking-head synthesis (Wang et al., CVPR 2021).
 
@@ -211,9 +224,22 @@ class FaceVid2Vid(Reenactor[FaceVid2VidState, HeadMotion]):
         Raises:
             ReenactError: as `encode`.
         """
-        self.config.check(driving.image, "Face-vid2vid")
-        motion: HeadMotion = self.estimator((driving.image + 1) / 2).motion
-        return motion
+        return self.estimate(driving).motion
+
+    def estimate(self, portrait: Portrait) -> Estimate:
+        """The estimator's pose, expression and angles of a portrait.
+
+        Raises:
+            ReenactError: as `encode`.
+        """
+        self.config.check(portrait.image, "Face-vid2vid")
+        estimate: Estimate = self.estimator((portrait.image + 1) / 2)
+        return estimate
+
+    def forward(self, source: Portrait, driving: Portrait) -> FaceVid2VidReenactment:
+        """Encode and drive in one call, which estimates the driving portrait once for result and losses."""
+        state, estimate = self.encode(source), self.estimate(driving)
+        return FaceVid2VidReenactment.of(self.perform(state, estimate.motion), estimate)
 
     def retarget(
         self, state: FaceVid2VidState, driving: HeadMotion, transfer: Transfer, reference: HeadMotion | None = None

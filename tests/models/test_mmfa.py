@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from tiny import tiny
 from zoo import mmfa, pair, portrait
 
+from reenact import presets
 from reenact.data.synthetic.clips import SyntheticClips
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
@@ -17,6 +18,7 @@ from reenact.models.mmfa.landmarks import ASSETS, GROUPS, MESH, LandmarkDetector
 from reenact.models.mmfa.losses import (
     GUIDES,
     canonical_consistency,
+    equivariance,
     expression_invariance,
     guide_changes,
     guide_distance,
@@ -159,6 +161,16 @@ def test_losses():
     assert landmark_distance(fake, real, GROUPS["fan"], (10, 30, 20)).item() == pytest.approx(15)
     fake[:, :48, 1] = 1.0
     assert landmark_distance(fake, real, GROUPS["fan"], (10, 30, 20)).item() == pytest.approx(25)
+
+
+def test_equivariance_sums_over_keypoints():
+    points = torch.zeros(2, 15, 3)
+    moved = points + torch.tensor([0.1, -0.2, 9.0])
+    assert equivariance(points, moved).item() == pytest.approx(15 * 0.3)
+    tiny = presets.load(presets.find("scale", "tiny").with_suffix("") / "mmfa.yaml")["model"]["init_args"]
+    # the measured training had 10 on the mean over keypoints and coordinates
+    sums = 2 * tiny["network"]["keypoints"]
+    assert tiny["losses"]["equivariance"] * sums == pytest.approx(10)
 
 
 def test_the_145_landmarks_are_apart_and_alike_on_both_sides():

@@ -97,7 +97,8 @@ def mmfa(guided: bool = False) -> Case:
             ),
             discriminator=KeypointDiscriminator([8, 8]),
             losses=MMFALosses(
-                perceptual="pixels", reconstruction_face=0.0, deformation=0.1, feature_matching=0.0, **ours,
+                perceptual="pixels", reconstruction_face=0.0, deformation=0.1, feature_matching=0.0, equivariance=0.7,
+                **ours,
             ),
             optimisation=MMFAOptimisation(generator_lr=1e-2, discriminator_lr=1e-4, milestones=[50]),
         )  # fmt: skip

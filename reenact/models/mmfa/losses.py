@@ -1,4 +1,4 @@
-"""MMFA's own losses (eq. 7 and 8, guided keypoints); eq. 9 is in `landmarks`."""
+"""MMFA's own losses (eq. 7, 8 and 15, guided keypoints); eq. 9 is in `landmarks`."""
 
 from __future__ import annotations
 
@@ -49,6 +49,11 @@ def relative_invariance(feature: Tensor, shaken_feature: Tensor, other: Tensor) 
     change, noise = ((feature - to).square().sum(1).mean() for to in (other, shaken_feature))
     ratio: Tensor = noise / (torch.maximum(change, 0.01 * noise) + 1e-12)
     return ratio
+
+
+def equivariance(points: Tensor, driving: Tensor) -> Tensor:
+    """Sum over keypoints (B, K, n) of the L1 distance across and down, the mean over the batch (eq. 15)."""
+    return (points[..., :2] - driving[..., :2]).abs().sum((1, 2)).mean()
 
 
 def canonical_consistency(source: Tensor, driving: Tensor) -> Tensor:

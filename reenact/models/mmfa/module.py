@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from reenact.errors import ReenactError
@@ -25,6 +24,7 @@ from reenact.models.mmfa.losses import (
     GUIDES,
     InvarianceKind,
     canonical_consistency,
+    equivariance,
     expression_invariance,
     guide_changes,
     guide_distance,
@@ -47,6 +47,7 @@ class MMFALosses(KeypointLosses):
     reconstruction_face: float = 10.0
     """Distance of the result in the layers of VGG-Face, at full size alone."""
     equivariance: float = 20.0
+    """Distance of keypoints from where a warp of the image says they are, summed over keypoints (eq. 15)."""
     keypoint_prior: float = 10.0
     """Keypoints apart from each other, at a mean depth."""
     deformation: float = 5.0
@@ -211,7 +212,7 @@ class MMFAModule(KeypointModule):
         if weights.equivariance:
             warp = RandomWarp.draw(driving, random)
             warped = self._keypoints(warp.frame(driving))
-            distance = F.l1_loss(warp.points(warped[..., :2]), result.keypoints[..., :2])
+            distance = equivariance(warp.points(warped[..., :2]), result.keypoints)
             losses["equivariance"] = weights.equivariance * distance
         if weights.expression:
             other = network.encoder(shaken(driving, random))

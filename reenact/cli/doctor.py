@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
@@ -146,7 +148,19 @@ def files() -> Iterator[Finding]:
 def places() -> Iterator[Finding]:
     """Folders in use."""
     yield Finding("folders", "presets", "ok" if presets.names("model") else "bad", str(presets.folder()))
-    yield Finding("folders", "files", "ok", f"{assets.cache_dir()} (change with REENACT_HOME)")
+    yield _writable("files", assets.cache_dir(), "set REENACT_HOME to a folder of yours, where weights are added")
+    yield _writable("runs", Path.cwd(), "start in a folder of yours, or name one with --out")
+    yield _writable("temporary", Path(tempfile.gettempdir()), "set TMPDIR to a folder of yours")
+
+
+def _writable(name: str, folder: Path, remedy: str) -> Finding:
+    """Report a folder, or the nearest one above that exists, by trying to write there: rights alone don't tell."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            return Finding("folders", name, "ok", str(folder))
+    except OSError as error:
+        return Finding("folders", name, "bad", f"{folder} cannot be written ({error.strerror}); {remedy}")
 
 
 def _version(name: str) -> str | None:

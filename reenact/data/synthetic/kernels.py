@@ -10,9 +10,10 @@ operations, and with it every pixel, is the same on every machine.
 # mypy: disable-error-code="index, call-overload, assignment, operator, no-any-return, arg-type, misc"
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
+
+from reenact.compilation import njit
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -23,7 +24,7 @@ SKIN, EYE, TEETH, TONGUE, MOUTH, HAIR, CLOTH, FRAME = range(8)
 SUBSAMPLES = 256
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, inline="always")
 def wrap_sample(texture: F32, u: float, v: float) -> float:
     """Bilinear look-up in a tileable square texture whose side is a power of two; u and v in texels."""
     side = texture.shape[0]
@@ -36,7 +37,7 @@ def wrap_sample(texture: F32, u: float, v: float) -> float:
     return top + (low - top) * b
 
 
-@nb.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def rasterize(
     screen: F32, faces: I32, material: NDArray[np.uint8], cull: NDArray[np.uint8], attributes: F32, strands: F32,
     size: int, face_index: I32, barycentric: F32, depth: F32,
@@ -101,7 +102,7 @@ def rasterize(
                 barycentric[y, x, 1] = b1
 
 
-@nb.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def vertex_normals(points: F32, faces: I32, normals: F32) -> None:
     """Area-weighted unit normals (V, 3) of (V, 3) points."""
     normals[:] = 0
@@ -121,7 +122,7 @@ def vertex_normals(points: F32, faces: I32, normals: F32) -> None:
         normals[v, 2] /= length
 
 
-@nb.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def occlusion(screen: F32, normals: F32, direction: F32, depth: F32, bias: float, hit: F32, weight: F32) -> None:
     """Add one direction's share to ambient occlusion.
 
@@ -146,7 +147,7 @@ def occlusion(screen: F32, normals: F32, direction: F32, depth: F32, bias: float
             hit[v] += cosine
 
 
-@nb.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def pose_points(rest: F32, basis: F32, coefficients: F32, weights: F32, bones: F32, out: F32) -> None:
     """Linear blend shapes, then linear blend skinning, in a fixed order of operations.
 

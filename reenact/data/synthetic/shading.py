@@ -9,10 +9,10 @@ clamped edges, texel i having its centre at i + 0.5.
 # mypy: disable-error-code="return-value, index, call-overload, assignment, operator, no-any-return, arg-type, misc"
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from reenact.compilation import njit
 from reenact.data.synthetic.kernels import (
     CLOTH,
     EYE,
@@ -35,7 +35,7 @@ def encode(picture: NDArray[np.floating]) -> U8:
     return np.round(255 * np.sqrt(np.clip(picture, 0, 1))).astype(np.uint8)
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, inline="always")
 def _place(coordinate: float, size: int) -> tuple[int, float]:
     """The texel before a coordinate from 0 to 1, and how far towards the next one it lies."""
     at = min(max(coordinate * size - 0.5, 0.0), size - 1.001)
@@ -43,7 +43,7 @@ def _place(coordinate: float, size: int) -> tuple[int, float]:
     return first, at - first
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, inline="always")
 def _blend(picture: U8, i: int, a: float, j: int, b: float, channel: int) -> float:
     """Bilinear value at column i + a, row j + b, in the picture's own code."""
     top = picture[j, i, channel] * (1 - a) + picture[j, i + 1, channel] * a
@@ -51,7 +51,7 @@ def _blend(picture: U8, i: int, a: float, j: int, b: float, channel: int) -> flo
     return top * (1 - b) + low * b
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, inline="always")
 def _colour(picture: U8, u: float, v: float) -> tuple[float, float, float]:
     """Bilinear linear-light RGB of a picture in square-root code; u and v from 0 to 1."""
     i, a = _place(u, picture.shape[1])
@@ -61,7 +61,7 @@ def _colour(picture: U8, u: float, v: float) -> tuple[float, float, float]:
     return red * red, green * green, blue * blue
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, inline="always")
 def _irradiance(light: F32, x: float, y: float, z: float, channel: int) -> float:
     value = light[0, channel] + light[1, channel] * x + light[2, channel] * y + light[3, channel] * z
     value += light[4, channel] * x * y + light[5, channel] * x * z + light[6, channel] * y * z
@@ -69,7 +69,7 @@ def _irradiance(light: F32, x: float, y: float, z: float, channel: int) -> float
     return max(value, 0.02)
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, inline="always")
 def _shade_of(shadow: F32, x: float, y: float, z: float, bias: float) -> float:
     """Share of the key lamp that is hidden, by comparing with the four nearest depths, bilinearly."""
     side = shadow.shape[0]
@@ -86,7 +86,7 @@ def _shade_of(shadow: F32, x: float, y: float, z: float, bias: float) -> float:
     return total
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, inline="always")
 def _power(x: float, doublings: int) -> float:
     """X to the power 2**doublings, for x >= 0."""
     for _ in range(doublings):
@@ -94,7 +94,7 @@ def _power(x: float, doublings: int) -> float:
     return x
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, inline="always")
 def _eye(x: float, y: float, z: float, iris: F32, strands: F32) -> tuple[float, float, float]:
     """Albedo of an eyeball in a direction of its rest frame: pupil, iris with fibres and a dark rim, veined white."""
     radius = np.sqrt(x * x + y * y) if z > 0 else 1.0
@@ -111,7 +111,7 @@ def _eye(x: float, y: float, z: float, iris: F32, strands: F32) -> tuple[float, 
     return red, green, blue
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, inline="always")
 def _strand_gloss(
     screen: F32, attributes: F32, i: int, j: int, k: int, strand: float,
     nx: float, ny: float, nz: float, hx: float, hy: float, hz: float,
@@ -133,7 +133,7 @@ def _strand_gloss(
     return (0.5 * _power(lobe, 5) + 0.12 * _power(lobe, 2)) * (0.3 + strand)
 
 
-@nb.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def shade(
     face_index: I32, barycentric: F32, screen: F32, faces: I32, material: U8, attributes: F32, normals: F32,
     skin: U8, relief: I8, cloth: U8, background: U8, strands: F32,

@@ -9,9 +9,9 @@ from math import isfinite
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
+from reenact.compilation import njit
 from reenact.faces.raster.threads import Array, bands, run, zeros
 
 _BACKGROUND = np.iinfo(np.int64).max

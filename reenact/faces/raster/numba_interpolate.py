@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from reenact.compilation import njit
 from reenact.faces.raster.numba_silhouette import FrameBlends, apply_blends, blend_gradients
 from reenact.faces.raster.threads import Array, bands, run, zeros
 

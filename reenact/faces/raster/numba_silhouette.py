@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from reenact.compilation import njit
 from reenact.faces.raster.fragments import Fragments
 from reenact.faces.raster.numba_cpu import to_pixels
 from reenact.faces.raster.silhouette import TOLERANCE

@@ -16,14 +16,14 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from reenact.data.file_cache import FileCache
-from reenact.data.video_decode import open_video, pictures_by_rank
-from reenact.data.video_display import HIGH_DYNAMIC_RANGE, Display, Image, read_display, to_image
+from reenact.data.video_decode import check_is_file, open_video, pictures_by_rank
+from reenact.data.video_display import Display, Image, read_display, to_image
 from reenact.data.video_index import VideoIndex, build_index
 from reenact.data.video_packets import read_packets
 from reenact.data.video_times import check_times, count_frames, frame_rate, pictures_at
 from reenact.errors import ReenactError
 
-__all__ = ["VIDEO_SUFFIXES", "Image", "VideoInfo", "VideoReader", "probe"]
+__all__ = ["VIDEO_SUFFIXES", "Image", "VideoInfo", "VideoReader", "VideoShape", "probe", "read_shape"]
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".gif"})
 _CACHE_BYTES = 256 << 20
@@ -50,8 +50,17 @@ class VideoInfo:
     """Degrees by which the stored pictures are turned for display: 0, 90, 180 or 270, counter-clockwise."""
     mirrored: bool = False
     """True where stored pictures are mirrored left to right before they are turned."""
-    note: str = ""
-    """A sentence on what reading changes beside the shape; empty where it changes nothing."""
+
+
+@dataclass(frozen=True)
+class VideoShape:
+    """A video's size as a player shows it."""
+
+    path: Path
+    width: int
+    """Pixels, after rotation, square."""
+    height: int
+    """Pixels, after rotation, square."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,20 @@ def probe(path: Path) -> VideoInfo:
             times.
     """
     return replace(_load(path).info, path=path)
+
+
+def read_shape(path: Path) -> VideoShape:
+    """Read a video's first picture alone.
+
+    Raises:
+        ReenactError: as `probe`, except for what only the other packets tell.
+    """
+    with open_video(path) as (container, stream):
+        frame = next(container.decode(stream), None)
+        if frame is None:
+            raise ReenactError(f"{path} has no decodable picture; copy or download it again")
+        display = read_display(path, frame, stream.sample_aspect_ratio)
+    return VideoShape(path, display.width, display.height)
 
 
 class VideoReader:
@@ -144,8 +167,6 @@ def _read(path: Path) -> tuple[_Video, int]:
     fps = frame_rate(path, index.times, index.tick, stated)
     index = index.with_last(fps)
     count = count_frames(index.times, index.tick, index.last, fps)
-    transfer = HIGH_DYNAMIC_RANGE.get(frame.color_trc)
-    note = f"{transfer} video was converted to BT.709" if transfer else ""
     info = VideoInfo(
         path=path,
         width=display.width,
@@ -156,7 +177,6 @@ def _read(path: Path) -> tuple[_Video, int]:
         has_audio=has_audio,
         rotation=display.rotation,
         mirrored=display.mirrored,
-        note=note,
     )
     return _Video(info, index), index.size
 
@@ -172,8 +192,7 @@ _cache = FileCache(_read, _CACHE_BYTES)
 
 
 def _load(path: Path) -> _Video:
-    if not path.is_file():
-        raise ReenactError(f"{path} is not a file; give the path of a video")
+    check_is_file(path)
     return _cache(path)
 
 

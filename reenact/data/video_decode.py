@@ -163,7 +163,14 @@ def _packets_from(
     return None
 
 
+def check_is_file(path: Path) -> None:
+    """Refuse a path that is missing, a folder or a pipe."""
+    if not path.is_file():
+        raise ReenactError(f"{path} is not a file; give the path of a video")
+
+
 def _check_file(path: Path) -> None:
+    check_is_file(path)
     size = path.stat().st_size
     if size == 0:
         raise ReenactError(f"{path} is empty; copy or download it again")

@@ -98,8 +98,8 @@ def write_high_range(path, transfer):
     return path
 
 
-@pytest.mark.parametrize(("transfer", "name"), [("arib-std-b67", "HLG"), ("smpte2084", "PQ")])
-def test_high_dynamic_range_becomes_bt709(tmp_path, transfer, name):
+@pytest.mark.parametrize("transfer", ["arib-std-b67", "smpte2084"])
+def test_high_dynamic_range_becomes_bt709(tmp_path, transfer):
     path = write_high_range(tmp_path / "phone.mp4", transfer)
     image = next(iter(VideoReader(path)))
     black, white, half, bright = image[32, 8::16].mean(1)
@@ -107,4 +107,3 @@ def test_high_dynamic_range_becomes_bt709(tmp_path, transfer, name):
     assert half == pytest.approx(255 * 0.5 ** (1 / 2.4), abs=2.5)  # light is kept below the roll-off
     assert white == pytest.approx(255 * 0.908 ** (1 / 2.4), abs=2.5)
     assert white < bright <= 255
-    assert name in probe(path).note

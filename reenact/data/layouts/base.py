@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from reenact.data.clip_input import ClipInput
-from reenact.data.video import VIDEO_SUFFIXES, VideoInfo, probe
+from reenact.data.video import VIDEO_SUFFIXES, VideoInfo, VideoShape, probe, read_shape
 from reenact.errors import ReenactError
 from reenact.names import is_name
 
+Facts = TypeVar("Facts")
 Region = tuple[float, float, float, float]
 
 
@@ -51,22 +53,29 @@ class Videos:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._shapes: dict[str, VideoShape | str] = {}
         self._infos: dict[str, VideoInfo | str] = {}
 
+    def shape(self, stem: str) -> VideoShape | str:
+        """Read a video's size by its first picture, however long it is; or say why there is none."""
+        if stem not in self._shapes:
+            self._shapes[stem] = self._read(stem, read_shape)
+        return self._shapes[stem]
+
     def info(self, stem: str) -> VideoInfo | str:
-        """Read what a video is; or why there is none."""
+        """Read a video's packets for its exact rate; or say why there is none."""
         if stem not in self._infos:
-            self._infos[stem] = self._probe(stem)
+            self._infos[stem] = self._read(stem, probe)
         return self._infos[stem]
 
-    def _probe(self, stem: str) -> VideoInfo | str:
+    def _read(self, stem: str, read: Callable[[Path], Facts]) -> Facts | str:
         if not is_name(stem):
             return f"{stem[:60]!r} in the metadata is no name of a video"
         path = video_named(self.folder, stem)
         if path is None:
             return absent(f"{self.folder.name}/{stem}.mp4")
         try:
-            return probe(path)
+            return read(path)
         except ReenactError as error:
             return str(error).removeprefix(f"{path} ")
 

@@ -53,7 +53,7 @@ def _clips(root: Path, path: Path, clips: dict[str, Any]) -> Iterator[ClipInput]
         except (KeyError, TypeError, ValueError) as error:
             raise ReenactError(f"{path}: clip {key} lacks ytb_id, duration or bbox; download it again") from error
         cut = video_named(root / "processed", key)
-        info = "" if cut else videos.info(video)
+        info = "" if cut else videos.shape(video)
         yield ClipInput(
             path=cut or (videos.folder / f"{video}.mp4" if isinstance(info, str) else info.path),
             name=f"{key}.mp4",

@@ -37,7 +37,7 @@ def _of_group(root: Path, group: str) -> Iterator[ClipInput]:
             span = _seconds(interval)
             if span is None:
                 raise damaged(path, line, "name.mp4 mm:ss-mm:ss ...")
-            info = videos.info(stem)
+            info = videos.shape(stem)
             title = f"{stem}_{number}"
             region: Region | None = None
             if title in crops and not isinstance(info, str):

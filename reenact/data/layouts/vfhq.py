@@ -40,7 +40,7 @@ def _of_meta(root: Path) -> Iterator[ClipInput]:
     for path in sorted((root / META).glob("Clip+*.txt")):
         video, first, last = parts_of(path.stem, path)
         values = _values(path)
-        info = videos.info(video)
+        info = videos.shape(video)
         yield ClipInput(
             path=videos.folder / f"{video}.mp4" if isinstance(info, str) else info.path,
             name=path.stem,

@@ -90,7 +90,7 @@ def _of_row(row: dict[str, str], videos: Videos, which: int, path: Path) -> Clip
     except (ValueError, AttributeError) as error:
         raise damaged(path, str(row), "numbers and a box left-top-right-bottom") from error
     person, video = row["person_id"], row["video_id"]
-    info = videos.info(video)
+    info = videos.shape(video)
     return ClipInput(
         path=videos.folder / f"{video}.mp4" if isinstance(info, str) else info.path,
         name=f"{person}#{video}#{start:06d}#{end:06d}.mp4",
@@ -107,7 +107,7 @@ def _of_annotations(root: Path, which: int) -> Iterator[ClipInput]:
     for path in sorted(root.glob("**/txt/id*/*/*.txt")):
         utterance, video, person = path.stem, path.parent.name, path.parent.parent.name
         first, last, boxes = _track(path)
-        info = videos.info(video)
+        info = videos.shape(video)
         region = None
         if not isinstance(info, str):
             size = (BOX_HEIGHT * info.width / info.height, BOX_HEIGHT) if which == 1 else (1.0, 1.0)

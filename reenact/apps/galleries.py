@@ -8,13 +8,12 @@ from typing import Any, Protocol
 
 import cv2
 import numpy as np
-import PIL.Image
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from reenact.data.listing import list_folder
-from reenact.data.pictures import PICTURE_SUFFIXES, pictures_in, read_image
+from reenact.data.pictures import PICTURE_SUFFIXES, open_picture, pictures_in, read_image
 from reenact.data.prepared import is_prepared, open_prepared
 from reenact.data.video import VIDEO_SUFFIXES, VideoReader
 from reenact.errors import ReenactError
@@ -231,15 +230,11 @@ def _still(still: Path | NDArray[Any]) -> Tensor:
 
 
 def _picture(path: Path) -> Tensor:
-    """A picture file; raises `ReenactError` for more than 8 bits, which would be cut off without a word."""
-    if path.is_file():
-        try:
-            with PIL.Image.open(path) as picture:
-                mode = picture.mode
-        except OSError:  # `read_image` says what is wrong
-            mode = "RGB"
-        if mode not in _EIGHT_BITS:
-            raise ReenactError(f"{path} is not of 8 bits a channel ({mode}); save it as an 8-bit PNG")
+    """Read a picture file; raises `ReenactError` for more than 8 bits, since scores are of what was saved."""
+    with open_picture(path) as picture:
+        mode = picture.mode
+    if mode not in _EIGHT_BITS:
+        raise ReenactError(f"{path} is not of 8 bits a channel ({mode}); save it as an 8-bit PNG")
     return _tensor(read_image(path))
 
 

@@ -10,16 +10,14 @@ import hashlib
 from importlib.metadata import version
 from pathlib import Path
 
-import PIL.Image
-
 from reenact.apps.media import is_picture
 from reenact.data.media_files import open_media
+from reenact.data.pictures import EXIF_DESCRIPTION, open_picture
 from reenact.data.video import probe
 from reenact.models.checkpoint import WEIGHTS
 
 DIGITAL_SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """IPTC's term for media made by a trained model."""
-_EXIF_DESCRIPTION = 270
 
 
 def make_mark(method: str, checkpoint: Path) -> dict[str, str]:
@@ -56,11 +54,11 @@ def read_mark(path: Path) -> dict[str, str]:
 
 
 def _picture_words(path: Path) -> dict[str, str]:
-    with PIL.Image.open(path) as picture:
+    with open_picture(path) as picture:
         if picture.format == "PNG":
             picture.load()  # text chunks may follow the pixels
             return {str(key): str(value) for key, value in picture.info.items()}
-        description = str(picture.getexif().get(_EXIF_DESCRIPTION, ""))
+        description = str(picture.getexif().get(EXIF_DESCRIPTION, ""))
     pairs = (item.partition("=") for item in description.split("; "))
     return {key: value for key, _, value in pairs if value}
 

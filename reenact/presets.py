@@ -46,18 +46,22 @@ def find(kind: str, name: str) -> Path:
     raise ReenactError(f"--{kind} {name}: no such preset; {suggest(name, names(kind))}")
 
 
-@cache
 def load(path: Path) -> dict[str, Any]:
-    """The content of a YAML file.
+    """Return the content of a YAML file, read once.
 
     Raises:
         ReenactError: if the file is missing, is not YAML or does not hold a mapping of such.
     """
+    return _load(path, path.absolute())
+
+
+@cache
+def _load(path: Path, absolute: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(absolute.read_text(encoding="utf-8"))
     except OSError as error:
         raise ReenactError(f"{path}: cannot be read ({error.strerror}); give the path of a YAML file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ReenactError(f"{path}: not a YAML file ({' '.join(str(error).split())})") from error
     if not isinstance(content, dict):
         raise ReenactError(f"{path}: not a configuration; expected keys such as model, data, trainer")

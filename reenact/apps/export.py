@@ -12,6 +12,7 @@ from reenact import __version__
 from reenact.errors import ReenactError
 from reenact.models.checkpoint import SETTINGS, WEIGHTS, read
 from reenact.models.header import check_header
+from reenact.models.rebuild import check_weights
 
 
 def export(checkpoint: Path, out: Path) -> Path:
@@ -30,11 +31,10 @@ def export(checkpoint: Path, out: Path) -> Path:
     if out.exists():
         raise ReenactError(f"--out {out} exists: choose another folder or remove it")
     content = read(checkpoint)
-    header = check_header(content, None, str(checkpoint))
-    weights = content.get("state_dict")
-    if not isinstance(weights, dict):
-        raise ReenactError(f"{checkpoint} holds no weights: give the .ckpt of a run")
-    about = {"reenact": header, "version": __version__, "global_step": int(content.get("global_step", 0))}
+    header = check_header(content, str(checkpoint))
+    weights = check_weights(content.get("state_dict"), str(checkpoint))
+    step = content.get("global_step", 0)
+    about = {"reenact": header.write(), "version": __version__, "global_step": step if type(step) is int else 0}
     partial = out.with_name(out.name + ".part")
     try:
         partial.mkdir(parents=True)

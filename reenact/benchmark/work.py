@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from reenact.errors import ReenactError
+from reenact.models.packages import OPTION, allowed_packages
 
 INTERRUPTED = 130
 REFUSAL = "reenact: error: "
@@ -58,9 +59,10 @@ def reenact(words: Sequence[str], log: Path, lock: IO[bytes]) -> Outcome:
     Raises:
         KeyboardInterrupt: when interrupted, once the process has saved its step and ended.
     """
+    allowed = [word for name in sorted(allowed_packages()) for word in (OPTION, name)]
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "reenact", *words],
+            [sys.executable, "-m", "reenact", *words, *allowed],
             stderr=errors,
             stdin=subprocess.DEVNULL,
             pass_fds=(lock.fileno(),),

@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from reenact import presets
+from reenact.cli.class_limits import check_classes
 from reenact.cli.processes import is_first, shared_run
-from reenact.cli.run_folder import RUNS, checkpoint_of, new_run, run_of
+from reenact.cli.run_folder import RUNS, checkpoint_of, new_run
+from reenact.cli.saved_run import load_settings, run_of, title_of
 from reenact.errors import ReenactError
+from reenact.models.packages import OPTION
 
 CHECKPOINTS = ("ckpt_path", "weights")
 """Options that name a checkpoint: to go on from or to test, and to start a new training from."""
+
+PACKAGE_OPTION = (OPTION.removeprefix("--"), OPTION.removeprefix("--").replace("-", "_"))
+"""Spellings of the option that allows the classes of a package."""
 
 OPTION_KINDS = (*presets.KINDS, "out", *CHECKPOINTS)
 """Options read here; their order on the command line does not matter."""
@@ -39,14 +45,20 @@ class Request:
     """The values of `OPTION_KINDS` that were given."""
     configs: list[Path] = field(default_factory=list)
     """The user's own files, in their order."""
+    packages: list[str] = field(default_factory=list)
+    """Packages that `--allow-package` names."""
     saved: dict[str, Any] = field(default_factory=dict)
-    """The model's settings in a checkpoint that lies in no run folder, where nothing else names a model."""
+    """Settings that a checkpoint brings where nothing else names a model: its own, and the values of its run."""
+    classes: list[str] = field(default_factory=list)
+    """Class paths that the person, a preset or the checkpoint names; known after `expand`."""
     rest: list[str] = field(default_factory=list)
     """Every other word, in its order."""
     all_options: bool = False
     """Whether `--help-all` was given."""
     title: str = ""
     """The preset's or method's name, for the run folder and the first line; known after `expand`."""
+    run_title: str = ""
+    """The name that the checkpoint's run had."""
     resumes: bool = False
     """Whether the run goes on in the folder of an earlier one."""
 
@@ -73,7 +85,7 @@ def read(command: str, words: list[str]) -> Request:
             continue
         if kind.replace(".init_args.", ".") in FIXED:
             raise ReenactError(f"{option}: can't be set; {FIXED[kind.replace('.init_args.', '.')]}")
-        if not option.startswith("-") or kind not in (*OPTION_KINDS, "config"):
+        if not option.startswith("-") or kind not in (*OPTION_KINDS, "config", *PACKAGE_OPTION):
             request.rest.append(words[position - 1])
             continue
         if not equals:
@@ -83,6 +95,8 @@ def read(command: str, words: list[str]) -> Request:
             position += 1
         if kind == "config":
             request.configs.append(Path(value))
+        elif kind in PACKAGE_OPTION:
+            request.packages.append(value)
         else:
             request.names[kind] = value
     return request
@@ -102,6 +116,9 @@ def expand(request: Request) -> list[str]:
     if request.command != "fit" and "ckpt_path" not in request.names:
         raise ReenactError("--ckpt_path is missing: give the checkpoint of a run, or `last` for the newest")
     contents = [presets.load(path) for path in request.configs]
+    for path, content in zip(request.configs, contents, strict=True):
+        check_classes(content, str(path))
+        request.classes += _classes(content)
     given = {key for content in contents for key in content} | set(request.names) | set(request.saved)
     if "model" not in given:
         typo = next(
@@ -117,13 +134,16 @@ def expand(request: Request) -> list[str]:
         request.names["scale"] = default_scale(request.names.get("data"))
     whole = [path for path in request.configs if "class_path" in presets.load(path).get("model", {})]
     tweaks = [path for path in request.configs if path not in whole]
-    files = [presets.find("trainer", "default"), *whole, *_preset_files(request), *tweaks]
+    named = _preset_files(request)
+    request.classes += [path for file in named for path in _classes(presets.load(file))]
     request.title = _title(request)
     if "out" not in request.names:
         request.names["out"] = str(new_run(request.title)) if is_first() else shared_run()
-    words = ["--config", json.dumps(request.saved)] if request.saved else []
-    words += [word for path in files for word in ("--config", str(path))]
-    words += [word for kind in ("model", "data") for word in _class_path(request, kind)]
+    words = ["--config", str(presets.find("trainer", "default"))]
+    words += ["--config", json.dumps(request.saved)] if request.saved else []
+    words += [word for path in (*whole, *named, *tweaks) for word in ("--config", str(path))]
+    for kind in ("model", "data"):
+        words += _class_path(request, kind)
     words += request.rest
     if request.names.get("logger") == "none":
         words += ["--trainer.logger", "false"]
@@ -141,7 +161,7 @@ def default_scale(data: str | None) -> str:
 
 
 def _resolve_checkpoint(request: Request) -> None:
-    """Turn `last` into a file, and take that run's settings where none are given; its folder, too, to go on."""
+    """Turn `last` into a file, and take its settings where none are given; the folder of its run, too, to go on."""
     options = [option for option in CHECKPOINTS if option in request.names]
     if not options:
         return
@@ -150,26 +170,36 @@ def _resolve_checkpoint(request: Request) -> None:
     (option,) = options
     if option == "weights" and request.command != "fit":
         raise ReenactError(f"--weights is for reenact fit; name what to {request.command} with --ckpt_path")
-    out = request.names.get("out") if option == "ckpt_path" else None
-    checkpoint = checkpoint_of(option, request.names[option], out, request.names.get("model"))
+    goes_on = option == "ckpt_path" and request.command == "fit"
+    title = request.names.get("model")
+    checkpoint = checkpoint_of(
+        f"--{option}",
+        request.names[option],
+        request.names.get("out") if goes_on else None,
+        title if title is not None and presets.is_name(title) else None,
+    )
     request.names[option] = str(checkpoint)
     run = run_of(checkpoint)
     if "model" not in request.names and not any("model" in presets.load(path) for path in request.configs):
-        if run is None:
-            request.saved = _saved_settings(checkpoint)
-        else:
-            request.configs.append(run / "config.yaml")
-    if run is None or option == "weights":
+        _take_settings(request, checkpoint, run)
+    if run is None or not goes_on:
         return
-    request.resumes = request.command == "fit" and request.names.get("out", str(run)) == str(run)
+    out = Path(request.names.get("out", run))
+    request.resumes = out.absolute() == run.absolute()
     if request.resumes:
         request.names["out"] = str(run)
 
 
-def _saved_settings(checkpoint: Path) -> dict[str, Any]:
+def _take_settings(request: Request, checkpoint: Path, run: Path | None) -> None:
+    """Take the model's settings of the checkpoint itself, and the values of its run."""
     from reenact.models.checkpoint import saved_settings  # imports torch, which the run is about to need
 
-    return saved_settings(checkpoint)
+    if run is not None:
+        given = {key for path in request.configs for key in presets.load(path)}
+        request.saved = load_settings(run, {*request.names, *given} & {"data"})
+        request.run_title = title_of(run) or ""
+    request.saved |= saved_settings(checkpoint)
+    request.classes += _classes(request.saved)
 
 
 def _preset_files(request: Request) -> list[Path]:
@@ -205,7 +235,17 @@ def _class_of(model: str) -> str:
 def _class_path(request: Request, kind: str) -> list[str]:
     """`--model` or `--data` as it is, where it is no preset's name but a class path or a file."""
     name = request.names.get(kind)
-    return [] if name is None or presets.is_name(name) else [f"--{kind}", name]
+    if name is None or presets.is_name(name):
+        return []
+    if all(part.isidentifier() for part in name.split(".")):
+        request.classes.append(name)
+    return [f"--{kind}", name]
+
+
+def _classes(content: dict[str, Any]) -> list[str]:
+    """The class paths of a preset's model and data."""
+    paths = (content.get(kind, {}).get("class_path") for kind in ("model", "data"))
+    return [path for path in paths if path]
 
 
 def _title(request: Request) -> str:
@@ -213,10 +253,12 @@ def _title(request: Request) -> str:
     name = request.names.get("model")
     if name is not None and presets.is_name(name):
         return name
+    if name is None and request.run_title:
+        return request.run_title
     path = name or request.saved.get("model", {}).get("class_path", "")
     for content in map(presets.load, request.configs):
         earlier = Path(str(content.get("out", ""))).parts
-        if name is None and len(earlier) == 3 and earlier[0] == str(RUNS):
+        if name is None and len(earlier) == 3 and earlier[0] == str(RUNS) and presets.is_name(earlier[1]):
             return earlier[1]
         path = path or content.get("model", {}).get("class_path", "")
     return presets.method_of(path) or path.rpartition(".")[2]

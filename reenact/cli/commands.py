@@ -27,6 +27,10 @@ class Command:
     """Parameters given by place."""
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Parameter -> other spellings of its option."""
+    checkpoint: str = ""
+    """Parameter that names a checkpoint, for which `last` may stand."""
+    takes_packages: bool = False
+    """Let `--allow-package` name packages whose classes its checkpoints may be of."""
 
 
 COMMANDS = {
@@ -49,12 +53,18 @@ COMMANDS = {
         aliases={"out": ("-o",)},
     ),
     "animate": Command(
-        "drive a portrait with a video", "reenact.apps.animate:animate", aliases={"out": ("-o",), "checkpoint": ("-c",)}
+        "drive a portrait with a video",
+        "reenact.apps.animate:animate",
+        aliases={"out": ("-o",), "checkpoint": ("-c",)},
+        checkpoint="checkpoint",
+        takes_packages=True,
     ),
     "edit": Command(
         "change the expression or pose of a portrait",
         "reenact.apps.edit:edit",
         aliases={"out": ("-o",), "checkpoint": ("-c",)},
+        checkpoint="checkpoint",
+        takes_packages=True,
     ),
     "evaluate": Command(
         "score frames or videos that any method made",
@@ -66,12 +76,15 @@ COMMANDS = {
         "reenact.benchmark.run:benchmark",
         positional=("table",),
         aliases={"out": ("-o",)},
+        takes_packages=True,
     ),
     "export": Command(
         "write a checkpoint's weights and settings as safetensors and JSON, for others to use",
         "reenact.apps.export:export",
         positional=("checkpoint",),
         aliases={"out": ("-o",)},
+        checkpoint="checkpoint",
+        takes_packages=True,
     ),
     "dashboard": Command(
         "build the views of a Weights & Biases project",

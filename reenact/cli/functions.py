@@ -15,8 +15,12 @@ from rich.console import Console
 
 from reenact.cli import sentences
 from reenact.cli.commands import COMMANDS, Command
+from reenact.cli.run_folder import checkpoint_of
 from reenact.cli.signatures import Signature, read_signature
 from reenact.errors import ReenactError
+from reenact.models.packages import OPTION, allow_packages
+
+PACKAGES = OPTION.removeprefix("--").replace("-", "_")
 
 
 class _HelpFormatter(DefaultHelpFormatter):
@@ -51,9 +55,13 @@ def run(name: str, words: list[str]) -> int:
         raise _complaint(str(error), command, signature, spelled) from error
     except SystemExit as stop:  # --help
         return int(stop.code or 0)
+    chosen = {parameter: values[parameter] for parameter in signature.parameters}
+    if command.checkpoint and str(chosen[command.checkpoint]) == "last":
+        chosen[command.checkpoint] = checkpoint_of(f"--{command.checkpoint}", "last")
     with Console(stderr=True).status("loading"):
         function = resolve(command)
-    result = function(**{parameter: values[parameter] for parameter in signature.parameters})
+    with allow_packages(values.get(PACKAGES) or ()):
+        result = function(**chosen)
     if isinstance(result, int):
         return result
     if result is not None:
@@ -80,6 +88,9 @@ def build_parser(name: str, command: Command, signature: Signature) -> ArgumentP
     )
     for parameter in signature.parameters.values():
         _add(parser, command, parameter, helps.get(parameter.name, ""))
+    if command.takes_packages:
+        text = "package of a method of your own, whose class the checkpoint names; may be given again"
+        parser.add_argument(OPTION, action="append", type=str, metavar="NAME", help=text)
     return parser
 
 

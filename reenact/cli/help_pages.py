@@ -67,6 +67,7 @@ def trainer_command(command: str) -> str:
         "--out DIR": "run folder (default: runs/MODEL/DATE-TIME)",
         "--ckpt_path last|PATH": "checkpoint to go on from; without --model, its run's settings are used",
         **({"--weights PATH": "checkpoint or export to start a new training from"} if command == "fit" else {}),
+        "--allow-package NAME": "package of a method of your own, whose classes checkpoints and files may name",
         "-c, --config FILE": "YAML file with any of these options; later files win",
         "--print_config": "print the settings as YAML and stop",
         "--help-all": "every dotted option of trainer, data, and of the chosen model (imports torch: ten seconds)",

@@ -24,7 +24,7 @@ from reenact.callbacks.progress import progress_bar
 from reenact.cli import quiet, wandb_key
 from reenact.cli.arguments import Request
 from reenact.cli.processes import is_first, sharing
-from reenact.cli.run_folder import check_out, make
+from reenact.cli.run_folder import check_out, make, record_run
 from reenact.data.datamodule import ReenactmentDataModule
 from reenact.errors import ReenactError
 from reenact.models.checkpoint import check_resumable, load_weights
@@ -45,6 +45,7 @@ class ReenactCLI(LightningCLI):
 
     def __init__(self, request: Request, arguments: Sequence[str]) -> None:
         self.request = request
+        self._resumed: tuple[int, int] | None = None
         super().__init__(
             model_class=PortraitModule,
             datamodule_class=ReenactmentDataModule,
@@ -122,11 +123,26 @@ class ReenactCLI(LightningCLI):
         """Load the weights to test or start from; those to go on from are Lightning's to load, and checked here."""
         checkpoint = self.request.names.get("ckpt_path")
         if checkpoint is not None and self.request.command == "fit":
-            check_resumable(Path(checkpoint), self.model)
+            self._resumed = _progress(check_resumable(Path(checkpoint), self.model))
             return
         weights = checkpoint or self._get(self.config_init, "weights")
         if weights is not None:
-            load_weights(Path(weights), self.model)
+            load_weights(Path(weights), self.model, any_class=checkpoint is None)
+
+    def is_trained(self) -> bool:
+        """Tell if a run to go on with has no step left, and say so."""
+        if self._resumed is None:
+            return False
+        for done, option in zip(self._resumed, ("max_steps", "max_epochs"), strict=True):
+            limit = getattr(self.trainer, option)
+            if limit is not None and 0 <= limit <= done:
+                unit = option.removeprefix("max_")
+                quiet.LOG.info(
+                    "nothing to train: %s is at %d of %d %s; go on with a larger --trainer.%s",
+                    self.request.names["ckpt_path"], done, limit, unit, option,
+                )  # fmt: skip
+                return True
+        return False
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         """Lightning reads a checkpoint itself only to go on from it."""
@@ -141,6 +157,8 @@ class ReenactCLI(LightningCLI):
         if is_first():
             make(self.request.out)
             quiet.log_to(self.request.out / "log.txt")
+            if self.request.command == "fit":
+                record_run(self.request.out, self.request.title)
         for line in self._headline():
             quiet.LOG.info(line)
         with sharing(self.request.out):
@@ -161,6 +179,14 @@ class ReenactCLI(LightningCLI):
             *([f"perceptual loss: {perceptual}"] if perceptual else []),
             f"run folder: {self.request.out}",
         ]
+
+
+def _progress(checkpoint: dict[str, Any]) -> tuple[int, int]:
+    """The steps and whole epochs that a checkpoint has behind it."""
+    value: Any = checkpoint["loops"]
+    for key in ("fit_loop", "epoch_progress", "current", "processed"):
+        value = value.get(key) if isinstance(value, dict) else None
+    return checkpoint["global_step"], value if type(value) is int else 0
 
 
 def check_needs(model: PortraitModule, data: ReenactmentDataModule, command: str) -> None:

@@ -21,6 +21,7 @@ from reenact.cli import help_pages
 from reenact.cli.arguments import expand, read
 from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
 from reenact.errors import ReenactError, suggest
+from reenact.models.packages import allow_packages
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -101,5 +102,6 @@ def _train(command: str, words: list[str]) -> int:
         sys.stdout.write(help_pages.trainer_command(command))
         return 0
     request = read(command, words)
-    arguments = expand(request)
-    return int(import_module("reenact.cli.train").run(request, arguments))
+    with allow_packages(request.packages):
+        arguments = expand(request)
+        return int(import_module("reenact.cli.train").run(request, arguments))

@@ -19,13 +19,14 @@ from reenact import presets
 from reenact.callbacks.checkpoint import Checkpoints
 from reenact.callbacks.pictures import Pictures
 from reenact.cli.arguments import FIXED, OPTION_KINDS
+from reenact.cli.class_limits import check_class
 
 
 def known_options(class_path: str | None) -> list[str]:
     """Dotted names: parameters of a class, or with None the options of every run."""
     parser = ArgumentParser(exit_on_error=False)
     if class_path is not None:
-        _add_class(parser, _resolve(class_path), "")
+        _add_class(parser, resolve(class_path), "")
         return list(parser.get_defaults().keys())
     _add_run_classes(parser)
     return [*parser.get_defaults().keys(), *OPTION_KINDS, "config", "seed_everything", "print_config"]
@@ -35,7 +36,7 @@ def print_all_options(command: str, arguments: Sequence[str]) -> None:
     """Print every option of a command line's command, with those of the chosen model and data."""
     parser = ArgumentParser(prog=f"reenact {command}", usage=argparse.SUPPRESS)
     for key, class_path in chosen_classes(arguments).items():
-        _add_class(parser, _resolve(class_path), key)
+        _add_class(parser, resolve(class_path), key)
     _add_run_classes(parser)
     parser.print_help()
 
@@ -70,7 +71,9 @@ def _add_class(parser: ArgumentParser, cls: type, key: str) -> None:
         parser.add_class_arguments(part, f"{key}.{name}" if key else name)
 
 
-def _resolve(class_path: str) -> type:
+def resolve(class_path: str) -> type:
+    """Import a class whose package is allowed; raises `ReenactError` for others."""
+    check_class(class_path)
     module, _, name = class_path.rpartition(".")
     found: type = getattr(import_module(module), name)
     return found

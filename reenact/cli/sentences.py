@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 
 from reenact.errors import ReenactError, suggest
+from reenact.models.packages import OPTION
 
 _UNKNOWN = (
     re.compile(r"unrecognized arguments: (?P<name>\S+)"),
@@ -17,6 +18,7 @@ _UNKNOWN = (
     re.compile(r"Key '(?P<name>[^']+)' is not expected"),
 )
 _CLASS = re.compile(r"Problem with given class_path '(?P<path>[^']+)'")
+_DENIED = re.compile(r"Importing '(?P<path>[^']+)' is not allowed, denied by")
 _NO_CLASS = re.compile(
     r"Problem with given class_path '(?P<path>[^']+)':\s*"
     r"(?:module|No module|Unable|Import|'[^']+' is not a subclass|[\w.]+ is not a subclass)"
@@ -42,6 +44,13 @@ def from_parser(message: str, known: Known, words: list[str], by_place: Collecti
         by_place: What is given without an option.
     """
     keys = [match.group("key") for match in _KEY.finditer(message)]
+    denied = _DENIED.search(message)
+    if denied:
+        path = denied.group("path")
+        return ReenactError(
+            f"--{'.'.join(keys)}: {path} is of a package that nobody has named; if you trust it, add {OPTION}"
+            f" {path.partition('.')[0]}"
+        )
     missing = _NO_CLASS.search(message) or (len(keys) == 1 and _NO_PATH.search(message))
     if missing:
         return ReenactError(

@@ -14,13 +14,16 @@ from pytorch_lightning.strategies.launchers.subprocess_script import _Subprocess
 from reenact.callbacks.checkpoint import Checkpoints
 from reenact.cli import quiet, sentences
 from reenact.cli.arguments import Request
+from reenact.cli.class_limits import limited_classes
 from reenact.cli.lightning import ReenactCLI
 from reenact.cli.options import known_options, print_all_options
 from reenact.cli.processes import is_first
 from reenact.cli.run_folder import LAST, discard
 from reenact.cli.system_errors import from_system
 from reenact.errors import ReenactError
+from reenact.models.class_names import check_import, needs_allowing
 from reenact.models.module import ReenactmentModule
+from reenact.models.packages import OPTION, allowed_packages
 
 INTERRUPTED = 130
 
@@ -41,18 +44,26 @@ def run(request: Request, arguments: list[str]) -> int:
     quiet.begin()
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     try:
-        if request.all_options:
-            print_all_options(request.command, arguments)
-            return 0
-        return _run(request, arguments)
-    except ArgumentError as error:
-        raise sentences.from_parser(str(error), known_options, arguments) from error
+        with limited_classes(request.classes, allowed_packages()):
+            for path in request.classes:
+                check_import(path)
+            return _parse_and_run(request, arguments)
     except MisconfigurationException as error:
         raise ReenactError(str(error)) from error
     except ValueError as error:
         raise _refusal(error) from error
     finally:
         quiet.close()
+
+
+def _parse_and_run(request: Request, arguments: list[str]) -> int:
+    try:
+        if request.all_options:
+            print_all_options(request.command, arguments)
+            return 0
+        return _run(request, arguments)
+    except ArgumentError as error:
+        raise sentences.from_parser(str(error), known_options, arguments) from error
 
 
 def _refusal(error: BaseException) -> BaseException:
@@ -68,6 +79,8 @@ def _run(request: Request, arguments: list[str]) -> int:
         cli = ReenactCLI(request, arguments)
     except SystemExit as stop:  # --print_config and the parser's own help end the process
         return int(stop.code or 0)
+    if cli.is_trained():
+        return 0
     try:
         cli.start()
     except SystemExit:
@@ -75,7 +88,7 @@ def _run(request: Request, arguments: list[str]) -> int:
             raise
         if not is_first():
             return 0  # any other code makes Lightning's observer kill the first process, which has more to do
-        sys.stderr.write(f"reenact: interrupted; {_way_on(request)}\n")
+        sys.stderr.write(f"reenact: interrupted; {_way_on(request, cli)}\n")
         return INTERRUPTED
     except BaseException as error:
         launcher = cli.trainer.strategy.launcher
@@ -106,13 +119,21 @@ def _closing(request: Request, cli: ReenactCLI) -> list[str]:
     lines = [f"run folder: {request.out}"]
     last = _last_checkpoint(request)
     if last and isinstance(cli.model, ReenactmentModule):
-        lines.append(f"use it: reenact animate --checkpoint {last} --source PICTURE --driving VIDEO -o out.mp4")
+        lines.append(
+            f"use it: reenact animate --checkpoint {last} --source PICTURE --driving VIDEO -o out.mp4{_leave(cli)}"
+        )
     return lines
 
 
-def _way_on(request: Request) -> str:
+def _way_on(request: Request, cli: ReenactCLI) -> str:
     last = _last_checkpoint(request)
-    return f"go on with: reenact fit --ckpt_path {last}" if last else "nothing was saved yet"
+    return f"go on with: reenact fit --ckpt_path {last}{_leave(cli)}" if last else "nothing was saved yet"
+
+
+def _leave(cli: ReenactCLI) -> str:
+    """The option without which another command refuses the checkpoint of a class of the user's own."""
+    cls = type(cli.model)
+    return f" {OPTION} {cls.__module__.partition('.')[0]}" if needs_allowing(cls) else ""
 
 
 def _last_checkpoint(request: Request) -> Path | None:

@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
-import importlib
-import json
-import warnings
-from collections.abc import Mapping
-from dataclasses import is_dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from reenact.errors import ReenactError
 from reenact.faces.registry import load_face_model
-from reenact.models.header import check_header
+from reenact.models.checkpoint_file import SETTINGS, WEIGHTS, read
+from reenact.models.class_names import config_class_path, find_class
+from reenact.models.header import Header, check_header, check_same_class
 from reenact.models.module import PortraitModule, ReenactmentModule
-from reenact.models.registry import METHODS
+from reenact.models.packages import allow_packages
+from reenact.models.rebuild import build_fitting, check_weights, compare_weights
 
-WEIGHTS = "weights.safetensors"
-SETTINGS = "config.json"
-"""The files of an exported method."""
+__all__ = [
+    "SETTINGS", "WEIGHTS", "check_resumable", "load_method", "load_module", "load_weights", "read", "saved_settings",
+]  # fmt: skip
 
 
-def load_method(path: str | Path, device: torch.device | str = "cpu", *, fold: bool = True) -> ReenactmentModule:
-    """A trained method, in evaluation mode.
+def load_method(
+    path: str | Path,
+    device: torch.device | str = "cpu",
+    *,
+    fold: bool = True,
+    allow_package: Iterable[str] = (),
+) -> ReenactmentModule:
+    """Load a trained method, in evaluation mode.
 
     Args:
         path: a Lightning checkpoint written by `reenact fit` or `reenact convert`, or a folder of `reenact export`.
         device: where the module goes.
         fold: bring the network into its form for inference: same outputs, faster, not trainable.
+        allow_package: packages whose classes the checkpoint may name; the zoo's, installed entry points of the group
+            `reenact.methods` and classes that are imported already need no leave.
 
     Raises:
-        ReenactError: if the file is missing, is no such checkpoint, or is of an unknown method or version.
+        ReenactError: if the file is missing, is no such checkpoint, or is of an unknown class or version.
     """
-    module = load_module(path)
+    with allow_packages(allow_package):
+        module = load_module(path)
     if not isinstance(module, ReenactmentModule):
         raise ReenactError(f"{path} is of {module.method}, which makes no pictures: give the checkpoint of a method")
     if fold:
@@ -45,143 +51,84 @@ def load_method(path: str | Path, device: torch.device | str = "cpu", *, fold: b
 
 
 def load_module(path: str | Path) -> PortraitModule:
-    """Anything that `reenact fit` has trained, in evaluation mode; arguments and errors as of `load_method`."""
+    """Load anything that `reenact fit` has trained, in evaluation mode; arguments and errors as of `load_method`."""
     checkpoint = read(Path(path))
-    header = check_header(checkpoint, None, str(path))
-    module = _build(_method_class(header["method"]), header["arguments"], path)
-    _check_weights(checkpoint, module, path)
+    header, module = _rebuild(checkpoint, str(path))
     module.load_state_dict(checkpoint["state_dict"])
-    module.image_size, module.recipe = header["image_size"], header.get("recipe", {})
+    module.image_size, module.recipe = header.image_size, header.recipe
     return module.eval().requires_grad_(False)
 
 
-def load_weights(path: Path, module: PortraitModule) -> None:
-    """Give a module the weights of a checkpoint or export of its own method and face model.
+def load_weights(path: Path, module: PortraitModule, *, any_class: bool = False) -> None:
+    """Give a module the weights of a checkpoint or export of its own class and face model.
+
+    Args:
+        path: the checkpoint or export.
+        module: the module.
+        any_class: take those of another class of the same method, to start a training from them.
 
     Raises:
         ReenactError: as `load_method`, or if the weights are not this module's.
     """
-    module.load_state_dict(_of_module(path, module)["state_dict"])
+    module.load_state_dict(_of_module(path, module, any_class=any_class)["state_dict"])
 
 
-def check_resumable(path: Path, module: PortraitModule) -> None:
+def check_resumable(path: Path, module: PortraitModule) -> dict[str, Any]:
     """Hold a checkpoint against the module whose training is to go on from it, before Lightning reads it.
+
+    Returns:
+        The checkpoint.
 
     Raises:
         ReenactError: as `load_weights`, or if there is no state of a training in it.
     """
     checkpoint = _of_module(path, module)
-    if not ("fit_loop" in checkpoint.get("loops", {}) and checkpoint.get("optimizer_states")):
+    loops, optimisers = checkpoint.get("loops"), checkpoint.get("optimizer_states")
+    if not (isinstance(loops, dict) and "fit_loop" in loops and isinstance(optimisers, list) and optimisers):
         raise ReenactError(
             f"{path} holds weights alone, from which training can't go on: start a new one from them with"
             f" --weights {path}"
         )
-
-
-def saved_settings(path: Path) -> dict[str, Any]:
-    """The model's settings in a checkpoint, as a configuration file has them; the data name the face model.
-
-    Raises:
-        ReenactError: as `load_method`.
-    """
-    header = check_header(read(path), None, str(path))
-    arguments = {name: value for name, value in header["arguments"].items() if name != "face_model"}
-    return {"model": {"class_path": METHODS[header["method"]].class_path, "init_args": arguments}}
-
-
-def read(path: Path) -> dict[str, Any]:
-    """What is in a checkpoint file or an exported folder, of tensors and plain values only.
-
-    Raises:
-        ReenactError: if there is no such file, or it holds anything else.
-    """
-    if path.is_dir():
-        return _read_export(path)
-    if not path.is_file():
-        raise ReenactError(f"There is no checkpoint {path}: give the .ckpt file of a run")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what torch thinks of a file's pickle protocol
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the unpickler raises whatever a broken file makes it stumble over
-        # Torch's own words advise to read the file without this protection.
+    written_by, step = checkpoint.get("pytorch-lightning_version"), checkpoint.get("global_step")
+    if not isinstance(written_by, str) or type(step) is not int:
         raise ReenactError(
-            f"{path} is not a checkpoint of tensors and plain values, or it is damaged; nothing in it was run: get it"
-            " again, or give the .ckpt file of a run"
-        ) from error
-    if not isinstance(checkpoint, dict):
-        raise ReenactError(f"{path} holds a {type(checkpoint).__name__}, not a checkpoint of reenact")
+            f"{path} was not saved by a training (it has no pytorch-lightning_version or global_step): start a new one"
+            f" from its weights with --weights {path}"
+        )
     return checkpoint
 
 
-def _read_export(folder: Path) -> dict[str, Any]:
-    try:
-        content = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        weights = load_file(folder / WEIGHTS)
-    except FileNotFoundError as error:
-        raise ReenactError(
-            f"{folder} lacks {Path(error.filename or WEIGHTS).name}: give a .ckpt file or a folder of `reenact export`"
-        ) from error
-    except (OSError, ValueError, SafetensorError) as error:
-        raise ReenactError(f"{folder} is damaged ({_first_line(error)}): export it again") from error
-    if not isinstance(content, dict):
-        raise ReenactError(f"{folder / SETTINGS} holds no settings: export it again")
-    return {**content, "state_dict": weights}
+def saved_settings(path: Path) -> dict[str, Any]:
+    """Return the model's settings in a checkpoint, as a configuration file has them; the data name the face model.
+
+    Raises:
+        ReenactError: as `load_method`, sizes that the weights have not included.
+    """
+    header, module = _rebuild(read(path), str(path), outline=True)
+    arguments = {name: value for name, value in header.arguments.items() if name != "face_model"}
+    return {"model": {"class_path": config_class_path(type(module)), "init_args": arguments}}
 
 
-def _of_module(path: Path, module: PortraitModule) -> dict[str, Any]:
-    """A checkpoint that is a module's own, by method, face model and weights."""
-    checkpoint = read(path)
-    header = check_header(checkpoint, module.method, str(path))
-    saved, ours = (str(arguments.get("face_model")) for arguments in (header["arguments"], module.arguments))
+def _rebuild(checkpoint: dict[str, Any], name: str, *, outline: bool = False) -> tuple[Header, PortraitModule]:
+    header = check_header(checkpoint, name)
+    cls = find_class(header, name)
+    return header, build_fitting(cls, header.arguments, checkpoint.get("state_dict"), name, outline=outline)
+
+
+def _of_module(path: Path, module: PortraitModule, *, any_class: bool = False) -> dict[str, Any]:
+    """Read a checkpoint that is a module's own, by class, face model and weights."""
+    checkpoint, name = read(path), str(path)
+    header = check_header(checkpoint, name)
+    class_path = f"{type(module).__module__}.{type(module).__qualname__}"
+    if any_class and header.class_path is not None:
+        class_path = header.class_path
+    check_same_class(header, module.method, class_path, name)
+    saved, ours = (str(arguments.get("face_model")) for arguments in (header.arguments, module.arguments))
     # Weights alone may not tell: a variant without codes has the same for every mesh.
     if saved != ours and load_face_model(saved).name != load_face_model(ours).name:
         raise ReenactError(
             f"{path} was trained on parameters of the face model {saved} and the data has those of {ours}: name a store"
             f" with `--data clips --data.root STORE` that was prepared with --face-model {saved.partition('-')[0]}"
         )
-    _check_weights(checkpoint, module, path)
+    compare_weights(check_weights(checkpoint.get("state_dict"), name), module, name)
     return checkpoint
-
-
-def _check_weights(checkpoint: Mapping[str, Any], module: PortraitModule, path: str | Path) -> None:
-    """Refuse weights of other names or shapes than the module's, naming the first."""
-    found, wanted = checkpoint.get("state_dict"), module.state_dict()
-    if not isinstance(found, dict):
-        raise ReenactError(f"{path} holds no weights: give the .ckpt of a run")
-    other = found.keys() ^ wanted.keys() or {
-        name for name in wanted if getattr(found[name], "shape", None) != wanted[name].shape
-    }
-    if other:
-        raise ReenactError(
-            f"{path} does not fit {module.method} with these settings or in this version of reenact; the weights differ"
-            f" in {min(other)} and {len(other) - 1} more: use the settings and version that it was made with"
-        )
-
-
-def _method_class(name: str) -> type[PortraitModule]:
-    module, _, attribute = METHODS[name].class_path.rpartition(".")
-    found: type[PortraitModule] = getattr(importlib.import_module(module), attribute)
-    return found
-
-
-def _build(cls: type[PortraitModule], arguments: Mapping[str, Any], path: str | Path) -> PortraitModule:
-    hints = get_type_hints(cls.__init__)
-    try:
-        built = {name: _restore(hints[name], value) for name, value in arguments.items()}
-        return cls(**built)
-    except (KeyError, TypeError) as error:
-        raise ReenactError(
-            f"{path} has settings that this version of reenact does not know ({_first_line(error)}): use the version"
-            " that wrote it"
-        ) from error
-
-
-def _restore(hint: Any, value: Any) -> Any:  # noqa: ANN401 - any argument of any method
-    """A dataclass from its plain dictionary, where the argument's type is one; anything else as it is."""
-    dataclasses = [option for option in (hint, *get_args(hint)) if isinstance(option, type) and is_dataclass(option)]
-    return dataclasses[0](**value) if dataclasses and isinstance(value, dict) else value
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

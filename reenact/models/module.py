@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.base import Needs, Reenactment, Reenactor, Transfer
-from reenact.models.header import FORMAT, check_header
+from reenact.models.header import Header, check_header, check_same_class
 
 LOG = logging.getLogger("reenact")
 
@@ -109,22 +109,20 @@ class PortraitModule(LightningModule):
         return list(loaders)[index] if isinstance(loaders, Mapping) else ("self", "cross")[index]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what `reenact.models.checkpoint.load_method` rebuilds the module from."""
-        checkpoint["reenact"] = {
-            "format": FORMAT,
-            "method": self.method,
-            "arguments": self.arguments,
-            "image_size": self.image_size,
-            "recipe": dict(self.recipe),
-        }
+        """Add the header from which `reenact.models.checkpoint.load_method` rebuilds the module."""
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        header = Header(self.method, path, self.arguments, self.image_size, dict(self.recipe))
+        checkpoint["reenact"] = header.write()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check that a run resumes from a checkpoint of its own method.
+        """Check that a run resumes from a checkpoint of its own class.
 
         Raises:
-            ReenactError: if the checkpoint is of another method or version.
+            ReenactError: if the checkpoint is of another class, method or version.
         """
-        check_header(checkpoint, self.method, "The checkpoint to resume from")
+        name = "The checkpoint to resume from"
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        check_same_class(check_header(checkpoint, name), self.method, path, name)
 
 
 class ReenactmentModule(PortraitModule):

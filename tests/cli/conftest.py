@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from reenact import presets
 from reenact.cli import main
+from reenact.models.module import PortraitModule
+from reenact.models.packages import allow_packages
 
 from .standins import Method
 
@@ -31,8 +34,8 @@ model:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder in which the presets are those of the stand-ins."""
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working folder in which the presets are those of the stand-ins, whose module is allowed."""
     configs = tmp_path / "configs"
     for kind in ("trainer", "logger"):
         shutil.copytree(presets.folder() / kind, configs / kind)
@@ -44,7 +47,17 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     work.mkdir()
     monkeypatch.chdir(work)
     monkeypatch.setattr(presets, "folder", lambda: configs)
-    return work
+    with allow_packages([HERE]):
+        yield work
+
+
+def save(path: Path, module: PortraitModule, **changes: object) -> None:
+    """Save a module as a training does, its header with some changes."""
+    checkpoint = {"state_dict": module.state_dict(), "global_step": 4, "pytorch-lightning_version": "2.6.0"}
+    module.on_save_checkpoint(checkpoint)
+    checkpoint["reenact"].update(changes)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(checkpoint, path)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Bare names, defaults and the order in which settings win; nothing here needs torch."""
+"""Bare names, defaults and the order in which settings win."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import pytest
 from reenact import presets
 from reenact.cli.arguments import default_scale, expand, read
 from reenact.errors import ReenactError
+
+from .conftest import save
+from .standins import Method
 
 
 def files(words: list[str]) -> list[str]:
@@ -69,7 +72,7 @@ def test_a_model_preset_has_its_own_overlay_after_that_of_its_method(place):
 
 def test_a_file_that_changes_a_setting_comes_after_the_presets_and_whole_settings_before(place):
     (place / "tweak.yaml").write_text("trainer: {max_steps: 1}\n")
-    (place / "whole.yaml").write_text("model: {class_path: a.B}\ndata: {class_path: c.D}\n")
+    (place / "whole.yaml").write_text("model: {class_path: torch.B}\ndata: {class_path: torch.D}\n")
     words = expand(read("fit", ["-c", "tweak.yaml", "--data", "noise", "--config=whole.yaml"]))
     assert [Path(name).name for name in files(words)] == [
         "default.yaml",
@@ -126,8 +129,8 @@ def test_the_newest_checkpoint_is_the_last_and_brings_the_settings_of_its_run(pl
     for age, name in ((2, "old"), (1, "new")):
         run = place / "runs" / "standin" / name
         (run / "checkpoints").mkdir(parents=True)
-        (run / "config.yaml").write_text(f"model: {{class_path: a.B}}\ndata: {{}}\nout: runs/standin/{name}\n")
-        (run / "checkpoints" / "last.ckpt").touch()
+        (run / "config.yaml").write_text(f"data: {{}}\nout: runs/standin/{name}\n")
+        save(run / "checkpoints" / "last.ckpt", Method())
         os.utime(run / "checkpoints" / "last.ckpt", (1000 - age, 1000 - age))
     request = read("fit", ["--ckpt_path", "last"])
     expand(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,11 @@ from reenact.cli.help_pages import COMMON_OPTIONS
 from reenact.cli.lightning import ReenactCLI
 from reenact.cli.signatures import read_signature
 from reenact.models.module import PortraitModule
+from reenact.models.pwm.module import DiscriminatorConfig, PWMModule
+from reenact.models.pwm.network import PWMConfig
 from reenact.models.registry import METHODS
+
+from .conftest import save
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
@@ -50,16 +55,23 @@ def settings(words: str, cli: type[ReenactCLI] = Parsed) -> ReenactCLI:
     return cli(request, expand(request))
 
 
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "last.ckpt"
+    save(path, PWMModule(network=PWMConfig(widths=[4, 4, 4]), discriminator=DiscriminatorConfig([4])))
+    return path
+
+
 @pytest.fixture(autouse=True)
-def _in_a_folder_with_a_run(tmp_path, monkeypatch):
+def _in_a_folder_with_a_run(tmp_path, monkeypatch, checkpoint):
     """An empty folder but for a run that `--ckpt_path last` finds."""
     monkeypatch.chdir(tmp_path)
     for folder in (Path("runs/pwm_flame/DATE"), Path("raw")):
         folder.mkdir(parents=True)
     run = Path("runs/pwm_flame/DATE")
     (run / "checkpoints").mkdir()
-    (run / "checkpoints" / "last.ckpt").touch()
-    (run / "config.yaml").write_text(presets.find("model", "pwm_flame").read_text())
+    shutil.copyfile(checkpoint, run / "checkpoints" / "last.ckpt")
+    (run / "config.yaml").write_text(presets.find("data", "synthetic").read_text())
 
 
 @pytest.mark.parametrize("scale", presets.names("scale"))

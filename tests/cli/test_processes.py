@@ -14,6 +14,7 @@ import pytest
 from reenact.cli import main
 
 HERE = Path(__file__).parent
+RECORDER = "--allow-package two_processes -c recorder.yaml"
 TWO = "--trainer.accelerator cpu --trainer.devices 2 --trainer.strategy ddp"
 DATA = (
     "--data.size 32 --data.batch_size 2 --data.num_workers 0 --data.identities 3 --data.test_identities 2"
@@ -28,7 +29,11 @@ def run(place: Path, words: str, fail: str = "") -> subprocess.CompletedProcess[
         f" {{folder: {place}, fail: '{fail}'}}}}]}}\n"
     )
     return subprocess.run(
-        [sys.executable, HERE / "two_processes.py", *f"{words} {TWO} -c recorder.yaml".split()],
+        [
+            sys.executable,
+            HERE / "two_processes.py",
+            *f"{words} {TWO} {RECORDER}".split(),
+        ],
         cwd=place,
         env={**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -55,7 +60,7 @@ def test_two_processes_learn_as_one_and_test_every_pair_once(tmp_path):
     assert not samples[0] & samples[1]
 
     last = folder / "checkpoints" / "last.ckpt"
-    test = run(tmp_path, f"test --ckpt_path {last} {DATA} --out tested")
+    test = run(tmp_path, f"test --ckpt_path {last} -c {folder}/config.yaml {DATA} --out tested")
     assert test.returncode == 0, test.stderr
     for number, loader in enumerate(("self", "cross")):
         seen = [tuple(row[1:]) for rank in ranks(tmp_path, "test") for row in rank["seen"] if row[0] == number]

@@ -206,7 +206,8 @@ def test_a_checkpoint_that_cannot_go_on_is_refused_before_anything_runs(place, c
         capsys.readouterr()
         assert main(words) == 2
         assert capsys.readouterr().err.startswith(f"reenact: error: {sentence}")
-    assert sorted(path.name for path in place.iterdir()) == ["damaged.ckpt", "run"]
+    assert sorted(path.name for path in place.iterdir()) == ["damaged.ckpt", "run", "runs"]
+    assert [path.name for path in (place / "runs").iterdir()] == ["elsewhere.jsonl"]
 
 
 def test_what_a_callback_refuses_when_it_is_set_up_leaves_nothing(place, capsys):

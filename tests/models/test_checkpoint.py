@@ -10,7 +10,7 @@ from zoo import ZOO, Pairs, trainer
 
 from reenact.errors import ReenactError
 from reenact.models.checkpoint import check_resumable, load_method, load_weights, read
-from reenact.models.header import check_header
+from reenact.models.header import check_header, check_same_class
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,9 @@ def test_altered_checkpoints_are_refused(saved, tmp_path, message):
 
 
 def test_a_checkpoint_of_another_method_is_refused(saved):
+    header = check_header(torch.load(saved, weights_only=True), "x.ckpt")
     with pytest.raises(ReenactError, match="of the method pwm, not mmfa"):
-        check_header(torch.load(saved, weights_only=True), "mmfa", "x.ckpt")
+        check_same_class(header, "mmfa", str(header.class_path), "x.ckpt")
 
 
 def test_a_run_goes_on_from_a_whole_checkpoint_of_its_own_alone(saved, tmp_path):

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from reenact import presets
-from reenact.models.checkpoint import _build, _method_class
+from reenact.cli.options import resolve
 from reenact.models.module import PortraitModule
+from reenact.models.rebuild import build
 
 
 def tiny(preset: str, **overrides: Mapping[str, Any]) -> PortraitModule:
@@ -19,4 +20,4 @@ def tiny(preset: str, **overrides: Mapping[str, Any]) -> PortraitModule:
     for part in (content.get("init_args", {}), *overlays, overrides):
         for name, values in part.items():
             arguments.setdefault(name, {}).update(values)
-    return _build(_method_class(method), arguments, preset)
+    return build(resolve(content["class_path"]), arguments, preset)

@@ -1,0 +1,134 @@
+"""The class that a checkpoint names. A checkpoint chooses nothing that is imported: a person or a package does."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from reenact.errors import ReenactError
+from reenact.models.header import Header, is_zoo_class
+from reenact.models.module import PortraitModule
+from reenact.models.packages import OPTION, is_allowed
+from reenact.models.registry import METHODS
+
+ENTRY_POINTS = "reenact.methods"
+"""Group of entry points by which an installed package offers its methods."""
+
+
+def find_class(header: Header, name: str) -> type[PortraitModule]:
+    """Return the class that a checkpoint was saved by.
+
+    It is the zoo's, one that this process has imported already, an installed entry point, or of a package that the
+    user has allowed; nothing else is imported.
+
+    Args:
+        header: the checkpoint's.
+        name: the checkpoint in a message.
+
+    Raises:
+        ReenactError: if the class is none of these, does not exist, or its module can't be imported.
+    """
+    path = header.class_path
+    if path is None or is_zoo_class(path):
+        return _zoo_class(header, name)
+    found = _imported(path) or _installed(path, name)
+    if found is not None:
+        return found
+    if is_allowed(path):
+        return _load(path, name)
+    package = path.partition(".")[0]
+    if package == "__main__":
+        raise ReenactError(f"{name} was saved by {path}, a class of a script: load it in that script")
+    raise ReenactError(
+        f"{name} is of the class {path}, which no file can have imported: if you trust the package, add {OPTION}"
+        f" {package}"
+    )
+
+
+def config_class_path(cls: type[PortraitModule]) -> str:
+    """Return the class path by which configuration files name a class."""
+    method = METHODS.get(getattr(cls, "method", ""))
+    path = f"{cls.__module__}.{cls.__qualname__}"
+    return method.class_path if method is not None and is_zoo_class(path) else path
+
+
+def needs_allowing(cls: type[PortraitModule]) -> bool:
+    """Tell if another process finds a class by the option alone."""
+    path = f"{cls.__module__}.{cls.__qualname__}"
+    return not (is_zoo_class(path) or any(_leads_to(point.value, path) for point in entry_points(group=ENTRY_POINTS)))
+
+
+def check_import(class_path: str) -> None:
+    """Import the module of a class; one that does not exist is left to whoever looks for the class.
+
+    Raises:
+        ReenactError: if the module breaks while it is imported; names the place.
+    """
+    module = class_path.rpartition(".")[0]
+    try:
+        import_module(module)
+    except Exception as error:  # whatever the user's own module raises
+        if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            return
+        raise ReenactError(f"{class_path}: its module can't be imported: {_reason(error)}") from error
+
+
+def _zoo_class(header: Header, name: str) -> type[PortraitModule]:
+    if header.method not in METHODS:
+        raise ReenactError(f"{name} is of the method {header.method!r}, not one of {', '.join(METHODS)}")
+    module, _, attribute = METHODS[header.method].class_path.rpartition(".")
+    found: type[PortraitModule] = getattr(import_module(module), attribute)
+    if header.class_path is not None and header.class_path.rpartition(".")[2] != found.__name__:
+        raise ReenactError(
+            f"{name} is of the class {header.class_path}, which this version of reenact has not: use the version that"
+            " wrote it"
+        )
+    return found
+
+
+def _imported(path: str) -> type[PortraitModule] | None:
+    """Return the newest class of this path that the process has, None where there is none."""
+    return next((cls for cls in _subclasses(PortraitModule) if f"{cls.__module__}.{cls.__qualname__}" == path), None)
+
+
+def _subclasses(cls: type) -> Iterator[type[PortraitModule]]:
+    subclasses: Sequence[type[PortraitModule]] = cls.__subclasses__()
+    for found in reversed(subclasses):  # a cell of a notebook that is run again defines a newer one
+        yield found
+        yield from _subclasses(found)
+
+
+def _installed(path: str, name: str) -> type[PortraitModule] | None:
+    package = path.partition(".")[0]
+    for point in entry_points(group=ENTRY_POINTS):
+        if point.value.partition(".")[0].partition(":")[0] == package:
+            found = _load(point.value.replace(":", "."), name)
+            if f"{found.__module__}.{found.__qualname__}" == path:
+                return found
+    return None
+
+
+def _leads_to(value: str, path: str) -> bool:
+    return value.partition(".")[0].partition(":")[0] == path.partition(".")[0]
+
+
+def _load(path: str, name: str) -> type[PortraitModule]:
+    module, _, attribute = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), attribute, None)
+    except Exception as error:  # whatever the user's own module raises when it is imported
+        raise ReenactError(
+            f"{name} is of the class {path}, whose module can't be imported: {_reason(error)}"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, PortraitModule)):
+        raise ReenactError(f"{name} is of the class {path}, and {module} has no method of this name: use its version")
+    return found
+
+
+def _reason(error: Exception) -> str:
+    """The last line of a traceback and where it comes from."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if len(frames) > 1 else ""
+    return f"{type(error).__name__}: {error}{where}"

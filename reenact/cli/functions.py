@@ -89,7 +89,7 @@ def build_parser(name: str, command: Command, signature: Signature) -> ArgumentP
     for parameter in signature.parameters.values():
         _add(parser, command, parameter, helps.get(parameter.name, ""))
     if command.takes_packages:
-        text = "package of a method of your own, whose class the checkpoint names; may be given again"
+        text = "package of a method of your own that the checkpoint may be of; may be given again"
         parser.add_argument(OPTION, action="append", type=str, metavar="NAME", help=text)
     return parser
 

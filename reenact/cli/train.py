@@ -110,7 +110,7 @@ def _report(error: BaseException, request: Request, cli: ReenactCLI) -> None:
         return
     last, saver = _last_checkpoint(request), cli.trainer.checkpoint_callback
     if last and isinstance(saver, Checkpoints) and saver.has_started:
-        sentence = ReenactError(f"{sentence}; {_way_on(request)}")
+        sentence = ReenactError(f"{sentence}; {_way_on(request, cli)}")
     if sentence is not error:
         raise sentence from error
 

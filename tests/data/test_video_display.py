@@ -93,8 +93,10 @@ def write_high_range(path, transfer):
         stream = container.add_stream("libx265", rate=25, options=options)
         stream.width = stream.height = 64
         stream.pix_fmt = "yuv420p10le"
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+        packets = [*stream.encode(frame), *stream.encode()]
+        for packet in packets:
+            packet.pts = packet.dts = 0
+        container.mux(packets)
     return path
 
 

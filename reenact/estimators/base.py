@@ -18,6 +18,10 @@ Image = NDArray[np.uint8]
 Points = NDArray[np.float32]
 
 
+LYING = 60.0
+"""Degrees from which a face counts as lying."""
+
+
 @dataclass(frozen=True)
 class FaceBox:
     """Where a face is."""
@@ -28,6 +32,13 @@ class FaceBox:
     bottom: float
     score: float = 1.0
     """The detector's confidence, in its own unit."""
+    roll: float = 0.0
+    """Angle in degrees by which the face is turned in the picture, counter-clockwise, where a detector measures it."""
+
+    @property
+    def lies(self) -> bool:
+        """Tell if the face lies on its side or upside down, where landmark networks place their points anywhere."""
+        return abs(self.roll) >= LYING
 
     @property
     def area(self) -> float:
@@ -50,6 +61,10 @@ class FaceBox:
         (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
         return cls(left, top, right, bottom)
 
+    def holds(self, point: tuple[float, float]) -> bool:
+        """Tell if a point (x, y) lies within the box."""
+        return self.left <= point[0] <= self.right and self.top <= point[1] <= self.bottom
+
     def overlap(self, other: FaceBox) -> float:
         """Intersection over union."""
         width = min(self.right, other.right) - max(self.left, other.left)
@@ -60,7 +75,7 @@ class FaceBox:
     def mapped(self, scale: float, left: float, top: float) -> FaceBox:
         """The box with x to x * scale + left, y to y * scale + top."""
         corners = self.left * scale + left, self.top * scale + top, self.right * scale + left, self.bottom * scale + top
-        return FaceBox(*corners, self.score)
+        return FaceBox(*corners, self.score, self.roll)
 
 
 class Detector(Protocol):

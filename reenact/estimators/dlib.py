@@ -5,6 +5,7 @@ The 68-point predictor was trained on 300-W, which excludes commercial use.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +19,7 @@ from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox, Image, Points
 from reenact.install import install_hint
 
-HOG_SIDES = (320, 640, 1280)
+HOG_SIDES = (320, 640, 1280, 2560)
 """Longest sides at which the HOG detector looks; it finds faces of 80 pixels and more."""
 HOG_SURE = 0.5
 """HOG score from which a face is believed; below, a dog's face was found with 0.2."""
@@ -26,6 +27,14 @@ HOG_NEAR = -0.3
 """HOG score that suffices where a face was a moment ago."""
 CNN_SIDES = (400, 800)
 """Longest sides at which the CNN detector looks where HOG found nothing, 1 and 4 s on one core."""
+CNN_FACE = 110
+"""Pixels of the largest face that HOG found, where the CNN detector looks for more: a fraction of a second mostly."""
+CLOSE_UP = 0.12
+"""Share of the picture from which a face leaves no room for another as large, so that the CNN need not look."""
+CNN_SURE = 0.6
+"""CNN score from which a further face is believed."""
+TURNS = (-120, -90, -60, 60, 90, 120)
+"""Angles in degrees at which HOG looks at a face that it does not see upright."""
 PATCH = 400
 """Side of the patch in which landmarks are placed: dlib rounds them to whole pixels."""
 JITTER = ((0.0, 0.0, 1.0), (-0.04, 0.0, 1.0), (0.04, 0.0, 1.0), (0.0, -0.04, 1.05), (0.0, 0.04, 0.95))
@@ -46,16 +55,21 @@ class DlibDetector:
         self._cnn: Any = None
 
     def detect(self, image: Image) -> list[FaceBox]:
-        """All faces, the largest first."""
+        """All faces, the largest first; those that the CNN alone sees have their `roll` measured."""
         boxes: list[FaceBox] = []
+        longest = max(image.shape[:2])
         tried = 0
         for side in HOG_SIDES:
             scale = min(1.0, side / max(image.shape[:2]))
             if scale * max(image.shape[:2]) > tried:
                 boxes = _merged(boxes, [box for box in self._run_hog(image, scale) if box.score >= HOG_SURE])
                 tried = round(scale * max(image.shape[:2]))
+        if boxes and max(box.area for box in boxes) < CLOSE_UP * image.shape[0] * image.shape[1]:
+            side = min(longest * CNN_FACE / max(box.size for box in boxes), CNN_SIDES[-1])
+            more = [box for box in self._run_cnn(image, min(1.0, side / longest)) if box.score >= CNN_SURE]
+            boxes += [box for box in more if not any(other.holds(box.centre) for other in boxes)]
         for side in CNN_SIDES:
-            boxes = boxes or self._run_cnn(image, min(1.0, side / max(image.shape[:2])))
+            boxes = boxes or self._run_cnn(image, min(1.0, side / longest))
         return sorted(boxes, key=lambda box: box.area, reverse=True)
 
     def detect_near(self, image: Image, box: FaceBox) -> FaceBox | None:
@@ -77,7 +91,22 @@ class DlibDetector:
             self._cnn = _dlib().cnn_face_detection_model_v1(weights("mmod_human_face_detector.dat"))
         found = self._cnn(_scaled(image, scale), 0)
         boxes = _boxes(([face.rect for face in found], [face.confidence for face in found]))
-        return [box.mapped(1 / scale, 0, 0) for box in boxes]
+        whole = [box.mapped(1 / scale, 0, 0) for box in boxes]
+        return [replace(box, roll=self._roll(image, box)) for box in whole]
+
+    def _roll(self, image: Image, box: FaceBox) -> float:
+        """Measure the angle of a face by the turned patch in which HOG sees it; 0 where it sees it in none."""
+        side = 260
+        scale = box.size / 110
+        left, top = box.centre[0] - side * scale / 2, box.centre[1] - side * scale / 2
+        patch = _patch(image, left, top, scale, side)
+        scores = {angle: self._best_score(_turned(patch, angle)) for angle in (0, -30, 30, *TURNS)}
+        best = max(scores, key=lambda angle: scores[angle])
+        upright = max(scores[angle] for angle in (0, -30, 30))
+        return float(-best) if best in TURNS and scores[best] >= HOG_SURE and upright < 0 else 0.0
+
+    def _best_score(self, patch: Image) -> float:
+        return max(self._hog.run(patch, 0, -1.0)[1], default=-1.0)
 
 
 class DlibLandmarks:
@@ -190,6 +219,13 @@ def _patch(image: Image, left: float, top: float, scale: float, side: int) -> Im
         matrix = np.array([[inner, 0, left / step + inner / 2 - 0.5], [0, inner, top / step + inner / 2 - 0.5]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(image, matrix, (side, side), flags=flags).astype(np.uint8, copy=False)
+
+
+def _turned(patch: Image, angle: float) -> Image:
+    """Turn a square picture about its middle, counter-clockwise by degrees."""
+    middle = (len(patch) - 1) / 2
+    matrix = cv2.getRotationMatrix2D((middle, middle), angle, 1.0)
+    return cv2.warpAffine(patch, matrix, patch.shape[1::-1]).astype(np.uint8, copy=False)
 
 
 def _merged(boxes: list[FaceBox], more: list[FaceBox]) -> list[FaceBox]:

@@ -160,7 +160,7 @@ def _finder(name: Finder, device: str) -> Callable[[Image], Points | None]:
     library = load_face_finder(LIBRARIES[name], device)
 
     def find(picture: Image) -> Points | None:
-        boxes = library.detector.detect(picture)
+        boxes = [box for box in library.detector.detect(picture) if not box.lies]
         return library.landmarks.landmarks(picture, boxes[0]) if boxes else None
 
     return find

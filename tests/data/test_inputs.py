@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -162,3 +163,11 @@ def test_a_store_inside_of_its_input_is_no_person(tmp_path):
 def test_a_folder_that_can_not_be_listed_is_refused(tmp_path):
     with pytest.raises(ReenactError, match="can't be listed"):
         list_folder(tmp_path / "absent")
+
+
+def test_a_face_that_lies_on_its_side_is_refused(tmp_path, monkeypatch):
+    detect = Squares.detect
+    monkeypatch.setattr(Squares, "detect", lambda *words: [replace(box, roll=90.0) for box in detect(*words)])
+    write_image(tmp_path / "a.png", picture((30, 30)))
+    with pytest.raises(ReenactError, match="lies on its side; turn the picture or video upright"):
+        run(tmp_path / "a.png", tmp_path / "store")

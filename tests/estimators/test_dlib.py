@@ -89,6 +89,33 @@ def test_faces_are_sorted_by_size(real, detector):
     assert boxes[0].left > 360 > boxes[1].left
 
 
+def test_a_face_that_the_first_detector_misses_beside_one_that_it_sees(real, detector):
+    people = [cv2.resize(read_image(real / f"portrait_{name}.jpg"), (512, 512)) for name in ("s42", "d8")]
+    boxes = detector.detect(np.ascontiguousarray(np.concatenate(people, axis=1)))
+    assert len(boxes) == 2
+    assert boxes[0].centre[0] < 512 < boxes[1].centre[0]
+    assert [box.lies for box in boxes] == [False, False]
+
+
+@pytest.mark.parametrize(("turns", "roll"), [(1, 90), (3, -90)])
+def test_a_face_on_its_side_is_told_by_its_roll(real, detector, turns, roll):
+    image = cv2.resize(read_image(real / "portrait_s42.jpg"), (512, 512))
+    (box,) = detector.detect(np.ascontiguousarray(np.rot90(image, turns)))
+    assert box.lies
+    assert abs(box.roll - roll) <= 30
+
+
+@pytest.mark.slow
+def test_a_face_of_259_pixels_in_a_frame_of_3840(real, detector):
+    image = read_image(real / "portrait_s42.jpg")
+    scale = 259 / detector.detect(image)[0].size
+    face = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    frame = np.full((2160, 3840, 3), 90, np.uint8)
+    frame[900 : 900 + len(face), 1500 : 1500 + face.shape[1]] = face
+    (box,) = detector.detect(frame)
+    assert box.size == pytest.approx(259, rel=0.1)
+
+
 def test_embeddings_tell_people_apart(real, detector, predictor):
     network = adapter.DlibIdentity()
 

@@ -110,6 +110,7 @@ class FaceTracker:
         self._index = index
         self._region = region
         self._most = 0
+        self._lying = False
         self._box: FaceBox | None = None
         self._lost = 0
 
@@ -126,6 +127,8 @@ class FaceTracker:
         """Raise `ReenactError` if no frame has shown the face that is meant, with the reason."""
         if self._box is not None:
             return
+        if not self._most and self._lying:
+            raise ReenactError("shows a face that lies on its side; turn the picture or video upright")
         if not self._most:
             raise ReenactError("shows no face")
         if self._index is not None:
@@ -144,7 +147,9 @@ class FaceTracker:
         """The face anywhere: when nothing is known, after a sudden change, and now and then while it is lost."""
         if self._lost % SEARCH_EVERY and not changed:
             return None
-        boxes = self._detector.detect(image)
+        found = self._detector.detect(image)
+        boxes = [box for box in found if not box.lies]
+        self._lying |= len(boxes) < len(found)
         self._most = max(self._most, len(boxes))
         if self._box is None or self._lost > SEARCH_EVERY or changed:
             return self._chosen(boxes, image)

@@ -6,10 +6,9 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-import scipy.io
-
 from reenact.errors import ReenactError
 from reenact.estimators.weights import read_weights
+from reenact.faces.mat_file import list_mat
 from reenact.faces.unpickle import load_arrays
 
 TORCH_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
@@ -41,7 +40,7 @@ def _members(path: Path) -> list[str]:
 
 def _matrices(path: Path) -> list[str]:
     try:
-        return [name for name, *_ in scipy.io.whosmat(path)]
+        return list_mat(path)
     except Exception as error:
         # whatever a damaged file makes the reader raise, it means one thing to the person
         raise ReenactError(

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 from reenact.errors import ReenactError
+from reenact.faces.mat_file import read_mat
 
 SHAPE, EXPRESSION, TEXTURE = 80, 64, 80
 MICROMETRES = 1e5
@@ -161,7 +161,7 @@ def _mat(path: Path) -> dict[str, Array]:
             f"{path} is not a file; give BFM_model_front.mat, or 01_MorphableModel.mat with its companions"
         )
     try:
-        content: dict[str, Array] = scipy.io.loadmat(path)
+        content: dict[str, Array] = read_mat(path)
     except Exception as error:  # the reader raises whatever a broken file makes it stumble over
         raise ReenactError(f"{path} is not a MATLAB file of version 5, or damaged ({type(error).__name__})") from error
     return content

@@ -92,6 +92,19 @@ class _Array(Recipe):
         return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")
 
 
+class _Buffer(Recipe):
+    """`numpy.core.numeric._frombuffer(buffer, dtype, shape, order)`: how protocol 5 writes an array."""
+
+    def value(self) -> NDArray[Any]:
+        raw, dtype, shape, order = self.arguments
+        kind = dtype.value()
+        if kind.hasobject or not isinstance(raw, bytes | bytearray) or order not in ("C", "F"):
+            raise ValueError("an unexpected buffer")
+        if any(type(side) is not int or side < 0 for side in shape):
+            raise ValueError("a negative array shape")
+        return np.frombuffer(raw, kind).reshape(shape, order=order)
+
+
 class _Scalar(Recipe):
     """`numpy.core.multiarray.scalar(dtype, bytes)`."""
 
@@ -184,6 +197,7 @@ _KNOWN: dict[tuple[str, str], type[Recipe]] = {
     **{(module, name): _Inert for module in ("__builtin__", "builtins") for name in ("object", "set", "frozenset")},
     ("collections", "OrderedDict"): _Inert,
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _Array for core in ("core", "_core")},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _Buffer for core in ("core", "_core")},
     **{(f"numpy.{core}.multiarray", "scalar"): _Scalar for core in ("core", "_core")},
     **{(f"scipy.sparse.{module}", "csc_matrix"): _SparseColumns for module in ("csc", "_csc")},
     **{(f"scipy.sparse.{module}", "csr_matrix"): _SparseRows for module in ("csr", "_csr")},

@@ -55,6 +55,17 @@ def test_sparse_matrices(tmp_path, small, kind):
     np.testing.assert_array_equal(load_arrays(path)["matrix"], small["J_regressor"])
 
 
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_files_pickled_anew_by_any_protocol(tmp_path, small, protocol):
+    content = small | {"J_regressor": scipy.sparse.csc_matrix(small["J_regressor"]), "bs_style": "lbs"}
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps(content, protocol))
+    loaded = load_arrays(path)
+    for key, value in small.items():
+        np.testing.assert_array_equal(loaded[key], value)
+        assert loaded[key].dtype == value.dtype
+
+
 def test_python2_strings(tmp_path):
     """Python 2 wrote array bytes as 8-bit strings, which protocol 2 of Python 3 never does."""
     array = np.array([1.5, -2.25, 1e300])

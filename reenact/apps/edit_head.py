@@ -12,7 +12,7 @@ from reenact.apps.edit_expression import Expressions
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
 from reenact.faces.rotation import axis_angle_to_matrix, matrix_to_axis_angle
-from reenact.nn.euler import angles_of, rotation_of
+from reenact.nn.euler import Composition, angles_of, rotation_of
 
 ANGLES = ("yaw", "pitch", "roll")
 LARGEST_ANGLE = 90.0
@@ -47,9 +47,10 @@ def set_head(motion: Motion, name: str, key: str, value: float, expressions: Exp
         raise ReenactError("the method's keypoints move as one and can't be edited by hand: choose another method")
     if name == "global_pose" and key in ANGLES:
         _check(f"{name} {key}", value, -LARGEST_ANGLE, LARGEST_ANGLE)
-        angles = angles_of(head.rotation)
+        composition: Composition = getattr(motion, "composition", "pitch-yaw-roll")
+        angles = angles_of(head.rotation, composition)
         angles[:, ANGLES.index(key)] = value
-        return replace(motion, **{"rotation": rotation_of(angles)})
+        return replace(motion, **{"rotation": rotation_of(angles, composition)})
     if name == "cam" and key in ("tx", "ty"):
         _check(f"{name} {key}", value, -1.0, 1.0)
         place = head.translation.clone()
@@ -69,7 +70,9 @@ def between_heads(first: Motion, second: Motion, weight: float) -> Motion:
     start, end = vars(first)["rotation"], vars(second)["rotation"]
     step = weight * matrix_to_axis_angle(end @ start.mT)
     changes: dict[str, Tensor] = {
-        name: torch.lerp(value, getattr(second, name), weight) for name, value in vars(first).items()
+        name: torch.lerp(value, getattr(second, name), weight)
+        for name, value in vars(first).items()
+        if isinstance(value, Tensor)
     }
     changes["rotation"] = axis_angle_to_matrix(step) @ start
     return replace(first, **changes)

@@ -12,9 +12,13 @@ import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
+from reenact.faces.portrait import Portrait
+from reenact.models.base import Needs
 from reenact.models.checkpoint import read
 from reenact.models.module import ReenactmentModule
 
+SIDE = 128
+"""Pixels of the image of a check, rounded up to what the method reads."""
 State = Mapping[str, Tensor]
 FORMATS = ("pwm", "fomm", "face_vid2vid")
 """Methods whose folder has a `convert.py` that keeps `Converter`."""
@@ -69,6 +73,7 @@ def convert(path: Path, out: Path, face_model: str = "flame") -> Path:
     except (KeyError, ValueError, IndexError) as error:
         raise ReenactError(f"{path} is no official checkpoint of {converter.TITLE}: it lacks {error}") from error
     _load(module, state, path)
+    _check(module, path)
     _write(module, int(official.get("global_step", 0)), out)
     return out
 
@@ -81,6 +86,29 @@ def _load(module: ReenactmentModule, state: dict[str, Tensor], path: Path) -> No
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip()
         raise ReenactError(f"{path} does not fit {module.method}: {reason}") from error
+
+
+@torch.no_grad()
+def _check(module: ReenactmentModule, path: Path) -> None:
+    """Run a method that reads images alone once: its settings were read off the weights.
+
+    Raises:
+        ReenactError: if the result is not an image of the input's size.
+    """
+    if module.network.needs != Needs():
+        return
+    config: Any = module.network.config
+    side = config.stride * -(-SIDE // config.stride)
+    portrait = Portrait(torch.zeros(1, 3, side, side))
+    try:
+        image = module.network.eval()(portrait, portrait).image
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ReenactError(
+            f"{path} does not run as {module.method}, its parts do not fit each other: {reason}"
+        ) from error
+    if image.shape != portrait.image.shape or not torch.isfinite(image).all():
+        raise ReenactError(f"{path} does not run as {module.method}: it gives no finite image of the input's size")
 
 
 def _write(module: ReenactmentModule, step: int, out: Path) -> None:

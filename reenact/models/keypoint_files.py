@@ -28,10 +28,18 @@ def channels(state: Mapping[str, Tensor], blocks: str) -> list[int]:
     return found
 
 
-def reduction(detector: Mapping[str, Tensor]) -> int:
-    """By how much a keypoint detector makes images smaller first."""
-    kernel = detector.get("down.weight")
-    return 1 if kernel is None else REDUCTIONS[kernel.shape[-1]]
+def reduction(state: Mapping[str, Tensor], kernel: str = "down.weight") -> int:
+    """By how much a network makes images smaller first.
+
+    Raises:
+        ValueError: if the kernel is of no reduction by 2, 4 or 8.
+    """
+    weight = state.get(kernel)
+    if weight is None:
+        return 1
+    if weight.shape[-1] not in REDUCTIONS:
+        raise ValueError(f"a {kernel} of {', '.join(map(str, REDUCTIONS))} pixels, its own has {weight.shape[-1]}")
+    return REDUCTIONS[weight.shape[-1]]
 
 
 def discriminator_config(official: Mapping[str, Any]) -> DiscriminatorConfig:

@@ -1,19 +1,22 @@
 """Head angles as Hopenet gives them, and the rotations that Face-vid2vid and MMFA make of them.
 
 Convention: degrees; `R = Rx(pitch) Ry(yaw) Rz(roll)` on columns, p' = R p, in the coordinates of keypoints (x right, y
-down, z depth index); no sign is changed (`get_rotation_matrix` of Face-vid2vid's reimplementation).
+down, z depth index); no sign is changed (`get_rotation_matrix` of Face-vid2vid's reimplementation). Its first release
+composed `Rx(roll) Ry(pitch) Rz(yaw)`, and the weights of that time read so.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
 
 from reenact.nn.keypoints import product
 
+Composition = Literal["pitch-yaw-roll", "roll-pitch-yaw"]
+"""Which angle turns about x, y and z: `Rx(pitch) Ry(yaw) Rz(roll)`, or that of the first release."""
 BINS: Final = 66
 """Bins of 3 degrees from -99 on."""
 
@@ -24,9 +27,11 @@ def angle_of(logits: Tensor) -> Tensor:
     return (torch.softmax(logits.float(), dim=1) * index).sum(1) * 3 - 99
 
 
-def rotation_of(degrees: Tensor) -> Tensor:
+def rotation_of(degrees: Tensor, composition: Composition = "pitch-yaw-roll") -> Tensor:
     """Rotations (B, 3, 3) of yaw, pitch and roll (B, 3)."""
     yaw, pitch, roll = (degrees * (math.pi / 180)).unbind(1)
+    if composition == "roll-pitch-yaw":
+        pitch, yaw, roll = roll, pitch, yaw
     zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
 
     def matrix(*rows: Tensor) -> Tensor:
@@ -38,9 +43,11 @@ def rotation_of(degrees: Tensor) -> Tensor:
     return product(product(x, y), z)
 
 
-def angles_of(rotation: Tensor) -> Tensor:
-    """Yaw, pitch and roll (B, 3) in degrees of rotations (B, 3, 3), for yaws within 90 degrees."""
+def angles_of(rotation: Tensor, composition: Composition = "pitch-yaw-roll") -> Tensor:
+    """Yaw, pitch and roll (B, 3) in degrees of rotations (B, 3, 3), for angles about y within 90 degrees."""
     yaw = torch.asin(rotation[:, 0, 2].clamp(-1, 1))
     pitch = torch.atan2(-rotation[:, 1, 2], rotation[:, 2, 2])
     roll = torch.atan2(-rotation[:, 0, 1], rotation[:, 0, 0])
+    if composition == "roll-pitch-yaw":
+        roll, pitch, yaw = pitch, yaw, roll
     return torch.stack((yaw, pitch, roll), dim=1) * (180 / math.pi)

@@ -1,13 +1,19 @@
 """Official Face-vid2vid files: the fixture's weights in the released format."""
 
+import math
+
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from reenact.apps.edit_expression import Expressions
+from reenact.apps.edit_head import set_head
+from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
 from reenact.models.base import Transfer
 from reenact.models.checkpoint import load_method
 from reenact.models.convert import convert
+from reenact.nn.euler import angles_of, rotation_of
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +44,53 @@ def test_a_converted_file_gives_the_official_output(tensors, tmp_path, generator
     )
     state = network.encode(source)
     wanted = 2 * tensors[f"output/{generator}/prediction"] - 1
-    torch.testing.assert_close(network.drive(state, driving).image, wanted, atol=2e-4, rtol=0)
+    # 2.7e-4 apart on some CPUs with the spade decoder, whose instance norms divide by small deviations
+    torch.testing.assert_close(network.drive(state, driving).image, wanted, atol=4e-4, rtol=0)
     for adapt, name in ((False, "relative"), (True, "relative_adapt")):
         transfer = Transfer("relative", adapt_scale=adapt)
         motion = network.retarget(state, network.read(driving), transfer, network.read(initial))
         moved = motion.keypoints(state.canonical)
         torch.testing.assert_close(moved, tensors[f"output/normalize_kp/{name}"], atol=1e-4, rtol=0)
+
+
+def turns(x: float, y: float, z: float) -> torch.Tensor:
+    """Rx(x) Ry(y) Rz(z) of degrees, (3, 3)."""
+    (a, b), (c, d), (e, f) = ((math.cos(math.radians(v)), math.sin(math.radians(v))) for v in (x, y, z))
+    about_x = torch.tensor([[1, 0, 0], [0, a, -b], [0, b, a]])
+    about_y = torch.tensor([[c, 0, d], [0, 1, 0], [-d, 0, c]])
+    about_z = torch.tensor([[e, -f, 0], [f, e, 0], [0, 0, 1]])
+    return about_x @ about_y @ about_z
+
+
+def test_the_first_release_composed_rotations_otherwise():
+    yaw, pitch, roll = 20.0, 5.0, 3.0
+    degrees = torch.tensor([[yaw, pitch, roll]])
+    torch.testing.assert_close(rotation_of(degrees)[0], turns(pitch, yaw, roll), atol=1e-6, rtol=0)
+    beta = rotation_of(degrees, "roll-pitch-yaw")
+    torch.testing.assert_close(beta[0], turns(roll, pitch, yaw), atol=1e-6, rtol=0)
+    torch.testing.assert_close(angles_of(beta, "roll-pitch-yaw"), degrees, atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_a_file_without_low_pass_is_of_the_first_release(tensors, tmp_path):
+    file = official(tensors, "generator")
+    del file["kp_detector"]["down.weight"]
+    torch.save(file, tmp_path / "beta.pth.tar")
+    module = load_method(convert(tmp_path / "beta.pth.tar", tmp_path / "beta.ckpt"))
+    assert module.arguments["network"]["composition"] == "roll-pitch-yaw"
+    network = module.network
+    estimate = network.estimate(Portrait(2 * tensors["input/source"] - 1))
+    angles = estimate.angles[0] * (3.14 / math.pi)
+    wanted = turns(angles[2].item(), angles[1].item(), angles[0].item())
+    torch.testing.assert_close(estimate.motion.rotation[0], wanted, atol=1e-5, rtol=0)
+    edited = set_head(estimate.motion[:1], "global_pose", "yaw", 30.0, Expressions("", torch.zeros(1), None, None))
+    torch.testing.assert_close(edited.rotation[0], turns(angles[2].item(), angles[1].item(), 30.0), atol=1e-5, rtol=0)
+
+
+def test_jacobians_of_keypoints_are_refused(tensors, tmp_path):
+    file = official(tensors, "generator")
+    file["kp_detector"]["jacobian.weight"] = torch.zeros(54, 4, 3, 3, 3)
+    torch.save(file, tmp_path / "jacobian.pth.tar")
+    with pytest.raises(ReenactError, match="Face-vid2vid that estimates Jacobians"):
+        convert(tmp_path / "jacobian.pth.tar", tmp_path / "ours.ckpt")
+    assert not (tmp_path / "ours.ckpt").exists()

@@ -8,6 +8,7 @@ from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
 from reenact.models.checkpoint import load_method
 from reenact.models.convert import convert
+from reenact.nn.resample import AntiAliasDown
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +67,16 @@ def test_other_files_are_refused(tensors, tmp_path):
         with pytest.raises(ReenactError, match=message):
             convert(tmp_path / "bad.pth.tar", tmp_path / "fomm.ckpt")
     assert not (tmp_path / "fomm.ckpt").exists()
+
+
+def test_detector_and_dense_motion_have_reductions_of_their_own(tensors, tmp_path):
+    file = official(tensors, keyed=False)
+    two = AntiAliasDown(2).kernel
+    file["kp_detector"]["down.weight"] = torch.outer(two, two).expand(3, 1, -1, -1)
+    torch.save(file, tmp_path / "mixed.pth.tar")
+    config = load_method(convert(tmp_path / "mixed.pth.tar", tmp_path / "fomm.ckpt")).network.config
+    assert (config.reduction, config.reduction_of_motion) == (2, 4)
+    file["kp_detector"]["down.weight"] = torch.zeros(3, 1, 11, 11)
+    torch.save(file, tmp_path / "odd.pth.tar")
+    with pytest.raises(ReenactError, match=r"down\.weight of 5, 13, 29 pixels"):
+        convert(tmp_path / "odd.pth.tar", tmp_path / "odd.ckpt")

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from reenact.errors import ReenactError
 from reenact.models.face_vid2vid.module import FaceVid2VidModule
 from reenact.models.face_vid2vid.network import FaceVid2VidConfig
 from reenact.models.keypoint_files import channels, discriminator_config, discriminator_state, reduction
@@ -32,6 +33,11 @@ def recognises(official: Mapping[str, Any]) -> bool:
 def build(official: Mapping[str, Any], path: Path, face_model: str) -> tuple[FaceVid2VidModule, dict[str, Tensor]]:
     """See `reenact.models.convert.Converter`; no face model is involved."""
     detector, estimator, generator = (official[part] for part in PARTS)
+    if "jacobian.weight" in detector:
+        raise ReenactError(
+            f"{path} is of a Face-vid2vid that estimates Jacobians of its keypoints, which no released configuration "
+            "does and which is not supported: give a file trained with estimate_jacobian: False"
+        )
     network = _network_config(detector, estimator, generator)
     module = FaceVid2VidModule(network, discriminator_config(official))
     module.recipe = {"crop": "fomm"}
@@ -81,5 +87,7 @@ def _network_config(
         decoder="spade" if spade else "original",
         spade_hidden=len(generator["decoder.G_middle_0.norm_0.mlp_shared.0.weight"]) if spade else 128,
         stem=len(estimator["conv1.weight"]),
+        # Since the second release, the one with the other rotation, the detector reads a smaller image.
+        composition="pitch-yaw-roll" if LOW_PASS in detector else "roll-pitch-yaw",
         estimator_widths=[len(estimator[f"conv{number}.weight"]) for number in range(2, 6)],
     )

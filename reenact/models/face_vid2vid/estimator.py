@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from reenact.faces.fields import TensorFields
 from reenact.nn.bottleneck import Trunk
-from reenact.nn.euler import BINS, angle_of, rotation_of
+from reenact.nn.euler import BINS, Composition, angle_of, rotation_of
 from reenact.nn.keypoints import product
 
 PI = 3.14
@@ -28,6 +28,8 @@ class HeadMotion(TensorFields):
     """(B, 3) t."""
     deformation: Tensor
     """(B, K, 3) delta, the expression."""
+    composition: Composition = "pitch-yaw-roll"
+    """The angles that R is made of, for edits of one of them."""
 
     def keypoints(self, canonical: Tensor) -> Tensor:
         """Places (B, K, 3) of canonical keypoints (B, K, 3), each of batch B or 1."""
@@ -51,10 +53,14 @@ class Estimator(Trunk):
         keypoints: K.
         stem: channels after the first convolution.
         widths: channels at strides 4, 8, 16 and 32.
+        composition: which angle turns about which axis.
     """
 
-    def __init__(self, keypoints: int, stem: int, widths: Sequence[int]) -> None:
+    def __init__(
+        self, keypoints: int, stem: int, widths: Sequence[int], composition: Composition = "pitch-yaw-roll"
+    ) -> None:
         super().__init__(stem, widths)
+        self.composition = composition
         self.fc_roll, self.fc_pitch, self.fc_yaw = (nn.Linear(widths[-1], BINS) for _ in range(3))
         self.fc_t = nn.Linear(widths[-1], 3)
         self.fc_exp = nn.Linear(widths[-1], 3 * keypoints)
@@ -64,7 +70,8 @@ class Estimator(Trunk):
         yaw, pitch, roll, translation, expression = self.heads(image)
         angles = torch.stack([angle_of(logits) for logits in (yaw, pitch, roll)], dim=1)
         deformation = expression.view(len(image), -1, 3)
-        return Estimate(HeadMotion(rotation_of(angles * (PI / math.pi)), translation, deformation), angles)
+        rotation = rotation_of(angles * (PI / math.pi), self.composition)
+        return Estimate(HeadMotion(rotation, translation, deformation, self.composition), angles)
 
     def heads(self, image: Tensor) -> tuple[Tensor, ...]:
         """Logits (B, 66) of yaw, pitch and roll; translation (B, 3); deformation (B, 3 K)."""

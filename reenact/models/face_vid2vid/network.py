@@ -15,6 +15,7 @@ from reenact.models.base import Needs, Reenactment, Reenactor, SourceState, Tran
 from reenact.models.face_vid2vid.estimator import Estimate, Estimator, HeadMotion
 from reenact.models.face_vid2vid.generator import DecoderKind, Generator
 from reenact.models.face_vid2vid.retarget import PARTS, retarget
+from reenact.nn.euler import Composition
 from reenact.nn.fold import fold
 from reenact.nn.keypoints import draw_masks, draw_points
 from reenact.nn.resample import sample
@@ -94,6 +95,8 @@ class FaceVid2VidConfig(VolumeConfig):
     """Channels of the estimator's first convolution."""
     estimator_widths: list[int] = field(default_factory=lambda: [256, 512, 1024, 2048])
     """Channels of the estimator at strides 4, 8, 16 and 32."""
+    composition: Composition = "pitch-yaw-roll"
+    """Which angle turns about x, y and z; `roll-pitch-yaw` in weights of the first release (Vox-256-Beta)."""
 
 
 @dataclass
@@ -192,7 +195,7 @@ class FaceVid2Vid(Reenactor[FaceVid2VidState, HeadMotion]):
         super().__init__()
         self.config = config
         self.detector = config.detector()
-        self.estimator = Estimator(config.keypoints, config.stem, config.estimator_widths)
+        self.estimator = Estimator(config.keypoints, config.stem, config.estimator_widths, config.composition)
         self.generator = Generator(
             config.width,
             config.largest,

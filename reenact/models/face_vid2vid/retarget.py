@@ -46,7 +46,7 @@ def retarget(
     deformation = kept.deformation
     if "expression" in moving:
         deformation = blend(s.deformation, d.deformation, r.deformation, k, scale, dims=2)
-    moved = HeadMotion(rotation, translation, deformation)
+    moved = HeadMotion(rotation, translation, deformation, s.composition)
     if relative and moving == set(PARTS):
         goal = relative_keypoints(places[0], places[1], places[2], k, scale)
         still = (places[1] == places[2]).all(-1).all(-1).view(-1, 1, 1)

@@ -25,6 +25,7 @@ def recognises(official: Mapping[str, Any]) -> bool:
     return (
         isinstance(detector, dict)
         and isinstance(generator, dict)
+        and "he_estimator" not in official
         and "jacobian.weight" in detector
         and "dense_motion_network.mask.weight" in generator
     )
@@ -53,6 +54,7 @@ def _network_config(detector: Mapping[str, Tensor], generator: Mapping[str, Tens
     return FOMMConfig(
         keypoints=len(detector["kp.weight"]),
         reduction=reduction(detector),
+        motion_reduction=reduction(generator, "dense_motion_network.down.weight"),
         detector_width=channels(detector, "predictor.decoder.up_blocks.{}")[-1],
         detector_largest=max(found),
         detector_blocks=len(found),

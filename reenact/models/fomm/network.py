@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -28,7 +29,9 @@ class FOMMConfig:
     keypoints: int = 10
     """K."""
     reduction: int = 4
-    """Keypoints and dense motion are found on the image made so many times smaller."""
+    """Keypoints are found on the image made so many times smaller."""
+    motion_reduction: int | None = None
+    """Dense motion is found on the image made so many times smaller; None: as keypoints."""
     detector_width: int = 32
     """Base width of the keypoint detector's hourglass."""
     detector_largest: int = 1024
@@ -53,8 +56,15 @@ class FOMMConfig:
     @property
     def stride(self) -> int:
         """Images must have sides that are multiples of this."""
-        stride: int = max(self.reduction * 2 ** max(self.detector_blocks, self.motion_blocks), 2**self.halvings)
+        detector: int = self.reduction * 2**self.detector_blocks
+        motion: int = self.reduction_of_motion * 2**self.motion_blocks
+        stride: int = math.lcm(detector, motion, 2**self.halvings)
         return stride
+
+    @property
+    def reduction_of_motion(self) -> int:
+        """The factor by which the dense motion's image is smaller."""
+        return self.reduction if self.motion_reduction is None else self.motion_reduction
 
 
 @dataclass
@@ -115,7 +125,7 @@ class FOMM(Reenactor[FOMMState, Keypoints]):
         self.config = config
         sizes = config.detector_largest, config.detector_blocks, config.reduction
         self.detector = KeypointDetector(config.keypoints, config.detector_width, *sizes)
-        sizes = config.motion_largest, config.motion_blocks, config.reduction
+        sizes = config.motion_largest, config.motion_blocks, config.reduction_of_motion
         motion = DenseMotionNetwork(config.keypoints, config.motion_width, *sizes)
         inner = widths(config.width, config.largest, config.halvings)
         self.generator = Generator([config.width, *inner], config.bottleneck, motion)

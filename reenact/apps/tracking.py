@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 
 CropMotion = Literal["fixed", "per_frame"]
-"""One crop for a whole clip, in which the head moves; or one that follows the face in every frame."""
+"""One crop for each shot of a clip, in which the head moves; or one that follows the face in every frame."""
 ParameterSource = Literal["auto", "fit", RegressorChoice]
 """Where face parameters come from: where those of the training data came from, landmarks, or a network."""
 
@@ -103,7 +104,7 @@ def fit_clip(
 ) -> tuple[list[Crop], FaceParams | None]:
     """Crops and parameters of a tracked face.
 
-    A fixed crop is the rule's for all frames that show the face, as `reenact prepare` takes it.
+    A fixed crop is the rule's for all frames of a shot that show the face, as `reenact prepare` takes it.
 
     Args:
         track: T frames.
@@ -115,7 +116,7 @@ def fit_clip(
         T crops; parameters of batch T, or None where the target has no face model.
     """
     if motion == "fixed":
-        crops = [crop_from_landmarks(track.landmarks[track.visible], target.crop, target.size)] * len(track)
+        crops = _shot_crops(track, target)
     else:
         crops = [crop_from_landmarks(points, target.crop, target.size) for points in track.landmarks]
     if target.face_model is None:
@@ -126,6 +127,17 @@ def fit_clip(
     whole = Crop.whole(track.height, track.width)
     cameras = [carry_camera(camera, whole, crop) for camera, crop in zip(params.camera, crops, strict=True)]
     return crops, replace(params, camera=torch.stack(cameras))
+
+
+def _shot_crops(track: FaceTrack, target: Target) -> list[Crop]:
+    """Cut each shot of a track by one crop, the rule's for its frames that show the face."""
+    crops: list[Crop] = []
+    for start, end in itertools.pairwise([0, *track.cuts, len(track)]):
+        points, visible = track.landmarks[start:end], track.visible[start:end]
+        crops += [crop_from_landmarks(points[visible] if visible.any() else points, target.crop, target.size)] * len(
+            points
+        )
+    return crops
 
 
 def open_clip(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -6,13 +7,15 @@ import pytest
 
 from reenact.apps.animate import animate
 from reenact.apps.animator import Animator
-from reenact.apps.tracking import Target, open_clip
+from reenact.apps.tracking import Target, fit_clip, open_clip
 from reenact.data.pictures import read_image, write_image
+from reenact.data.prepare.tracking import FaceTrack
 from reenact.data.synthetic import World
 from reenact.data.video import VideoReader, probe
 from reenact.data.video_writer import VideoWriter
 from reenact.errors import ReenactError
 from reenact.estimators.registry import load_face_finder
+from reenact.faces.crop import crop_from_landmarks
 from reenact.faces.landmarks import inter_ocular_distance
 from reenact.faces.model import FaceModel
 from reenact.faces.registry import load_face_model
@@ -71,6 +74,15 @@ def test_fixed_and_following_crops_show_the_same_mesh(
     assert following.crops[3].left - following.crops[0].left == pytest.approx(24, abs=3)
     meshes = [posed_landmarks(clip, target.face_model) for clip in (fixed, following)]
     assert np.abs(meshes[0] - meshes[1]).mean() < 2
+
+
+def test_each_shot_of_a_clip_has_its_own_crop(target: Target) -> None:
+    shots = [np.random.default_rng(seed).uniform(0, 60, (68, 2)) + place for seed, place in ((0, 20), (1, 200))]
+    landmarks = np.stack([shots[0]] * 3 + [shots[1]] * 2).astype(np.float32)
+    track = FaceTrack(landmarks, np.ones(5, np.bool_), np.arange(5), (3,), 320, 320)
+    crops, _ = fit_clip(track, [], replace(target, face_model=None), "fixed")
+    assert crops == [crop_from_landmarks(points, "pwm", 64) for points in landmarks]
+    assert len(set(crops)) == 2
 
 
 def test_from_files_to_file(tmp_path: Path, checkpoint: Path, frame: np.ndarray) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from reenact import presets
+from reenact.benchmark.table_file import RowPart, read_table
 from reenact.errors import ReenactError, suggest
 
 SYNTHETIC = "synthetic"
@@ -115,47 +114,45 @@ def load(name: str) -> Table:
         ReenactError: if there is none, or the file is no table.
     """
     path = find(name)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ReenactError(f"{path} can't be read as a table ({' '.join(str(error).split())})") from error
-    try:
-        return _table(content)
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise ReenactError(f"{path} is no table: {' '.join(str(error).split())}; see docs/benchmark.md") from error
-
-
-def _table(content: Mapping[str, Any]) -> Table:
-    data = content["data"]
-    columns = tuple(Column(**column) for column in content["columns"])
-    known = {column.id for column in columns}
-    rows = zoo_rows() if content["rows"] == ZOO else tuple(map(_row, content["rows"]))
-    for row in rows:
-        if not set(row.values) <= known:
-            raise ValueError(f"the row {row.id} has a value of a column that there is not")
-    if len({row.id for row in rows}) < len(rows):
-        raise ValueError("two rows have one id")
-    optional = {name: content[name] for name in ("scale", "overrides") if name in content}
+    content = read_table(path)
+    columns = tuple(Column(**dict(column)) for column in content.columns)
+    rows = zoo_rows() if content.rows == ZOO else tuple(_row(row) for row in content.rows if isinstance(row, RowPart))
+    _check_ids(path, columns, rows)
     return Table(
-        id=content["id"],
-        title=content["title"],
-        paper=content.get("paper", ""),
-        train=data["train"],
-        test=data["test"],
-        sources=data.get("sources") or "",
-        pairs=content.get("pairs") or "",
-        seed=content.get("seed", 0),
-        protocol=content.get("protocol", {}),
+        id=content.id,
+        title=content.title,
+        paper=content.paper,
+        train=content.data.train,
+        test=content.data.test,
+        sources=content.data.sources or "",
+        pairs=content.pairs or "",
+        seed=content.seed,
+        protocol=content.protocol,
         columns=columns,
         rows=rows,
-        notes=tuple(content.get("notes", ())),
-        **optional,
+        scale=content.scale or "",
+        overrides=content.overrides,
+        notes=tuple(content.notes),
     )
 
 
-def _row(content: Mapping[str, Any]) -> Row:
-    checkpoint = content.get("checkpoint")
-    return Row(**{**content, "checkpoint": None if checkpoint is None else Path(checkpoint)})
+def _row(content: RowPart) -> Row:
+    checkpoint = None if content.checkpoint is None else Path(content.checkpoint)
+    return Row(**{**dict(content), "checkpoint": checkpoint})
+
+
+def _check_ids(path: Path, columns: Sequence[Column], rows: Sequence[Row]) -> None:
+    """Refuse ids that stand twice, also where a file system takes `A` for `a`, and values without a column."""
+    for kind, ids in (("columns", [column.id for column in columns]), ("rows", [row.id.lower() for row in rows])):
+        if len(set(ids)) < len(ids):
+            raise ReenactError(f"{path} is no table: two {kind} have one id; see docs/benchmark.md")
+    ids = [column.id for column in columns]
+    for row in rows:
+        for column in row.values:
+            if column not in ids:
+                raise ReenactError(
+                    f"{path} is no table: the row {row.id} has a value of {column[:60]}, a column that there is not"
+                )
 
 
 def zoo_rows() -> tuple[Row, ...]:

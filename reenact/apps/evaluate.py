@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,26 +12,44 @@ import torch
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from torch import Tensor
 
 from reenact.apps.galleries import FolderGallery, Gallery, open_gallery
 from reenact.apps.matches import Kind, Match, Sample, by_name, by_pairs, samples
+from reenact.apps.new_folder import new_folder, unwritable
 from reenact.benchmark.inputs import networks
 from reenact.callbacks.pictures import grid
-from reenact.callbacks.score_files import write_rows, write_scores
+from reenact.callbacks.score_files import Scores, write_rows, write_scores
+from reenact.callbacks.score_text import score_text
 from reenact.data.pair_lists import read_pairs
 from reenact.data.pictures import pictures_in
 from reenact.devices import pick_device
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.metrics import catalogue
+from reenact.metrics.frame_set import FrameSet, frame_set
 from reenact.metrics.scene import Frames, Scene
 from reenact.metrics.suite import Score, Suite
 
 DEFAULT = ("psnr", "ssim", "l1")
 SHOWN = 4
 """Rows of the picture that shows what was scored."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The result of `evaluate`; as text, the table of its values."""
+
+    out: Path
+    """Folder of scores.json, of the rows of all frames and of the pictures."""
+    scores: Scores
+    """Loader (`self`, `cross`) -> metric -> its value with the number of frames."""
+    frames: dict[str, int]
+    """Loader -> frames that were scored."""
+
+    def __str__(self) -> str:
+        values = {loader: list(of.values()) for loader, of in self.scores.items()}
+        return score_text(values, self.frames, shutil.get_terminal_size().columns)
 
 
 @dataclass
@@ -63,7 +82,7 @@ def evaluate(
     out: Path,
     batch_size: int = 8,
     device: str = "auto",
-) -> None:
+) -> Evaluation:
     """Score frames or videos that any method made.
 
     Args:
@@ -80,6 +99,9 @@ def evaluate(
         batch_size: frames that networks read at once.
         device: `auto`, `cpu`, `cuda`, ...
 
+    Returns:
+        The values of all metrics.
+
     Raises:
         ReenactError: if an input can't be used; nothing is written then.
     """
@@ -87,27 +109,21 @@ def evaluate(
         raise ReenactError("--target is missing: name the folder of the driving clips, or a list with --pairs")
     if pairs is not None and cross:
         raise ReenactError("--cross goes with --target alone; with --pairs the identities tell")
-    if out.exists() and (out.is_file() or any(out.iterdir())):
-        raise ReenactError(f"--out {out} exists; name a new folder")
     if batch_size < 1:
         raise ReenactError(f"--batch_size {batch_size} must be at least 1")
     catalogue.check(metrics)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ReenactError(f"--out {out} can't be written ({error.strerror}); name another folder") from error
     chosen = pick_device(device)
-    parts = _parts(generated, target, pairs, source, cross, metrics, chosen)
-    for part in parts:
-        _score(part, batch_size, chosen)
-    out.mkdir(exist_ok=True)
-    about: dict[str, object] = {
-        "generated": str(generated),
-        "pairs": None if pairs is None else str(pairs),
-        "networks": networks(metrics),
-    }
-    _write(parts, out, about)
-    show(parts)
+    about: dict[str, object] = {"generated": str(generated), "pairs": None if pairs is None else str(pairs)}
+    with new_folder(out):
+        parts = _parts(generated, target, pairs, source, cross, metrics, chosen)
+        for part in parts:
+            _score(part, batch_size, chosen)
+        try:
+            _write(parts, out, {**about, "networks": networks(metrics)})
+        except OSError as error:  # a full disk
+            raise unwritable(out, error) from error
+    scores: Scores = {part.kind: {score.label: score for score in part.scores()} for part in parts}
+    return Evaluation(out, scores, {part.kind: len(part.suite.rows) for part in parts})
 
 
 def _parts(
@@ -236,25 +252,5 @@ def _write(parts: Iterable[Part], out: Path, about: dict[str, object]) -> None:
             "result": torch.stack([sample.generated for sample in shown]),
         }
         Image.fromarray(grid(columns, SHOWN)).save(out / "pictures" / f"{part.kind}.png")
-    write_scores({part.kind: part.scores() for part in parts}, out / "scores.json", about)
-
-
-def show(parts: Sequence[Part]) -> None:
-    """Print the values as a table, with what could not be computed below it."""
-    table = Table(box=None)
-    table.add_column("metric", no_wrap=True)
-    for part in parts:
-        table.add_column(f"{part.kind} ({len(part.suite.rows)} frames)", justify="right")
-    values = [{score.label: score for score in part.scores()} for part in parts]
-    notes: dict[str, int] = {}
-    for label in values[0]:
-        cells = []
-        for of in values:
-            score = of[label]
-            mark = f" [{notes.setdefault(f'{label}: {score.note}', len(notes) + 1)}]" if score.note else ""
-            cells.append(f"{'n/a' if math.isnan(score.value) else format(score.value, '.5g')}{mark}")
-        table.add_row(label.replace("[", r"\["), *(cell.replace("[", r"\[") for cell in cells))
-    console = Console()
-    console.print(table)
-    for note, number in notes.items():
-        console.print(f"[{number}] {note}", markup=False, highlight=False)
+    frames: dict[str, FrameSet] = {part.kind: frame_set(part.suite.keys) for part in parts}
+    write_scores({part.kind: part.scores() for part in parts}, out / "scores.json", about, frames)

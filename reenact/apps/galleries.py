@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -90,6 +91,7 @@ class FolderGallery:
             if key in self._paths:
                 raise ReenactError(f"{self.option} has two clips of the name {key}; keep one of them")
             self._paths[key] = item
+        self._index = NameIndex(self._paths, self.option)
         if not self._paths:
             raise ReenactError(f"{self.option} is empty; it should hold pictures, videos or folders of frames")
 
@@ -99,7 +101,7 @@ class FolderGallery:
 
     def find(self, name: str) -> str | None:
         """The clip of a name."""
-        return next((key for key in spellings(name) if key in self._paths), None)
+        return self._index.find(name)
 
     def identity(self, name: str) -> str:
         """What stands before the first `#`, as in FOMM's VoxCeleb."""
@@ -170,13 +172,17 @@ class StoreGallery:
         self._prepared = open_prepared(path)
         self._size = size or self._prepared.info.size
 
+    @cached_property
+    def _index(self) -> NameIndex:
+        return NameIndex(self.names(), self.option)
+
     def names(self) -> list[str]:
         """The store's names."""
         return list(self._prepared.table.names)
 
     def find(self, name: str) -> str | None:
         """The clip of a name."""
-        return next((key for key in spellings(name) if self._prepared.table.find(key) is not None), None)
+        return name if self._prepared.table.find(name) is not None else self._index.find(name)
 
     def identity(self, name: str) -> str:
         """The store's identity."""
@@ -206,10 +212,40 @@ class StoreGallery:
         return row
 
 
-def spellings(name: str) -> list[str]:
-    """The names under which a clip is looked for: as it is, and without its suffix."""
-    bare = name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in _SUFFIXES else name
-    return list(dict.fromkeys((name, bare)))
+class NameIndex:
+    """Clips by name, with or without the suffix of a file on either side.
+
+    Args:
+        names: The clips.
+        option: The option that they came from, for messages.
+    """
+
+    def __init__(self, names: Iterable[str], option: str) -> None:
+        self._option = option
+        self._names = dict.fromkeys(names)
+        self._bare: dict[str, list[str]] = {}
+        for name in self._names:
+            self._bare.setdefault(bare(name), []).append(name)
+
+    def find(self, name: str) -> str | None:
+        """Return the clip that a name means: of the same spelling, else of the same name without suffixes.
+
+        Raises:
+            ReenactError: if several clips have that name without their suffixes.
+        """
+        if name in self._names:
+            return name
+        same = self._bare.get(bare(name), [])
+        if len(same) > 1:
+            raise ReenactError(
+                f"{self._option} has {' and '.join(same[:2])}, and {name} may be either; name it with its suffix"
+            )
+        return same[0] if same else None
+
+
+def bare(name: str) -> str:
+    """Return a clip's name without the suffix of a picture, video or array file."""
+    return name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in _SUFFIXES else name
 
 
 def resized(image: Tensor, like: Tensor) -> Tensor:

@@ -79,6 +79,17 @@ def by_pairs(
     Raises:
         ReenactError: if the list names a clip that is not there, or there are more or fewer results than pairs.
     """
+    kinds = pair_matches(path, lines, target, sources)
+    present = [kind for kind, matches in kinds.items() if matches]
+    several = len(present) > 1 or (results / present[0]).is_dir()
+    return {
+        kind: _numbered(FolderGallery(results / kind if several else results, "--generated"), kinds[kind], target, path)
+        for kind in present
+    }
+
+
+def pair_matches(path: Path, lines: Sequence[NamedPair], target: Gallery, sources: Gallery) -> dict[Kind, list[Match]]:
+    """Return the pairs of a list by kind, without names of results; arguments and errors as `by_pairs` has them."""
     kinds: dict[Kind, list[Match]] = {"self": [], "cross": []}
     for line in lines:
         # As the loaders read lists: a pair of one clip is inside of the driving clips, whatever the sources are.
@@ -91,12 +102,7 @@ def by_pairs(
         assert source is not None
         same = origin is target and origin.identity(source) == target.identity(driving)
         kinds["self" if same else "cross"].append(Match("", driving, line.driving_frame, (source, line.source_frame)))
-    present = [kind for kind, matches in kinds.items() if matches]
-    several = len(present) > 1 or (results / present[0]).is_dir()
-    return {
-        kind: _numbered(FolderGallery(results / kind if several else results, "--generated"), kinds[kind], target, path)
-        for kind in present
-    }
+    return kinds
 
 
 def samples(generated: Gallery, target: Gallery, sources: Gallery | None, match: Match) -> Iterator[Sample]:
@@ -140,7 +146,7 @@ def _numbered(
     """Matches with their results: one clip a pair, or one picture a driving frame."""
     names = results.names()
     if len(names) != len(matches):
-        matches = [single for match in matches for single in _frame_by_frame(match, target)]
+        matches = [single for match in matches for single in frame_by_frame(match, target)]
     if len(names) != len(matches):
         raise ReenactError(
             f"{results.option} has {len(names)} results and {path} {len(matches)} pairs for them; write one for each,"
@@ -150,7 +156,8 @@ def _numbered(
     return results, placed
 
 
-def _frame_by_frame(match: Match, target: Gallery) -> list[Match]:
+def frame_by_frame(match: Match, target: Gallery) -> list[Match]:
+    """Return one match for each driving frame of a match."""
     if match.first is not None:
         return [match]
     known = target.count(match.driving)

@@ -22,6 +22,18 @@ def missing(table: Table, row: Row, root: Path) -> list[Path]:
     return [place for place in places if place is not None and not is_prepared(place)]
 
 
+def target(table: Table, root: Path) -> Path | None:
+    """Return the store that pairs are drawn from and driving frames read from: the first variant that is there."""
+    variants = dict.fromkeys(row.store for row in table.rows)
+    stores = [root / f"{table.test}{variant}" for variant in variants]
+    return next((store for store in stores if is_prepared(store)), None)
+
+
+def portraits(table: Table, root: Path) -> Path | None:
+    """Return where the store of source portraits is looked for; None where the table takes none."""
+    return root / table.sources if table.sources else None
+
+
 def content(root: Path | None) -> str:
     """A hash of which clips a store has and how they were made; the synthetic world is its settings and its code.
 

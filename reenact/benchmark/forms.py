@@ -15,7 +15,8 @@ READING = (
 
 def markdown(report: Report) -> str:
     """A table for READMEs and pages; the best of our numbers in bold."""
-    heads = [head.replace(".", "<br>", 1) for head in report.heads]
+    first = {places[0]: loader for loader, places in report.groups()}
+    heads = [f"{first.get(n, '')}<br>{label} {head[-1]}" for n, (label, head) in enumerate(_heads(report))]
     lines = [_title(report), ""]
     if report.table.paper:
         lines += [READING, ""]
@@ -50,37 +51,104 @@ def comma_separated(report: Report) -> str:
 
 
 def latex(report: Report) -> str:
-    """A `tabular` in the manner of booktabs, with the footnotes below."""
-    marks = {"↑": r"$\uparrow$", "↓": r"$\downarrow$"}
-    heads = [_escaped(head[:-2]) + marks[head[-1]] for head in report.heads]
+    """A floating table with groups of columns, the best of ours in bold, and each footnote once.
+
+    Needs the packages booktabs and threeparttable. Remarks and what only a screen can use are comments.
+    """
+    arrows = {"↑": r"$\uparrow$", "↓": r"$\downarrow$"}
+    notes = _Letters(report)
+    body = [row for line in report.lines for row in _latex_rows(line, notes)]
+    last = len(report.measured) + 1
+    groups, rules, start = [], [], 2
+    for loader, places in report.groups():
+        groups.append(rf"\multicolumn{{{len(places)}}}{{c}}{{{loader.capitalize()}-reenactment}}")
+        rules.append(rf"\cmidrule(lr){{{start}-{start + len(places) - 1}}}")
+        start += len(places)
     lines = [
-        f"% {_title(report)}; needs \\usepackage{{booktabs}}",
-        r"\begin{tabular}{l" + "r" * len(heads) + "}",
+        f"% {_title(report)}",
+        r"% needs \usepackage{booktabs,threeparttable}",
+        *(f"% {remark}" for remark in report.remarks),
+        r"\begin{table*}[t]",
+        r"\centering",
+        r"\small",
+        rf"\setlength{{\tabcolsep}}{{{4 if last > 8 else 6}pt}}",
+        r"\begin{threeparttable}",
+        rf"\caption{{{_caption(report)}}}",
+        rf"\label{{tab:{report.table.id}}}",
+        r"\begin{tabular}{l" + "r" * len(report.measured) + "}",
         r"\toprule",
-        " & ".join(["method", *heads]) + r" \\",
+        " & ".join(["", *groups]) + r" \\",
+        " ".join(rules),
+        " & ".join(["Method", *(f"{_escaped(label)} {arrows[head[-1]]}" for label, head in _heads(report))]) + r" \\",
         r"\midrule",
-        *(_latex_row(line) for line in report.lines),
+        *body,
         r"\bottomrule",
         r"\end{tabular}",
-        "",
-        r"\begin{footnotesize}",
-        *(rf"\par\noindent $^{{{number}}}$ {_escaped(note)}" for number, note in enumerate(report.footnotes, 1)),
-        *(rf"\par\noindent {_escaped(remark)}" for remark in report.remarks),
-        r"\end{footnotesize}",
+        *notes.lines(),
+        r"\end{threeparttable}",
+        r"\end{table*}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _latex_row(line: Line) -> str:
-    cells = [_latex_cell(cell) for cell in line.cells]
-    marks = "".join(f"$^{{{note}}}$" for note in line.notes)
-    return " & ".join([_escaped(line.result.row.method) + marks, *cells]) + r" \\"
+class _Letters:
+    """Footnotes of a printed table: a letter for each reason, in the order of their marks."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._order: list[str] = []
+
+    def mark(self, *numbers: int) -> str:
+        letters = []
+        for number in numbers:
+            reason = self._report.reasons[number - 1]
+            if reason not in self._order:
+                self._order.append(reason)
+            letters.append(_letter(self._order.index(reason)))
+        return rf"\tnote{{{','.join(letters)}}}" if letters else ""
+
+    def lines(self) -> list[str]:
+        if not self._order:
+            return []
+        items = [rf"\item[{_letter(place)}] {_escaped(reason)}." for place, reason in enumerate(self._order)]
+        return [r"\begin{tablenotes}[flushleft]\footnotesize", *items, r"\end{tablenotes}"]
 
 
-def _latex_cell(cell: Cell) -> str:
-    text = _escaped(cell.plain())
+def _letter(place: int) -> str:
+    return ("" if place < 26 else _letter(place // 26 - 1)) + "abcdefghijklmnopqrstuvwxyz"[place % 26]
+
+
+def _latex_rows(line: Line, notes: _Letters) -> list[str]:
+    """A row of our numbers, one of the paper's below it, or the paper's alone where we have none."""
+    method, marks = _escaped(line.result.row.method), notes.mark(*line.notes)
+    paper = [_minus(cell.text(cell.paper)) for cell in line.cells]
+    printed = any(cell.paper is not None for cell in line.cells)
+    if not line.result.scores:
+        return [" & ".join([method + (" (paper)" if printed else "") + marks, *paper]) + r" \\"]
+    ours = [_latex_cell(cell, notes) for cell in line.cells]
+    rows = [" & ".join([method + marks, *ours]) + r" \\"]
+    return [*rows, " & ".join([r"\quad paper", *paper]) + r" \\"] if printed else rows
+
+
+def _latex_cell(cell: Cell, notes: _Letters) -> str:
+    text = _minus(cell.ours_text())
     text = rf"\textbf{{{text}}}" if cell.best else text
-    return text + (f"$^{{{cell.note}}}$" if cell.note else "")
+    return text + ("" if cell.note is None else notes.mark(cell.note))
+
+
+def _minus(number: str) -> str:
+    return "--" if number == "-" else number.replace("-", "$-$")
+
+
+def _caption(report: Report) -> str:
+    best = any(cell.best for line in report.lines for cell in line.cells)
+    source = f" Numbers marked as the paper's are printed in {report.table.paper}." if report.table.paper else ""
+    bold = " The best of our numbers is bold." if best else ""
+    return f"{_escaped(report.table.title.rstrip('.'))}.{_escaped(source)}{bold}"
+
+
+def _heads(report: Report) -> list[tuple[str, str]]:
+    return list(zip(report.labels, report.heads, strict=True))
 
 
 def _escaped(text: str) -> str:

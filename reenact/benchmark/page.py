@@ -11,17 +11,19 @@ from reenact import __version__
 from reenact.benchmark.report import Cell, Line, Report
 
 READING = (
-    "The large numbers are ours, and below them the paper's; a difference is given where both measure the same on the"
-    " same data. The best of ours is marked."
+    "The large numbers are ours, below them the paper's, and the difference where both measure the same on the same"
+    " data. The best of ours is marked."
 )
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8888; --best: #2e7d3222; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1340px; padding: 0 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
-th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
-th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: Canvas; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .45rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: Canvas; min-width: 9rem; }
+td + td, th + th { white-space: nowrap; }
+thead .group { text-align: center; } .first { border-left: 1px solid var(--line); }
 thead th { border-bottom: 2px solid var(--soft); font-weight: 600; }
 thead small, td small { display: block; font-weight: 400; color: GrayText; }
 td.best { background: var(--best); font-weight: 600; }
@@ -53,11 +55,16 @@ def page(report: Report, folder: Path) -> str:
 {paper}
 <div class="scroll">
 <table>
-<thead><tr><th>method</th>{"".join(_heads(report))}</tr></thead>
+<thead>
+<tr><th rowspan="2">method</th>{"".join(_groups(report))}</tr>
+<tr>{"".join(_heads(report))}</tr>
+</thead>
 <tbody>
-{"".join(map(_row, report.lines))}</tbody>
+{"".join(_row(line, report) for line in report.lines)}</tbody>
 </table>
 </div>
+<h2>Columns</h2>
+<ul>{"".join(_columns(report))}</ul>
 <h2>Notes</h2>
 <ol>{"".join(f'<li id="note{n}">{_text(note)}</li>' for n, note in enumerate(report.footnotes, 1))}</ol>
 <ul>{"".join(f"<li>{_text(remark)}</li>" for remark in report.remarks)}</ul>
@@ -68,25 +75,46 @@ def page(report: Report, folder: Path) -> str:
 """
 
 
+def _groups(report: Report) -> Iterable[str]:
+    for loader, places in report.groups():
+        yield f'<th class="group first" colspan="{len(places)}">{loader}-reenactment</th>'
+
+
+def _first(report: Report) -> set[int]:
+    """Places of the columns that begin a group."""
+    return {places[0] for _, places in report.groups()}
+
+
 def _heads(report: Report) -> Iterable[str]:
-    for head, measured in zip(report.heads, report.measured, strict=True):
-        name = measured.metric
-        yield f'<th title="{escape(measured.column.metric)}">{escape(head)}<small>{escape(name)}</small></th>'
+    first = _first(report)
+    for place, (label, head) in enumerate(zip(report.labels, report.heads, strict=True)):
+        name = report.measured[place].metric
+        border = ' class="first"' if place in first else ""
+        yield f'<th{border} title="{escape(name)}">{escape(label)} {head[-1]}</th>'
 
 
-def _row(line: Line) -> str:
+def _columns(report: Report) -> Iterable[str]:
+    for measured in report.measured:
+        other = measured.column.metric
+        instead = "" if measured.metric == other else f" in place of <code>{escape(other)}</code>"
+        yield f"<li>{escape(measured.column.id)}: <code>{escape(measured.metric)}</code>{instead}</li>"
+
+
+def _row(line: Line, report: Report) -> str:
     kind = "" if line.result.scores else ' class="absent"'
     method = escape(line.result.row.method) + "".join(map(_mark, line.notes))
-    return f"<tr{kind}><td>{method}</td>{''.join(map(_cell, line.cells))}</tr>\n"
+    first = _first(report)
+    cells = "".join(_cell(cell, place in first) for place, cell in enumerate(line.cells))
+    return f"<tr{kind}><td>{method}</td>{cells}</tr>\n"
 
 
-def _cell(cell: Cell) -> str:
-    ours = "n/a" if cell.ours is None and cell.note is not None else cell.text(cell.ours)
-    small = "" if cell.paper is None else f"<small>paper {cell.text(cell.paper)}</small>"
+def _cell(cell: Cell, first: bool) -> str:
+    small = "" if cell.paper is None else f"<small>{cell.text(cell.paper)}</small>"
     small += "" if cell.difference is None else f"<small>{cell.text(cell.difference, sign=True)}</small>"
     mark = "" if cell.note is None else _mark(cell.note)
-    best = ' class="best"' if cell.best else ""
-    return f"<td{best}>{ours}{mark}{small}</td>"
+    classes = " ".join(name for name, here in (("best", cell.best), ("first", first)) if here)
+    kind = f' class="{classes}"' if classes else ""
+    return f"<td{kind}>{cell.ours_text()}{mark}{small}</td>"
 
 
 def _mark(note: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reenact.benchmark.columns import Measured
-from reenact.benchmark.rows import Result
+from reenact.benchmark.job import Result
 from reenact.benchmark.spec import Column, Table
 
 ARROWS = {"up": "↑", "down": "↓"}
@@ -32,12 +32,15 @@ class Cell:
         """A number with the column's decimals."""
         return "-" if value is None else f"{value:{'+' if sign else ''}.{self.column.decimals}f}"
 
+    def ours_text(self) -> str:
+        """Return our number, `n/a` where a footnote says why there is none, `-` where the row has none at all."""
+        return "n/a" if self.ours is None and self.note is not None else self.text(self.ours)
+
     def plain(self) -> str:
         """`ours (paper, difference)`, as far as they are there."""
         inside = [self.text(self.paper)] if self.paper is not None else []
         inside += [self.text(self.difference, sign=True)] if self.difference is not None else []
-        ours = "n/a" if self.ours is None and self.note is not None else self.text(self.ours)
-        return f"{ours} ({', '.join(inside)})" if inside else ours
+        return f"{self.ours_text()} ({', '.join(inside)})" if inside else self.ours_text()
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class Report:
     measured: tuple[Measured, ...]
     lines: tuple[Line, ...]
     footnotes: tuple[str, ...]
+    reasons: tuple[str, ...]
+    """The footnotes without commands and digests, for print."""
     remarks: tuple[str, ...]
     """What holds for the table as a whole: data, protocol, networks, the paper's open points."""
 
@@ -68,15 +73,32 @@ class Report:
         """The columns' names with the direction that is better."""
         return [f"{measured.column.id} {ARROWS[measured.column.direction]}" for measured in self.measured]
 
+    @property
+    def labels(self) -> list[str]:
+        """The columns' names within their group: `PSNR` of `self.psnr`, `E-RMSE` of `self.e_rmse`."""
+        return [m.column.id.partition(".")[2].upper().replace("_", "-") or m.column.id for m in self.measured]
+
+    def groups(self) -> list[tuple[str, list[int]]]:
+        """Return loaders with the places of their columns, in the table's order."""
+        places: list[tuple[str, list[int]]] = []
+        for place, measured in enumerate(self.measured):
+            if not places or places[-1][0] != measured.column.loader:
+                places.append((measured.column.loader, []))
+            places[-1][1].append(place)
+        return places
+
 
 @dataclass
 class _Footnotes:
     texts: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
 
-    def number(self, text: str) -> int:
-        """The number of a footnote; the same text has one."""
+    def number(self, reason: str, rest: str = "") -> int:
+        """The number of a footnote; the same text has one. `rest` is left out in print."""
+        text = f"{reason}; {rest}" if rest else reason
         if text not in self.texts:
             self.texts.append(text)
+            self.reasons.append(reason)
         return self.texts.index(text) + 1
 
 
@@ -103,14 +125,17 @@ def make(
     lines = []
     for result in results:
         cells = tuple(_cell(m, result, notes, own, best[m.column.id]) for m in measured)
-        texts = [text for text in (result.problem, result.weights) if text]
+        marks = [notes.number(result.problem, result.remedy)] if result.problem else []
+        if result.weights:
+            weights, _, digest = result.weights.partition("; sha256 ")
+            marks.append(notes.number(weights, f"sha256 {digest}" if digest else ""))
         pictures = {
             loader: path
             for loader in ("self", "cross")
             if (path := folder / "rows" / result.row.id / "pictures" / f"{loader}.png").is_file()
         }
-        lines.append(Line(result, cells, tuple(map(notes.number, texts)), pictures))
-    return Report(table, tuple(measured), tuple(lines), tuple(notes.texts), tuple(remarks))
+        lines.append(Line(result, cells, tuple(marks), pictures))
+    return Report(table, tuple(measured), tuple(lines), tuple(notes.texts), tuple(notes.reasons), tuple(remarks))
 
 
 def _cell(measured: Measured, result: Result, notes: _Footnotes, own: bool, best: float | None) -> Cell:
@@ -121,11 +146,18 @@ def _cell(measured: Measured, result: Result, notes: _Footnotes, own: bool, best
     score = result.scores.get(column.loader, {}).get(measured.metric)
     if score is None or math.isnan(score.value):
         reason = measured.problem or (score.note if score else "") or "the row's scores do not have it"
-        return Cell(column, paper=paper, note=notes.number(f"{column.id}: {reason}"))
+        return Cell(column, paper=paper, note=notes.number(reason))
     same = own and measured.metric == column.metric
     difference = score.value - paper if same and paper is not None else None
-    note = notes.number(f"{column.id}: {score.note}") if score.note else None
-    return Cell(column, score.value, paper, difference, note, best=score.value == best)
+    note = notes.number(score.note) if score.note else None
+    # As printed: equal numbers are both the best.
+    leads = best is not None and column_text(column, score.value) == column_text(column, best)
+    return Cell(column, score.value, paper, difference, note, leads)
+
+
+def column_text(column: Column, value: float) -> str:
+    """Return a number with a column's decimals."""
+    return f"{value:.{column.decimals}f}"
 
 
 def _best(measured: Measured, results: Sequence[Result]) -> float | None:

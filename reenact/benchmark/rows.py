@@ -5,73 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from reenact import presets
 from reenact.benchmark import data, inputs
-from reenact.benchmark.columns import Measured
+from reenact.benchmark.job import DONE, Result, Settings, in_zoo, metric_names
+from reenact.benchmark.outside import from_outside
 from reenact.benchmark.spec import Row, Table
-from reenact.benchmark.work import Outcome, reenact
-from reenact.callbacks.score_files import Scores, read_scores, write_scores
+from reenact.callbacks.score_files import read_scores, write_scores
 from reenact.cli.arguments import default_scale
 from reenact.cli.run_folder import LAST
 from reenact.errors import ReenactError
+from reenact.metrics.frame_set import FrameSet
 from reenact.models.checkpoint import saved_settings
 
 LOG = logging.getLogger("reenact")
-DONE = "done.json"
-"""Written when a step of a row is finished: what it was made from."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What holds for all rows of one call."""
-
-    table: Table
-    out: Path
-    """Folder of all tables; models lie in `models/`, shared between tables."""
-    root: Path
-    """Folder of the stores."""
-    scale: str
-    measured: tuple[Measured, ...]
-    train: bool
-    """Whether to train what has no checkpoint."""
-    logger: str
-    """A preset of `configs/logger`, or empty."""
-    lock: IO[bytes]
-    checkpoints: Mapping[str, Path]
-    """Row -> trained weights that stand in for the row's own."""
-
-    @property
-    def folder(self) -> Path:
-        """Where the table's files go."""
-        return self.out / self.table.id
-
-    def logging(self, run: str) -> list[str]:
-        """Options of the logger, and at Weights & Biases the name of the run."""
-        named = ["--trainer.logger.init_args.name", f"{self.table.id} {run}"] if self.logger == "wandb" else []
-        return ["--logger", self.logger, *named] if self.logger else []
-
-    def run(self, words: Sequence[str], log: Path) -> Outcome:
-        """Run `reenact WORDS`."""
-        return reenact(words, log, self.lock)
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of a row."""
-
-    row: Row
-    scores: Scores
-    problem: str = ""
-    """Why there are no scores."""
-    weights: str = ""
-    """Which weights made the frames."""
-    failed: bool = False
-    """Whether it was to run and broke, rather than was left out."""
 
 
 def run_row(row: Row, settings: Settings) -> Result:
@@ -80,10 +29,9 @@ def run_row(row: Row, settings: Settings) -> Result:
     Raises:
         KeyboardInterrupt: when interrupted; what was done stays, and the next call goes on.
     """
-    folder = settings.folder / "rows" / row.id
-    own = row.model is not None and row.model in presets.names("model")
-    if not own:
-        return _from_outside(row, folder, settings)
+    folder = settings.row_folder(row)
+    if not in_zoo(row):
+        return from_outside(row, settings)
     lacking = data.missing(settings.table, row, settings.root)
     if lacking:
         return Result(row, {}, f"no store at {', '.join(map(str, lacking))}; make it with `reenact prepare`")
@@ -94,31 +42,17 @@ def run_row(row: Row, settings: Settings) -> Result:
 
 
 def finished(row: Row, settings: Settings) -> Result:
-    """What a row's folder holds, without running anything."""
-    folder = settings.folder / "rows" / row.id
+    """Return what a row's folder holds, without running anything."""
+    folder = settings.row_folder(row)
     if not (folder / "scores.json").is_file():
         return Result(row, {}, "not run")
-    scores, about = read_scores(folder / "scores.json")
-    return Result(row, scores, weights=str(about.get("weights", "")))
-
-
-def _from_outside(row: Row, folder: Path, settings: Settings) -> Result:
-    """The scores that `reenact evaluate` wrote for a method that is not in the zoo."""
-    if (folder / "scores.json").is_file():
-        scores, about = read_scores(folder / "scores.json")
-        return Result(row, scores, weights=f"frames of {about.get('generated', 'another program')}")
-    what = "its method or preset is not in the zoo yet" if row.model else "not in the zoo"
-    return Result(row, {}, f"{what}; fill the row with {how_to_fill(settings)}")
-
-
-def how_to_fill(settings: Settings) -> str:
-    """The command that scores frames of another program for a row; ROW is the row's id."""
-    metrics = " ".join(f"'{name}'" for name in _names(settings))
-    pairs = settings.folder / "pairs.csv"
-    where = f"--pairs {pairs} --target STORE" if settings.table.pairs else "--target DRIVING --source SOURCES"
-    where += " --source PORTRAITS" if settings.table.sources else ""
-    out = settings.folder / "rows" / "ROW"
-    return f"`reenact evaluate --generated FRAMES {where} --metrics {metrics} -o {out}`"
+    if not (in_zoo(row) and (folder / DONE).is_file()):
+        return from_outside(row, settings)
+    try:
+        file = read_scores(folder / "scores.json")
+    except ReenactError as error:
+        return Result(row, {}, str(error))
+    return Result(row, file.scores, weights=str(file.about.get("weights", "")))
 
 
 def _run(row: Row, folder: Path, settings: Settings) -> Result:
@@ -162,14 +96,13 @@ def _score(row: Row, folder: Path, settings: Settings, checkpoint: Path, weights
     """A row's scores, from its folder where nothing that they depend on has changed."""
     table = settings.table
     store = data.store(table.test, row, settings.root)
-    sources = settings.root / table.sources if table.sources else None
-    pairs = settings.folder / "pairs.csv" if table.pairs else None
+    sources, pairs = data.portraits(table, settings.root), settings.pairs
     words = _words(row, settings, table.test, store)
     if pairs is not None:
         words += ["--data.pairs", str(pairs)]
     if sources is not None:
         words += ["--data.sources", str(sources)]
-    names = _names(settings)
+    names = metric_names(settings)
     made_from = inputs.scoring(words, store, sources, pairs, checkpoint, names)
     if _unchanged(folder / DONE, made_from):
         return finished(row, settings)
@@ -201,28 +134,25 @@ def _perceptual(checkpoint: Path) -> str:
 def _gather(run: Path, folder: Path, about: dict[str, Any]) -> None:
     """Bring what a test left into the form that `reenact evaluate` writes."""
     together = {}
+    frames: dict[str, FrameSet] = {}
     for path in sorted((run / "scores").glob("test_*.json")):
-        scores, _ = read_scores(path)
-        for loader, of in scores.items():
+        file = read_scores(path)
+        frames |= file.frames
+        for loader, of in file.scores.items():
             together[loader] = list(of.values())
             shutil.copyfile(path.with_suffix(".parquet"), folder / f"frames_{loader}.parquet")
     (folder / "pictures").mkdir(exist_ok=True)
     for loader in together:
         for picture in sorted((run / "pictures").glob(f"test_{loader}_[0-9]*.png")):
             shutil.copyfile(picture, folder / "pictures" / f"{loader}.png")
-    write_scores(together, folder / "scores.json", about)
+    write_scores(together, folder / "scores.json", about, frames)
 
 
 def _words(row: Row, settings: Settings, name: str, store: Path | None) -> list[str]:
     """What `fit` and `test` of a row have in common."""
     assert row.model is not None
-    words = ["--model", row.model, "--data", name, "--scale", settings.scale]
-    if store is None:
-        # Stores have a size; the world is drawn at that of the scale, since a method's own size would not compare.
-        size = presets.load(presets.find("scale", settings.scale))["data"]["init_args"]["size"]
-        words += ["--data.size", str(size)]
-    else:
-        words += ["--data.root", str(store)]
+    words = ["--model", row.model, "--data", name, "--scale", settings.scale, "--data.size", str(settings.size)]
+    words += [] if store is None else ["--data.root", str(store)]
     table = settings.table
     seed = {"data.seed": table.seed} if table.seed else {}
     options = {**seed, **table.overrides, **row.overrides}
@@ -238,11 +168,6 @@ def _method(row: Row) -> str:
 
 def _spelled(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _names(settings: Settings) -> list[str]:
-    """The metrics that can be measured, each once."""
-    return list(dict.fromkeys(measured.metric for measured in settings.measured if not measured.problem))
 
 
 def _log(settings: Settings, name: str) -> Path:

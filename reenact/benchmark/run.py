@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
-from rich.table import Table as Grid
-
 from reenact import presets
 from reenact.benchmark import data, forms, inputs, listing, report, spec
 from reenact.benchmark.columns import Measured, measure
+from reenact.benchmark.job import Result, Settings, in_zoo
 from reenact.benchmark.page import page
 from reenact.benchmark.report import Report
-from reenact.benchmark.rows import Result, Settings, chosen_scale, finished, run_row
-from reenact.benchmark.spec import SYNTHETIC, Table
+from reenact.benchmark.rows import chosen_scale, finished, run_row
+from reenact.benchmark.spec import SYNTHETIC, Row, Table
+from reenact.benchmark.terminal import write_text
 from reenact.benchmark.work import locked
 from reenact.cli import quiet
 from reenact.data.pair_plans import PLANS, Preset, write_plan
 from reenact.data.prepared import is_prepared
 from reenact.errors import ReenactError, suggest
+from reenact.names import check_name
 
 
 def benchmark(
@@ -31,6 +33,7 @@ def benchmark(
     world: Literal["data", "synthetic"] = "data",
     root: Path = Path("data"),
     row: Sequence[str] = (),
+    add: Sequence[str] = (),
     train: bool = True,
     checkpoint: Sequence[str] = (),
     scale: str | None = None,
@@ -48,6 +51,7 @@ def benchmark(
         world: `synthetic` runs a paper's table on the embedded world, with the probe in place of other networks.
         root: folder of the stores, each named as its data preset: ROOT/voxceleb1.
         row: rows to run, by their ids; all by default.
+        add: rows of your own beside the table's, as ID=PRESET, or as ID alone for frames scored by `reenact evaluate`.
         train: train rows that have no checkpoint.
         checkpoint: trained weights for rows, as ROW=FILE.
         scale: scale of the presets; by default the table's own, else tiny on the synthetic world and paper elsewhere.
@@ -70,6 +74,7 @@ def benchmark(
     for kind, name in (("scale", scale), ("logger", logger)):
         if name:
             presets.find(kind, name)
+    chosen = replace(chosen, rows=(*chosen.rows, *_added(add, chosen)))
     rows = _chosen(row, chosen)
     given = _checkpoints(checkpoint, chosen)
     quiet.begin()
@@ -82,8 +87,8 @@ def benchmark(
     finally:
         quiet.close()
     made = _report(settings, results)
-    show(made)
-    Console().print(f"written: {settings.folder}/table.md, .csv, .tex, .html", highlight=False, soft_wrap=True)
+    write_text(made, sys.stdout, shutil.get_terminal_size().columns)
+    sys.stdout.write(f"written: {settings.folder}/table.md, .csv, .tex, .html\n")
     if logger == "wandb":
         from reenact.benchmark.wandb_table import log_table
 
@@ -95,7 +100,9 @@ def _run(settings: Settings, rows: Sequence[str]) -> tuple[Result, ...]:
     """Every row; the files are written again after each, so that an interrupted table can be read."""
     results = [_earlier(finished(row, settings)) for row in settings.table.rows]
     _write(_report(settings, results), settings.folder)
-    for place, row in enumerate(settings.table.rows):
+    # Scores of other programs' frames are compared with those of rows that were run.
+    order = sorted(enumerate(settings.table.rows), key=lambda entry: not in_zoo(entry[1]))
+    for place, row in order:
         if row.id in rows:
             quiet.LOG.info("[%d/%d] %s", place + 1, len(results), row.method)
             results[place] = run_row(row, settings)
@@ -158,24 +165,6 @@ def _write(made: Report, folder: Path) -> None:
         temporary.replace(folder / name)
 
 
-def show(made: Report) -> None:
-    """Print a report: columns as rows where the terminal is narrower than the table."""
-    grid = Grid(title=f"{made.table.id}: {made.table.title}", title_justify="left", box=None)
-    console = Console()
-    grid.add_column("metric", no_wrap=True)
-    for line in made.lines:
-        grid.add_column(line.result.row.id, justify="right")
-    for place, head in enumerate(made.heads):
-        cells = [line.cells[place] for line in made.lines]
-        marks = [f"[{cell.note}]" if cell.note else "" for cell in cells]
-        grid.add_row(
-            head, *(f"{cell.plain()}{mark}".replace("[", r"\[") for cell, mark in zip(cells, marks, strict=True))
-        )
-    console.print(grid)
-    for number, note in enumerate(made.footnotes, 1):
-        console.print(f"[{number}] {note}", markup=False, highlight=False)
-
-
 def _plan_pairs(settings: Settings) -> None:
     """Write the list of pairs, where the data are here; the same list each time."""
     table = settings.table
@@ -184,15 +173,26 @@ def _plan_pairs(settings: Settings) -> None:
     plan: Preset | None = next((name for name in PLANS if name == table.pairs), None)
     if plan is None:
         raise ReenactError(f"The table {table.id} names the pairs {table.pairs}; {suggest(table.pairs, [*PLANS])}")
-    variants = dict.fromkeys(row.store for row in table.rows)
-    stores = [settings.root / f"{table.test}{variant}" for variant in variants]
-    there = next((store for store in stores if is_prepared(store)), None)
-    sources = settings.root / table.sources if table.sources else None
+    there, sources = data.target(table, settings.root), data.portraits(table, settings.root)
     if there is None or (sources is not None and not is_prepared(sources)):
         return
     portraits = None if sources is None else str(sources)
     settings.folder.mkdir(parents=True, exist_ok=True)
     write_plan(str(there), preset=plan, out=settings.folder / "pairs.csv", sources=portraits, seed=table.seed)
+
+
+def _added(words: Sequence[str], table: Table) -> list[Row]:
+    """The rows of `--add`."""
+    rows: list[Row] = []
+    for word in words:
+        name, equals, model = word.partition("=")
+        check_name(name, f"--add {word}: the row")
+        if name.lower() in {row.id.lower() for row in (*table.rows, *rows)}:
+            raise ReenactError(f"--add {word}: {table.id} has a row {name}; choose another id")
+        if equals:
+            presets.find("model", model)
+        rows.append(Row(name, name, "own", model=model if equals else None))
+    return rows
 
 
 def _chosen(rows: Sequence[str], table: Table) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -62,7 +63,8 @@ def reenact(words: Sequence[str], log: Path, lock: IO[bytes]) -> Outcome:
     allowed = [word for name in sorted(allowed_packages()) for word in (OPTION, name)]
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "reenact", *words, *allowed],
+            [sys.executable, "-P", "-m", "reenact", *words, *allowed],
+            env={**os.environ, "PYTHONSAFEPATH": "1"},  # a numpy.py of the current folder is none of its modules
             stderr=errors,
             stdin=subprocess.DEVNULL,
             pass_fds=(lock.fileno(),),

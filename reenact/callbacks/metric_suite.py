@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,16 +16,19 @@ from torch.distributed import all_gather_object
 
 from reenact.callbacks.pictures import columns, grid, loader_name, send, send_rows
 from reenact.callbacks.score_files import write_rows, write_scores
+from reenact.callbacks.score_text import score_text
 from reenact.callbacks.whole_files import write_picture
 from reenact.errors import ReenactError
 from reenact.faces.portrait import PortraitPair
 from reenact.metrics import catalogue
 from reenact.metrics.frame_metric import FrameMetric
-from reenact.metrics.suite import Suite, scene_of
+from reenact.metrics.frame_set import frame_set
+from reenact.metrics.suite import Score, Suite, scene_of
 from reenact.metrics.temporal import TemporalMetric
 from reenact.models.base import Reenactment
 from reenact.models.module import ReenactmentModule
 
+LOG = logging.getLogger("reenact")
 ON_THE_BAR = 2
 """Metrics that the progress bar shows; more would fill the screen."""
 Loader = Literal["self", "cross"]
@@ -92,6 +96,8 @@ class MetricSuite(pl.Callback):
         self._suites: dict[tuple[str, str], Suite] = {}
         self._extremes: dict[tuple[str, str], _Extremes] = {}
         self._measured_at: dict[Choice, int] = {}
+        self._finished: dict[str, tuple[int, list[Score]]] = {}
+        """Loader -> frames and values of the last validation or test, on the first process."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuse unknown metrics and missing weights before anything runs; raises `ReenactError`."""
@@ -149,8 +155,23 @@ class MetricSuite(pl.Callback):
         """Log the values, write the files."""
         self._finish("test", trainer, pl_module)
 
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the values of all loaders as one table."""
+        self._print()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the values of all loaders as one table, unless the validation is one of a training."""
+        if trainer.state.fn == "validate":
+            self._print()
+
+    def _print(self) -> None:
+        if self._finished:
+            frames = {loader: count for loader, (count, _) in self._finished.items()}
+            LOG.info(score_text({loader: scores for loader, (_, scores) in self._finished.items()}, frames))
+
     def _start(self, due: list[Choice]) -> None:
         self._due = due
+        self._finished.clear()
         for suite in self._suites.values():
             suite.reset(_names(due, suite.same_identity))
         self._extremes.clear()
@@ -182,6 +203,7 @@ class MetricSuite(pl.Callback):
                     shown = score.label in [choice.name for choice in self.choices[:ON_THE_BAR]]
                     pl_module.log(f"{stage}/{loader}/{score.label}", score.value, prog_bar=shown)
             rows = [row for part in _of_all_processes(suite.rows, trainer) for row in part]
+            keys = [key for part in _of_all_processes(suite.keys, trainer) for key in part]
             extremes = _Extremes(self.keep)
             for part in _of_all_processes(self._extremes.get((which, loader), extremes), trainer):
                 extremes.merge(part)
@@ -190,7 +212,9 @@ class MetricSuite(pl.Callback):
             folder = Path(trainer.default_root_dir) / "scores"
             name = f"{stage}_{loader}_{trainer.global_step:07d}"
             write_rows(rows, folder / f"{name}.parquet")
-            write_scores({loader: scores}, folder / f"{name}.json", {"step": trainer.global_step})
+            about, frames = {"step": trainer.global_step}, {loader: frame_set(keys)}
+            write_scores({loader: scores}, folder / f"{name}.json", about, frames)
+            self._finished[loader] = len(rows), scores
             send_rows(trainer, f"scores/{stage}_{loader}", [asdict(score) for score in scores])
             if stage == "test":
                 send_rows(trainer, f"frames/{stage}_{loader}", rows)

@@ -5,22 +5,38 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from reenact import __version__
 from reenact.callbacks.whole_files import replace_file
 from reenact.errors import ReenactError
+from reenact.metrics.frame_set import FrameSet
 from reenact.metrics.suite import Row, Score
 
 FORMAT = 1
 """Of the JSON files."""
+LARGEST = 10_000_000
+"""Bytes of a JSON file."""
 
 Scores = dict[str, dict[str, Score]]
 """Loader (`self` or `cross`) -> metric -> its value."""
+
+
+@dataclass(frozen=True)
+class ScoreFile:
+    """The content of a file of scores."""
+
+    scores: Scores
+    about: dict[str, Any]
+    """What else it keeps: how the frames were made."""
+    frames: dict[str, FrameSet] = field(default_factory=dict)
+    """Loader -> digests of the frames; empty in files of earlier versions."""
 
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:
@@ -29,42 +45,70 @@ def write_rows(rows: Sequence[Row], path: Path) -> None:
         pq.write_table(pa.Table.from_pylist(list(rows)), partial)
 
 
-def write_scores(scores: Mapping[str, Sequence[Score]], path: Path, about: Mapping[str, Any] | None = None) -> None:
+def write_scores(
+    scores: Mapping[str, Sequence[Score]],
+    path: Path,
+    about: Mapping[str, Any] | None = None,
+    frames: Mapping[str, FrameSet] | None = None,
+) -> None:
     """Write the values of metrics as JSON; what can't be computed is null with its reason.
 
     Args:
         scores: Loader -> its metrics.
         path: The file.
         about: What else to keep: how the frames were made.
+        frames: Loader -> digests of the frames.
     """
     content = {
         "format": FORMAT,
         "reenact": __version__,
         "about": dict(about or {}),
+        "frames": {loader: asdict(digests) for loader, digests in (frames or {}).items()},
         "loaders": {loader: [_plain(score) for score in of] for loader, of in scores.items()},
     }
     with replace_file(path) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def read_scores(path: Path) -> tuple[Scores, dict[str, Any]]:
-    """The values in a file of `write_scores`, and what else it keeps.
+class _Entry(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    metric: str
+    value: FiniteFloat | None
+    frames: Annotated[int, Field(ge=0)]
+    note: str
+
+
+class _Content(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    format: int
+    about: dict[str, Any]
+    frames: dict[str, FrameSet] = Field(default_factory=dict)
+    loaders: dict[str, list[_Entry]]
+
+
+def read_scores(path: Path) -> ScoreFile:
+    """Read a file of `write_scores`.
 
     Raises:
         ReenactError: if it is missing or no such file.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise ReenactError(f"{path} has format {content['format']}, and this version of reenact reads {FORMAT}")
-        scores = {
-            loader: {score.label: score for score in map(_score, of)} for loader, of in content["loaders"].items()
-        }
-        return scores, content["about"]
+        with path.open("rb") as file:
+            text = file.read(LARGEST + 1)
     except OSError as error:
         raise ReenactError(f"{path} can't be read ({error.strerror}); make it with `reenact evaluate`") from error
-    except (ValueError, KeyError, TypeError) as error:
+    if len(text) > LARGEST:
+        raise ReenactError(f"{path} is no file of scores: it has more than {LARGEST:,} bytes")
+    try:
+        content = _Content.model_validate_json(text)
+    except ValidationError as error:
         raise ReenactError(f"{path} is no file of scores; make it with `reenact evaluate`") from error
+    if content.format != FORMAT:
+        raise ReenactError(f"{path} has format {content.format}, and this version of reenact reads {FORMAT}")
+    scores = {loader: {entry.metric: _score(entry) for entry in of} for loader, of in content.loaders.items()}
+    return ScoreFile(scores, content.about, content.frames)
 
 
 def _plain(score: Score) -> dict[str, Any]:
@@ -72,6 +116,5 @@ def _plain(score: Score) -> dict[str, Any]:
     return {"metric": score.label, "value": value, "frames": score.frames, "note": score.note}
 
 
-def _score(entry: Mapping[str, Any]) -> Score:
-    value = math.nan if entry["value"] is None else float(entry["value"])
-    return Score(entry["metric"], value, entry["frames"], entry["note"])
+def _score(entry: _Entry) -> Score:
+    return Score(entry.metric, math.nan if entry.value is None else entry.value, entry.frames, entry.note)

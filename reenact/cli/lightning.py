@@ -145,9 +145,10 @@ class ReenactCLI(LightningCLI):
         return False
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
-        """Lightning reads a checkpoint itself only to go on from it."""
+        """Lightning reads a checkpoint itself only to go on from it, and prints no table: `MetricSuite` does."""
         arguments = super()._prepare_subcommand_kwargs(subcommand)
-        return arguments if subcommand == "fit" else {**arguments, "ckpt_path": None}
+        quiet_table = {"verbose": False} if "verbose" in arguments else {}
+        return arguments if subcommand == "fit" else {**arguments, "ckpt_path": None, **quiet_table}
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Nothing yet: `start` runs it, once the caller holds this object."""

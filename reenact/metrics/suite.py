@@ -15,6 +15,7 @@ from reenact.metrics import catalogue, readers
 from reenact.metrics.catalogue import Metric
 from reenact.metrics.distributions import FrechetDistance, KernelDistance, VideoDistance
 from reenact.metrics.frame_metric import FrameMetric
+from reenact.metrics.frame_set import FrameKey
 from reenact.metrics.memory import Memory
 from reenact.metrics.perceptual import LayerDistance
 from reenact.metrics.scene import Frames, Scene
@@ -57,6 +58,8 @@ class Suite:
     """Those that are measured."""
     rows: list[Row] = field(init=False, default_factory=list)
     """One a frame: who, which clip and frame, and the number of each metric that gives one."""
+    keys: list[FrameKey] = field(init=False, default_factory=list)
+    """One a frame: the pictures that it was made from and held against."""
     _memory: Memory = field(init=False, default_factory=Memory)
     _possible: dict[str, Metric] = field(init=False)
     """Those that can be measured on this loader."""
@@ -98,6 +101,7 @@ class Suite:
                 self._add_features(name, metric, scene, places)
         for row, who in enumerate(names):
             self.rows.append({**who, **{name: columns[name][row] for name in self.metrics if name in columns}})
+        self.keys += _keys(scene, names)
 
     def _add_features(
         self, name: str, metric: FrechetDistance | KernelDistance, scene: Scene, places: list[Place]
@@ -128,6 +132,7 @@ class Suite:
             names: Of its metrics those to measure from now on; all by default.
         """
         self.rows.clear()
+        self.keys.clear()
         self._memory.turn()
         for metric in self.metrics.values():
             metric.reset()
@@ -165,6 +170,22 @@ def _place(name: Row) -> Place:
     """Which video a frame belongs to: the driving clip's, as one source follows it."""
     video = tuple(value for column, value in name.items() if column != "driving_frame")
     return Place(video, int(name["driving_frame"]))
+
+
+def _keys(scene: Scene, names: Sequence[Row]) -> list[FrameKey]:
+    height, width = scene.generated.given.shape[-2:]
+    digests = zip(scene.source.digests, scene.driving.digests, strict=True)
+    return [
+        FrameKey(
+            (str(name["source_clip"]), int(name["source_frame"])),
+            (str(name["driving_clip"]), int(name["driving_frame"])),
+            width,
+            height,
+            source.hex() if name["source_clip"] else "",
+            driving.hex(),
+        )
+        for name, (source, driving) in zip(names, digests, strict=True)
+    ]
 
 
 def _names(pair: PortraitPair) -> list[Row]:

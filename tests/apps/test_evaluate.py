@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from cli.conftest import place  # noqa: F401 - a fixture
 from cli.standins import NoiseData
-from data.made_store import made_store
+from data.made_store import add_clip, made_store, made_writer
 from PIL import Image
 from safetensors.torch import save_file
 from skimage.metrics import peak_signal_noise_ratio
@@ -265,6 +265,44 @@ def test_arrays_that_are_no_pictures(tmp_path, refuse, values, says):
     assert "a" in sentence
 
 
+def test_an_output_that_can_not_be_written_is_refused_before_scoring(sets, refuse, monkeypatch):
+    made, real, *_ = sets
+    monkeypatch.setattr("reenact.apps.evaluate._score", lambda *parts: pytest.fail("scored"))
+    assert "can't be written" in refuse("--generated", made, "--target", real, "-o", "/proc/scores")
+
+
+def test_a_failed_evaluation_leaves_nothing(sets, tmp_path, refuse):
+    made, real, *_ = sets
+    shutil.rmtree(real / "bob#1")
+    refuse("--generated", made, "--target", real, "-o", tmp_path / "new" / "out")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("clip", "result"), [("a.mp4", "a"), ("a", "a.mp4"), ("a.mp4", "a.mp4"), ("a.mp4", "a.png")])
+@pytest.mark.parametrize("kind", ["store", "folder"])
+def test_suffixes_do_not_tell_clips_apart(tmp_path, clip, result, kind):
+    """Names of clips as VoxCeleb's, which end in .mp4, in stores and in folders of frames."""
+    frames = pictures(2, 1)
+    if kind == "store":
+        writer = made_writer(tmp_path / "real")
+        add_clip(writer, clip, 2)
+        store = Store(tmp_path / "real")
+        frames = np.stack([to_image(i) for i in store.read(store.clip(clip), [0, 1]).normalised().image])
+    else:
+        write(tmp_path / "real", {clip: frames})
+    write(tmp_path / "made", {result: frames})
+    words = ["--generated", tmp_path / "made", "--target", tmp_path / "real", "--metrics", "psnr", "-o", tmp_path / "o"]
+    assert main(["evaluate", *map(str, words)]) == 0
+    assert loader(tmp_path / "o")["psnr"]["value"] == 100
+
+
+def test_a_name_that_two_clips_have_is_refused(tmp_path, refuse):
+    write(tmp_path / "real", {"a.mp4": pictures(1, 1), "a.avi": pictures(1, 2)})
+    write(tmp_path / "made", {"a": pictures(1, 1)})
+    sentence = refuse("--generated", tmp_path / "made", "--target", tmp_path / "real", "-o", tmp_path / "o")
+    assert "a.avi and a.mp4" in sentence
+
+
 def test_lists_and_options_that_do_not_fit(sets, tmp_path, refuse):
     made, real, *_ = sets
     pairs = tmp_path / "pairs.csv"
@@ -296,7 +334,6 @@ def test_predicted_pictures_have_the_scores_of_the_run_itself(place):  # noqa: F
     words = ["--generated", results[0].parent, "--target", real, "--metrics", *names, "-o", place / "out"]
     assert main(["evaluate", *map(str, words)]) == 0
     (file,) = (place / "test" / "scores").glob("test_self_*.json")
-    own, _ = read_scores(file)
-    again, _ = read_scores(place / "out" / "scores.json")
+    own, again = read_scores(file).scores, read_scores(place / "out" / "scores.json").scores
     for name in names:
         assert again["self"][name].value == pytest.approx(own["self"][name].value, rel=1e-6)

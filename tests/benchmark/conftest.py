@@ -13,7 +13,7 @@ import pytest
 import yaml
 from cli.conftest import place  # noqa: F401 - a fixture
 
-from reenact.benchmark import rows
+from reenact.benchmark import job
 from reenact.benchmark.work import REFUSAL, Outcome
 from reenact.cli import main
 
@@ -71,7 +71,7 @@ class Runs:
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     made = Runs()
-    monkeypatch.setattr(rows, "reenact", made)
+    monkeypatch.setattr(job, "reenact", made)
     return made
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,7 +19,8 @@ import yaml
 
 from reenact import presets
 from reenact.benchmark import inputs, spec
-from reenact.benchmark.work import locked
+from reenact.benchmark.terminal import command_lines
+from reenact.benchmark.work import locked, reenact
 from reenact.cli import main
 
 OUT = Path("runs/benchmark/mini")
@@ -68,24 +70,24 @@ def test_a_table_has_four_forms_and_is_not_run_twice(table, runs, capsys):
     assert (found["one"]["self.psnr.paper"], found["one"]["self.psnr.difference"]) == ("20.5", "")
     assert found["fast"]["self.psnr"] != found["one"]["self.psnr"]
     assert "wanted picture" in found["one"]["notes"]
-    assert "not in the zoo yet; fill the row with `reenact evaluate" in found["later"]["notes"]
+    assert found["later"]["notes"] == "its method or preset is not in the zoo yet"
     assert (found["other"]["self.l1"], found["other"]["self.l1.paper"]) == ("", "0.1")
     markdown = (OUT / "table.md").read_text()
     assert re.search(rf"\| One & only \[\d\] \| \**{ours:.2f} \(20\.50\)\** \|", markdown)
     assert "- The paper does not say more." in markdown
     assert markdown.count("**") == 4  # one best in each of two columns
     latex = (OUT / "table.tex").read_text()
-    assert r"One \& only$^{" in latex
+    assert r"One \& only\tnote{" in latex
     assert r"Later\_1" in latex
     page = Page()
     text = (OUT / "table.html").read_text()
     page.feed(text)
     assert page.open == []
-    assert page.rows == 5
+    assert page.rows == 6
     assert [str(image) for image in page.images if not (OUT / image).is_file()] == []
     assert len(page.images) == 4
     assert "One &amp; only" in text
-    assert "self.psnr" in capsys.readouterr().out
+    assert "self-reenactment" in capsys.readouterr().out
     assert (OUT / "rows" / "one" / "frames_cross.parquet").is_file()
     runs.forget()
     assert benchmark(table) == 0
@@ -227,17 +229,6 @@ def test_a_row_that_breaks_does_not_stop_the_others(table, runs):
     assert numbers()["fast"]["self.psnr"]
 
 
-def test_frames_of_another_program_fill_a_row(table, runs):
-    folder = OUT / "rows" / "other"
-    folder.mkdir(parents=True)
-    scores = [{"metric": "l1", "value": 0.25, "frames": 3, "note": ""}]
-    content = {"format": 1, "about": {"generated": "frames"}, "loaders": {"self": scores}}
-    (folder / "scores.json").write_text(json.dumps(content))
-    assert benchmark(table, "--row", "other") == 0
-    assert float(numbers()["other"]["self.l1"]) == 0.25
-    assert "frames of frames" in numbers()["other"]["notes"]
-
-
 def test_with_weights_and_biases_every_run_and_the_table_are_logged(table, runs, monkeypatch, tmp_path):
     pytest.importorskip("wandb")
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
@@ -321,3 +312,77 @@ def test_a_signal_lets_the_training_save_its_step_and_it_goes_on(tmp_path, numbe
     row = numbers(tmp_path / "out" / "real")["disp"]
     assert float(row["self.psnr"]) > 5
     assert "scale tiny, perceptual loss pixels; sha256" in row["notes"]
+
+
+def test_scores_beside_a_row_of_the_zoo_are_not_the_rows_own(table, runs):
+    """A file that somebody put there, without the mark of a finished row."""
+    assert benchmark(table, "--row", "one") == 0
+    (OUT / "rows" / "fast").mkdir()
+    text = (OUT / "rows" / "one" / "scores.json").read_text()
+    content = json.loads(text)
+    content["loaders"]["self"][0]["value"] = 100.0
+    content["frames"]["self"]["targets"] = "0" * 64
+    (OUT / "rows" / "fast" / "scores.json").write_text(json.dumps(content))
+    assert benchmark(table, "--row", "one") == 0
+    assert numbers()["fast"]["self.psnr"] == ""
+    assert "other driving frames than the table's" in numbers()["fast"]["notes"]
+
+
+def test_frames_of_another_program_are_held_against_a_row_that_was_run(table, runs):
+    assert benchmark(table, "--row", "one") == 0
+    (OUT / "rows" / "other").mkdir()
+    content = json.loads((OUT / "rows" / "one" / "scores.json").read_text())
+    content["about"] = {"generated": "theirs"}
+    (OUT / "rows" / "other" / "scores.json").write_text(json.dumps(content))
+    assert benchmark(table, "--row", "other") == 0
+    assert numbers()["other"]["self.l1"] == numbers()["one"]["self.l1"]
+    assert "frames of theirs" in numbers()["other"]["notes"]
+
+
+def test_commands_of_a_row_import_nothing_of_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("difflib", "numpy", "torch"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(9)\n")
+    with locked(tmp_path / "out") as lock:
+        outcome = reenact(["--version"], tmp_path / "log.txt", lock)
+    assert outcome.done, outcome.problem
+
+
+def test_the_terminal_has_80_columns_and_commands_to_copy(table, runs, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    columns = [{"id": f"{kind}.m{n}", "metric": "l1", "loader": kind, "direction": "down", "decimals": 5}
+               for kind in ("self", "cross") for n in range(9)]  # fmt: skip
+    rows = yaml.safe_load(table.read_text())["rows"]
+    values = {column["id"]: 105.21612 for column in columns}
+    change(table, columns=columns, rows=[{**row, "method": row["method"] * 4, "values": dict(values)} for row in rows])
+    assert benchmark(table, "--no-train") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(line.count("105.21612") for line in lines) == len(rows) * len(columns)
+    command = "reenact evaluate --generated a/b --metrics 'csim[arcface]' psnr --out c"
+    text = "\n".join(command_lines(command, 40))
+    assert shlex.split(text.replace("\\\n", "")) == shlex.split(command)
+    assert max(map(len, text.splitlines())) <= 40
+
+
+def test_latex_is_a_paper_s_table(table, runs):
+    assert benchmark(table) == 0
+    text = (OUT / "table.tex").read_text()
+    body = text[text.index(r"\begin{table*}") :]
+    for name in ("table*", "threeparttable", "tabular", "tablenotes"):
+        assert body.count(rf"\begin{{{name}}}") == body.count(rf"\end{{{name}}}") == 1
+    for rule in ("toprule", "midrule", "bottomrule", "caption", "label"):
+        assert body.count(rf"\{rule}") == 1
+    assert r"\multicolumn{2}{c}{Self-reenactment} & \multicolumn{1}{c}{Cross-reenactment}" in body
+    assert r"\cmidrule(lr){2-3} \cmidrule(lr){4-4}" in body
+    assert body.count(r"\textbf{") == 2
+    rows = [line for line in body.splitlines() if line.endswith(r"\\") and "&" in line]
+    assert {
+        re.sub(r"\\multicolumn\{(\d)\}", lambda m: "&" * (int(m[1]) - 1), line).count("&") for line in rows[:1]
+    } == {3}
+    assert {re.sub(r"\\&", "", line).count("&") for line in rows[1:]} == {3}
+    letters = re.findall(r"\\item\[(\w)\]", body)
+    assert letters == sorted(set(letters))
+    assert {letter for mark in re.findall(r"\\tnote\{([\w,]+)\}", body) for letter in mark.split(",")} == set(letters)
+    assert "`" not in body
+    assert "sha256" not in body

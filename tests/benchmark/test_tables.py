@@ -108,3 +108,16 @@ def test_a_value_needs_its_column(tmp_path):
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(ReenactError, match="column that there is not"):
         spec.load(str(path))
+
+
+def test_the_readme_s_table_is_the_quick_table(request):
+    text = (request.config.rootpath / "README.md").read_text(encoding="utf-8")
+    section = text[text.index("## The same pairs, the same metrics") :].split("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
+    table = spec.load("quick")
+    head, _, *body = rows
+    assert [row[0].strip(" `") for row in body] == [row.method for row in table.rows]
+    assert len(head) - 1 == len(table.columns)
+    for row in body:
+        decimals = [len(cell.strip().partition(".")[2]) for cell in row[1:]]
+        assert decimals == [column.decimals for column in table.columns]

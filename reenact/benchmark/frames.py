@@ -1,0 +1,108 @@
+"""The frames that a table is measured on, and whether another program's scores are of the same."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from reenact.apps.galleries import Gallery, open_gallery
+from reenact.apps.matches import Match, frame_by_frame, pair_matches
+from reenact.benchmark import data, inputs
+from reenact.callbacks.score_files import read_scores, write_scores
+from reenact.data.pair_lists import read_pairs
+from reenact.metrics.frame_set import FrameKey, FrameSet, frame_set
+from reenact.metrics.scene import Frames
+
+LOG = logging.getLogger("reenact")
+CACHE = "frames.json"
+
+
+def table_frames(pairs: Path, target: Path, sources: Path | None, size: int) -> dict[str, FrameSet]:
+    """Return the digests of the frames that a list of pairs asks for; kept beside the list.
+
+    Args:
+        pairs: The list.
+        target: The store of the driving clips.
+        sources: The store of the source portraits; the driving clips by default.
+        size: Side in pixels at which both are read.
+
+    Raises:
+        ReenactError: if the list and the stores do not fit.
+    """
+    cache = pairs.with_name(CACHE)
+    made_from = inputs.fingerprint([inputs.file_hash(pairs), data.content(target), _content(sources), size])
+    if cache.is_file():
+        file = read_scores(cache)
+        if file.about.get("made_from") == made_from:
+            return file.frames
+    LOG.info("reading the frames of %s, to compare them with those of other programs' scores", pairs)
+    clips = open_gallery(target, "--root", size)
+    portraits = clips if sources is None else open_gallery(sources, "--root", size)
+    kinds = pair_matches(pairs, read_pairs(pairs), clips, portraits)
+    digests = _Digests()
+    sets: dict[str, FrameSet] = {
+        kind: frame_set(list(_keys(matches, clips, clips if kind == "self" else portraits, digests, size)))
+        for kind, matches in kinds.items()
+        if matches
+    }
+    write_scores({}, cache, {"made_from": made_from}, sets)
+    return sets
+
+
+def difference(theirs: Mapping[str, FrameSet], ours: Mapping[str, FrameSet], loaders: Iterable[str]) -> str:
+    """Return how the frames of two files of scores differ, empty where they are the same.
+
+    Args:
+        theirs: Loader -> frames of another program.
+        ours: Loader -> frames of the table.
+        loaders: Those that the table has columns of.
+    """
+    for loader in loaders:
+        other, own = theirs.get(loader), ours.get(loader)
+        if other is None:
+            continue
+        if own is None:
+            return f"the table has no {loader} pairs"
+        if other.frames != own.frames:
+            return f"{other.frames:,} {loader} frames, where the table has {own.frames:,}"
+        if other.sizes != own.sizes:
+            return f"{loader} frames of {' and '.join(other.sizes)}, where the table has {' and '.join(own.sizes)}"
+        if other.pairs != own.pairs:
+            return f"other {loader} pairs than the table's"
+        if other.targets != own.targets:
+            return f"other driving frames than the table's, in {loader}-reenactment"
+        if other.sources != own.sources:
+            return f"other source portraits than the table's, in {loader}-reenactment"
+    return ""
+
+
+class _Digests:
+    """Digests of frames, each read once."""
+
+    def __init__(self) -> None:
+        self._read: dict[tuple[str, str, int], str] = {}
+
+    def of(self, gallery: Gallery, clip: str, frame: int) -> str:
+        key = gallery.option, clip, frame
+        if key not in self._read:
+            image: Tensor = gallery.frame(clip, frame)
+            self._read[key] = Frames(image[None]).digests[0].hex()
+        return self._read[key]
+
+
+def _keys(
+    matches: Iterable[Match], target: Gallery, sources: Gallery, digests: _Digests, size: int
+) -> Iterator[FrameKey]:
+    for match in matches:
+        assert match.source is not None  # lists name sources
+        source = digests.of(sources, *match.source)
+        for single in frame_by_frame(match, target):
+            driving = match.driving, single.first or 0
+            yield FrameKey(match.source, driving, size, size, source, digests.of(target, *driving))
+
+
+def _content(root: Path | None) -> str:
+    return "" if root is None else data.content(root)

@@ -1,0 +1,92 @@
+"""Settings of one call of the benchmark, and the results of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from reenact import presets
+from reenact.benchmark.columns import Measured
+from reenact.benchmark.spec import Row, Table
+from reenact.benchmark.work import Outcome, reenact
+from reenact.callbacks.score_files import Scores
+
+DONE = "done.json"
+"""Written when a step of a row is finished: what it was made from."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for all rows of one call."""
+
+    table: Table
+    out: Path
+    """Folder of all tables; models lie in `models/`, shared between tables."""
+    root: Path
+    """Folder of the stores."""
+    scale: str
+    measured: tuple[Measured, ...]
+    train: bool
+    """Whether to train what has no checkpoint."""
+    logger: str
+    """A preset of `configs/logger`, or empty."""
+    lock: IO[bytes]
+    checkpoints: Mapping[str, Path]
+    """Row -> trained weights that stand in for the row's own."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the table's files go."""
+        return self.out / self.table.id
+
+    @property
+    def pairs(self) -> Path | None:
+        """The table's list of pairs; None where the data module draws them."""
+        return self.folder / "pairs.csv" if self.table.pairs else None
+
+    @property
+    def size(self) -> int:
+        """Side of all frames in pixels: that of the scale, since methods' own sizes would not compare."""
+        own = self.table.overrides.get("data.size")
+        return int(own or presets.load(presets.find("scale", self.scale))["data"]["init_args"]["size"])
+
+    def row_folder(self, row: Row) -> Path:
+        """Where a row's scores go."""
+        return self.folder / "rows" / row.id
+
+    def logging(self, run: str) -> list[str]:
+        """Options of the logger, and at Weights & Biases the name of the run."""
+        named = ["--trainer.logger.init_args.name", f"{self.table.id} {run}"] if self.logger == "wandb" else []
+        return ["--logger", self.logger, *named] if self.logger else []
+
+    def run(self, words: Sequence[str], log: Path) -> Outcome:
+        """Run `reenact WORDS`."""
+        return reenact(words, log, self.lock)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a row."""
+
+    row: Row
+    scores: Scores
+    problem: str = ""
+    """Why there are no scores."""
+    remedy: str = ""
+    """The command that fills the row."""
+    weights: str = ""
+    """Which weights made the frames."""
+    failed: bool = False
+    """Whether it was to run and broke, rather than was left out."""
+
+
+def in_zoo(row: Row) -> bool:
+    """Tell if a row is a preset that this installation has."""
+    return row.model is not None and row.model in presets.names("model")
+
+
+def metric_names(settings: Settings) -> list[str]:
+    """Return the metrics that can be measured, each once."""
+    return list(dict.fromkeys(measured.metric for measured in settings.measured if not measured.problem))

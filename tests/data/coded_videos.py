@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.packet import Packet
 from av.video.frame import VideoFrame
 
 SIDE = 64
@@ -61,6 +62,37 @@ def write_coded(path: Path, kind: Kind, count: int = COUNT) -> Path:
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def behead_coded(path: Path, target: Path) -> Path:
+    """Copy packets from the second key on, in the order of the file, as recorders cut."""
+    with av.open(str(path)) as source, av.open(str(target), "w") as container:
+        stream = source.streams.video[0]
+        copy = container.add_stream_from_template(stream)
+        keys = 0
+        for packet in source.demux(stream):
+            keys += packet.is_keyframe
+            if packet.dts is not None and keys > 1:
+                packet.stream = copy
+                container.mux(packet)
+    return target
+
+
+def hide_coded(path: Path, target: Path, hidden: int) -> Path:
+    """Copy VP8 packets, one of them as a reference that is not shown, and those after it a frame earlier."""
+    with av.open(str(path)) as source, av.open(str(target), "w") as container:
+        copy = container.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if packet.dts is None:
+                continue
+            data = bytearray(bytes(packet))
+            if number == hidden:
+                data[0] &= ~0x10
+            changed = Packet(bytes(data))
+            changed.pts = changed.dts = packet.pts - (20 if number == hidden else 40 * (number > hidden))
+            changed.time_base, changed.is_keyframe, changed.stream = packet.time_base, packet.is_keyframe, copy
+            container.mux(changed)
+    return target
 
 
 def trim_coded(path: Path, target: Path, frames: int, fps: Fraction) -> Path:

@@ -10,7 +10,7 @@ from reenact.data.media_files import open_media
 from reenact.data.video import VideoReader
 from reenact.data.video_packets import decode_packet
 
-from .coded_videos import COUNT, KINDS, number_in, trim_coded, write_coded
+from .coded_videos import COUNT, KINDS, behead_coded, hide_coded, number_in, trim_coded, write_coded
 
 NUMBERS = [0, 1, 10, 11, 12, 13, 22, 25, 38]
 """Frames around and between key frames."""
@@ -75,6 +75,27 @@ def test_files_that_were_read_wrong(data, name, numbers):
     assert [number_in(image) for image in images] == list(numbers)
     assert reader.info.num_frames == len(numbers)
     assert all(np.array_equal(reader.frames([k])[0], image) for k, image in enumerate(images))
+
+
+@pytest.mark.parametrize("name", ["hevc.mp4", "h264_open.mp4", "mpeg2video_b.ts", "mpeg4_b.mp4"])
+def test_leading_pictures_of_a_cut_file_are_not_counted(folder, name):
+    path = behead_coded(write_coded(folder / f"long_{name}", KINDS[name]), folder / f"cut_{name}")
+    reader = VideoReader(path)
+    images = list(reader)
+    frames = [number for _, number in frames_by_ffmpeg(path)]
+    assert [number_in(image) for image in images] == frames
+    assert 11 <= frames[0] <= 13
+    assert reader.info.num_frames == len(frames)
+    assert all(np.array_equal(reader.frames([k])[0], image) for k, image in enumerate(images[:8]))
+
+
+def test_references_that_are_not_shown_are_not_counted(folder):
+    path = hide_coded(write_coded(folder / "shown.webm", KINDS["vp8.webm"]), folder / "hidden.webm", 6)
+    reader = VideoReader(path)
+    numbers = [number for number in range(COUNT) if number != 6]
+    assert [number for _, number in frames_by_ffmpeg(path)] == numbers
+    assert [number_in(image) for image in reader] == numbers
+    assert [number_in(reader.frames([k])[0]) for k in (5, 6, 20)] == [5, 7, 21]
 
 
 def test_no_more_is_decoded_than_from_two_key_frames_before(folder, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -159,9 +161,15 @@ class FolderClips:
 
 
 def clip_paths(folder: Path) -> list[Path]:
-    """Video files and folders of pictures in a folder, by name."""
+    """List the video files and folders of pictures in a folder, by name; warns of other files."""
     paths = sorted(path for path in folder.iterdir() if not is_system_file(path))
-    return [path for path in paths if path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES]
+    clips = [path for path in paths if path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES]
+    rest = set(paths).difference(clips)
+    others = Counter(path.suffix.lower() or "no suffix" for path in rest)
+    if others:
+        counts = ", ".join(f"{count} of {suffix}" for suffix, count in sorted(others.items()))
+        warnings.warn(f"{folder} holds files that are no clips and are left out: {counts}", stacklevel=2)
+    return clips
 
 
 def count_frames(path: Path) -> int:

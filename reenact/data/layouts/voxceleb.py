@@ -14,6 +14,7 @@ from pathlib import Path
 from reenact.data.clip_input import ClipInput
 from reenact.data.layouts.base import Layout, Region, Videos, absent, by_name, damaged, fractions, read_lines
 from reenact.data.layouts.folders import find_inputs, has_fomm_layout
+from reenact.data.video import VIDEO_SUFFIXES
 from reenact.errors import ReenactError
 
 RATE = 25
@@ -146,7 +147,7 @@ def _track(path: Path) -> tuple[int, int, Region]:
 def _of_crops(root: Path, which: int) -> Iterator[ClipInput]:
     for folder in _mp4_folders(root):
         stated = "test" if "test" in folder.relative_to(root).parts else "train"
-        for path in sorted(folder.glob("id*/*/*.mp4")):
+        for path in sorted(_crops_in(folder)):
             person, video = path.parent.parent.name, path.parent.name
             yield ClipInput(
                 path=path,
@@ -158,8 +159,12 @@ def _of_crops(root: Path, which: int) -> Iterator[ClipInput]:
 
 def _mp4_folders(root: Path) -> Iterator[Path]:
     for folder in (root / "mp4", root / "dev" / "mp4", root / "test" / "mp4"):
-        if folder.is_dir() and any(folder.glob("id*/*/*.mp4")):
+        if folder.is_dir() and any(_crops_in(folder)):
             yield folder
+
+
+def _crops_in(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.glob("id*/*/*") if path.suffix.lower() in VIDEO_SUFFIXES)
 
 
 def _renamed(clip: ClipInput, which: int) -> ClipInput:

@@ -216,6 +216,7 @@ def check_needs(model: PortraitModule, data: ReenactmentDataModule, command: str
         )
     if command == "fit":
         model.check_losses()
+        model.check_image_size(data.size)
         for asset in model.required_assets:
             assets.require(asset)
 

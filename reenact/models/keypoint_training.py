@@ -16,7 +16,7 @@ from reenact.models.base import Reenactment, Reenactor
 from reenact.nn.discriminator import MultiScaleDiscriminator
 from reenact.nn.keypoints import gaussians
 from reenact.nn.losses import GanKind, discriminator_gan, feature_matching, generator_gan
-from reenact.nn.perceptual import PerceptualKind, PerceptualLoss, assets_of
+from reenact.nn.perceptual import LEAST_SIDES, PerceptualKind, PerceptualLoss, assets_of
 from reenact.nn.resample import AntiAliasDown
 
 PYRAMID = (1, 2, 4, 8)
@@ -123,6 +123,11 @@ class KeypointModule(AdversarialModule):
     def required_assets(self) -> tuple[str, ...]:
         """Names in `reenact.assets` without which training can't start."""
         return assets_of(self.shared_losses.perceptual)
+
+    @property
+    def least_image_size(self) -> int:
+        """Side of the smallest images that the perceptual network can read at the coarsest scale."""
+        return LEAST_SIDES.get(self.shared_losses.perceptual, 1) * PYRAMID[-1]
 
     @property
     def idle_losses(self) -> dict[str, str]:

@@ -65,6 +65,24 @@ class PortraitModule(LightningModule):
         """Losses that are weighed and can't be computed, with the reason."""
         return {}
 
+    @property
+    def least_image_size(self) -> int:
+        """Side in pixels of the smallest images that its losses can read."""
+        return 1
+
+    def check_image_size(self, size: int) -> None:
+        """Check, before training, that the losses can read images of a size.
+
+        Raises:
+            ReenactError: if they are too small for the perceptual network, which also reads reduced copies.
+        """
+        if size < self.least_image_size:
+            raise ReenactError(
+                f"{type(self).__name__} with --model.losses.perceptual {self.perceptual} needs images of at least "
+                f"{self.least_image_size} pixels, not {size}, since the network also reads them much reduced: set "
+                f"--data.size {self.least_image_size}, or --model.losses.perceptual probe or pixels"
+            )
+
     def check_losses(self) -> None:
         """Check, before training, that the method can be trained by the losses as they are set.
 
@@ -73,7 +91,16 @@ class PortraitModule(LightningModule):
         """
 
     def on_fit_start(self) -> None:
-        """Announce losses that are weighed and would never be computed."""
+        """Check the size of images, and announce losses that are weighed and would never be computed.
+
+        Raises:
+            ReenactError: as `check_image_size`.
+        """
+        self.check_image_size(getattr(getattr(self.trainer, "datamodule", None), "size", self.least_image_size))
+        self.announce_idle_losses()
+
+    def announce_idle_losses(self) -> None:
+        """Warn of each loss that is weighed and would never be computed."""
         for name, reason in self.idle_losses.items():
             LOG.warning("warning: the loss %s is weighed and never computed: %s", name, reason)
 

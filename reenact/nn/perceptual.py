@@ -17,6 +17,8 @@ from reenact.nn.probe import load_probe
 PerceptualKind = Literal["imagenet", "vggface", "probe", "pixels", "none"]
 """VGG-19 of ImageNet; VGG-16 of faces; the probe that the package ships; the pixels themselves; or no such term."""
 
+LEAST_SIDES: dict[PerceptualKind, int] = {"imagenet": 16, "vggface": 16}
+"""Sides in pixels of the smallest image that a network's deepest layer has a pixel of."""
 VGG19_CUTS = (2, 7, 12, 21, 30)
 """Ends of relu1_1, 2_1, 3_1, 4_1, 5_1 in torchvision's `vgg19().features`."""
 VGG16_CUTS = (2, 7, 12, 19, 26)

@@ -212,7 +212,7 @@ def test_landmarks_that_nothing_detects_are_refused():
 def test_losses_that_are_never_computed_are_announced(losses, idle, caplog):
     module = MMFAModule(losses=MMFALosses(**losses))
     assert set(module.idle_losses) == idle
-    module.on_fit_start()
+    module.announce_idle_losses()
     assert all(f"the loss {name} is weighed and never computed" in caplog.text for name in idle)
     assert len(caplog.records) == len(idle)
 

@@ -3,12 +3,15 @@
 import pytest
 import pytorch_lightning as pl
 import torch
+from torchvision.models import vgg19
 from zoo import SIZE, Pairs, loader, pair, pwm, trainer
 
+from reenact.errors import ReenactError
 from reenact.metrics.images import psnr
 from reenact.models.pwm.generator import PWMGenerator
 from reenact.models.pwm.module import DiscriminatorConfig, PWMLosses, PWMModule, PWMOptimisation
 from reenact.models.pwm.network import PWMConfig
+from reenact.nn.perceptual import LEAST_SIDES, VGG19_CUTS, VggFeatures
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -21,6 +24,26 @@ def test_generator_losses_leave_the_discriminator_alone_and_the_reverse(tmp_path
     sum(module.discriminator_losses(batch, result.detach()).values()).backward()
     assert all(p.grad is None for p in module.network.parameters())
     assert all(p.grad is not None for p in module.discriminator.parameters())
+
+
+@pytest.mark.parametrize(
+    ("widths", "perceptual", "least"),
+    [([8] * 6, "imagenet", 256), ([8] * 5, "imagenet", 128), ([8] * 6, "probe", 16), ([8] * 6, "vggface", 256)],
+)
+def test_images_that_the_perceptual_network_cannot_read_are_refused(widths, perceptual, least):
+    module = PWMModule("head", PWMConfig(widths=widths), DiscriminatorConfig([8]), PWMLosses(perceptual=perceptual))
+    assert module.least_image_size == least
+    module.check_image_size(least)
+    with pytest.raises(ReenactError, match=f"at least {least} pixels, not {least // 2}"):
+        module.check_image_size(least // 2)
+
+
+def test_the_least_image_size_is_what_vgg_can_read():
+    layers = VggFeatures(vgg19(weights=None, init_weights=False).features, VGG19_CUTS, [0.0] * 3, [1.0] * 3)
+    side = LEAST_SIDES["imagenet"]
+    assert all(layer.numel() for layer in layers(torch.zeros(1, 3, side, side)))
+    with pytest.raises(RuntimeError):
+        layers(torch.zeros(1, 3, side - 1, side - 1))
 
 
 def test_learning_rates_fall_at_the_milestones(tmp_path):

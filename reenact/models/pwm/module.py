@@ -16,7 +16,7 @@ from reenact.models.base import Reenactment
 from reenact.models.pwm.discriminator import PAPER_WIDTHS, Discriminator
 from reenact.models.pwm.network import PWM, PWMConfig, PWMReenactment, check_widths
 from reenact.nn.losses import GanKind, discriminator_gan, feature_matching, generator_gan
-from reenact.nn.perceptual import PerceptualKind, PerceptualLoss, assets_of
+from reenact.nn.perceptual import LEAST_SIDES, PerceptualKind, PerceptualLoss, assets_of
 from reenact.nn.resample import AntiAliasDown, warp
 
 RECONSTRUCTION_SCALES = (1, 2, 4, 8)
@@ -117,6 +117,12 @@ class PWMModule(AdversarialModule):
     def required_assets(self) -> tuple[str, ...]:
         """Names in `reenact.assets` without which training can't start."""
         return assets_of(self.losses.perceptual)
+
+    @property
+    def least_image_size(self) -> int:
+        """Side of the smallest images that the perceptual network can read at the coarsest scale."""
+        coarsest = max(RECONSTRUCTION_SCALES[-1], 2 ** (len(self.network.config.widths) - 2))
+        return LEAST_SIDES.get(self.losses.perceptual, 1) * coarsest
 
     @property
     def idle_losses(self) -> dict[str, str]:

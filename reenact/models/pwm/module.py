@@ -121,7 +121,7 @@ class PWMModule(AdversarialModule):
     @property
     def least_image_size(self) -> int:
         """Side of the smallest images that the perceptual network can read at the coarsest scale."""
-        coarsest = max(RECONSTRUCTION_SCALES[-1], 2 ** (len(self.network.config.widths) - 2))
+        coarsest: int = max(RECONSTRUCTION_SCALES[-1], 2 ** (len(self.network.config.widths) - 2))
         return LEAST_SIDES.get(self.losses.perceptual, 1) * coarsest
 
     @property

@@ -8,7 +8,7 @@ from typing import Literal
 
 from reenact.faces.crop import CropRule
 
-RecipeName = Literal["pwm", "mmfa", "bfm_flow", "export3d", "magicportrait"]
+RecipeName = Literal["pwm", "pwm_demo", "mmfa", "bfm_flow", "export3d", "magicportrait"]
 CropChoice = Literal["none", "dataset", CropRule]
 """A paper's rule, the data set's own box, or the whole frame."""
 
@@ -25,8 +25,10 @@ class Recipe:
 
 
 RECIPES: dict[RecipeName, Recipe] = {
-    # BMVC 2022, section 4 (256); `fit_image.py` of the released code (crop). The rate is the videos' own.
-    "pwm": Recipe("pwm", 256),
+    # BMVC 2022, section 4: 256, cropped as FOMM and PIRenderer do. The rate is the videos' own.
+    "pwm": Recipe("fomm", 256),
+    # `fit_image.py` of the released code: the crop of its demo, which follows the face from frame to frame there.
+    "pwm_demo": Recipe("pwm", 256),
     # The paper says 256 alone; FOMM's `crop_vox.py` (crop, 25 frames/s) is inferred.
     "mmfa": Recipe("fomm", 256, Fraction(25)),
     # AAAI 2023, section 4: cropped as FOMM does.

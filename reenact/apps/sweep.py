@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 
-from reenact.apps.edit_script import Edit, parse_number
+from reenact.apps.edit_script import NAMES, Edit, parse_number
 from reenact.errors import ReenactError
 
-SHORT_NAMES = {
+CONTROLS = {
     "yaw": ("global_pose", "yaw"),
     "pitch": ("global_pose", "pitch"),
     "roll": ("global_pose", "roll"),
-    "jaw": ("jaw_pose", "pitch"),
-    "expression": ("exp", "from"),
+    "jaw_open": ("jaw_pose", "pitch"),
+    "jaw_yaw": ("jaw_pose", "yaw"),
+    "jaw_roll": ("jaw_pose", "roll"),
+    "left_eye_yaw": ("leye_pose", "yaw"),
+    "left_eye_pitch": ("leye_pose", "pitch"),
+    "right_eye_yaw": ("reye_pose", "yaw"),
+    "right_eye_pitch": ("reye_pose", "pitch"),
+    "scale": ("cam", "scale"),
+    "tx": ("cam", "tx"),
+    "ty": ("cam", "ty"),
 }
-"""Controls that need no key."""
+"""Options of `edit` by name -> name and key in a script; sweeps and scripts know them by the same names."""
+SHORT_NAMES = {**CONTROLS, "expression": ("exp", "from")}
+"""Controls of a sweep that need no key."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +60,22 @@ def parse_sweep(text: str) -> Sweep:
     name, start, stop, count = words
     if not count.isdigit() or int(count) < 2:
         raise ReenactError(f"--sweep {text}: COUNT is a whole number from 2 on, not {count!r}")
-    target, _, key = name.partition(".")
-    if not key:
-        if target not in SHORT_NAMES:
-            raise ReenactError(
-                f"--sweep {text}: unknown control {name!r}; use {', '.join(SHORT_NAMES)} or NAME.KEY as in exp.0"
-            )
-        target, key = SHORT_NAMES[target]
+    target, key = _control(name, text)
     low, high = (parse_number(word, f"--sweep {text}") for word in (start, stop))
     return Sweep(target, key, low, high, int(count))
+
+
+def _control(name: str, text: str) -> tuple[str, str]:
+    """Name and key in a script of `yaw`, `exp.0` or `expression.0`."""
+    if name in SHORT_NAMES:
+        return SHORT_NAMES[name]
+    target, dot, key = name.partition(".")
+    target = "exp" if target == "expression" else target
+    if dot and key and target in NAMES:
+        return target, key
+    near = get_close_matches(name, SHORT_NAMES, 3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise ReenactError(
+        f"--sweep {text}: unknown control {name!r}; use {', '.join(SHORT_NAMES)}, or NAME.KEY with a NAME of"
+        f" {', '.join(NAMES)}, as in exp.0{hint}"
+    )

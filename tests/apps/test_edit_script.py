@@ -1,3 +1,4 @@
+from inspect import signature
 from types import SimpleNamespace
 from typing import Any
 
@@ -5,8 +6,9 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from reenact.apps.edit import edit as edit_face
 from reenact.apps.edit_script import Edit, Frames, Reset, apply_edit, blend, parse_script, run_script
-from reenact.apps.sweep import parse_sweep
+from reenact.apps.sweep import CONTROLS, parse_sweep
 from reenact.errors import ReenactError
 from reenact.faces.bfm import Bfm
 from reenact.faces.model import FaceModel
@@ -139,7 +141,17 @@ def test_sweeps() -> None:
     assert parse_sweep("exp.smile:0:2:2").edits()[1] == Edit("exp", "smile", 2.0)
 
 
-@pytest.mark.parametrize("text", ["yaw:-30:30", "yaw:-30:30:1", "yaw:a:30:3", "nose:0:1:3", "yaw:0:1:x"])
+@pytest.mark.parametrize("option", CONTROLS)
+def test_sweeps_know_the_options_by_their_names(option: str) -> None:
+    edit = parse_sweep(f"{option}:0:1:2").edits()[1]
+    assert (edit.name, edit.key) == CONTROLS[option]
+    assert option in signature(edit_face).parameters
+    assert parse_sweep("expression.smile:0:2:2").edits()[1] == Edit("exp", "smile", 2.0)
+
+
+@pytest.mark.parametrize(
+    "text", ["yaw:-30:30", "yaw:-30:30:1", "yaw:a:30:3", "nose:0:1:3", "yaw:0:1:x", "head.yaw:0:1:3", "exp.:0:1:3"]
+)
 def test_malformed_sweeps(text: str) -> None:
     with pytest.raises(ReenactError, match="--sweep"):
         parse_sweep(text)

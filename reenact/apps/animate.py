@@ -11,12 +11,14 @@ from typing import Literal
 import numpy as np
 
 from reenact.apps.animator import Animator, Smoothing
+from reenact.apps.common_frame import share_frame, share_size
 from reenact.apps.compose import Composer
 from reenact.apps.face_clip import FaceClip, OnMissing, check_missing
 from reenact.apps.media import check_input, check_output, is_picture, is_video
 from reenact.apps.output import write_frames
 from reenact.apps.performance import Performance
 from reenact.apps.provenance import make_mark
+from reenact.apps.reference import reference_number
 from reenact.apps.smoothing import OneEuro
 from reenact.apps.timeline import Length, make_timeline
 from reenact.apps.tracking import CropMotion, ParameterSource, open_clip
@@ -25,6 +27,8 @@ from reenact.errors import ReenactError
 from reenact.models.base import Mode, Transfer
 
 Audio = Literal["driving", "source", "none"]
+MotionChoice = Literal["auto", Mode]
+"""A way of `Transfer`; `auto` is relative motion, and absolute for a single driving picture."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,22 @@ class Animation:
     fps: Fraction
     missing: int
     """Frames of source or driving without a face, held or left out."""
+    outside: int = 0
+    """Frames in which the driving face or the result's reaches over the edge of its crop."""
+    cuts: tuple[str, ...] = ()
+    """Inputs with cuts, each with the frame numbers at which its shots begin."""
 
     def __str__(self) -> str:
         """What a person is told."""
         missing = f", {self.missing} without a face" if self.missing else ""
-        return f"{self.out}: {self.frames} frames at {float(self.fps):g} frames/s{missing}"
+        lines = [f"{self.out}: {self.frames} frames at {float(self.fps):g} frames/s{missing}"]
+        if self.outside:
+            lines.append(
+                f"the face leaves its crop in {self.outside} of {self.frames} frames: use --crop per_frame, a calmer"
+                " driving clip or less --strength"
+            )
+        lines += [f"{clip}: the motion jumps there; cut it into its shots" for clip in self.cuts]
+        return "\n".join(lines)
 
 
 def animate(
@@ -49,8 +64,8 @@ def animate(
     driving: Path,
     out: Path,
     *,
-    motion: Mode = "absolute",
-    reference_frame: str = "first",
+    motion: MotionChoice = "auto",
+    reference_frame: str = "auto",
     strength: float = 1.0,
     parts: Sequence[str] = (),
     adapt_scale: bool = True,
@@ -77,10 +92,12 @@ def animate(
         source: picture or video whose person is shown.
         driving: video, picture or prepared store whose motion is taken.
         out: file to write: `.mp4` for a video, `.png` or `.jpg` for a single picture.
-        motion: `absolute` takes the driving pose and expression, `relative` their change against the reference
-            frame, `pose` and `expression` those alone.
-        reference_frame: the driving frame that matches the source in relative motion: `first`, `best` (the most
-            alike) or a frame number.
+        motion: `relative` takes the change of the driving pose and expression against the reference frame,
+            `absolute` their values, `pose` and `expression` those alone; `auto` is `relative`, and `absolute` where
+            the driving is a single picture.
+        reference_frame: the driving frame that matches the source: `first`, `best` (the most alike) or a frame number;
+            `auto` is `best` where something is there to compare the faces by. Relative motion starts from it, and
+            absolute motion sees the driving clip in the crop that the source's would be around this frame's face.
         strength: 1 is the full motion, less calms it, more exaggerates it.
         parts: what may move, of the method's parts: pose, jaw, expression, eyes, camera for
             face parameters; everything by default.
@@ -114,8 +131,6 @@ def animate(
     if not driving.is_dir():
         check_input(driving, "--driving")
     _check_numbers(strength, batch_size, face_index, driving_face_index)
-    if reference_frame != "first" and motion != "relative":
-        raise ReenactError(f"--reference_frame {reference_frame}: only --motion relative has a reference frame")
     if driving_clip is not None and not driving.is_dir():
         raise ReenactError(f"--driving_clip {driving_clip}: --driving {driving} is no store, which alone has clips")
     if audio == "source" and is_picture(source):
@@ -125,12 +140,17 @@ def animate(
     sounding = {"driving": driving, "source": source, "none": None}[audio]
     if sounding is not None and is_video(sounding):
         check_sound(sounding)
-    animator = Animator(checkpoint, Transfer(motion, tuple(parts), strength, adapt_scale), "none", device, parameters)
+    mode: Mode = _mode(driving) if motion == "auto" else motion
+    animator = Animator(checkpoint, Transfer(mode, tuple(parts), strength, adapt_scale), "none", device, parameters)
     rule: CropMotion = ("fixed" if is_picture(source) else "per_frame") if crop == "auto" else crop
     actor = _smooth(open_clip(source, animator.target, rule, face_index), smoothing)
     check_missing(actor, on_missing)
     driver = _smooth(open_clip(driving, animator.target, rule, driving_face_index, driving_clip), smoothing)
     check_missing(driver, on_missing)
+    reference = reference_number(reference_frame, actor, driver, animator.face_model)
+    if mode != "relative":
+        driver = share_frame(actor, driver, reference, animator.target.crop)
+        driver = share_size(actor, driver, animator.face_model)
     timeline = make_timeline((len(driver), driver.fps), (len(actor), actor.fps), length)
     missing = ~(driver.found[timeline.driving] & actor.found[timeline.source])
     sound = {"driving": driver.sound, "source": actor.sound, "none": None}[audio]
@@ -139,10 +159,18 @@ def animate(
         if not len(timeline):
             raise ReenactError("--on_missing skip leaves no frame in which both show a face; use hold")
     composer = Composer(side_by_side, paste_back, watermark)
-    frames = Performance(animator, actor, driver, composer, batch_size).frames(timeline, reference_frame)
+    performance = Performance(animator, actor, driver, composer, batch_size)
     mark = make_mark(animator.module.method, checkpoint)
-    write_frames(out, frames, len(timeline), timeline.fps, mark, sound)
-    return Animation(out, len(timeline), timeline.fps, int(missing.sum()))
+    write_frames(out, performance.frames(timeline, reference), len(timeline), timeline.fps, mark, sound)
+    cuts = tuple(
+        f"{clip.path} has cuts at frames {', '.join(map(str, clip.cuts))}" for clip in (actor, driver) if clip.cuts
+    )
+    return Animation(out, len(timeline), timeline.fps, int(missing.sum()), performance.outside, cuts)
+
+
+def _mode(driving: Path) -> Mode:
+    """The motion of `auto`: one picture has no change to take."""
+    return "absolute" if is_picture(driving) and not driving.is_dir() else "relative"
 
 
 def _smooth(clip: FaceClip, smoothing: Smoothing) -> FaceClip:

@@ -17,6 +17,7 @@ from reenact.data.video import Image
 from reenact.devices import pick_device
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
+from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
 from reenact.faces.registry import load_face_model
 from reenact.models.base import SourceState, Transfer
@@ -67,6 +68,7 @@ class Animator:
         self._filter = OneEuro() if smoothing == "one_euro" else None
         self._state: SourceState | None = None
         self._reference: TensorFields | None = None
+        self._motion: TensorFields | None = None
 
     @torch.inference_mode()
     def prepare(self, source: Image | Portrait, anchor: Portrait | None = None) -> Self:
@@ -117,13 +119,25 @@ class Animator:
         return self.pose(self.network.retarget(state, motion, self.transfer, self._reference))
 
     @torch.inference_mode()
+    def landmarks(self) -> NDArray[np.float32] | None:
+        """(B, 68, 2) of the last step's posed faces, in normalised device coordinates of the result.
+
+        None for methods that are not driven by face parameters.
+        """
+        if self.face_model is None or not isinstance(self._motion, FaceParams):
+            return None
+        points: NDArray[np.float32] = self.face_model.landmarks68(self.face_model.posed(self._motion)).cpu().numpy()
+        return points[..., :2]
+
+    @torch.inference_mode()
     def pose(self, motion: TensorFields) -> NDArray[np.uint8]:
         """The source with exactly a motion (batch B), without retargeting: what editing needs.
 
         Raises:
             ReenactError: if no source was prepared, or the result is not finite.
         """
-        image = self.network.perform(self._prepared(), motion.to(self.device)).image
+        self._motion = motion.to(self.device)
+        image = self.network.perform(self._prepared(), self._motion).image
         if not image.isfinite().all():
             raise ReenactError(
                 f"{self.checkpoint} gives pixels that are not numbers: use an earlier checkpoint or less --strength"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reenact.apps.sheets import side_by_side
 from reenact.apps.watermark import embed
@@ -23,15 +24,22 @@ class Composer:
     watermark: bool = True
     """Whether the invisible mark is set."""
 
-    def frame(self, result: Image, source: tuple[Image, Crop], driving: tuple[Image, Crop] | None) -> Image:
+    def frame(
+        self,
+        result: Image,
+        source: tuple[Image, Crop],
+        driving: tuple[Image, Crop] | None,
+        region: NDArray[np.float32] | None = None,
+    ) -> Image:
         """One frame of the file.
 
         Args:
             result: The network's picture (size, size, 3).
             source: The source's full frame, and where the face was cut from it.
             driving: The same of the driving frame; None where there is none.
+            region: (size, size) weights of the result's pixels that are pasted back; all of them by default.
         """
-        picture = source[1].paste_back(source[0], result) if self.paste_back else result
+        picture = source[1].paste_back(source[0], result, region=region) if self.paste_back else result
         if self.side_by_side:
             others = [self._view(*item, len(result)) for item in (source, driving) if item]
             picture = side_by_side([others[0], picture, *others[1:]])

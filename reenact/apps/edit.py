@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -25,15 +25,19 @@ from reenact.apps.edit_script import (
     parse_script,
     run_script,
 )
+from reenact.apps.face_clip import FaceClip
 from reenact.apps.media import check_input, check_output, is_picture
 from reenact.apps.output import write_frames
+from reenact.apps.performance import pasted_region
 from reenact.apps.provenance import make_mark
 from reenact.apps.sheets import labelled_grid
-from reenact.apps.sweep import Sweep, parse_sweep
+from reenact.apps.sweep import CONTROLS, Sweep, parse_sweep
 from reenact.apps.timeline import STILL_FPS
 from reenact.apps.tracking import ParameterSource, open_clip
 from reenact.apps.watermark import embed
+from reenact.data.video import Image
 from reenact.errors import ReenactError
+from reenact.faces.fields import TensorFields
 
 
 @dataclass(frozen=True)
@@ -143,23 +147,12 @@ def edit(
             f"--face_index {face_index} at least 0"
         )
     edits = [Edit("global_pose", angle, 0.0) for angle in ANGLES if frontalize]
-    edits += _named(
-        {
-            "yaw": ("global_pose", "yaw", yaw),
-            "pitch": ("global_pose", "pitch", pitch),
-            "roll": ("global_pose", "roll", roll),
-            "jaw_open": ("jaw_pose", "pitch", jaw_open),
-            "jaw_yaw": ("jaw_pose", "yaw", jaw_yaw),
-            "jaw_roll": ("jaw_pose", "roll", jaw_roll),
-            "left_eye_yaw": ("leye_pose", "yaw", left_eye_yaw),
-            "left_eye_pitch": ("leye_pose", "pitch", left_eye_pitch),
-            "right_eye_yaw": ("reye_pose", "yaw", right_eye_yaw),
-            "right_eye_pitch": ("reye_pose", "pitch", right_eye_pitch),
-            "scale": ("cam", "scale", scale),
-            "tx": ("cam", "tx", tx),
-            "ty": ("cam", "ty", ty),
-        }
-    )
+    values = {
+        "yaw": yaw, "pitch": pitch, "roll": roll, "jaw_open": jaw_open, "jaw_yaw": jaw_yaw, "jaw_roll": jaw_roll,
+        "left_eye_yaw": left_eye_yaw, "left_eye_pitch": left_eye_pitch, "right_eye_yaw": right_eye_yaw,
+        "right_eye_pitch": right_eye_pitch, "scale": scale, "tx": tx, "ty": ty,
+    }  # fmt: skip
+    edits += _named(values)
     edits += _coefficients("--shape", "shape", shape) + _coefficients("--expression", "exp", expression)
     if expression_from is not None and expression_sample is not None:
         raise ReenactError("--expression-from and --expression-sample: give one, a picture's expression or a draw")
@@ -187,8 +180,7 @@ def edit(
     count = len(next(value for value in vars(motion).values() if isinstance(value, Tensor)))
     composer = Composer(side_by_side, paste_back, watermark and request.sweep is None)
     chunks = (motion[start : start + batch_size] for start in range(0, count, batch_size))
-    results = (result for chunk in chunks for result in animator.pose(chunk))
-    frames = (composer.frame(result, (image, face.crops[0]), None) for result in results)
+    frames = _frames(animator, chunks, composer, face, image)
     mark = make_mark(animator.module.method, checkpoint)
     if request.sweep is not None and is_picture(out):
         grid = labelled_grid(list(frames), request.sweep.labels(), columns or math.ceil(math.sqrt(count)))
@@ -198,6 +190,19 @@ def edit(
     else:
         write_frames(out, frames, count, Fraction(fps).limit_denominator(1001), mark)
     return EditResult(out, count)
+
+
+def _frames(
+    animator: Animator, chunks: Iterable[TensorFields], composer: Composer, face: FaceClip, image: Image
+) -> Iterator[Image]:
+    """The frames of the file, of motions in batches."""
+    for chunk in chunks:
+        results, landmarks = animator.pose(chunk), animator.landmarks()
+        for i, result in enumerate(results):
+            region = None
+            if composer.paste_back:
+                region = pasted_region(face, 0, None if landmarks is None else landmarks[i])
+            yield composer.frame(result, (image, face.crops[0]), None, region)
 
 
 @dataclass(frozen=True)
@@ -236,10 +241,10 @@ def _known(animator: Animator, picture: Path | None, vae: Path | None) -> Known:
     return known_expressions(animator.network.parts, animator.motion, other, loaded)
 
 
-def _named(options: dict[str, tuple[str, str, float | None]]) -> list[Edit]:
+def _named(values: dict[str, float | None]) -> list[Edit]:
     return [
-        Edit(name, key, parse_number(str(value), f"--{option}"))
-        for option, (name, key, value) in options.items()
+        Edit(*CONTROLS[option], parse_number(str(value), f"--{option}"))
+        for option, value in values.items()
         if value is not None
     ]
 

@@ -46,6 +46,8 @@ class FaceClip:
     """The clip, where the file is a store."""
     landmarks: NDArray[np.floating[Any]] | None = None
     """(T, 68, 2) iBUG-68 points in pixels of the full frame; None where nobody looked for them."""
+    cuts: tuple[int, ...] = ()
+    """Frames that begin a new shot."""
 
     def __len__(self) -> int:
         """Frames of the clip."""
@@ -69,6 +71,16 @@ class FaceClip:
             yield read_image(self.path)
         else:
             yield from VideoReader(self.path)
+
+    def reaches_out(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(B,) True for frames in which a landmark lies outside of the crop; False where there are no landmarks."""
+        outside = np.zeros(len(numbers), np.bool_)
+        if self.landmarks is None:
+            return outside
+        for row, number in enumerate(numbers):
+            crop = self.crops[number]
+            outside[row] = np.abs(crop.to_ndc(crop.to_crop(self.landmarks[number]))).max() > 1
+        return outside
 
     def portraits(self, numbers: NDArray[np.int64], images: list[Image]) -> Portrait:
         """Network inputs of some frames.

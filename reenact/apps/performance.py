@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from reenact.apps.animator import Animator
 from reenact.apps.compose import Composer
 from reenact.apps.face_clip import FaceClip
-from reenact.apps.reference import reference_number
+from reenact.apps.head_mask import head_mask
 from reenact.apps.timeline import Timeline, pick
 from reenact.data.video import Image
 from reenact.faces.portrait import Portrait
 
 
-@dataclass(frozen=True)
+@dataclass
 class Performance:
     """What plays: two clips, the method between them, and the way the result is shown."""
 
@@ -27,8 +27,10 @@ class Performance:
     composer: Composer
     batch_size: int
     """Frames per step of the network."""
+    outside: int = 0
+    """Frames so far in which the driving face or the result's reaches over the edge of its crop."""
 
-    def frames(self, timeline: Timeline, reference: str = "first") -> Iterator[Image]:
+    def frames(self, timeline: Timeline, reference: int = 0) -> Iterator[Image]:
         """The frames of the result.
 
         A still source is encoded once. A moving one is encoded frame by frame, and in relative motion the driving
@@ -37,10 +39,10 @@ class Performance:
 
         Args:
             timeline: Which frames meet.
-            reference: The reference frame of relative motion, see `reference_number`.
+            reference: The driving frame from which relative motion starts.
 
         Raises:
-            ReenactError: if there is no such reference frame, or a file turns out damaged.
+            ReenactError: if a file turns out damaged.
         """
         anchor = self._refer_to(reference)
         sources = pick(self.source.images(), timeline.source)
@@ -55,13 +57,17 @@ class Performance:
             elif start == 0:
                 self.animator.prepare(self.source.portraits(part.source[:1], source_images[:1]))
             results = self.animator.step(self.driving.portraits(part.driving, driving_images))
-            yield from self._composed(part, results, source_images, driving_images)
+            landmarks = self.animator.landmarks()
+            outside = self.driving.reaches_out(part.driving)
+            if landmarks is not None:
+                outside |= np.abs(landmarks).max((1, 2)) > 1
+            self.outside += int(outside.sum())
+            yield from self._composed(part, results, source_images, driving_images, landmarks)
 
-    def _refer_to(self, which: str) -> Portrait | None:
+    def _refer_to(self, number: int) -> Portrait | None:
         """Set the driving reference of relative motion; returns the source at the same moment, where it moves."""
         if self.animator.transfer.mode != "relative":
             return None
-        number = reference_number(which, self.source, self.driving, self.animator.face_model)
         self.animator.refer_to(_portrait(self.driving, number))
         if self.source.fps is None:
             return None
@@ -69,12 +75,41 @@ class Performance:
         return _portrait(self.source, min(int(seconds * self.source.fps), len(self.source) - 1))
 
     def _composed(
-        self, part: Timeline, results: NDArray[np.uint8], sources: list[Image], drivings: list[Image]
+        self,
+        part: Timeline,
+        results: NDArray[np.uint8],
+        sources: list[Image],
+        drivings: list[Image],
+        landmarks: NDArray[np.float32] | None,
     ) -> Iterator[Image]:
         for i, result in enumerate(results):
             source = sources[i], self.source.crops[part.source[i]]
             driving = drivings[i], self.driving.crops[part.driving[i]]
-            yield self.composer.frame(result, source, driving)
+            region = None
+            if self.composer.paste_back:
+                face = None if landmarks is None else landmarks[i]
+                region = pasted_region(self.source, int(part.source[i]), face)
+            yield self.composer.frame(result, source, driving, region)
+
+
+def pasted_region(clip: FaceClip, number: int, result: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    """Weights (size, size) of the pixels to paste back: around a frame's head and the result's.
+
+    Args:
+        clip: The source.
+        number: Its frame.
+        result: (68, 2) landmarks of the result in normalised device coordinates, where they are known.
+
+    Returns:
+        None where the source has no landmarks: the whole crop.
+    """
+    if clip.landmarks is None:
+        return None
+    crop = clip.crops[number]
+    faces = [crop.to_crop(clip.landmarks[number])]
+    if result is not None:
+        faces.append(crop.from_ndc(result))
+    return head_mask(np.stack(faces), crop.size)
 
 
 def _portrait(clip: FaceClip, number: int) -> Portrait:

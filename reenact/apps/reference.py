@@ -13,11 +13,14 @@ from torch import Tensor
 
 from reenact.apps.face_clip import FaceClip
 from reenact.errors import ReenactError
+from reenact.faces.landmarks import inter_ocular_distance
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 
 CHUNK = 64
 """Faces posed at once."""
+SAME = 0.05
+"""Mean distance of landmarks, in distances of the outer eye corners, below which two pictures are one."""
 
 
 def reference_number(which: str, source: FaceClip, driving: FaceClip, face_model: FaceModel | None) -> int:
@@ -25,7 +28,8 @@ def reference_number(which: str, source: FaceClip, driving: FaceClip, face_model
 
     Args:
         which: `first`; `best`, the frame whose head pose and expression are nearest to those of the source's first
-            frame; or a number.
+            frame; `auto`, the frame that shows the source itself, else `best` where something is there to compare faces
+            by, else `first`; or a number.
         source: The source.
         driving: T driving frames.
         face_model: The face model of both; None where the method is driven by pictures.
@@ -34,9 +38,14 @@ def reference_number(which: str, source: FaceClip, driving: FaceClip, face_model
         ReenactError: if the number is none or no frame has it, or nothing is known to compare faces by.
     """
     count = len(driving)
-    if which == "first":
+    if which == "first" or (count == 1 and which in ("auto", "best")):
         return 0
-    if which == "best":
+    comparable = face_model is not None and source.params is not None and driving.params is not None
+    if which == "auto" and (same := _same_picture(source, driving)) is not None:
+        return same
+    if which == "auto" and not comparable and (source.landmarks is None or driving.landmarks is None):
+        return 0
+    if which in ("auto", "best"):
         if face_model is not None and source.params is not None and driving.params is not None:
             return _most_alike(source.params[:1], driving.params, face_model)
         if source.landmarks is None or driving.landmarks is None:
@@ -44,9 +53,20 @@ def reference_number(which: str, source: FaceClip, driving: FaceClip, face_model
         return _most_alike_points(source.landmarks[0], driving.landmarks)
     if not which.isdigit() or int(which) >= count:
         raise ReenactError(
-            f"--reference_frame {which}: use first, best, or a frame number of the driving clip from 0 to {count - 1}"
+            f"--reference_frame {which}: use auto, first, best, or a frame number of the driving clip from 0 to"
+            f" {count - 1}"
         )
     return int(which)
+
+
+def _same_picture(source: FaceClip, driving: FaceClip) -> int | None:
+    """The driving frame from which the source was taken: its landmarks lie at the same pixels."""
+    if source.landmarks is None or driving.landmarks is None:
+        return None
+    first = source.landmarks[0]
+    distances = np.linalg.norm(driving.landmarks - first, axis=-1).mean(-1) / inter_ocular_distance(first)
+    nearest = int(distances.argmin())
+    return nearest if distances[nearest] < SAME else None
 
 
 def _most_alike(source: FaceParams, driving: FaceParams, face_model: FaceModel) -> int:

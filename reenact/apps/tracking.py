@@ -30,6 +30,9 @@ CropMotion = Literal["fixed", "per_frame"]
 """One crop for each shot of a clip, in which the head moves; or one that follows the face in every frame."""
 ParameterSource = Literal["auto", "fit", RegressorChoice]
 """Where face parameters come from: where those of the training data came from, landmarks, or a network."""
+ROOM: dict[CropRule, float] = {"pwm": 1.2, "fomm": 1.2}
+"""By how much a picture's crop is larger than the rule's: crops of clips span their motion, and a picture shows none,
+but hair and the motion to come need the place. The other rules leave it by themselves."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def _regressor(
 
 
 def fit_clip(
-    track: FaceTrack, images: Iterable[Image], target: Target, motion: CropMotion
+    track: FaceTrack, images: Iterable[Image], target: Target, motion: CropMotion, room: float = 1.0
 ) -> tuple[list[Crop], FaceParams | None]:
     """Crops and parameters of a tracked face.
 
@@ -111,12 +114,13 @@ def fit_clip(
         images: Their pixels (H, W, 3), read where a network says the parameters.
         target: What the face is for.
         motion: Fixed or following the face.
+        room: Factor on the side of a fixed crop.
 
     Returns:
         T crops; parameters of batch T, or None where the target has no face model.
     """
     if motion == "fixed":
-        crops = _shot_crops(track, target)
+        crops = [crop.grown(room) for crop in _shot_crops(track, target)]
     else:
         crops = [crop_from_landmarks(points, target.crop, target.size) for points in track.landmarks]
     if target.face_model is None:
@@ -169,7 +173,7 @@ def open_clip(
         task = progress.add_task(f"tracking {escape(path.name)}", total=reader.info.num_frames)
         track = _track(path, reader, target, face_index, lambda: progress.advance(task))
     crops, params = fit_clip(track, reader, target, crop)
-    return FaceClip(path, reader.fps, crops, track.visible, params, landmarks=track.landmarks)
+    return FaceClip(path, reader.fps, crops, track.visible, params, landmarks=track.landmarks, cuts=track.cuts)
 
 
 def picture_clip(path: Path, image: Image, target: Target, face_index: int = 0) -> FaceClip:
@@ -179,7 +183,7 @@ def picture_clip(path: Path, image: Image, target: Target, face_index: int = 0) 
         ReenactError: if there is no such face.
     """
     track = _track(path, [image], target, face_index, lambda: None)
-    crops, params = fit_clip(track, [image], target, "fixed")
+    crops, params = fit_clip(track, [image], target, "fixed", ROOM.get(target.crop, 1.0))
     return FaceClip(path, None, crops, track.visible, params, landmarks=track.landmarks)
 
 

@@ -56,6 +56,11 @@ class Crop:
         """The same square at another resolution."""
         return Crop(self.left, self.top, self.size_in_frame, size)
 
+    def grown(self, factor: float) -> Crop:
+        """The square with `factor` times the side around the same centre, at the same resolution."""
+        margin = (factor - 1) / 2 * self.size_in_frame
+        return Crop(self.left - margin, self.top - margin, factor * self.size_in_frame, self.size)
+
     def to_crop(self, points: Points) -> Points:
         """Frame pixels (..., 2) to crop pixels (..., 2)."""
         moved: Points = (points - _like(points, self.left, self.top)) * (self.size / self.size_in_frame)
@@ -85,13 +90,16 @@ class Crop:
         """The crop image (size, size, 3) of a frame (H, W, 3); reductions average, so they do not alias."""
         return _resample(image, self.size_in_frame / self.size, (self.left, self.top), (self.size, self.size))
 
-    def paste_back(self, frame: Image, crop_image: Image, feather: float = 0.08) -> Image:
+    def paste_back(
+        self, frame: Image, crop_image: Image, feather: float = 0.08, region: NDArray[np.float32] | None = None
+    ) -> Image:
         """The frame with the crop image put back where it was cut out.
 
         Args:
             frame: (H, W, 3) uint8; left unchanged.
             crop_image: (size, size, 3) uint8.
             feather: width of the soft rim, as a fraction of the crop's side in [0, 0.5].
+            region: (size, size) weights in [0, 1] of the crop image's pixels; all of them by default.
 
         Returns:
             (H, W, 3) uint8; pixels outside the crop are the frame's own, to the bit.
@@ -109,8 +117,11 @@ class Crop:
             _ramp(top, bottom, self.top, self.size_in_frame, feather),
             _ramp(left, right, self.left, self.size_in_frame, feather),
         )[..., None]
-        region = result[top:bottom, left:right]
-        blended = region + mask * (pasted.astype(np.float32) - region)
+        if region is not None:
+            weights = np.rint(255 * region).astype(np.uint8)
+            mask *= _resample(weights, scale, offset, mask.shape[:2])[..., None] / np.float32(255)
+        before = result[top:bottom, left:right]
+        blended = before + mask * (pasted.astype(np.float32) - before)
         result[top:bottom, left:right] = np.rint(blended).astype(np.uint8)
         return result
 

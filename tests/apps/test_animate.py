@@ -12,6 +12,7 @@ from reenact.apps.animator import Animator
 from reenact.apps.compose import Composer
 from reenact.apps.performance import Performance
 from reenact.apps.provenance import read_mark
+from reenact.apps.reference import reference_number
 from reenact.apps.timeline import make_timeline
 from reenact.apps.watermark import detect
 from reenact.data.pictures import read_image
@@ -33,7 +34,7 @@ def perform(checkpoint: Path, world: World, source: Path, driving: Path, transfe
     timeline = make_timeline((len(clips[1]), clips[1].fps), (len(clips[0]), clips[0].fps), "min")
     composer = Composer(watermark=False)
     method = Animator(checkpoint, transfer, device="cpu")
-    reference = options.pop("reference", "first")
+    reference = reference_number(options.pop("reference", "first"), *clips, method.face_model)
     return np.stack(
         list(Performance(method, *clips, composer, **{"batch_size": 4, **options}).frames(timeline, reference))
     )
@@ -212,7 +213,6 @@ def test_options_that_cannot_be_used(tmp_path: Path, checkpoint: Path, clips: Pa
         ((picture, video, out), {"batch_size": 0}, "--batch_size 0"),
         ((picture, video, out), {"parts": ("nose",)}, "has no part 'nose'"),
         ((picture, video, out), {"motion": "relative", "reference_frame": "21"}, "--reference_frame 21: .* 0 to 20"),
-        ((picture, video, out), {"reference_frame": "best"}, "--reference_frame best: only --motion relative"),
         ((picture, video, out), {"driving_clip": "anna#1"}, "--driving_clip anna#1: .* is no store"),
         ((picture, video, out), {"audio": "source"}, "--audio source: the picture .* has no sound"),
         ((picture, video, out), {"length": "source"}, "--length source"),

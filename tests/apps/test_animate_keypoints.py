@@ -47,7 +47,11 @@ def performed(checkpoint, source, driving, transfer, reference="first"):
     timeline = make_timeline((len(driving), driving.fps), (len(source), source.fps), "min")
     method = Animator(checkpoint, transfer, device="cpu")
     return np.stack(
-        list(Performance(method, source, driving, Composer(watermark=False), 4).frames(timeline, reference))
+        list(
+            Performance(method, source, driving, Composer(watermark=False), 4).frames(
+                timeline, reference_number(reference, source, driving, None)
+            )
+        )
     )
 
 

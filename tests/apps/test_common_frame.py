@@ -1,0 +1,139 @@
+"""Cameras of a driving clip in the source's terms, measured on landmarks of the posed face model."""
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from reenact.apps.common_frame import share_frame, share_size
+from reenact.apps.face_clip import FaceClip
+from reenact.apps.head_mask import head_mask
+from reenact.apps.reference import reference_number
+from reenact.apps.tracking import ROOM, Target, fit_clip
+from reenact.data.prepare.tracking import FaceTrack, track_faces
+from reenact.faces.crop import Crop
+from reenact.faces.landmarks import inter_ocular_distance
+from reenact.faces.registry import load_face_model
+from reenact.models.retarget import retarget
+
+INNER = slice(17, 68)
+
+
+@pytest.fixture(scope="module")
+def head():
+    return load_face_model("head")
+
+
+def clip_of(track, face_model, fps=None):
+    """A tracked face as `animate` opens it: a picture without a rate, a video with one."""
+    target = Target(None, face_model, 256, "pwm")  # type: ignore[arg-type]  # nothing is found here
+    crops, params = fit_clip(track, [], target, "fixed", 1.0 if fps else ROOM["pwm"])
+    return FaceClip(Path("x"), fps, crops, track.visible, params, landmarks=track.landmarks, cuts=track.cuts)
+
+
+def walk(head, shift=240.0, frames=8):
+    """A head that walks through the picture by several of its own widths."""
+    params = head.neutral(frames)
+    points = head.landmarks68(head.posed(params))[..., :2].numpy()
+    landmarks = Crop(100, 100, 200, 256).to_frame(Crop(100, 100, 200, 256).from_ndc(points)).astype(np.float32)
+    landmarks[..., 0] += np.linspace(0, shift, frames, dtype=np.float32)[:, None]
+    return FaceTrack(landmarks, np.ones(frames, np.bool_), np.arange(frames), (), 640, 480)
+
+
+def landmark_error(params, clip, landmarks, head):
+    """(T,) of the posed face model's landmarks in frame pixels, by the distance of the outer eye corners."""
+    ndc = head.landmarks68(head.posed(params))[..., :2].numpy()
+    points = clip.crops[0].to_frame(clip.crops[0].from_ndc(ndc))
+    return np.linalg.norm((points - landmarks)[:, INNER], axis=-1).mean(1) / inter_ocular_distance(landmarks)
+
+
+def moved(source, driving, mode, head):
+    number = reference_number("auto", source, driving, head)
+    if mode == "absolute":
+        driving = share_size(source, share_frame(source, driving, number, "pwm"), head)
+    return retarget(source.params, driving.params, mode, driving.params[number : number + 1])
+
+
+@pytest.mark.parametrize("mode", ["relative", "absolute"])
+def test_a_driver_who_walks_takes_the_source_along(mode, head):
+    """The driving crop spans the walk and the picture's is tight; the head has its size and place in every frame."""
+    track = walk(head)
+    source, driving = clip_of(track.rows(slice(0, 1)), head), clip_of(track, head, Fraction(25))
+    assert driving.crops[0].size_in_frame > 1.5 * source.crops[0].size_in_frame
+    assert landmark_error(moved(source, driving, mode, head), source, track.landmarks, head).max() < 0.03
+
+
+def test_a_face_that_leaves_its_crop_is_counted(head):
+    track = walk(head)
+    source, driving = clip_of(track.rows(slice(0, 1)), head), clip_of(track, head, Fraction(25))
+    assert not driving.reaches_out(np.arange(8)).any()
+    outside = share_frame(source, driving, 0, "pwm").reaches_out(np.arange(8))
+    assert outside.tolist() == sorted(outside.tolist())
+    assert not outside[0]
+    assert outside[-1]
+
+
+def test_shapes_of_two_sizes_are_shown_equally_large(head):
+    """Parameters of a network have sizes of their own: the driving camera is for the driving shape."""
+    track = walk(head, shift=0)
+    source, driving = clip_of(track.rows(slice(0, 1)), head), clip_of(track, head, Fraction(25))
+    shape = driving.params.shape.clone()
+    shape[:, head.shape_names.index("head_size")] += 3
+    large = replace(driving, params=replace(driving.params, shape=shape))
+    ratio = share_size(source, large, head).params.camera[:, 0] / driving.params.camera[:, 0]
+    torch.testing.assert_close(ratio, torch.full_like(ratio, 1.09), atol=0.01, rtol=0)
+    same = share_size(driving, driving, head).params.camera
+    torch.testing.assert_close(same, driving.params.camera, atol=1e-5, rtol=0)
+
+
+def test_reference_frame_is_the_source_s_own_where_the_clip_holds_it(head):
+    track = walk(head)
+    source, driving = clip_of(track.rows(slice(5, 6)), head), clip_of(track, head, Fraction(25))
+    assert reference_number("auto", source, driving, head) == 5
+
+
+def test_paste_back_leaves_a_plain_background_as_it_was(head):
+    """The result is another grey everywhere: inside the head it is pasted, outside of it the frame stays."""
+    track = walk(head, shift=0, frames=1)
+    clip = clip_of(track, head)
+    crop, points = clip.crops[0], track.landmarks[0]
+    region = head_mask(crop.to_crop(points)[None], crop.size)
+    frame = np.full((480, 640, 3), 90, np.uint8)
+    pasted = crop.paste_back(frame, np.full((256, 256, 3), 180, np.uint8), region=region)
+    change = np.abs(pasted.astype(int) - frame).mean(-1)
+    nose, eyes, across = points[30].astype(int), points[36:48].mean(0), np.linalg.norm(points[0] - points[16])
+    assert change[nose[1], nose[0]] == 90
+    rows, columns = np.mgrid[:480, :640]
+    middle = (crop.left + crop.size_in_frame / 2, crop.top + crop.size_in_frame / 2)
+    in_crop = np.maximum(abs(columns - middle[0]), abs(rows - middle[1])) < crop.size_in_frame / 2
+    outside = in_crop & (np.hypot(columns - eyes[0], rows - eyes[1]) > 1.1 * across)
+    assert change[outside].mean() < 1
+    assert crop.paste_back(frame, np.full((256, 256, 3), 180, np.uint8))[outside].mean() > 95
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["clip_d0", "clip_d11", "clip_d12", "clip_d18", "clip_d19", "clip_d20", "full_body_s13"]
+)
+def test_real_people_move_as_they_did(name, real, head):
+    """Frame 0 driven by its clip: nearer to each driving frame than the copied source, and under 2 % in the first."""
+    pytest.importorskip("dlib")
+    from itertools import islice
+
+    from reenact.data.video import VideoReader
+    from reenact.estimators.registry import load_face_finder
+
+    images = islice(iter(VideoReader(real / f"{name}.mp4")), 48)
+    track = track_faces(images, load_face_finder("dlib"))
+    source, driving = clip_of(track.rows(slice(0, 1)), head), clip_of(track, head, Fraction(25))
+    still = landmark_error(source.params, source, track.landmarks[:1], head)
+    copied = np.linalg.norm((track.landmarks[0] - track.landmarks)[:, INNER], axis=-1).mean(1)
+    copied /= inter_ocular_distance(track.landmarks)
+    for mode in ("relative", "absolute"):
+        error = landmark_error(moved(source, driving, mode, head), source, track.landmarks, head)
+        assert error[0] < 0.02
+        assert still[0] < 0.02
+        assert error.mean() < 0.6 * copied.mean()

@@ -44,6 +44,8 @@ class Animation:
     """Frames in which the driving face or the result's reaches over the edge of its crop."""
     cuts: tuple[str, ...] = ()
     """Inputs with cuts, each with the frame numbers at which its shots begin."""
+    synthetic: bool = False
+    """True where the checkpoint never saw anything but the synthetic world."""
 
     def __str__(self) -> str:
         """What a person is told."""
@@ -53,6 +55,11 @@ class Animation:
             lines.append(
                 f"the face leaves its crop in {self.outside} of {self.frames} frames: use --crop per_frame, a calmer"
                 " driving clip or less --strength"
+            )
+        if self.synthetic:
+            lines.append(
+                "the checkpoint was trained on the synthetic world alone: real faces come out as drawings; train on"
+                " photographs with --data"
             )
         lines += [f"{clip}: the motion jumps there; cut it into its shots" for clip in self.cuts]
         return "\n".join(lines)
@@ -162,10 +169,11 @@ def animate(
     performance = Performance(animator, actor, driver, composer, batch_size)
     mark = make_mark(animator.module.method, checkpoint)
     write_frames(out, performance.frames(timeline, reference), len(timeline), timeline.fps, mark, sound)
+    synthetic = not animator.module.recipe  # every store and converter records one
     cuts = tuple(
         f"{clip.path} has cuts at frames {', '.join(map(str, clip.cuts))}" for clip in (actor, driver) if clip.cuts
     )
-    return Animation(out, len(timeline), timeline.fps, int(missing.sum()), performance.outside, cuts)
+    return Animation(out, len(timeline), timeline.fps, int(missing.sum()), performance.outside, cuts, synthetic)
 
 
 def _mode(driving: Path) -> Mode:

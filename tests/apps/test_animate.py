@@ -101,6 +101,7 @@ def test_file_keeps_rate_length_and_sound(tmp_path: Path, checkpoint: Path, clip
     made = animate(checkpoint, clips / "0.png", clips / "1.mp4", tmp_path / "out.mp4", device="cpu")
     info = probe(tmp_path / "out.mp4")
     assert (made.frames, made.fps, made.missing) == (21, NTSC, 0)
+    assert "trained on the synthetic world alone" in str(made)
     assert (info.fps, info.width, info.height) == (NTSC, SIZE, SIZE)
     assert sum(1 for _ in VideoReader(tmp_path / "out.mp4")) == 21
     with av.open(str(tmp_path / "out.mp4")) as container:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from reenact.faces.crop import CropRule
 
-RecipeName = Literal["pwm", "pwm_demo", "mmfa", "bfm_flow", "export3d", "magicportrait"]
+RecipeName = Literal["pwm", "mmfa", "bfm_flow", "export3d", "magicportrait", "pwm_demo"]
 CropChoice = Literal["none", "dataset", CropRule]
 """A paper's rule, the data set's own box, or the whole frame."""
 

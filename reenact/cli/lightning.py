@@ -29,6 +29,7 @@ from reenact.data.datamodule import ReenactmentDataModule
 from reenact.errors import ReenactError
 from reenact.models.checkpoint import check_resumable, load_weights
 from reenact.models.module import PortraitModule
+from reenact.models.rebuild import check_recorded
 
 REMEDY = "make a store with: reenact prepare FOLDER --out STORE, and name it with --data clips --data.root STORE"
 SEED = 0
@@ -104,6 +105,8 @@ class ReenactCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - Lightning's signature
         """Build the trainer with the loggers and callbacks that every run has."""
         check_needs(self.model, self.datamodule, self.request.command)
+        if self.request.command == "fit":
+            check_recorded(self.model)
         self._take_weights()
         config = self._get(self.config_init, "trainer")
         if config.logger is not False:

@@ -31,6 +31,8 @@ class PortraitModule(LightningModule):
 
     method: ClassVar[str]
     """Name in `reenact.models.registry`."""
+    unrecorded: ClassVar[frozenset[str]] = frozenset()
+    """Arguments of the constructor that a checkpoint does not need, such as paths of this machine."""
     network: nn.Module
     image_size: int
     """Side in pixels of the images it was last trained on, which checkpoints record and `animate` crops to."""

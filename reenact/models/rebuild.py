@@ -20,6 +20,8 @@ from reenact.models.module import PortraitModule
 
 SPARE = 2**26
 """Numbers that a module may hold beyond those of its file: networks that judge or guide it are in no checkpoint."""
+LARGEST = 8192
+"""Largest integer among the arguments but for those of the optimisation, unless a tensor of the file is as long."""
 SPARE_TENSORS = 1000
 """Tensors that a module may hold beyond those of its file."""
 
@@ -67,6 +69,8 @@ def build_fitting(
         ReenactError: as `build`, or if the weights have other names or shapes.
     """
     held = check_weights(weights, name)
+    longest = max((max(tensor.shape, default=0) for tensor in held.values()), default=0)
+    _check_integers({key: value for key, value in arguments.items() if key != "optimisation"}, longest, name)
     limit = sum(tensor.numel() for tensor in held.values()) + SPARE
     try:
         with torch.device("meta"), _bounded(limit, len(held) + SPARE_TENSORS):
@@ -78,6 +82,34 @@ def build_fitting(
         ) from error
     compare_weights(held, shapes, name)
     return shapes if outline else build(cls, arguments, name)
+
+
+def check_recorded(module: PortraitModule) -> None:
+    """Refuse a module whose checkpoints could not build it again, before it is trained.
+
+    Raises:
+        ReenactError: names an argument of its constructor that its checkpoints would not hold.
+    """
+    missing = argument_hints(type(module)).keys() - module.arguments.keys() - module.unrecorded
+    if missing:
+        raise ReenactError(
+            f"{type(module).__name__} takes the argument {min(missing)}, which its checkpoints would not hold: add it"
+            " to the arguments that its constructor hands on, or to self.arguments"
+        )
+
+
+def _check_integers(value: object, longest: int, name: str) -> None:
+    """Refuse numbers of layers or channels with which a constructor would not end."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            _check_integers(part, longest, name)
+    elif isinstance(value, int) and abs(value) > max(LARGEST, longest):
+        raise ReenactError(
+            f"{name} has the number {value} in its settings, and its weights have no side of more than {longest}: get"
+            " the file again"
+        )
 
 
 def check_weights(weights: object, name: str) -> dict[str, Tensor]:

@@ -51,6 +51,7 @@ class MMFAVAEModule(AdversarialTraining[Reconstruction]):
     """
 
     method = "mmfa_vae"
+    unrecorded = frozenset({"mmfa"})
     network: ExpressionVAE
 
     def __init__(

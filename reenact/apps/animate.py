@@ -25,6 +25,7 @@ from reenact.apps.tracking import CropMotion, ParameterSource, open_clip
 from reenact.data.sound import check_sound
 from reenact.errors import ReenactError
 from reenact.models.base import Mode, Transfer
+from reenact.paths import accept_text
 
 Audio = Literal["driving", "source", "none"]
 MotionChoice = Literal["auto", Mode]
@@ -65,6 +66,7 @@ class Animation:
         return "\n".join(lines)
 
 
+@accept_text
 def animate(
     checkpoint: Path,
     source: Path,

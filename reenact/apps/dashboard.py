@@ -10,6 +10,7 @@ from reenact.cli import wandb_key
 from reenact.errors import ReenactError
 from reenact.install import install_hint
 from reenact.models.registry import METHODS
+from reenact.paths import accept_text
 
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces import interface as workspaces
@@ -23,6 +24,7 @@ NOBODY = "ENTITY"
 """Stands for the person or team in what `--dry-run` prints."""
 
 
+@accept_text
 def dashboard(
     *, project: str = "reenact", entity: str | None = None, dry_run: bool = False, out: Path | None = None
 ) -> str:

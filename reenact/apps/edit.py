@@ -38,6 +38,7 @@ from reenact.apps.watermark import embed
 from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
+from reenact.paths import accept_text
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class EditResult:
         return f"{self.out}: {self.frames} {'face' if self.frames == 1 else 'faces'}"
 
 
+@accept_text
 def edit(
     checkpoint: Path,
     source: Path,

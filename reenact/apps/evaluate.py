@@ -30,6 +30,7 @@ from reenact.metrics import catalogue
 from reenact.metrics.frame_set import FrameSet, frame_set
 from reenact.metrics.scene import Frames, Scene
 from reenact.metrics.suite import Score, Suite
+from reenact.paths import accept_text
 
 DEFAULT = ("psnr", "ssim", "l1")
 SHOWN = 4
@@ -71,6 +72,7 @@ class Part:
         return [*self.suite.scores(), *self.absent]
 
 
+@accept_text
 def evaluate(
     generated: Path,
     *,
@@ -189,7 +191,9 @@ def _part(
 
 def _score(part: Part, batch_size: int, device: torch.device) -> None:
     batch: list[Sample] = []
-    for match in track(part.matches, f"scoring {part.kind}", console=Console(stderr=True), transient=True):
+    for match in track(
+        part.matches, f"scoring {part.kind}", console=Console(stderr=True, force_jupyter=False), transient=True
+    ):
         for sample in samples(part.generated, part.target, part.sources, match):
             if len(part.shown) < SHOWN and sample.result_frame == 0:
                 part.shown.append(sample)

@@ -13,8 +13,10 @@ from reenact.errors import ReenactError
 from reenact.models.checkpoint import SETTINGS, WEIGHTS, read
 from reenact.models.header import check_header
 from reenact.models.rebuild import check_weights
+from reenact.paths import accept_text
 
 
+@accept_text
 def export(checkpoint: Path, out: Path) -> Path:
     """Write weights and settings of a method, without the state of its training; every command reads them back.
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 
+from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
@@ -32,7 +33,7 @@ def write_frames(
     Raises:
         ReenactError: if the file can't be written; nothing is left of it then.
     """
-    shown = track(frames, f"writing {escape(out.name)}", total=count)
+    shown = track(frames, f"writing {escape(out.name)}", total=count, console=Console(stderr=True, force_jupyter=False))
     if is_picture(out):
         (frame,) = shown
         write_image(out, frame, mark)

@@ -21,7 +21,7 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .45rem; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
-th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: Canvas; min-width: 9rem; }
+.name { text-align: left; position: sticky; left: 0; background: Canvas; min-width: 9rem; }
 td + td, th + th { white-space: nowrap; }
 thead .group { text-align: center; } .first { border-left: 1px solid var(--line); }
 thead th { border-bottom: 2px solid var(--soft); font-weight: 600; }
@@ -29,7 +29,8 @@ thead small, td small { display: block; font-weight: 400; color: GrayText; }
 td.best { background: var(--best); font-weight: 600; }
 tr.absent td { color: GrayText; }
 figure { margin: 1rem 0; } figure img { max-width: 100%; image-rendering: auto; border: 1px solid var(--line); }
-code { font-size: .92em; } sup a { text-decoration: none; } li:target { background: var(--best); }
+code { font-size: .92em; }
+sup { line-height: 0; } sup a { text-decoration: none; } li:target { background: var(--best); }
 """
 
 
@@ -56,7 +57,7 @@ def page(report: Report, folder: Path) -> str:
 <div class="scroll">
 <table>
 <thead>
-<tr><th rowspan="2">method</th>{"".join(_groups(report))}</tr>
+<tr><th class="name" rowspan="2">method</th>{"".join(_groups(report))}</tr>
 <tr>{"".join(_heads(report))}</tr>
 </thead>
 <tbody>
@@ -105,7 +106,7 @@ def _row(line: Line, report: Report) -> str:
     method = escape(line.result.row.method) + "".join(map(_mark, line.notes))
     first = _first(report)
     cells = "".join(_cell(cell, place in first) for place, cell in enumerate(line.cells))
-    return f"<tr{kind}><td>{method}</td>{cells}</tr>\n"
+    return f'<tr{kind}><td class="name">{method}</td>{cells}</tr>\n'
 
 
 def _cell(cell: Cell, first: bool) -> str:

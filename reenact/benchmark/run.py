@@ -24,8 +24,10 @@ from reenact.data.pair_plans import PLANS, Preset, write_plan
 from reenact.data.prepared import is_prepared
 from reenact.errors import ReenactError, suggest
 from reenact.names import check_name
+from reenact.paths import accept_text
 
 
+@accept_text
 def benchmark(
     table: str = "",
     *,

@@ -15,8 +15,10 @@ from reenact.assets.manifest import Manifest
 from reenact.cli.fetching import fetch
 from reenact.cli.weight_files import add, take, verify, workplace
 from reenact.errors import ReenactError, suggest
+from reenact.paths import accept_text
 
 
+@accept_text
 def weights(
     action: Literal["list", "path", "check", "add", "get"] = "list",
     name: str | None = None,

@@ -18,6 +18,7 @@ from reenact.data.pair_lists import NamedPair, named, write_pairs
 from reenact.data.prepared import open_prepared
 from reenact.data.sampling import cross_pairs, held_out_split, self_pairs
 from reenact.errors import ReenactError
+from reenact.paths import accept_text
 
 Preset = Literal["pwm", "mmfa", "bfm_flow", "bfm_flow_celebv", "export3d", "export3d_talkinghead", "magicportrait"]
 
@@ -61,6 +62,7 @@ PLANS: dict[Preset, PairPlan] = {
 }
 
 
+@accept_text
 def write_plan(
     store: str, *, preset: Preset, out: Path, sources: str | None = None, split: str = "test", seed: int = 0
 ) -> str:

@@ -16,6 +16,7 @@ from reenact.faces.portrait import Portrait
 from reenact.models.base import Needs
 from reenact.models.checkpoint import read
 from reenact.models.module import ReenactmentModule
+from reenact.paths import accept_text
 
 SIDE = 128
 """Pixels of the image of a check, rounded up to what the method reads."""
@@ -44,6 +45,7 @@ class Converter(Protocol):
         """
 
 
+@accept_text
 def convert(path: Path, out: Path, face_model: str = "flame") -> Path:
     """Write an official checkpoint as one that `animate`, `edit` and `test` read; it holds no state of training.
 

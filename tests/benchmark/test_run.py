@@ -375,7 +375,7 @@ def test_latex_is_a_paper_s_table(table, runs):
         assert body.count(rf"\{rule}") == 1
     assert r"\multicolumn{2}{c}{Self-reenactment} & \multicolumn{1}{c}{Cross-reenactment}" in body
     assert r"\cmidrule(lr){2-3} \cmidrule(lr){4-4}" in body
-    assert body.count(r"\textbf{") == 2
+    assert body.count(r"\textbf{") == (OUT / "table.md").read_text().count("**") / 2 >= 2
     rows = [line for line in body.splitlines() if line.endswith(r"\\") and "&" in line]
     assert {
         re.sub(r"\\multicolumn\{(\d)\}", lambda m: "&" * (int(m[1]) - 1), line).count("&") for line in rows[:1]

@@ -33,6 +33,7 @@ from reenact.errors import ReenactError
 from reenact.estimators.registry import REGRESSORS, LandmarkChoice, regressor_name, resolve_landmarks
 from reenact.faces.crop import CropRule
 from reenact.faces.registry import load_face_model
+from reenact.paths import accept_text
 
 MOST_NOTES = 6
 """Lines about single clips that are printed before the run."""
@@ -40,6 +41,7 @@ CROPPED = ("vfhq", "celebv", "voxceleb1", "voxceleb2")
 """Data sets that are handed out cropped, unless a clip has a box."""
 
 
+@accept_text
 def prepare(
     input: Path | None = None,
     out: Path | None = None,

@@ -1,8 +1,8 @@
 """The index of a video: which pictures a player shows, when, and where decoding of each may start.
 
 It is built from packets, with the first picture alone decoded, and cached for as long as the file stays the same.
-Torchcodec has such an index, but its wheels bring no FFmpeg, so that `pip install` alone does not make it run; it also
-seeks to the last key frame before a time stamp, where open groups of pictures need an earlier one.
+Torchcodec has such an index too, but its wheels bring no FFmpeg libraries, so that `pip install` alone does not make it
+run everywhere; those of PyAV bring them.
 """
 
 from __future__ import annotations

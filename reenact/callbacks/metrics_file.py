@@ -8,6 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -66,6 +67,19 @@ class MetricsFile(Logger):
             os.truncate(self._file, size)
             raise write_error(self._file, error) from error
 
+    @rank_zero_only
+    def drop_from(self, step: int) -> None:
+        """Drop the rows of a step and of all after it, and rows that a kill has cut off."""
+        if not self._file.is_file():
+            return
+        with self._file.open(newline="") as file:
+            reader = csv.DictReader(file)
+            self._columns = list(reader.fieldnames or [])
+            rows = list(reader)
+        before = [row for row in rows if None not in row.values() and row["step"].isdigit() and int(row["step"]) < step]
+        if len(before) < len(rows):
+            self._write(before)
+
     def _add_columns(self, new: list[str]) -> None:
         rows: list[dict[str, str]] = []
         if self._file.is_file():
@@ -79,3 +93,14 @@ class MetricsFile(Logger):
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(rows)
+
+
+class MetricsTail(pl.Callback):
+    """Drops the rows that a run wrote after the checkpoint it goes on from, because it writes them again."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Drop them; rows are numbered by the batches before them, as `Checkpoints` has it."""
+        step = (trainer.fit_loop.total_batch_idx + 1) // trainer.accumulate_grad_batches
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsFile):
+                logger.drop_from(step)

@@ -13,7 +13,7 @@ COMMON_OPTIONS = {
     "--model.optimisation.accumulate N": "batches per optimiser step",
     "--trainer.val_check_interval N": "batches between validations",
     "--data.root PATH": "folder of the data set or of the store",
-    "--data.batch_size N": "pairs per batch",
+    "--data.batch_size N": "pairs per batch, over all processes",
     "--data.num_workers N": "processes that load data",
     "--checkpoint.every_n_train_steps N": "steps between checkpoints",
     "--pictures.every_n_steps N": "steps between picture grids (0: none)",

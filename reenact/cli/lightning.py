@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from pydoc import locate
 from typing import Any
@@ -17,14 +18,14 @@ from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCL
 from reenact import assets
 from reenact.callbacks.checkpoint import Checkpoints
 from reenact.callbacks.metric_suite import MetricSuite
-from reenact.callbacks.metrics_file import MetricsFile
+from reenact.callbacks.metrics_file import MetricsFile, MetricsTail
 from reenact.callbacks.pictures import Pictures
 from reenact.callbacks.predictions import PredictedPictures
 from reenact.callbacks.progress import progress_bar
 from reenact.cli import quiet, wandb_key
 from reenact.cli.arguments import Request
 from reenact.cli.processes import is_first, sharing
-from reenact.cli.run_folder import check_out, make, record_run
+from reenact.cli.run_folder import hold, record_run
 from reenact.data.datamodule import ReenactmentDataModule
 from reenact.errors import ReenactError
 from reenact.models.checkpoint import check_resumable, load_weights
@@ -42,11 +43,13 @@ class ReenactCLI(LightningCLI):
     Args:
         request: The command line, taken apart.
         arguments: The words for the parser, presets expanded.
+        claims: Holds the run folder until the caller closes it.
     """
 
-    def __init__(self, request: Request, arguments: Sequence[str]) -> None:
+    def __init__(self, request: Request, arguments: Sequence[str], claims: ExitStack) -> None:
         self.request = request
         self._resumed: tuple[int, int] | None = None
+        self._claims = claims
         super().__init__(
             model_class=PortraitModule,
             datamodule_class=ReenactmentDataModule,
@@ -92,9 +95,9 @@ class ReenactCLI(LightningCLI):
         """Nothing: Lightning would put a checkpoint's settings over those of the command line."""
 
     def before_instantiate_classes(self) -> None:
-        """Check the run folder and tell the logger of it."""
+        """Claim the run folder and tell the logger of it."""
         if is_first():
-            check_out(self.request.out, self.request.resumes)
+            self._claims.enter_context(hold(self.request.out, self.request.resumes))
         logger = self.config[self.request.command].trainer.logger
         if isinstance(logger, Namespace):
             logger.init_args.save_dir = str(self.request.out)
@@ -113,7 +116,7 @@ class ReenactCLI(LightningCLI):
             others = config.logger if isinstance(config.logger, list) else [config.logger]
             named = [logger for logger in others if logger not in (None, True)]
             kwargs["logger"] = [MetricsFile(self.request.out), *named]
-        own: list[Callback] = [PredictedPictures(self.request.out / "predictions")]
+        own: list[Callback] = [PredictedPictures(self.request.out / "predictions"), MetricsTail()]
         if config.enable_progress_bar is not False and not config.barebones:
             own.append(progress_bar())
         kwargs["callbacks"] = [*(config.callbacks or []), *own]
@@ -157,13 +160,13 @@ class ReenactCLI(LightningCLI):
         """Nothing yet: `start` runs it, once the caller holds this object."""
 
     def start(self) -> None:
-        """Make the run folder, say what is about to run, and run it."""
+        """Say what is about to run, and run it; raises `ReenactError` for a batch that cannot be divided."""
+        headline = self._headline()
         if is_first():
-            make(self.request.out)
             quiet.log_to(self.request.out / "log.txt")
             if self.request.command == "fit":
                 record_run(self.request.out, self.request.title)
-        for line in self._headline():
+        for line in headline:
             quiet.LOG.info(line)
         with sharing(self.request.out):
             super()._run_subcommand(self.request.command)
@@ -180,9 +183,16 @@ class ReenactCLI(LightningCLI):
         return [
             f"{self.request.command}: {model} on {data}{scale}",
             f"network: {trainable / 1e6:.2f} M parameters, {self.trainer.precision}, on {device}{threads}",
+            *([f"batch: {self._batch()}"] if self.request.command == "fit" else []),
             *([f"perceptual loss: {perceptual}"] if perceptual else []),
             f"run folder: {self.request.out}",
         ]
+
+    def _batch(self) -> str:
+        """The pairs of a batch, and how several processes divide them."""
+        processes = self.trainer.world_size
+        pairs = self.datamodule.process_batch_size(processes)
+        return f"{processes * pairs} = {processes} x {pairs} (processes x pairs)" if processes > 1 else str(pairs)
 
 
 def _progress(checkpoint: dict[str, Any]) -> tuple[int, int]:

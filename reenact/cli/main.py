@@ -20,6 +20,8 @@ from reenact.callbacks.stop_signals import leave, terminals
 from reenact.cli import help_pages
 from reenact.cli.arguments import expand, read
 from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
+from reenact.cli.processes import is_first
+from reenact.cli.run_folder import remove_unused
 from reenact.errors import ReenactError, suggest
 from reenact.models.packages import allow_packages
 
@@ -104,4 +106,8 @@ def _train(command: str, words: list[str]) -> int:
     request = read(command, words)
     with allow_packages(request.packages):
         arguments = expand(request)
-        return int(import_module("reenact.cli.train").run(request, arguments))
+        try:
+            return int(import_module("reenact.cli.train").run(request, arguments))
+        finally:
+            if is_first():
+                remove_unused(request.out)

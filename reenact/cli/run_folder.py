@@ -6,10 +6,13 @@ import json
 import logging
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
+from reenact.data.claims import claimed
 from reenact.errors import ReenactError
 
 RUNS = Path("runs")
@@ -17,13 +20,28 @@ LAST = Path("checkpoints") / "last.ckpt"
 ELSEWHERE = "elsewhere.jsonl"
 """File in `runs/` that lists the run folders that `--out` put elsewhere."""
 LOG = logging.getLogger("reenact")
+CLAIM = ".claim"
+"""File that says which process runs in the folder, see `data.claims`."""
 
 
 def new_run(name: str) -> Path:
-    """A run folder that does not exist yet, named by the time of day."""
+    """Make a run folder named by the time of day, which no other process has made.
+
+    Raises:
+        ReenactError: if it cannot be made.
+    """
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    taken = sum(1 for _ in (RUNS / name).glob(f"{stamp}*"))
-    return RUNS / name / (f"{stamp}_{taken + 1}" if taken else stamp)
+    for number in count(1):
+        out = RUNS / name / (stamp if number == 1 else f"{stamp}_{number}")
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.mkdir()
+            return out
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise _unwritable(out, error) from error
+    raise AssertionError("numbers have no end")
 
 
 def checkpoint_of(option: str, path: str, run: str | None = None, title: str | None = None) -> Path:
@@ -104,24 +122,57 @@ def check_out(out: Path, resumes: bool) -> None:
     """
     if out.is_file():
         raise ReenactError(f"--out {out}: is a file; name a folder")
-    if not resumes and out.is_dir() and any(out.iterdir()):
+    if not resumes and out.is_dir() and any(path.name != CLAIM for path in out.iterdir()):
         raise ReenactError(f"--out {out}: the folder is not empty; name a new one, or resume it with --ckpt_path last")
 
 
-def make(out: Path) -> None:
-    """Make a run folder.
+@contextmanager
+def hold(out: Path, resumes: bool) -> Iterator[None]:
+    """Keep a run folder for this process alone during the block; folders that stay empty are removed again.
+
+    Args:
+        out: The folder, which need not exist.
+        resumes: Whether the run goes on in the folder of an earlier one.
 
     Raises:
-        ReenactError: if it cannot be written.
+        ReenactError: as `check_out`, or if another process has the folder, or it cannot be written.
     """
+    check_out(out, resumes)
+    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "log.txt").touch()
-    except OSError as error:
-        raise ReenactError(f"--out {out}: cannot be written ({error.strerror}); name another folder") from error
+        with ExitStack() as claim:
+            try:
+                out.mkdir(parents=True, exist_ok=True)
+                is_free = claim.enter_context(claimed(out / CLAIM))
+            except OSError as error:
+                raise _unwritable(out, error) from error
+            if not is_free:
+                raise ReenactError(
+                    f"--out {out}: another process runs in this folder; wait until it ends, or name another folder"
+                )
+            check_out(out, resumes)  # another process may have come and gone since
+            yield
+    finally:
+        _remove_empty(missing)
 
 
 def discard(out: Path) -> None:
-    """Remove the folder of a run that was refused before it made anything but its settings and log."""
-    if out.is_dir() and {path.name for path in out.iterdir()} <= {"config.yaml", "log.txt"}:
+    """Remove the folder of a run that was refused before it wrote anything but its settings and log."""
+    if out.is_dir() and {path.name for path in out.iterdir()} <= {"config.yaml", "log.txt", CLAIM}:
         shutil.rmtree(out)
+
+
+def remove_unused(out: Path) -> None:
+    """Remove the folder of `new_run` where nothing was written to it."""
+    if out.parent.parent == RUNS:
+        _remove_empty([out, out.parent, RUNS])
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):  # it holds something
+            folder.rmdir()
+
+
+def _unwritable(out: Path, error: OSError) -> ReenactError:
+    return ReenactError(f"--out {out}: cannot be written ({error.strerror}); name another folder")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from argparse import ArgumentError
+from contextlib import ExitStack
 from pathlib import Path
 
 from jsonargparse import set_parsing_settings
@@ -61,7 +62,8 @@ def _parse_and_run(request: Request, arguments: list[str]) -> int:
         if request.all_options:
             print_all_options(request.command, arguments)
             return 0
-        return _run(request, arguments)
+        with ExitStack() as claims:
+            return _run(request, arguments, claims)
     except ArgumentError as error:
         raise sentences.from_parser(str(error), known_options, arguments) from error
 
@@ -74,9 +76,9 @@ def _refusal(error: BaseException) -> BaseException:
     return cause or error
 
 
-def _run(request: Request, arguments: list[str]) -> int:
+def _run(request: Request, arguments: list[str], claims: ExitStack) -> int:
     try:
-        cli = ReenactCLI(request, arguments)
+        cli = ReenactCLI(request, arguments, claims)
     except SystemExit as stop:  # --print_config and the parser's own help end the process
         return int(stop.code or 0)
     if cli.is_trained():

@@ -68,7 +68,7 @@ class ReenactmentDataModule(LightningDataModule):
 
     Args:
         size: Side of the images in pixels.
-        batch_size: Pairs per batch and process.
+        batch_size: Pairs per batch, over all processes.
         num_workers: Processes that load; one per usable core, 8 at most, by default.
         flip: Probability that a training pair is mirrored.
         jitter: Strength of the colour jitter of training pairs (brightness, contrast, saturation, hue); 0 is none.
@@ -81,6 +81,7 @@ class ReenactmentDataModule(LightningDataModule):
         pairs: List of validation and test pairs, see `data.pair_lists`; drawn from the seed by default.
         sources: Store or shards of the source portraits of the cross pairs; the held-out clips by default.
         max_broken: Share of the training clips, rounded up, that may be unreadable before a run stops; others stand in.
+        batch_size_per_process: Pairs per batch of each process, in place of `batch_size`.
 
     Raises:
         ReenactError: if `pairs` is no list, or a number makes no sense.
@@ -101,12 +102,14 @@ class ReenactmentDataModule(LightningDataModule):
         pairs: Path | None = None,
         sources: str | Path | None = None,
         max_broken: float = 0.02,
+        batch_size_per_process: int | None = None,
     ) -> None:
         super().__init__()
         self.num_workers = usable_cores() if num_workers is None else num_workers
         for name, number, least, most in (
             ("size", size, 1, None),
             ("batch_size", batch_size, 1, None),
+            ("batch_size_per_process", 1 if batch_size_per_process is None else batch_size_per_process, 1, None),
             ("num_workers", self.num_workers, 0, None),
             ("flip", flip, 0, 1),
             ("jitter", jitter, 0, 0.5),
@@ -119,6 +122,7 @@ class ReenactmentDataModule(LightningDataModule):
             check_number(name, number, least, most)
         self.size = size
         self.batch_size = batch_size
+        self.batch_size_per_process = batch_size_per_process
         self.flip = flip
         self.jitter = jitter
         self.clip_length = clip_length
@@ -153,14 +157,30 @@ class ReenactmentDataModule(LightningDataModule):
     def test_clips(self) -> ClipSource:
         """The held-out clips, of other identities where there are several."""
 
+    def process_batch_size(self, processes: int) -> int:
+        """Training pairs per batch of each of some processes.
+
+        Raises:
+            ReenactError: if the batch cannot be divided over them.
+        """
+        if self.batch_size_per_process is not None:
+            return self.batch_size_per_process
+        if self.batch_size % processes:
+            raise ReenactError(
+                f"--data.batch_size {self.batch_size} cannot be divided over {processes} processes: set a multiple of"
+                f" {processes}, another --trainer.devices, or the pairs of each as --data.batch_size_per_process"
+            )
+        return self.batch_size // processes
+
     def train_dataloader(self) -> Loader:
         """Random pairs without end, cut into epochs."""
         pairs = TrainingPairs(self.train_clips(), self.seed, self.flip, self.clip_length, self.max_broken)
         rank, world = self._rank()
-        step = self.batch_size * world
+        size = self.process_batch_size(world)
+        step = size * world
         samples = math.ceil((self.pairs_per_epoch or 75 * len(pairs)) / step) * step
         sampler = EpochSampler(pairs, samples, rank, world, self._samples_done)
-        return self._loader(pairs, sampler, persistent_workers=self.num_workers > 0)
+        return self._loader(pairs, sampler, size, persistent_workers=self.num_workers > 0)
 
     def val_dataloader(self) -> dict[str, Loader]:
         """Held-out pairs: `self`, and `cross` where there are two identities; each rank has a share of its own.
@@ -197,7 +217,7 @@ class ReenactmentDataModule(LightningDataModule):
         """Samples that this process has trained on, before an interruption too."""
         if self.trainer is None:
             return 0
-        return self.batch_size * (self.trainer.fit_loop.total_batch_idx + 1)
+        return self.process_batch_size(self.trainer.world_size) * (self.trainer.fit_loop.total_batch_idx + 1)
 
     def _test_loaders(self, count: int, max_broken: float = 0.0) -> dict[str, Loader]:
         clips, sources = self.test_clips(), self._source_clips()
@@ -214,7 +234,8 @@ class ReenactmentDataModule(LightningDataModule):
                     f"{len(dataset)} {name} pairs are too few for {world} processes; raise --data.num_val_pairs and"
                     " --data.num_test_pairs, give a longer list as --data.pairs, or set fewer --trainer.devices"
                 )
-            loaders[name] = self._loader(dataset, RankSampler(dataset, rank, world))
+            size = self.batch_size_per_process or max(1, self.batch_size // world)  # scores do not depend on it
+            loaders[name] = self._loader(dataset, RankSampler(dataset, rank, world), size)
         return loaders
 
     def _drawn(self, count: int, index: ClipIndex, sources: ClipIndex | None) -> dict[str, PairList]:
@@ -247,11 +268,12 @@ class ReenactmentDataModule(LightningDataModule):
         self,
         pairs: TrainingPairs | TestPairs,
         sampler: EpochSampler | RankSampler,
+        batch_size: int,
         persistent_workers: bool = False,
     ) -> Loader:
         return Loader(
             pairs,
-            batch_size=self.batch_size,
+            batch_size=batch_size,
             sampler=sampler,
             num_workers=self.num_workers,
             collate_fn=collate,

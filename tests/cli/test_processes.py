@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from reenact.cli import main
 
@@ -17,16 +18,16 @@ HERE = Path(__file__).parent
 RECORDER = "--allow-package two_processes -c recorder.yaml"
 TWO = "--trainer.accelerator cpu --trainer.devices 2 --trainer.strategy ddp"
 DATA = (
-    "--data.size 32 --data.batch_size 2 --data.num_workers 0 --data.identities 3 --data.test_identities 2"
+    "--data.size 32 --data.batch_size 4 --data.num_workers 0 --data.identities 3 --data.test_identities 2"
     " --data.pairs_per_epoch 8 --data.num_val_pairs 5 --data.num_test_pairs 7"
 )
 MODEL = "--model pwm_flame --model.network.widths [8,8,8] --model.losses.gan 1 --model.losses.feature_matching 1"
 
 
-def run(place: Path, words: str, fail: str = "") -> subprocess.CompletedProcess[str]:
+def run(place: Path, words: str, fail: str = "", stop: str = "") -> subprocess.CompletedProcess[str]:
     (place / "recorder.yaml").write_text(
         "trainer: {callbacks: [{class_path: two_processes.Recorder, init_args:"
-        f" {{folder: {place}, fail: '{fail}'}}}}]}}\n"
+        f" {{folder: {place}, fail: '{fail}', stop: '{stop}'}}}}]}}\n"
     )
     return subprocess.run(
         [
@@ -35,7 +36,11 @@ def run(place: Path, words: str, fail: str = "") -> subprocess.CompletedProcess[
             *f"{words} {TWO} {RECORDER}".split(),
         ],
         cwd=place,
-        env={**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join((str(HERE), os.environ.get("PYTHONPATH", ""))),
+            "OMP_NUM_THREADS": "1",
+        },
         capture_output=True,
         text=True,
         timeout=600,
@@ -52,6 +57,7 @@ def test_two_processes_learn_as_one_and_test_every_pair_once(tmp_path):
     assert fit.returncode == 0, fit.stderr
     (folder,) = (tmp_path / "runs" / "pwm_flame").iterdir()
     assert fit.stdout.count("run folder:") == 2  # at the beginning and the end
+    assert fit.stdout.count("batch: 4 = 2 x 2 (processes x pairs)") == 1
     assert (folder / "log.txt").read_text().count("step 3/3") == 1
     first, second = ranks(tmp_path, "fit")
     assert first["weights"] == second["weights"]
@@ -84,6 +90,25 @@ def test_a_process_that_stops_takes_the_other_with_it(tmp_path, rank):
     stopped = run(tmp_path, f"fit {MODEL} {DATA} --trainer.max_steps 1 --out run", fail=rank)
     assert stopped.returncode != 0
     assert stopped.stderr.count(f"reenact: error: process {rank} refuses") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", "01")
+def test_a_signal_to_one_process_stops_both_at_the_same_step_and_saves_it(tmp_path, rank):
+    stopped = run(tmp_path, f"fit {MODEL} {DATA} --trainer.max_steps 9 --out run", stop=rank)
+    assert stopped.returncode == 130, stopped.stderr
+    assert stopped.stderr.count("go on with: reenact fit --ckpt_path run/checkpoints/last.ckpt") == 1
+    assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["global_step"] == 2
+    resumed = run(tmp_path, f"fit --ckpt_path run/checkpoints/last.ckpt {DATA} --trainer.max_steps 3")
+    assert resumed.returncode == 0, resumed.stderr
+    assert torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["global_step"] == 3
+
+
+def test_a_batch_that_cannot_be_divided_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(f"fit {MODEL} {DATA} --data.batch_size 3 {TWO}".split()) == 2
+    assert "--data.batch_size 3 cannot be divided over 2 processes" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_further_processes_of_other_launchers_must_be_told_the_run_folder(tmp_path, monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -12,14 +13,17 @@ from reenact.errors import ReenactError
 
 
 class Recorder(pl.Callback):
-    def __init__(self, folder: str, fail: str = "") -> None:
+    def __init__(self, folder: str, fail: str = "", stop: str = "") -> None:
         self.folder = Path(folder)
         self.fail = fail
+        self.stop = stop
         self.seen = []
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         if os.environ["LOCAL_RANK"] == self.fail:
             raise ReenactError(f"process {self.fail} refuses")
+        if os.environ["LOCAL_RANK"] == self.stop and trainer.global_step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
         self.note(batch)
 
     def on_test_batch_start(self, trainer, pl_module, batch, batch_idx, dataloader_idx=0):

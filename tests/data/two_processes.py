@@ -29,7 +29,7 @@ class Recorder(LightningModule):
 
 
 def main(root, out, steps, workers, checkpoint):
-    data = Clips(root, size=16, batch_size=2, num_workers=int(workers), pairs_per_epoch=16, num_val_pairs=2)
+    data = Clips(root, size=16, batch_size=4, num_workers=int(workers), pairs_per_epoch=16, num_val_pairs=2)
     trainer = Trainer(
         max_steps=int(steps),
         accelerator="cpu",

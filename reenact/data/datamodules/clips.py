@@ -21,7 +21,7 @@ class Clips(ReenactmentDataModule):
     Args:
         root: The store, or its shards: a folder or a URL such as s3://bucket/shards.
         size: Side of the images in pixels.
-        batch_size: Pairs per batch and process.
+        batch_size: Pairs per batch, over all processes.
         num_workers: Processes that load; one per usable core, 8 at most, by default.
         flip: Probability that a training pair is mirrored.
         jitter: Strength of the colour jitter of training pairs; 0 is none.
@@ -34,6 +34,7 @@ class Clips(ReenactmentDataModule):
         pairs: List of test pairs, as `reenact pairs` writes and FOMM and DaGAN have them.
         sources: Store or shards of the source portraits of the cross pairs; the held-out clips by default.
         max_broken: Share of the training clips, rounded up, that may be unreadable before a run stops; others stand in.
+        batch_size_per_process: Pairs per batch of each process, in place of `batch_size`.
 
     Raises:
         ReenactError: if the folder is no store, or it has no clip that is long enough.
@@ -56,6 +57,7 @@ class Clips(ReenactmentDataModule):
         pairs: Path | None = None,
         sources: str | Path | None = None,
         max_broken: float = 0.02,
+        batch_size_per_process: int | None = None,
     ) -> None:
         super().__init__(
             size,
@@ -71,6 +73,7 @@ class Clips(ReenactmentDataModule):
             pairs,
             sources,
             max_broken,
+            batch_size_per_process=batch_size_per_process,
         )
         check_number("held_out", held_out, 0, 1)
         self.root = root

@@ -11,7 +11,7 @@ class Synthetic(ReenactmentDataModule):
 
     Args:
         size: Side of the images in pixels.
-        batch_size: Pairs per batch and process.
+        batch_size: Pairs per batch, over all processes.
         num_workers: Processes that render; one per usable core, 8 at most, by default.
         flip: Probability that a training pair is mirrored.
         jitter: Strength of the colour jitter of training pairs; 0 is none.
@@ -25,6 +25,7 @@ class Synthetic(ReenactmentDataModule):
         frames_per_clip: Frames of each clip, at 25 per second.
         world: Seed of the world; another one has other people.
         seed: Start of every draw of pairs.
+        batch_size_per_process: Pairs per batch of each process, in place of `batch_size`.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Synthetic(ReenactmentDataModule):
         frames_per_clip: int = 100,
         world: int = 0,
         seed: int = 0,
+        batch_size_per_process: int | None = None,
     ) -> None:
         super().__init__(
             size,
@@ -56,6 +58,7 @@ class Synthetic(ReenactmentDataModule):
             num_val_pairs,
             num_test_pairs,
             seed,
+            batch_size_per_process=batch_size_per_process,
         )
         self.identities = identities
         self.test_identities = test_identities

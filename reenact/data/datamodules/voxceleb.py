@@ -34,7 +34,7 @@ class VoxCeleb(ReenactmentDataModule):
     Args:
         root: The store or its shards (a folder or a URL), or the folder with `train` and `test`.
         size: Side of the images in pixels.
-        batch_size: Pairs per batch and process.
+        batch_size: Pairs per batch, over all processes.
         num_workers: Processes that load; one per usable core, 8 at most, by default.
         flip: Probability that a training pair is mirrored.
         jitter: Strength of the colour jitter of training pairs; 0 is none.
@@ -46,6 +46,7 @@ class VoxCeleb(ReenactmentDataModule):
         pairs: List of test pairs, as `reenact pairs` writes and FOMM and DaGAN have them.
         sources: Store or shards of the source portraits of the cross pairs; the held-out clips by default.
         max_broken: Share of the training clips, rounded up, that may be unreadable before a run stops; others stand in.
+        batch_size_per_process: Pairs per batch of each process, in place of `batch_size`.
 
     Raises:
         ReenactError: if the folder is neither.
@@ -67,6 +68,7 @@ class VoxCeleb(ReenactmentDataModule):
         pairs: Path | None = None,
         sources: str | Path | None = None,
         max_broken: float = 0.02,
+        batch_size_per_process: int | None = None,
     ) -> None:
         super().__init__(
             size,
@@ -82,6 +84,7 @@ class VoxCeleb(ReenactmentDataModule):
             pairs,
             sources,
             max_broken,
+            batch_size_per_process=batch_size_per_process,
         )
         self.root = root
         self._store = open_prepared(root) if is_prepared(root) else None

@@ -118,7 +118,7 @@ def run_loop(
     timeline = make_timeline((len(driving), driving.fps), (1, None), "min")
 
     def run() -> None:
-        performance = Performance(animator, source, driving, Composer(watermark=out is not None), options.batch)
+        performance = Performance(animator, source, driving, Composer(), options.batch)
         if out is None:
             for _ in performance.frames(timeline):
                 pass

@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "reenact"
-EVERYBODY = {"errors", "assets", "devices", "names", "install", "compilation", "paths", "__version__"}
+EVERYBODY = {
+    "errors",
+    "assets",
+    "devices",
+    "names",
+    "install",
+    "compilation",
+    "paths",
+    "__version__",
+    "provenance",
+    "watermark",
+}
 MAY_USE = {
     "faces": set(),
     "nn": set(),

@@ -167,10 +167,10 @@ def animate(
         timeline, sound = timeline.keep(~missing), None  # the sound would fall behind where frames are left out
         if not len(timeline):
             raise ReenactError("--on_missing skip leaves no frame in which both show a face; use hold")
-    composer = Composer(side_by_side, paste_back, watermark)
+    composer = Composer(side_by_side, paste_back)
     performance = Performance(animator, actor, driver, composer, batch_size)
     mark = make_mark(animator.module.method, checkpoint)
-    write_frames(out, performance.frames(timeline, reference), len(timeline), timeline.fps, mark, sound)
+    write_frames(out, performance.frames(timeline, reference), len(timeline), timeline.fps, mark, sound, watermark)
     synthetic = not animator.module.recipe  # every store and converter records one
     cuts = tuple(
         f"{clip.path} has cuts at frames {', '.join(map(str, clip.cuts))}" for clip in (actor, driver) if clip.cuts

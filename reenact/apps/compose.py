@@ -1,4 +1,4 @@
-"""From the network's crops to the frames of the file: paste-back, side by side, even sizes, watermark."""
+"""From the network's crops to the frames of the file: paste-back, side by side, even sizes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reenact.apps.sheets import side_by_side
-from reenact.apps.watermark import embed
 from reenact.data.video import Image
 from reenact.faces.crop import Crop
 
@@ -21,8 +20,6 @@ class Composer:
     """Source, result and driving in a row, as GDPW's demo shows them."""
     paste_back: bool = False
     """The result put back into the source's full frame, with a soft rim."""
-    watermark: bool = True
-    """Whether the invisible mark is set."""
 
     def frame(
         self,
@@ -44,8 +41,7 @@ class Composer:
             others = [self._view(*item, len(result)) for item in (source, driving) if item]
             picture = side_by_side([others[0], picture, *others[1:]])
         # Video needs even sides, and the watermark's blocks must not move when it is padded
-        picture = np.pad(picture, ((0, picture.shape[0] % 2), (0, picture.shape[1] % 2), (0, 0)), mode="edge")
-        return embed(picture) if self.watermark else picture
+        return np.pad(picture, ((0, picture.shape[0] % 2), (0, picture.shape[1] % 2), (0, 0)), mode="edge")
 
     def _view(self, image: Image, crop: Crop, size: int) -> Image:
         return image if self.paste_back else crop.resized(size).warp_to_crop(image)

@@ -34,7 +34,6 @@ from reenact.apps.sheets import labelled_grid
 from reenact.apps.sweep import CONTROLS, Sweep, parse_sweep
 from reenact.apps.timeline import STILL_FPS
 from reenact.apps.tracking import ParameterSource, open_clip
-from reenact.apps.watermark import embed
 from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
@@ -180,17 +179,17 @@ def edit(
         )
     motion = request.motions(animator.motion, known)
     count = len(next(value for value in vars(motion).values() if isinstance(value, Tensor)))
-    composer = Composer(side_by_side, paste_back, watermark and request.sweep is None)
+    composer = Composer(side_by_side, paste_back)
     chunks = (motion[start : start + batch_size] for start in range(0, count, batch_size))
     frames = _frames(animator, chunks, composer, face, image)
     mark = make_mark(animator.module.method, checkpoint)
     if request.sweep is not None and is_picture(out):
         grid = labelled_grid(list(frames), request.sweep.labels(), columns or math.ceil(math.sqrt(count)))
-        write_frames(out, iter([embed(grid) if watermark else grid]), 1, STILL_FPS, mark)
+        write_frames(out, iter([grid]), 1, STILL_FPS, mark, watermark=watermark)
     elif is_picture(out) and count > 1:
         raise ReenactError(f"output {out} is a picture but the script has {count} frames; name it .mp4")
     else:
-        write_frames(out, frames, count, Fraction(fps).limit_denominator(1001), mark)
+        write_frames(out, frames, count, Fraction(fps).limit_denominator(1001), mark, watermark=watermark)
     return EditResult(out, count)
 
 

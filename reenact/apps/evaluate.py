@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
@@ -22,7 +21,7 @@ from reenact.callbacks.pictures import grid
 from reenact.callbacks.score_files import Scores, write_rows, write_scores
 from reenact.callbacks.score_text import score_text
 from reenact.data.pair_lists import read_pairs
-from reenact.data.pictures import pictures_in
+from reenact.data.pictures import pictures_in, write_image
 from reenact.devices import pick_device
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
@@ -31,6 +30,8 @@ from reenact.metrics.frame_set import FrameSet, frame_set
 from reenact.metrics.scene import Frames, Scene
 from reenact.metrics.suite import Score, Suite
 from reenact.paths import accept_text
+from reenact.provenance import mark_words
+from reenact.watermark import embed
 
 DEFAULT = ("psnr", "ssim", "l1")
 SHOWN = 4
@@ -255,6 +256,6 @@ def _write(parts: Iterable[Part], out: Path, about: dict[str, object]) -> None:
             "driving": torch.stack([sample.driving for sample in shown]),
             "result": torch.stack([sample.generated for sample in shown]),
         }
-        Image.fromarray(grid(columns, SHOWN)).save(out / "pictures" / f"{part.kind}.png")
+        write_image(out / "pictures" / f"{part.kind}.png", embed(grid(columns, SHOWN)), mark_words())
     frames: dict[str, FrameSet] = {part.kind: frame_set(part.suite.keys) for part in parts}
     write_scores({part.kind: part.scores() for part in parts}, out / "scores.json", about, frames)

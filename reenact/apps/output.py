@@ -1,8 +1,8 @@
-"""Writing results: one picture or a video, whole or not at all, with the metadata mark."""
+"""Writing results: one picture or a video, whole or not at all, with both marks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -15,10 +15,17 @@ from reenact.apps.media import is_picture
 from reenact.data.pictures import write_image
 from reenact.data.video import Image
 from reenact.data.video_writer import VideoWriter
+from reenact.watermark import embed
 
 
 def write_frames(
-    out: Path, frames: Iterator[Image], count: int, fps: Fraction, mark: dict[str, str], sound: Path | None = None
+    out: Path,
+    frames: Iterator[Image],
+    count: int,
+    fps: Fraction,
+    mark: Mapping[str, str],
+    sound: Path | None = None,
+    watermark: bool = True,
 ) -> None:
     """Write frames to a video, or the only frame to a picture; shows progress.
 
@@ -29,11 +36,13 @@ def write_frames(
         fps: Exact frame rate.
         mark: Metadata to carry.
         sound: A file whose sound is carried over.
+        watermark: Set the invisible mark in every frame.
 
     Raises:
         ReenactError: if the file can't be written; nothing is left of it then.
     """
-    shown = track(frames, f"writing {escape(out.name)}", total=count, console=Console(stderr=True, force_jupyter=False))
+    marked = map(embed, frames) if watermark else frames
+    shown = track(marked, f"writing {escape(out.name)}", total=count, console=Console(stderr=True, force_jupyter=False))
     if is_picture(out):
         (frame,) = shown
         write_image(out, frame, mark)

@@ -7,7 +7,6 @@ MP4 files carry it as container metadata, PNG as text chunks, other pictures as 
 from __future__ import annotations
 
 import hashlib
-from importlib.metadata import version
 from pathlib import Path
 
 from reenact.apps.media import is_picture
@@ -15,27 +14,17 @@ from reenact.data.media_files import open_media
 from reenact.data.pictures import EXIF_DESCRIPTION, open_picture
 from reenact.data.video import probe
 from reenact.models.checkpoint import WEIGHTS
-
-DIGITAL_SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-"""IPTC's term for media made by a trained model."""
+from reenact.provenance import mark_words
 
 
 def make_mark(method: str, checkpoint: Path) -> dict[str, str]:
-    """The words that a generated file carries.
+    """Return the words that a file made with a checkpoint carries.
 
     Args:
         method: Name of the method that made the pixels.
         checkpoint: The weights' file or exported folder; its hash is part of the mark.
     """
-    generator = f"reenact {version('reenact')}"
-    return {
-        "synthetic": "true",
-        "comment": f"Synthetic media: not a recording. Made with {generator}, method {method}.",
-        "generator": generator,
-        "method": method,
-        "checkpoint_sha256": _sha256(checkpoint / WEIGHTS if checkpoint.is_dir() else checkpoint),
-        "digital_source_type": DIGITAL_SOURCE,
-    }
+    return mark_words(method, _sha256(checkpoint / WEIGHTS if checkpoint.is_dir() else checkpoint))
 
 
 def read_mark(path: Path) -> dict[str, str]:

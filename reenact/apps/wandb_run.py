@@ -23,6 +23,8 @@ from reenact.data.video import Image
 from reenact.data.video_writer import VideoWriter
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.module import ReenactmentModule
+from reenact.provenance import mark_words
+from reenact.watermark import embed
 
 
 class WandbRun(pl.Callback):
@@ -78,9 +80,10 @@ class WandbRun(pl.Callback):
             path = Path(trainer.default_root_dir) / "videos" / f"{stage}_{loader}_{trainer.global_step:07d}.mp4"
             path.parent.mkdir(parents=True, exist_ok=True)
             frames = list(_frames(pl_module, pair, data.batch_size))
-            with VideoWriter(path, Fraction(self.fps), (frames[0].shape[1], frames[0].shape[0])) as video:
+            size = frames[0].shape[1], frames[0].shape[0]
+            with VideoWriter(path, Fraction(self.fps), size, metadata=mark_words(pl_module.method)) as video:
                 for frame in frames:
-                    video.write(frame)
+                    video.write(embed(frame))
             for logger in _loggers(trainer):
                 logger.log_video(f"videos/{stage}_{loader}", [str(path)], format=["mp4"])
 

@@ -46,7 +46,7 @@ class PredictedPictures(BasePredictionWriter):
             name = f"{number:06d}_{_stem(batch.source.clip[row])}_{_stem(batch.driving.clip[row])}"
             for time, picture in enumerate(clip):
                 suffix = f"_{time:04d}" if len(clip) > 1 else ""
-                write_picture(picture, folder / f"{name}{suffix}.png")
+                write_picture(picture, folder / f"{name}{suffix}.png", watermark=False)
 
 
 def _stem(clip: str) -> str:

@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from reenact.errors import ReenactError
+from reenact.provenance import mark_words
+from reenact.watermark import embed
 
 PART = ".part"
 """Suffix of a file that is being written; its name starts with a dot."""
@@ -46,10 +49,19 @@ def replace_file(path: Path, durable: bool = False) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_picture(picture: NDArray[np.uint8], path: Path) -> None:
-    """Write a picture (H, W, 3) as PNG; raises `ReenactError` as `replace_file`."""
+def write_picture(picture: NDArray[np.uint8], path: Path, watermark: bool = True) -> None:
+    """Write a picture (H, W, 3) as PNG with the marks of generated files; raises `ReenactError` as `replace_file`.
+
+    Args:
+        picture: The pixels.
+        path: The file.
+        watermark: Change pixels for the invisible mark; not in pictures that are to be scored.
+    """
+    words = PngInfo()
+    for key, value in mark_words().items():
+        words.add_itxt(key, value)
     with replace_file(path) as partial:
-        Image.fromarray(picture).save(partial, format="PNG")
+        Image.fromarray(embed(picture) if watermark else picture).save(partial, format="PNG", pnginfo=words)
 
 
 def remove_parts(folder: Path) -> None:

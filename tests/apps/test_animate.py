@@ -32,7 +32,7 @@ def perform(checkpoint: Path, world: World, source: Path, driving: Path, transfe
     """The frames as they go into the file, before compression."""
     clips = known_clip(world, source), known_clip(world, driving)
     timeline = make_timeline((len(clips[1]), clips[1].fps), (len(clips[0]), clips[0].fps), "min")
-    composer = Composer(watermark=False)
+    composer = Composer()
     method = Animator(checkpoint, transfer, device="cpu")
     reference = reference_number(options.pop("reference", "first"), *clips, method.face_model)
     return np.stack(
@@ -89,7 +89,7 @@ def test_parts_that_do_not_move_stay_with_a_moving_source(checkpoint: Path, worl
     method.network.perform = spy
     source, driving = known_clip(world, clips / "2.mp4"), known_clip(world, clips / "1.mp4")
     timeline = make_timeline((len(driving), driving.fps), (len(source), source.fps), "min")
-    list(Performance(method, source, driving, Composer(watermark=False), 4).frames(timeline))
+    list(Performance(method, source, driving, Composer(), 4).frames(timeline))
     posed = torch.cat([params.global_pose for params in driven])
     torch.testing.assert_close(posed, source.params.global_pose[torch.from_numpy(timeline.source)])
     moved = torch.cat([params.expression for params in driven])

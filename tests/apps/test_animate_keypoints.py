@@ -48,7 +48,7 @@ def performed(checkpoint, source, driving, transfer, reference="first"):
     method = Animator(checkpoint, transfer, device="cpu")
     return np.stack(
         list(
-            Performance(method, source, driving, Composer(watermark=False), 4).frames(
+            Performance(method, source, driving, Composer(), 4).frames(
                 timeline, reference_number(reference, source, driving, None)
             )
         )

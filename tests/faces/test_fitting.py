@@ -243,7 +243,7 @@ def test_first_frame_alone_and_within_its_clip_agree(clip, tracks, head):
 
 @pytest.mark.slow
 def test_portraits_and_clips_have_one_size(tracks, head):
-    """Pictures and clips of people are fitted on one scale; no two files of the folder show one person."""
+    """Pictures and clips of people are fitted on one scale."""
     shapes = torch.stack([fit_landmarks(head, points).params.shape[0] for points in tracks.values()])
     assert shapes.norm(dim=-1).max() < 3
     assert (face_size(head, shapes) - 1).abs().max() < 0.01

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from torch import Tensor
+
 from reenact.data.clip_files import ClipPlace, ClipReader
 from reenact.data.clip_table import ClipIndex, ClipTable
 from reenact.data.store import StoreInfo
+from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
 
 
@@ -68,14 +71,27 @@ class StoreClips:
         self._size = size
 
     def read(self, clip: int, frames: Sequence[int]) -> Portrait:
-        """Read N frames of a clip, as bytes; raises `ReenactError` naming the clip where its files are damaged."""
+        """Read N frames of a clip, as bytes.
+
+        Raises:
+            ReenactError: names the clip whose files are damaged, or whose face parameters are not finite.
+        """
         prepared, table = self._prepared, self._prepared.table
         identity = table.identity_names[int(table.identities[clip])]
-        return prepared.reader.read(prepared.place(clip), identity, frames, prepared.info.size, self._size)
+        portraits = prepared.reader.read(prepared.place(clip), identity, frames, prepared.info.size, self._size)
+        _check_finite(portraits)
+        return portraits
 
     def find(self, name: str) -> int | None:
         """The number of the clip with a name."""
         return self._prepared.table.find(name)
+
+
+def _check_finite(portraits: Portrait) -> None:
+    """Refuse NaN and infinity: a method may draw nothing for them, and train on that without a word."""
+    tensors = [] if portraits.params is None else list(vars(portraits.params).values())
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors if isinstance(tensor, Tensor)):
+        raise ReenactError(f"The clip {portraits.clip[0]} has face parameters that are not finite: prepare it again")
 
 
 def carries(fields: tuple[str, ...], clip_length: int) -> Carries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from reenact.assets.model import Asset, File, cache_dir, torch_home
@@ -30,6 +31,17 @@ def require(name: str) -> Path:
     if path is None:
         raise ReenactError(describe(name))
     return path
+
+
+def require_all(names: Iterable[str]) -> None:
+    """Check that all files of a run are there.
+
+    Raises:
+        ReenactError: if some are absent; the message has the sentence of `require` for each.
+    """
+    absent = [describe(name) for name in names if locate(name) is None]
+    if absent:
+        raise ReenactError(". ".join(absent))
 
 
 def describe(name: str) -> str:

@@ -101,6 +101,7 @@ COMMANDS = {
         "list, locate, check, add or fetch the files that parts of the package need",
         "reenact.cli.weights:weights",
         positional=("action", "name", "file"),
+        aliases={"preset": ("--for",)},
     ),
     "list": Command("list methods, presets, data sets and scales", "reenact.cli.zoo:list_zoo"),
     "doctor": Command("show what is installed, what is missing and how to get it", "reenact.cli.doctor:doctor"),

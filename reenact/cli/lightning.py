@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import secrets
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ from pydoc import locate
 from typing import Any
 
 import torch
+import yaml
 from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, Trainer
@@ -17,6 +19,7 @@ from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCL
 
 from reenact import assets
 from reenact.callbacks.checkpoint import Checkpoints
+from reenact.callbacks.held_out import HeldOut
 from reenact.callbacks.metric_suite import MetricSuite
 from reenact.callbacks.metrics_file import MetricsFile, MetricsTail
 from reenact.callbacks.pictures import Pictures
@@ -101,7 +104,10 @@ class ReenactCLI(LightningCLI):
         logger = self.config[self.request.command].trainer.logger
         if isinstance(logger, Namespace):
             logger.init_args.save_dir = str(self.request.out)
-            if logger.class_path.endswith("WandbLogger") and not wandb_key.present():
+            if not logger.class_path.endswith("WandbLogger"):
+                return
+            logger.init_args.id = _wandb_id(self.request)
+            if not wandb_key.present():
                 logger.init_args.offline = True
                 quiet.LOG.info("wandb: no key found, so this run is kept offline; send it later with `wandb sync`")
 
@@ -116,7 +122,7 @@ class ReenactCLI(LightningCLI):
             others = config.logger if isinstance(config.logger, list) else [config.logger]
             named = [logger for logger in others if logger not in (None, True)]
             kwargs["logger"] = [MetricsFile(self.request.out), *named]
-        own: list[Callback] = [PredictedPictures(self.request.out / "predictions"), MetricsTail()]
+        own: list[Callback] = [PredictedPictures(self.request.out / "predictions"), MetricsTail(), HeldOut()]
         if config.enable_progress_bar is not False and not config.barebones:
             own.append(progress_bar())
         kwargs["callbacks"] = [*(config.callbacks or []), *own]
@@ -170,6 +176,17 @@ class ReenactCLI(LightningCLI):
             quiet.LOG.info(line)
         with sharing(self.request.out):
             super()._run_subcommand(self.request.command)
+
+    @property
+    def held_out(self) -> HeldOut:
+        """The trainer's own record; the parser copies callbacks."""
+        return next(callback for callback in self.trainer.callbacks if isinstance(callback, HeldOut))  # type: ignore[attr-defined]
+
+    def after_fit(self) -> None:
+        """Validate the last step, where training ended between two validations."""
+        judged = self.held_out.step == self.trainer.global_step
+        if not judged and self.trainer.limit_val_batches and not self.trainer.interrupted:
+            self.trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
 
     def _headline(self) -> list[str]:
         names = self.request.names
@@ -230,8 +247,18 @@ def check_needs(model: PortraitModule, data: ReenactmentDataModule, command: str
     if command == "fit":
         model.check_losses()
         model.check_image_size(data.size)
-        for asset in model.required_assets:
-            assets.require(asset)
+        assets.require_all(model.required_assets)
+
+
+def _wandb_id(request: Request) -> str:
+    """Return the id of the run at Weights & Biases: that of the run that goes on, or a new one."""
+    if request.resumes and (request.out / "config.yaml").is_file():
+        settings = yaml.safe_load((request.out / "config.yaml").read_text(encoding="utf-8"))
+        for key in ("trainer", "logger", "init_args", "id"):
+            settings = settings.get(key) if isinstance(settings, dict) else None
+        if isinstance(settings, str):
+            return settings
+    return secrets.token_hex(4)
 
 
 def _checkpoint_folder(out: str) -> str:

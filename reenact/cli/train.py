@@ -119,6 +119,9 @@ def _report(error: BaseException, request: Request, cli: ReenactCLI) -> None:
 
 def _closing(request: Request, cli: ReenactCLI) -> list[str]:
     lines = [f"run folder: {request.out}"]
+    if request.command == "fit" and cli.held_out.figures:
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in sorted(cli.held_out.figures.items()))
+        lines.insert(0, f"held-out portraits at step {cli.held_out.step}: {figures}")
     last = _last_checkpoint(request)
     if last and isinstance(cli.model, ReenactmentModule):
         lines.append(

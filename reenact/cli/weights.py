@@ -24,6 +24,8 @@ def weights(
     name: str | None = None,
     file: Path | None = None,
     accept_licence: bool = False,
+    preset: str | None = None,
+    scale: Literal["tiny", "paper"] = "paper",
 ) -> int:
     """List, locate, check, add or fetch the weight and model files that parts of the package need.
 
@@ -33,6 +35,8 @@ def weights(
         name: Which, as list names it; check without a name checks all that are here.
         file: With add: the file, or the folder or zip of a pack.
         accept_licence: With get: say yes to the licence of a file that is not free for every use; it is remembered.
+        preset: With list: show the files that training this preset needs.
+        scale: With --for: the scale of the training.
 
     Returns:
         0, or 1 if check found a bad file.
@@ -41,8 +45,10 @@ def weights(
         raise ReenactError(f"{name}: no such file; {suggest(name, list(ASSETS))}")
     if file is not None and action != "add":
         raise ReenactError(f"{file}: only 'reenact weights add NAME FILE' takes a file")
+    if preset is not None and (action != "list" or name is not None):
+        raise ReenactError(f"--for {preset}: goes with 'reenact weights list' alone")
     if action == "list":
-        show_one(ASSETS[name]) if name else show_all()
+        show_one(ASSETS[name]) if name else show_all(_needed_by(preset, scale) if preset else list(ASSETS.values()))
         return 0
     if action == "check":
         return check([name] if name else [other for other in ASSETS if assets.locate(other)])
@@ -61,15 +67,24 @@ def weights(
     return 0
 
 
-def show_all() -> None:
-    """Print a table of all assets."""
+def _needed_by(preset: str, scale: str) -> list[Asset]:
+    from reenact.cli.needed_files import find_needed_files  # imports torch, which no other list needs
+
+    return [ASSETS[name] for name in find_needed_files(preset, scale)]
+
+
+def show_all(shown: list[Asset]) -> None:
+    """Print a table of assets."""
+    if not shown:
+        Console().print("Training it needs no file.", highlight=False)
+        return
     console = Console()
     table = Table(
         box=None, title=Text(f"Files under {assets.cache_dir()} (change with REENACT_HOME)"), title_justify="left"
     )
     for column, ratio in (("name", None), ("here", None), ("what it is for", 3), ("licence", 3), ("to get it", None)):
         table.add_column(column, ratio=ratio, no_wrap=ratio is None, overflow="fold")
-    for asset in ASSETS.values():
+    for asset in shown:
         present = Text("yes", "green") if assets.locate(asset.name) else Text("no", "yellow")
         way = "get" if asset.free and asset.url else "accept, get" if asset.url else "by hand"
         table.add_row(asset.name, present, Text(asset.purpose), Text(asset.licence), way)

@@ -1,0 +1,40 @@
+"""The files that training a preset needs."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+from pytorch_lightning import Trainer
+
+from reenact.cli import quiet
+from reenact.cli.arguments import expand, read
+from reenact.cli.lightning import ReenactCLI
+from reenact.models.module import PortraitModule
+
+
+class _Plan(ReenactCLI):
+    """Builds the model of a run that is not started."""
+
+    def before_instantiate_classes(self) -> None:
+        """Leave the run folder alone."""
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - Lightning's signature
+        """Build a trainer that nothing is trained with."""
+        return Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False)
+
+
+def find_needed_files(preset: str, scale: str) -> tuple[str, ...]:
+    """Return the names in `reenact.assets` of the files that `fit --model PRESET --scale SCALE` needs.
+
+    Raises:
+        ReenactError: if there is no such preset or scale.
+    """
+    request = read("fit", ["--model", preset, "--scale", scale, "--out", "unused"])
+    arguments = expand(request)
+    quiet.begin()
+    try:
+        model: PortraitModule = _Plan(request, arguments, ExitStack()).model
+        return model.required_assets
+    finally:
+        quiet.close()

@@ -20,7 +20,7 @@ from reenact.faces.fields import TensorFields
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
 from reenact.faces.registry import load_face_model
-from reenact.models.base import SourceState, Transfer
+from reenact.models.base import Mode, SourceState, Transfer
 from reenact.models.checkpoint import load_method
 
 Smoothing = Literal["one_euro", "none"]
@@ -148,6 +148,17 @@ class Animator:
     def read(self, driving: Portrait) -> TensorFields:
         """The motion that portraits (batch B) show."""
         motion: TensorFields = self.network.read(driving.to(self.device))
+        return motion
+
+    @torch.inference_mode()
+    def transfer_to(self, start: TensorFields, driving: TensorFields, mode: Mode) -> TensorFields:
+        """A motion of the source (batch 1) with what a driving motion (batch B) gives in a mode other than `relative`.
+
+        Raises:
+            ReenactError: if no source was prepared, or the method knows no such mode.
+        """
+        state = replace(self._prepared(), motion=start)
+        motion: TensorFields = self.network.retarget(state, driving, Transfer(mode))
         return motion
 
     @property

@@ -25,6 +25,7 @@ from reenact.apps.edit_script import (
     parse_script,
     run_script,
 )
+from reenact.apps.edit_start import make_neutral, take_pose
 from reenact.apps.face_clip import FaceClip
 from reenact.apps.media import check_input, check_output, is_picture
 from reenact.apps.output import write_frames
@@ -78,6 +79,8 @@ def edit(
     tx: float | None = None,
     ty: float | None = None,
     frontalize: bool = False,
+    pose_from: Path | None = None,
+    neutral: bool = False,
     script: Path | None = None,
     sweep: str | None = None,
     columns: int = 0,
@@ -118,6 +121,8 @@ def edit(
         tx: place of the face to the right, in the face model's unit; for keypoints half the picture is 1.
         ty: place of the face upwards, in the face model's unit; for keypoints downwards.
         frontalize: turn the head to the camera before anything else.
+        pose_from: picture whose head pose, place and size are taken before anything else; the expression stays.
+        neutral: take the expression off before anything else, with the jaw closed and the eyes straight.
         script: file of edits, see `reenact.apps.edit_script`; it starts from the face that the options give.
         sweep: one control over a range, as in `yaw:-30:30:9` or `exp.0:-2:2:5`: a labelled grid or a video.
         columns: columns of a sweep's grid; as square as possible by default.
@@ -147,6 +152,10 @@ def edit(
             f"--fps {fps} must be from 1 to 1000, --batch_size {batch_size} at least 1, --columns {columns} and "
             f"--face_index {face_index} at least 0"
         )
+    if pose_from is not None:
+        _check_picture(pose_from, "--pose-from")
+        if frontalize:
+            raise ReenactError("--pose-from and --frontalize: give one, a picture's head pose or that of a front view")
     edits = [Edit("global_pose", angle, 0.0) for angle in ANGLES if frontalize]
     values = {
         "yaw": yaw, "pitch": pitch, "roll": roll, "jaw_open": jaw_open, "jaw_yaw": jaw_yaw, "jaw_roll": jaw_roll,
@@ -171,13 +180,16 @@ def edit(
     face = open_clip(source, animator.target, face_index=face_index)
     image = next(face.images())
     animator.prepare(face.portraits(np.zeros(1, np.int64), [image]))
-    known = _known(animator, expression_from, expression_vae)
+    start = make_neutral(animator) if neutral else animator.motion
+    if pose_from is not None:
+        start = take_pose(animator, start, face, open_clip(pose_from, animator.target))
+    known = _known(animator, start, expression_from, expression_vae)
     if not isinstance(known, Expressions) and (expression_from or expression_vae or expression_sample is not None):
         raise ReenactError(
             f"--expression-from, --expression-vae and --expression-sample are for methods driven by keypoints:"
             f" {animator.module.method} takes a picture's expression in reenact animate --parts expression jaw eyes"
         )
-    motion = request.motions(animator.motion, known)
+    motion = request.motions(animator.motion, start, known)
     count = len(next(value for value in vars(motion).values() if isinstance(value, Tensor)))
     composer = Composer(side_by_side, paste_back)
     chunks = (motion[start : start + batch_size] for start in range(0, count, batch_size))
@@ -214,9 +226,8 @@ class Request:
     steps: list[Step]
     sweep: Sweep | None
 
-    def motions(self, source: Motion, known: Known) -> Motion:
-        """The wanted motions (batch F) of a source (batch 1)."""
-        start = source
+    def motions(self, source: Motion, start: Motion, known: Known) -> Motion:
+        """The motions (batch F) that edits of a start make; `reset` goes back to the source (both of batch 1)."""
         for item in self.edits:
             start = apply_edit(start, item, known)
         if self.sweep is not None:
@@ -230,7 +241,7 @@ def _check_picture(path: Path, option: str) -> None:
         raise ReenactError(f"{option} {path} is a video; edit takes a picture")
 
 
-def _known(animator: Animator, picture: Path | None, vae: Path | None) -> Known:
+def _known(animator: Animator, start: TensorFields, picture: Path | None, vae: Path | None) -> Known:
     """The method's face model, or what the expression can be set to where it is driven by keypoints."""
     if animator.face_model is not None:
         return animator.face_model
@@ -239,7 +250,7 @@ def _known(animator: Animator, picture: Path | None, vae: Path | None) -> Known:
         face = open_clip(picture, animator.target)
         other = animator.read(face.portraits(np.zeros(1, np.int64), [next(face.images())]))
     loaded = None if vae is None else load_vae(vae, animator)
-    return known_expressions(animator.network.parts, animator.motion, other, loaded)
+    return known_expressions(animator.network.parts, start, other, loaded)
 
 
 def _named(values: dict[str, float | None]) -> list[Edit]:

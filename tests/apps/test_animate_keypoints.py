@@ -10,6 +10,7 @@ from pytorch_lightning import Trainer
 from reenact.apps.animate import animate
 from reenact.apps.animator import Animator
 from reenact.apps.compose import Composer
+from reenact.apps.edit import edit
 from reenact.apps.performance import Performance
 from reenact.apps.reference import reference_number
 from reenact.apps.timeline import make_timeline
@@ -62,6 +63,12 @@ def test_a_moving_source_that_drives_itself_is_left_as_it_is(keypoints, world, c
     portrait = clip.portraits(np.arange(len(clip)), list(VideoReader(clip.path)))
     method = Animator(keypoints, device="cpu").prepare(portrait)
     assert np.abs(result.astype(int) - method.step(portrait)).max() <= 1
+
+
+def test_edits_of_a_head_are_refused(keypoints, clips, tmp_path, known_faces):
+    for options, message in (({"pose_from": clips / "0.png"}, "no head pose"), ({"neutral": True}, "no expression")):
+        with pytest.raises(ReenactError, match=f"the motion of fomm has {message}"):
+            edit(keypoints, clips / "0.png", tmp_path / "out.png", device="cpu", **options)
 
 
 def test_a_picture_is_driven_and_parts_are_refused(keypoints, clips, tmp_path, known_faces):

@@ -4,14 +4,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reenact.apps.animate import animate
 from reenact.apps.edit import edit
 from reenact.apps.provenance import read_mark
 from reenact.apps.watermark import detect
-from reenact.data.pictures import read_image
+from reenact.data.pictures import read_image, write_image
+from reenact.data.synthetic import World
 from reenact.data.video import VideoReader, probe
 from reenact.errors import ReenactError
 
-from .conftest import SIZE
+from .conftest import FRAME, SIZE, known_clip
 
 Known = Callable[[str, np.ndarray], None]
 
@@ -34,6 +36,27 @@ def test_options_change_the_picture(tmp_path: Path, checkpoint: Path, clips: Pat
     for options in ({"yaw": 25.0}, {"jaw_open": 15.0}, {"shape": ["0=2"]}, {"expression": ["0=1"]}, {"scale": 6.0}):
         assert np.abs(picture(**options) - plain).max() > 0, options
     np.testing.assert_array_equal(picture(frontalize=True), picture(yaw=0.0, pitch=0.0, roll=0.0))
+
+
+def test_the_pose_of_a_picture_and_a_neutral_face(
+    tmp_path: Path, checkpoint: Path, clips: Path, world: World, known_faces: Known
+) -> None:
+    def picture(**options) -> np.ndarray:
+        edit(checkpoint, clips / "0.png", out, overwrite=True, watermark=False, device="cpu", **options)
+        return read_image(out)
+
+    out, driving = tmp_path / "out.png", tmp_path / "3.png"
+    write_image(driving, world.sequence(3, 0, [0], FRAME)[0][0])
+    animate(checkpoint, clips / "0.png", driving, out, motion="pose", watermark=False, device="cpu")
+    posed = read_image(out)
+    np.testing.assert_array_equal(picture(pose_from=driving), posed)
+    assert np.abs(posed.astype(int) - picture()).max() > 0
+    numbers = known_clip(world, clips / "0.png").params.expression.shape[1]
+    rest = {"jaw_open": 0.0, "jaw_yaw": 0.0, "jaw_roll": 0.0}
+    rest |= {f"{side}_eye_{angle}": 0.0 for side in ("left", "right") for angle in ("yaw", "pitch")}
+    still = picture(expression=[f"{i}=0" for i in range(numbers)], **rest)
+    assert np.abs(still.astype(int) - picture()).max() > 0
+    assert np.abs(picture(neutral=True).astype(int) - still).max() <= 1  # angles go through Euler's and back
 
 
 def test_script_gives_a_video(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:
@@ -69,6 +92,8 @@ def test_options_that_cannot_be_used(tmp_path: Path, checkpoint: Path, clips: Pa
         ({"script": script}, r"bad\.txt line 2: unknown name 'nose'"),
         ({"script": tmp_path / "none.txt"}, "--script .* can't be read"),
         ({"script": script, "sweep": "yaw:0:1:2"}, "cannot be given together"),
+        ({"pose_from": clips / "0.png", "frontalize": True}, "--pose-from and --frontalize: give one"),
+        ({"pose_from": clips / "1.mp4"}, "--pose-from .* is a video"),
         ({"sweep": "yaw:0:1"}, "--sweep yaw:0:1"),
         ({"fps": 0.0}, "--fps 0.0"),
         ({"fps": 1e-6}, "--fps 1e-06"),

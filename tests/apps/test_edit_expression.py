@@ -7,10 +7,13 @@ from pytorch_lightning import Trainer
 
 from reenact.apps.animate import animate
 from reenact.apps.animator import Animator
-from reenact.apps.edit import edit
+from reenact.apps.edit import Request, edit
 from reenact.apps.edit_expression import known_expressions
 from reenact.apps.edit_head import set_head
 from reenact.apps.edit_script import Edit, apply_edit
+from reenact.apps.edit_start import make_neutral, take_pose
+from reenact.apps.sweep import parse_sweep
+from reenact.apps.tracking import Target
 from reenact.data.pictures import read_image, write_image
 from reenact.data.store import to_tensor
 from reenact.data.video import VideoReader
@@ -119,6 +122,31 @@ def test_sweeps_and_scripts_go_from_one_expression_to_another(trained, clips, sm
     script = tmp_path / "script.txt"
     script.write_text("exp from 0 global_pose yaw 5\nframes 2\nexp from 1\nframes 3\nexp sample 2\nframes 2\n")
     assert edit(trained / "mmfa.ckpt", clips / "0.png", tmp_path / "out.mp4", script=script, **common).frames == 7
+
+
+def test_the_head_pose_of_a_picture_and_a_neutral_face(trained, clips, smile, world):
+    method, source, other = (
+        Animator(trained / "mmfa.ckpt", device="cpu"),
+        *(known_clip(world, path) for path in (clips / "0.png", smile)),
+    )
+    portraits = [clip.portraits(np.zeros(1, np.int64), [read_image(clip.path)]) for clip in (source, other)]
+    own = method.prepare(portraits[0]).motion
+    method._target = Target(None, None, SIZE)  # its crop rule alone is asked for
+    neutral = make_neutral(method)
+    moved, read = take_pose(method, neutral, source, other), method.read(portraits[1])
+    for name in ("rotation", "scale", "translation"):
+        assert torch.equal(getattr(neutral, name), getattr(own, name))
+        assert torch.equal(getattr(moved, name), getattr(read, name))
+        assert not torch.equal(getattr(moved, name), getattr(own, name))
+    assert not moved.expression.any()
+    assert own.expression.any()
+    posed = take_pose(method, own, source, other)
+    assert torch.equal(posed.expression, own.expression)
+    ways = Request([], [], parse_sweep("expression:0:1:3")).motions(
+        own, posed, known_expressions(PARTS, posed, read, None)
+    )
+    torch.testing.assert_close(ways.rotation, read.rotation.expand(3, 3, 3))
+    torch.testing.assert_close(ways.expression[[0, 2]], torch.cat((own.expression, read.expression)))
 
 
 def test_what_cannot_be_used_is_refused(trained, checkpoint, clips, smile, tmp_path):

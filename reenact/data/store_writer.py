@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -49,6 +49,7 @@ CREATE TABLE IF NOT EXISTS clips (
 CREATE INDEX IF NOT EXISTS by_split ON clips (split, status);
 CREATE TABLE IF NOT EXISTS sources (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, digest TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS planned (name TEXT PRIMARY KEY, split TEXT NOT NULL, input TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS reserved (name TEXT PRIMARY KEY, source TEXT NOT NULL);
 """
 LOCK = ".manifest.lock"
 
@@ -174,6 +175,37 @@ class StoreWriter:
             rows = ((name, split, input) for name, split in clips)
             database.executemany("INSERT OR REPLACE INTO planned VALUES (?, ?, ?)", rows)
 
+    def reserve(self, clips: Iterable[tuple[str, str]], same: Mapping[str, str]) -> set[str]:
+        """Reserve the names of clips for their sources; of runs that begin at once, one gets a name.
+
+        A name belongs to the source of its usable clip, else to the source that reserved it, as long as that is there.
+
+        Args:
+            clips: Name and source of each clip.
+            same: Sources of usable clips by name, where the clip of that name has the same content.
+
+        Returns:
+            The names that belong to other sources.
+
+        Raises:
+            StoreWriteError: if the disk refuses.
+        """
+        with self.guarded(), self._transaction() as database:
+            rows = database.execute("SELECT name, source FROM reserved").fetchall()
+            reserved: dict[str, str] = dict(rows)
+            rows = database.execute("SELECT name, source FROM clips WHERE status = 'ok'").fetchall()
+            usable: dict[str, str] = dict(rows)
+            free: list[tuple[str, str]] = []
+            taken: set[str] = set()
+            for name, source in clips:
+                owner = usable.get(name, reserved.get(name, source))
+                if owner == source or (same.get(name) == owner if name in usable else not _exists(owner)):
+                    free.append((name, source))
+                else:
+                    taken.add(name)
+            database.executemany("INSERT OR REPLACE INTO reserved VALUES (?, ?)", free)
+        return taken
+
     def digest(self, path: Path, stamp: str, make: Callable[[], str]) -> str:
         """The hash of a source's content, made once as long as its stamp (sizes and times) stays the same."""
         with self.guarded(), closing(connect(self.root)) as database:
@@ -285,6 +317,13 @@ def param_arrays(params: FaceParams) -> dict[str, NDArray[np.float32]]:
         for name, value in values.items()
         if value is not None
     }
+
+
+def _exists(source: str) -> bool:
+    try:
+        return Path(source).exists()
+    except OSError:  # a name that the disk can't hold
+        return False
 
 
 def work_stem(root: Path, clip: str) -> Path:

@@ -16,7 +16,9 @@ from reenact.data.listing import list_folder, walk_folders
 from reenact.data.pictures import write_image
 from reenact.data.prepare import job, prepare, stages
 from reenact.data.prepare.inputs import open_frames
+from reenact.data.prepare.naming import name_apart
 from reenact.data.store import Store
+from reenact.data.store_writer import StoreWriter
 from reenact.errors import ReenactError
 from reenact.estimators.registry import FaceFinder
 
@@ -142,6 +144,21 @@ def test_equal_names_of_different_files_are_different_clips(tmp_path, capsys):
     assert f"is stored as {name}" in capsys.readouterr().out.replace("\n", "")
     images = [Store(out).read(clip, [0]).image for clip in rows]
     assert np.abs((images[0] - images[1]).numpy()).max() > 0.5 or not np.array_equal(*images)
+
+
+def test_equal_names_of_runs_that_begin_at_once_are_different_clips(tmp_path):
+    for folder, start in (("A", 40), ("B", 60)):
+        (tmp_path / folder).mkdir()
+        write_clip(tmp_path / folder / "take.mp4", walk(4, start))
+    settings = job.Settings("head", "dlib", "fomm", 32)
+    writer = StoreWriter(tmp_path / "store", job.store_info(settings))
+    for _ in range(2):  # also where a run goes on before its clip is finished
+        first, second = (name_apart(find_clips(tmp_path / folder), writer, settings)[0] for folder in "AB")
+        assert first.name == "take.mp4"
+        assert second.name.startswith("take-")
+        assert first.identity != second.identity
+    (tmp_path / "A").rename(tmp_path / "C")
+    assert name_apart(find_clips(tmp_path / "C"), writer, settings)[0].name == "take.mp4"
 
 
 def test_a_file_that_moved_keeps_its_name(tmp_path):

@@ -1,4 +1,7 @@
-"""Names of clips in a store that holds clips of other inputs: one name stands for one source file."""
+"""Names of clips in a store that holds clips of other inputs: one name stands for one source file.
+
+Names are reserved before the first clip is begun, so that this holds for runs that begin at the same moment too.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from reenact.data.store_writer import StoreWriter
 
 
 def name_apart(clips: Sequence[ClipInput], writer: StoreWriter, settings: Settings) -> list[ClipInput]:
-    """Rename the clips whose names usable clips of other files have in the store.
+    """Reserve the names of clips in the store, and rename the clips whose names belong to other files.
 
     A file that was moved keeps its name: content and settings are the same. A new name ends with a hash of the
     source's path, so that the next run finds it again.
@@ -27,10 +30,15 @@ def name_apart(clips: Sequence[ClipInput], writer: StoreWriter, settings: Settin
         settings: How they are prepared.
     """
     owners = Store(writer.root).sources()
-    return [
-        _renamed(clip) if clip.name in owners and not _owns(clip, *owners[clip.name], writer, settings) else clip
+    same = {
+        clip.name: owners[clip.name][0]
         for clip in clips
-    ]
+        if clip.name in owners and _owns(clip, *owners[clip.name], writer, settings)
+    }
+    taken = writer.reserve(((clip.name, clip.source) for clip in clips), same)
+    renamed = {clip.name: _renamed(clip) for clip in clips if clip.name in taken}
+    writer.reserve(((clip.name, clip.source) for clip in renamed.values()), {})
+    return [renamed.get(clip.name, clip) for clip in clips]
 
 
 def _owns(clip: ClipInput, source: str, key: str, writer: StoreWriter, settings: Settings) -> bool:

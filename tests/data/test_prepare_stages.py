@@ -16,7 +16,7 @@ from reenact.data.clip_input import ClipInput
 from reenact.data.layouts.folders import find_inputs
 from reenact.data.pictures import write_image
 from reenact.data.prepare import job as job_module
-from reenact.data.prepare import prepare, stages, work
+from reenact.data.prepare import prepare, stages
 from reenact.data.prepare.job import Job, Settings
 from reenact.data.prepare.steps import STEPS
 from reenact.data.store import Store
@@ -173,15 +173,14 @@ def test_a_file_that_was_replaced_is_prepared_again(tmp_path, clip):
 
 @pytest.mark.parametrize("stage", ["landmarks", "write", "arrays"])
 def test_a_full_disk_ends_the_run_and_loses_nothing(tmp_path, clip, monkeypatch, stage):
-    plain = work.save_file
+    write_bytes = Path.write_bytes
 
-    def full(tables, path, *rest):
-        if Path(path).stem == stage:
+    def full(path, data):
+        if path.stem == stage:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        plain(tables, path, *rest)
+        return write_bytes(path, data)
 
-    monkeypatch.setattr(work, "save_file", full)
-    monkeypatch.setattr("reenact.data.store_writer.save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(StoreWriteError, match=r"store can't be written \(.*No space left on device\); free space"):
         run(clip, tmp_path / "store")
     assert rows(tmp_path / "store") == []

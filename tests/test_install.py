@@ -7,11 +7,14 @@ import re
 import shlex
 import subprocess
 import sys
-from importlib.metadata import metadata
+import tomllib
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, metadata, requires
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from reenact.cli import doctor, main
 from reenact.install import DISTRIBUTION, install_hint
@@ -60,7 +63,7 @@ def test_doctor_shows_hints_that_a_shell_can_run(monkeypatch, capsys):
     main(["doctor"])
     report = capsys.readouterr().out
     hints = re.findall(r"pip install \S+", report)
-    assert {extra for hint in hints for extra in requirement_of(hint).extras} >= {"mediapipe", "ray", "s3", "dlib"}
+    assert {extra for hint in hints for extra in requirement_of(hint).extras} >= {"insightface", "ray", "s3", "dlib"}
     assert len(hints) == sum("pip install" in remedy for _, _, remedy in doctor.OPTIONAL.values())
 
 
@@ -73,3 +76,56 @@ def test_brackets_in_names_of_files_are_no_markup(text):
     )
     run = subprocess.run([sys.executable, "-c", code, text], capture_output=True, text=True, timeout=60, check=True)
     assert text in run.stdout
+
+
+def installed_requirements(name: str) -> list[str]:
+    """The requirements of an installed distribution; none of one that is not installed."""
+    try:
+        return requires(name) or []
+    except PackageNotFoundError:
+        return []
+
+
+def needed_distributions(roots: list[str], requirements_of: Callable[[str], list[str]]) -> set[str]:
+    """The names of all distributions that requirements bring, theirs included, with the extras that they ask for."""
+    pending, walked = [Requirement(text) for text in roots], set()
+    while pending:
+        requirement = pending.pop()
+        name = canonicalize_name(requirement.name)
+        for extra in ("", *requirement.extras):
+            if (name, extra) in walked:
+                continue
+            walked.add((name, extra))
+            needs = [Requirement(text) for text in requirements_of(name)]
+            pending += [need for need in needs if need.marker is None or need.marker.evaluate({"extra": extra})]
+    return {name for name, _ in walked}
+
+
+def requirements_with_project(name: str) -> list[str]:
+    """The requirements of a distribution; of this one all extras of `pyproject.toml` at once."""
+    if name != DISTRIBUTION:
+        return installed_requirements(name)
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return [*project["dependencies"], *(text for extra in project["optional-dependencies"].values() for text in extra)]
+
+
+def opencv_among(names: set[str]) -> set[str]:
+    return {name for name in names if name.startswith("opencv-")}
+
+
+def test_all_extras_together_bring_one_opencv():
+    """Two of its distributions write the same folder, and either may end up with files of the other."""
+    names = needed_distributions([DISTRIBUTION], requirements_with_project)
+    assert {"insightface", "face-alignment", "torch"} <= names
+    assert opencv_among(names) == {"opencv-python"}
+    assert "mediapipe" not in names  # brings opencv-contrib-python
+
+
+def test_a_second_opencv_is_seen_through_the_extras_of_others():
+    world = {
+        "reenact-zoo": ["opencv-python>=4", "a[video]"],
+        "a": ["b; extra == 'video'", "opencv-python-headless; extra == 'other'"],
+        "b": ["opencv-contrib-python"],
+    }
+    names = needed_distributions([DISTRIBUTION], lambda name: world.get(name, []))
+    assert opencv_among(names) == {"opencv-python", "opencv-contrib-python"}

@@ -141,7 +141,7 @@ _REGRESSORS = (
 _DETECTORS = (
     Asset(
         "mediapipe",
-        "MediaPipe Face Landmarker: 478 landmarks with irises, blendshapes",
+        "MediaPipe Face Landmarker: 478 landmarks with irises",
         (
             File(
                 "face_landmarker.task",

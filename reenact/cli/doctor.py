@@ -34,7 +34,6 @@ OPTIONAL = {
     "face-recognition-models": ("face_recognition_models", "dlib's weights", install_hint("dlib")),
     "face-alignment": ("face_alignment", "68 landmarks, more exact than dlib", install_hint("face-alignment")),
     "insightface": ("insightface", "SCRFD, ArcFace, 106 landmarks", install_hint("insightface")),
-    "mediapipe": ("mediapipe", "478 landmarks with irises, fast", install_hint("mediapipe")),
     "timm": ("timm", "SMIRK's networks", install_hint("smirk")),
     "ray": ("ray", "prepare --engine ray", install_hint("ray")),
     "s3fs": ("s3fs", "data roots at s3://", install_hint("s3")),

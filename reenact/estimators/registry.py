@@ -47,7 +47,7 @@ def resolve_landmarks(choice: LandmarkChoice) -> LandmarkLibrary:
         return choice
     if _present("face_alignment", "s3fd", "fan2d"):
         return "face-alignment"
-    return "mediapipe" if _present("mediapipe", "mediapipe") else "dlib"
+    return "mediapipe" if assets.locate("mediapipe") else "dlib"
 
 
 def load_face_finder(choice: LandmarkChoice = "auto", device: str = "cpu") -> FaceFinder:

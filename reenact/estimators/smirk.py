@@ -95,7 +95,7 @@ class Smirk(FlameRegressor):
             where it sees no face, the 68 landmarks tell where those points are. That is our own, and the name says so.
 
     Raises:
-        ReenactError: if timm or MediaPipe is not installed, or a file of theirs is missing, damaged or another.
+        ReenactError: if timm is not installed, or a file is missing, damaged or another.
     """
 
     def __init__(self, device: str = "cpu", mesh: bool = True) -> None:

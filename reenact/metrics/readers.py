@@ -50,7 +50,7 @@ KNOWN: Final = {
     "emoca": Network(("emoca",), finder="fan"),
     "smirk": Network(("smirk",), ("timm",), "smirk", "mediapipe"),
     "fan": Network(("s3fd", "fan2d"), ("face_alignment",), "face-alignment"),
-    "mediapipe": Network(("mediapipe",), ("mediapipe",), "mediapipe"),
+    "mediapipe": Network(("mediapipe",)),
     "dlib": Network((), ("dlib", "face_recognition_models"), "dlib", "dlib"),
     "scrfd": Network(),
 }

@@ -18,6 +18,8 @@ from reenact.nn.tflite import TFLiteNetwork
 
 POINTS = "Identity"
 """The network's output of 478 x, y and z in pixels of the region."""
+PRESENCE = "Identity_1"
+"""The network's output that says how surely the region has a face, before a sigmoid."""
 MEMBER = "face_landmarks_detector.tflite"
 """The network's name in the file."""
 SIDE = 256
@@ -46,7 +48,7 @@ class FaceMesh(nn.Module):
     def __init__(self, content: bytes, name: str) -> None:
         super().__init__()
         self.network = TFLiteNetwork(content, name)
-        if POINTS not in self.network.outputs:
+        if not {POINTS, PRESENCE} <= set(self.network.outputs):
             raise ReenactError(f"{name} is not MediaPipe's landmark network: get the official file")
 
     def forward(self, image: Tensor, region: Tensor) -> Tensor:
@@ -56,9 +58,17 @@ class FaceMesh(nn.Module):
             image: (B, 3, H, H) in [-1, 1].
             region: (B, 2, 3) where the faces are, of `locate`.
         """
-        crop = (cut_region(image, region, SIDE) + 1) / 2
-        points = self.network(crop)[POINTS].view(len(image), -1, 3)[..., :2]
-        return points_in_image(points / (SIDE / 2) - 1, region)
+        points, _ = self.read((cut_region(image, region, SIDE) + 1) / 2)
+        return points_in_image(points[..., :2] / (SIDE / 2) - 1, region)
+
+    def read(self, crop: Tensor) -> tuple[Tensor, Tensor]:
+        """Points (B, 478, 3) in pixels of regions and the probabilities (B) of a face there.
+
+        Args:
+            crop: (B, 3, 256, 256) in [0, 1], the regions cut out.
+        """
+        outputs = self.network(crop)
+        return outputs[POINTS].view(len(crop), -1, 3), outputs[PRESENCE].view(-1).sigmoid()
 
     @torch.no_grad()
     def locate(self, image: Tensor) -> Tensor:
@@ -88,12 +98,21 @@ def load_face_mesh() -> FaceMesh:
     Raises:
         ReenactError: if the file is missing, damaged or another.
     """
+    return FaceMesh(*read_member(MEMBER))
+
+
+def read_member(member: str) -> tuple[bytes, str]:
+    """The bytes of a network in the user's `face_landmarker.task`, and a name of it for error messages.
+
+    Raises:
+        ReenactError: if the file is missing or damaged, or does not hold the network.
+    """
     path = assets.require("mediapipe")
     try:
         with zipfile.ZipFile(path) as archive:
-            content = archive.read(MEMBER)
+            content = archive.read(member)
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise ReenactError(
             f"{path} is damaged or no Face Landmarker: get it again with 'reenact weights get mediapipe'"
         ) from error
-    return FaceMesh(content, f"{path}: {MEMBER}")
+    return content, f"{path}: {member}"

@@ -164,9 +164,28 @@ def _pad(_: object) -> Operator:
     return run
 
 
-def _reshape(_: object) -> Operator:
-    # Maps are turned back to the file's order first.
-    return lambda x, shape: x.permute(0, 2, 3, 1).reshape(len(x), *shape.tolist()[1:])
+def _reshape(operation: Any) -> Operator:  # noqa: ANN401
+    # The shape is a constant or, in files of old converters, an option.
+    option = _options(operation, tflite.ReshapeOptions).NewShapeAsNumpy() if operation.BuiltinOptions() else ()
+    sizes = [int(size) for size in option]
+
+    def run(x: Tensor, constant: Tensor | None = None) -> Tensor:
+        shape = sizes if constant is None else constant.tolist()
+        # Maps are turned back to the file's order first.
+        return x.permute(0, 2, 3, 1).reshape(len(x), *shape[1:])
+
+    return run
+
+
+def _concatenate(operation: Any) -> Operator:  # noqa: ANN401
+    options = _options(operation, tflite.ConcatenationOptions)
+    activation, axis = ACTIVATIONS[options.FusedActivationFunction()], int(options.Axis())
+
+    def run(*parts: Tensor) -> Tensor:
+        # Maps have their channels second here.
+        return activation(torch.cat(parts, dim=(0, 2, 3, 1)[axis] if parts[0].dim() == 4 else axis))
+
+    return run
 
 
 def _kernel(number: int, constant: Tensor) -> Tensor:
@@ -180,8 +199,8 @@ def _depthwise_kernel(number: int, constant: Tensor) -> Tensor:
 
 
 def _slope(_: int, constant: Tensor) -> Tensor:
-    """(1, 1, C) to (C, 1, 1)."""
-    return constant.permute(2, 0, 1).contiguous()
+    """(1, 1, C) to (C)."""
+    return constant.reshape(-1)
 
 
 def _unchanged(_: int, constant: Tensor) -> Tensor:
@@ -192,10 +211,12 @@ _B = tflite.BuiltinOperator
 OPERATORS: dict[int, tuple[Callable[[Any], Operator], Callable[[int, Tensor], Tensor]]] = {
     _B.CONV_2D: (_convolution(tflite.Conv2DOptions, depthwise=False), _kernel),
     _B.DEPTHWISE_CONV_2D: (_convolution(tflite.DepthwiseConv2DOptions, depthwise=True), _depthwise_kernel),
-    _B.PRELU: (lambda _: lambda x, slope: torch.where(x > 0, x, slope * x), _slope),
+    _B.PRELU: (lambda _: F.prelu, _slope),
     _B.MAX_POOL_2D: (_max_pool, _unchanged),
     _B.ADD: (_add, _unchanged),
     _B.PAD: (_pad, _unchanged),
+    _B.RELU: (lambda _: F.relu, _unchanged),
+    _B.CONCATENATION: (_concatenate, _unchanged),
     _B.LOGISTIC: (lambda _: torch.sigmoid, _unchanged),
     _B.RESHAPE: (_reshape, _unchanged),
 }

@@ -279,12 +279,11 @@ def test_missing_files_are_named(kind, file, tmp_path, monkeypatch):
 
 def test_missing_timm_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ReenactError, match=r"reenact\[smirk\]"):
+    with pytest.raises(ReenactError, match=r"reenact-zoo\[smirk\]"):
         Smirk()
 
 
 def test_landmarks_tell_where_the_mesh_of_real_portraits_is(real, home, tmp_path, monkeypatch):
-    pytest.importorskip("mediapipe")
     pytest.importorskip("dlib")
     task = real.parent / "weights" / "face_landmarker.task"
     if not task.is_file():

@@ -15,6 +15,7 @@ from reenact.apps.common_frame import share_frame, share_size
 from reenact.apps.compose import Composer
 from reenact.apps.face_clip import FaceClip, OnMissing, check_missing
 from reenact.apps.media import check_input, check_output, is_picture, is_video
+from reenact.apps.notices import SYNTHETIC_NOTICE, saw_synthetic_only
 from reenact.apps.output import write_frames
 from reenact.apps.performance import Performance
 from reenact.apps.provenance import make_mark
@@ -58,10 +59,7 @@ class Animation:
                 " driving clip or less --strength"
             )
         if self.synthetic:
-            lines.append(
-                "the checkpoint was trained on the synthetic world alone: real faces come out as drawings; train on"
-                " photographs with --data"
-            )
+            lines.append(SYNTHETIC_NOTICE)
         lines += [f"{clip}: the motion jumps there; cut it into its shots" for clip in self.cuts]
         return "\n".join(lines)
 
@@ -171,7 +169,7 @@ def animate(
     performance = Performance(animator, actor, driver, composer, batch_size)
     mark = make_mark(animator.module.method, checkpoint)
     write_frames(out, performance.frames(timeline, reference), len(timeline), timeline.fps, mark, sound, watermark)
-    synthetic = not animator.module.recipe  # every store and converter records one
+    synthetic = saw_synthetic_only(animator.module.recipe)
     cuts = tuple(
         f"{clip.path} has cuts at frames {', '.join(map(str, clip.cuts))}" for clip in (actor, driver) if clip.cuts
     )

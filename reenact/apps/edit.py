@@ -16,6 +16,7 @@ from reenact.apps.compose import Composer
 from reenact.apps.edit_expression import Expressions, known_expressions, load_vae
 from reenact.apps.edit_script import (
     ANGLES,
+    CONTROLS,
     Edit,
     Known,
     Motion,
@@ -28,11 +29,12 @@ from reenact.apps.edit_script import (
 from reenact.apps.edit_start import make_neutral, take_pose
 from reenact.apps.face_clip import FaceClip
 from reenact.apps.media import check_input, check_output, is_picture
+from reenact.apps.notices import SYNTHETIC_NOTICE, saw_synthetic_only
 from reenact.apps.output import write_frames
 from reenact.apps.performance import pasted_region
 from reenact.apps.provenance import make_mark
 from reenact.apps.sheets import labelled_grid
-from reenact.apps.sweep import CONTROLS, Sweep, parse_sweep
+from reenact.apps.sweep import Sweep, parse_sweep
 from reenact.apps.timeline import STILL_FPS
 from reenact.apps.tracking import ParameterSource, open_clip
 from reenact.data.video import Image
@@ -47,10 +49,13 @@ class EditResult:
 
     out: Path
     frames: int
+    synthetic: bool = False
+    """True where the checkpoint never saw anything but the synthetic world."""
 
     def __str__(self) -> str:
         """What a person is told."""
-        return f"{self.out}: {self.frames} {'face' if self.frames == 1 else 'faces'}"
+        line = f"{self.out}: {self.frames} {'face' if self.frames == 1 else 'faces'}"
+        return f"{line}\n{SYNTHETIC_NOTICE}" if self.synthetic else line
 
 
 @accept_text
@@ -202,7 +207,7 @@ def edit(
         raise ReenactError(f"output {out} is a picture but the script has {count} frames; name it .mp4")
     else:
         write_frames(out, frames, count, Fraction(fps).limit_denominator(1001), mark, watermark=watermark)
-    return EditResult(out, count)
+    return EditResult(out, count, saw_synthetic_only(animator.module.recipe))
 
 
 def _frames(

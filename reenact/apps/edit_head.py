@@ -17,7 +17,8 @@ from reenact.nn.euler import Composition, angles_of, rotation_of
 ANGLES = ("yaw", "pitch", "roll")
 LARGEST_ANGLE = 90.0
 """Degrees up to which yaw, pitch and roll are distinct."""
-CONTROLS = "global_pose yaw|pitch|roll, cam tx|ty, and cam scale and exp from|sample where the method knows them"
+CONTROLS = "yaw, pitch, roll, tx, ty, and scale, expression from and expression sample where the method knows them"
+"""What errors name, as options and scripts do."""
 
 
 @runtime_checkable

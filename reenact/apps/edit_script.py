@@ -1,16 +1,17 @@
 """The small language of face edits, and its effect on face parameters.
 
-A script is triplets `name key value`, any number on a line, in the words of GDPW's editing demo, plus two commands:
+A script is pairs `name value`, by the names of `reenact edit`'s options, and triplets `name key value`, in the words of
+GDPW's editing demo, any number on a line, plus two commands:
 
     # a nod with a smile
-    exp 0 1.5  jaw_pose pitch 6
+    expression 0 1.5  jaw_open 6
     frames 10             # ten frames from the face so far to this one
-    global_pose pitch 12
+    pitch 12
     frames 15
     reset                 # back to the source's own face
     frames 15
 
-Every triplet sets a value; it stays until it is set again or `reset`. Without `frames` a script gives one picture.
+A value stays until it is set again or `reset`. Without `frames` a script gives one picture.
 """
 
 from __future__ import annotations
@@ -48,7 +49,24 @@ ROTATIONS = {
 """Script name to field of `FaceParams` and place in it."""
 CAMERA_KEYS = {3: ("scale", "tx", "ty"), 7: ("fx", "fy", "cx", "cy", "tx", "ty", "tz")}
 """Names of the camera's entries, by their number."""
-NAMES = ("shape", "exp", *ROTATIONS, "cam")
+NAMES = {name: name for name in ("shape", "exp", *ROTATIONS, "cam")} | {"expression": "exp"}
+"""Names that a key follows -> name of the edit; `expression` is the option's name for `exp`."""
+CONTROLS = {
+    "yaw": ("global_pose", "yaw"),
+    "pitch": ("global_pose", "pitch"),
+    "roll": ("global_pose", "roll"),
+    "jaw_open": ("jaw_pose", "pitch"),
+    "jaw_yaw": ("jaw_pose", "yaw"),
+    "jaw_roll": ("jaw_pose", "roll"),
+    "left_eye_yaw": ("leye_pose", "yaw"),
+    "left_eye_pitch": ("leye_pose", "pitch"),
+    "right_eye_yaw": ("reye_pose", "yaw"),
+    "right_eye_pitch": ("reye_pose", "pitch"),
+    "scale": ("cam", "scale"),
+    "tx": ("cam", "tx"),
+    "ty": ("cam", "ty"),
+}
+"""Options of `edit` -> name and key of the edit; sweeps and scripts have the same names, which no key follows."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +122,18 @@ def _step(name: str, words: Iterator[str], where: str) -> Step:
         if not count.isdigit() or not int(count):
             raise ReenactError(f"{where}: `frames` needs a whole number above 0, not {count!r}")
         return Frames(int(count))
+    if name in CONTROLS:
+        value = next(words, None)
+        if value is None:
+            raise ReenactError(f"{where}: {name!r} needs a value, as in `yaw 15`")
+        return Edit(*CONTROLS[name], parse_number(value, f"{where}: {name}"))
     if name not in NAMES:
-        raise ReenactError(f"{where}: unknown name {name!r}; use one of {', '.join(NAMES)}, reset, frames")
+        words_of_scripts = ", ".join((*CONTROLS, *NAMES, "reset", "frames"))
+        raise ReenactError(f"{where}: unknown name {name!r}; use one of {words_of_scripts}")
     key, value = next(words, None), next(words, None)
     if key is None or value is None:
         raise ReenactError(f"{where}: {name!r} needs a key and a value, as in `global_pose yaw 15`")
-    return Edit(name, key, parse_number(value, f"{where}: {name} {key}"))
+    return Edit(NAMES[name], key, parse_number(value, f"{where}: {name} {key}"))
 
 
 def parse_number(text: str, where: str) -> float:

@@ -5,25 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from reenact.apps.edit_script import NAMES, Edit, parse_number
+from reenact.apps.edit_script import CONTROLS, NAMES, Edit, parse_number
 from reenact.errors import ReenactError
 
-CONTROLS = {
-    "yaw": ("global_pose", "yaw"),
-    "pitch": ("global_pose", "pitch"),
-    "roll": ("global_pose", "roll"),
-    "jaw_open": ("jaw_pose", "pitch"),
-    "jaw_yaw": ("jaw_pose", "yaw"),
-    "jaw_roll": ("jaw_pose", "roll"),
-    "left_eye_yaw": ("leye_pose", "yaw"),
-    "left_eye_pitch": ("leye_pose", "pitch"),
-    "right_eye_yaw": ("reye_pose", "yaw"),
-    "right_eye_pitch": ("reye_pose", "pitch"),
-    "scale": ("cam", "scale"),
-    "tx": ("cam", "tx"),
-    "ty": ("cam", "ty"),
-}
-"""Options of `edit` by name -> name and key in a script; sweeps and scripts know them by the same names."""
 SHORT_NAMES = {**CONTROLS, "expression": ("exp", "from")}
 """Controls of a sweep that need no key."""
 
@@ -32,6 +16,8 @@ SHORT_NAMES = {**CONTROLS, "expression": ("exp", "from")}
 class Sweep:
     """Evenly spaced values of one control."""
 
+    control: str
+    """As the sweep names it."""
     name: str
     key: str
     start: float
@@ -45,7 +31,7 @@ class Sweep:
 
     def labels(self) -> list[str]:
         """The words over each picture of a grid."""
-        return [f"{self.name} {self.key} {edit.value:g}" for edit in self.edits()]
+        return [f"{self.control} {edit.value:g}" for edit in self.edits()]
 
 
 def parse_sweep(text: str) -> Sweep:
@@ -62,7 +48,7 @@ def parse_sweep(text: str) -> Sweep:
         raise ReenactError(f"--sweep {text}: COUNT is a whole number from 2 on, not {count!r}")
     target, key = _control(name, text)
     low, high = (parse_number(word, f"--sweep {text}") for word in (start, stop))
-    return Sweep(target, key, low, high, int(count))
+    return Sweep(name, target, key, low, high, int(count))
 
 
 def _control(name: str, text: str) -> tuple[str, str]:
@@ -70,9 +56,8 @@ def _control(name: str, text: str) -> tuple[str, str]:
     if name in SHORT_NAMES:
         return SHORT_NAMES[name]
     target, dot, key = name.partition(".")
-    target = "exp" if target == "expression" else target
     if dot and key and target in NAMES:
-        return target, key
+        return NAMES[target], key
     near = get_close_matches(name, SHORT_NAMES, 3)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     raise ReenactError(

@@ -67,8 +67,9 @@ def test_script_gives_a_video(tmp_path: Path, checkpoint: Path, clips: Path, kno
     )
     assert made.frames == sum(1 for _ in VideoReader(tmp_path / "out.mp4")) == 9
     info = probe(tmp_path / "out.mp4")
-    assert (info.width, info.height, info.fps) == (2 * SIZE, SIZE, 24)
+    assert (info.width, info.height, info.fps) == (2 * SIZE, SIZE + 18, 24)
     assert read_mark(tmp_path / "out.mp4")["method"] == "pwm"
+    assert "9 faces\nthe checkpoint was trained on the synthetic world alone" in str(made)
     with pytest.raises(ReenactError, match="the script has 9 frames; name it"):
         edit(checkpoint, clips / "0.png", tmp_path / "out.png", script=script, device="cpu")
 

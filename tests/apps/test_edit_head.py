@@ -45,7 +45,7 @@ def test_what_cannot_be_set_is_refused():
     cases = [
         (face(), "global_pose", "yaw", 95.0, "out of range: give -90 to 90"),
         (face(), "cam", "scale", 0.0, "out of range: give 0.1 to 10"),
-        (face(), "jaw_pose", "pitch", 5.0, "no such control; use global_pose"),
+        (face(), "jaw_pose", "pitch", 5.0, "no such control; use yaw, pitch"),
         (head, "cam", "scale", 1.0, "no such control"),
         (Keypoints(torch.zeros(1, 5, 2), torch.zeros(1, 5, 2, 2)), "cam", "tx", 0.0, "move as one"),
     ]

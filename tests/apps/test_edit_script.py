@@ -7,8 +7,8 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from reenact.apps.edit import edit as edit_face
-from reenact.apps.edit_script import Edit, Frames, Reset, apply_edit, blend, parse_script, run_script
-from reenact.apps.sweep import CONTROLS, parse_sweep
+from reenact.apps.edit_script import CONTROLS, Edit, Frames, Reset, apply_edit, blend, parse_script, run_script
+from reenact.apps.sweep import parse_sweep
 from reenact.errors import ReenactError
 from reenact.faces.bfm import Bfm
 from reenact.faces.model import FaceModel
@@ -52,7 +52,9 @@ def test_reads_triplets_commands_and_comments() -> None:
     ("text", "message"),
     [
         ("exp 0", "f line 1: 'exp' needs a key and a value"),
-        ("reset\nnose yaw 3", "f line 2: unknown name 'nose'; use one of shape, exp"),
+        ("yaw", "f line 1: 'yaw' needs a value, as in `yaw 15`"),
+        ("reset jaw_open wide", "f line 1: jaw_open: 'wide' is not a number"),
+        ("reset\nnose yaw 3", "f line 2: unknown name 'nose'; use one of yaw, pitch.*shape, exp"),
         ("exp 0 big", "f line 1: exp 0: 'big' is not a number"),
         ("exp 0 nan", "is not a number"),
         ("frames 0", "needs a whole number above 0"),
@@ -137,16 +139,22 @@ def test_blend_takes_the_shortest_arc() -> None:
 def test_sweeps() -> None:
     sweep = parse_sweep("yaw:-30:30:3")
     assert sweep.edits() == [Edit("global_pose", "yaw", value) for value in (-30, 0, 30)]
-    assert sweep.labels() == ["global_pose yaw -30", "global_pose yaw 0", "global_pose yaw 30"]
+    assert sweep.labels() == ["yaw -30", "yaw 0", "yaw 30"]
     assert parse_sweep("exp.smile:0:2:2").edits()[1] == Edit("exp", "smile", 2.0)
 
 
 @pytest.mark.parametrize("option", CONTROLS)
-def test_sweeps_know_the_options_by_their_names(option: str) -> None:
+def test_sweeps_and_scripts_know_the_options_by_their_names(option: str) -> None:
     edit = parse_sweep(f"{option}:0:1:2").edits()[1]
     assert (edit.name, edit.key) == CONTROLS[option]
     assert option in signature(edit_face).parameters
-    assert parse_sweep("expression.smile:0:2:2").edits()[1] == Edit("exp", "smile", 2.0)
+    assert parse_script(f"{option} 1 frames 2", "s") == [edit, Frames(2)]
+
+
+def test_expression_is_a_name_of_sweeps_and_scripts() -> None:
+    smile = Edit("exp", "smile", 2.0)
+    assert parse_sweep("expression.smile:0:2:2").edits()[1] == smile
+    assert parse_script("expression smile 2", "s") == parse_script("exp smile 2", "s") == [smile]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ class Composer:
     """How a result is shown."""
 
     side_by_side: bool = False
-    """Source, result and driving in a row, as GDPW's demo shows them."""
+    """Source, result and driving in a row, as GDPW's demo shows them, each with its name above."""
     paste_back: bool = False
     """The result put back into the source's full frame, with a soft rim."""
 
@@ -39,7 +39,8 @@ class Composer:
         picture = source[1].paste_back(source[0], result, region=region) if self.paste_back else result
         if self.side_by_side:
             others = [self._view(*item, len(result)) for item in (source, driving) if item]
-            picture = side_by_side([others[0], picture, *others[1:]])
+            columns = [others[0], picture, *others[1:]]
+            picture = side_by_side(columns, ("source", "result", "driving")[: len(columns)])
         # Video needs even sides, and the watermark's blocks must not move when it is padded
         return np.pad(picture, ((0, picture.shape[0] % 2), (0, picture.shape[1] % 2), (0, 0)), mode="edge")
 

@@ -154,7 +154,7 @@ def test_switches(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Kn
     info = probe(out)
     # The source lasts 9 / 24 s, which are 11 frames at the driving rate.
     assert made.frames == sum(1 for _ in VideoReader(out)) == 11
-    assert (info.width, info.height, info.has_audio) == (3 * FRAME, FRAME, False)
+    assert (info.width, info.height, info.has_audio) == (3 * FRAME, FRAME + 18, False)
     assert not detect(out).present
 
 

@@ -85,6 +85,8 @@ def test_composition() -> None:
     assert not pasted[36, 56].any()
     assert (pasted[:20] == 200).all()
     row = Composer(side_by_side=True).frame(result, (frame, crop), (frame, crop))
-    assert row.shape == (32, 96, 3)
-    assert (row[:, :32] == 200).all()
-    assert not row[:, 32:64].any()
+    assert row.shape == (18 + 32, 96, 3)
+    for column in range(3):
+        assert (row[:18, 32 * column : 32 * (column + 1)] < 128).any()  # a label was drawn
+    assert (row[18:, :32] == 200).all()
+    assert not row[18:, 32:64].any()

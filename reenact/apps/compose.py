@@ -45,4 +45,4 @@ class Composer:
         return np.pad(picture, ((0, picture.shape[0] % 2), (0, picture.shape[1] % 2), (0, 0)), mode="edge")
 
     def _view(self, image: Image, crop: Crop, size: int) -> Image:
-        return image if self.paste_back else crop.resized(size).warp_to_crop(image)
+        return image if self.paste_back else crop.resized(size).warp_to_crop(image, outside="edge")

@@ -92,7 +92,8 @@ class FaceClip:
         Returns:
             Batch B: crops in [-1, 1] with parameters.
         """
-        crops = [self.crops[number].warp_to_crop(image) for number, image in zip(numbers, images, strict=True)]
+        pairs = zip(numbers, images, strict=True)
+        crops = [self.crops[number].warp_to_crop(image, outside="edge") for number, image in pairs]
         params = None if self.params is None else self.params[torch.from_numpy(numbers)]
         return Portrait(image=to_tensor(np.stack(crops)), params=params)
 

@@ -2,8 +2,7 @@
 
 Convention: points are in continuous pixels, x right, y down, pixel i covers [i, i + 1), so the centre of pixel i is at
 i + 0.5 and an image of W pixels spans [0, W] without a half-pixel anywhere (`align_corners=False`). Normalised device
-coordinates (NDC) span the crop's edges with [-1, 1]. Images are RGB uint8 (H, W, 3); what lies outside an image is
-black.
+coordinates (NDC) span the crop's edges with [-1, 1]. Images are RGB uint8 (H, W, 3).
 """
 
 from __future__ import annotations
@@ -21,6 +20,8 @@ from reenact.faces.alignment import five_points, template_place
 Points = TypeVar("Points", NDArray[Any], Tensor)
 Image = NDArray[np.uint8]
 CropRule = Literal["pwm", "fomm", "export3d", "magicportrait"]
+Outside = Literal["black", "edge"]
+_BORDERS: dict[Outside, int] = {"black": cv2.BORDER_CONSTANT, "edge": cv2.BORDER_REPLICATE}
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,16 @@ class Crop:
         shift_y = (2 * (self.top - other.top) + self.size_in_frame) / other.size_in_frame - 1
         return scale, shift_x, shift_y
 
-    def warp_to_crop(self, image: Image) -> Image:
-        """The crop image (size, size, 3) of a frame (H, W, 3); reductions average, so they do not alias."""
-        return _resample(image, self.size_in_frame / self.size, (self.left, self.top), (self.size, self.size))
+    def warp_to_crop(self, image: Image, outside: Outside = "black") -> Image:
+        """The crop image (size, size, 3) of a frame (H, W, 3); reductions average, so they do not alias.
+
+        Args:
+            image: The frame.
+            outside: Pixels beyond its edges: `black`, as detectors and regressors were trained with, or the nearest
+                pixel of its `edge`, so that what a method learns from and moves has no dark bands.
+        """
+        shape, border = (self.size, self.size), _BORDERS[outside]
+        return _resample(image, self.size_in_frame / self.size, (self.left, self.top), shape, border)
 
     def paste_back(
         self, frame: Image, crop_image: Image, feather: float = 0.08, region: NDArray[np.float32] | None = None

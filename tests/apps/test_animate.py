@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from reenact.apps import animate as animate_module
 from reenact.apps.animate import animate
 from reenact.apps.animator import Animator
 from reenact.apps.compose import Composer
@@ -176,6 +178,20 @@ def test_frames_without_a_face_can_stop_it(tmp_path: Path, checkpoint: Path, cli
     with pytest.raises(ReenactError, match=r"1\.mp4 has no face in 1 frame\(s\), the first is 7; pass --on_missing"):
         animate(checkpoint, clips / "0.png", clips / "1.mp4", tmp_path / "out.mp4", on_missing="error", device="cpu")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_frames_of_cuts_are_named(
+    tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, cuts = animate_module.open_clip, {"1.mp4": (4, 12), "2.mp4": (7,)}
+    monkeypatch.setattr(
+        animate_module, "open_clip", lambda path, *args: replace(known(path, *args), cuts=cuts.get(path.name, ()))
+    )
+    made = animate(checkpoint, clips / "2.mp4", clips / "1.mp4", tmp_path / "out.mp4", device="cpu")
+    assert f"{clips / '2.mp4'} has cuts at frames 7: the motion jumps there" in str(made)
+    assert f"{clips / '1.mp4'} has cuts at frames 4, 12: the motion jumps there" in str(made)
+    still = animate(checkpoint, clips / "0.png", clips / "0.png", tmp_path / "out.png", device="cpu")
+    assert "has cuts at" not in str(still)
 
 
 def test_no_frame_with_both_faces(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:

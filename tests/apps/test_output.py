@@ -90,3 +90,5 @@ def test_composition() -> None:
         assert (row[:18, 32 * column : 32 * (column + 1)] < 128).any()  # a label was drawn
     assert (row[18:, :32] == 200).all()
     assert not row[18:, 32:64].any()
+    outside = Composer(side_by_side=True).frame(result, (frame, Crop(-16, -16, 32, 32)), None)
+    assert (outside[18:, :32] == 200).all()

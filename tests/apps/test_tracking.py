@@ -15,10 +15,12 @@ from reenact.data.video import VideoReader, probe
 from reenact.data.video_writer import VideoWriter
 from reenact.errors import ReenactError
 from reenact.estimators.registry import load_face_finder
-from reenact.faces.crop import crop_from_landmarks
+from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.landmarks import inter_ocular_distance
 from reenact.faces.model import FaceModel
 from reenact.faces.registry import load_face_model
+
+from .conftest import known_clip
 
 pytest.importorskip("dlib", reason="needs dlib to find faces")
 
@@ -74,6 +76,22 @@ def test_fixed_and_following_crops_show_the_same_mesh(
     assert following.crops[3].left - following.crops[0].left == pytest.approx(24, abs=3)
     meshes = [posed_landmarks(clip, target.face_model) for clip in (fixed, following)]
     assert np.abs(meshes[0] - meshes[1]).mean() < 2
+
+
+def test_a_clip_knows_where_its_shots_begin(tmp_path: Path, target: Target, frame: np.ndarray, world: World) -> None:
+    other = np.full((320, 480, 3), 220, np.uint8)
+    other[60:316, 200:456] = world.sequence(1, 0, [0], 256)[0][0]
+    with VideoWriter(tmp_path / "shots.mp4", Fraction(25), (480, 320)) as writer:
+        for image in [frame] * 3 + [other] * 2:
+            writer.write(image)
+    assert open_clip(tmp_path / "shots.mp4", replace(target, face_model=None)).cuts == (3,)
+
+
+def test_pixels_beyond_a_picture_are_those_of_its_edge(clips: Path, world: World) -> None:
+    clip = replace(known_clip(world, clips / "0.png"), crops=[Crop(-40, -40, 96, 64)])
+    image = read_image(clips / "0.png")
+    corner = clip.portraits(np.zeros(1, np.int64), [image]).image[0, :, 5, 5]
+    np.testing.assert_allclose((corner.numpy() + 1) * 127.5, image[0, 0], atol=1e-3)
 
 
 def test_each_shot_of_a_clip_has_its_own_crop(target: Target) -> None:

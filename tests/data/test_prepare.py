@@ -17,7 +17,7 @@ from reenact.data.store import Store
 from reenact.data.video import VideoReader
 from reenact.errors import ReenactError
 from reenact.estimators.registry import FaceFinder
-from reenact.faces.crop import Crop
+from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.registry import load_face_model
 
 from .made_faces import Squares, picture, walk, write_clip
@@ -89,6 +89,25 @@ def test_the_stored_mesh_lies_on_the_stored_picture(tmp_path, head):
         ).mean()
         < 3
     )
+
+
+def test_beyond_the_frame_lie_the_pixels_of_its_edge(tmp_path):
+    write_clip(tmp_path / "a.mp4", [picture((4, 4))] * 3)
+    store = run(tmp_path / "a.mp4", tmp_path / "store", size=64)
+    (clip,) = store.clips()
+    crop = Crop.from_array(store.arrays(clip)["crop"][0])
+    assert crop.top < -5
+    assert store.read(clip, [0]).image.amin() > -0.7  # the background of 60; black is -1
+
+
+@pytest.mark.parametrize(("recipe", "rule"), [("pwm", "fomm"), ("pwm_demo", "pwm")])
+def test_the_recipe_of_a_paper_and_that_of_its_demo(tmp_path, finder, recipe, rule):
+    write_image(tmp_path / "a.png", picture((60, 60)))
+    store = run(tmp_path / "a.png", tmp_path / "store", recipe=recipe)
+    (clip,) = store.clips()
+    (box,) = finder.detector.detect(picture((60, 60)))
+    points = finder.landmarks.landmarks(picture((60, 60)), box)
+    np.testing.assert_allclose(store.arrays(clip)["crop"][0], crop_from_landmarks(points, rule, 256).to_array())
 
 
 def test_a_second_run_does_nothing_and_changes_are_seen(tmp_path, finder):

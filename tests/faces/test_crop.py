@@ -54,6 +54,13 @@ def test_outside_is_black():
     assert (image[51:, 51:] == 200).all()
 
 
+def test_outside_is_the_nearest_pixel_of_the_edge():
+    frame = np.random.default_rng(0).integers(1, 256, (80, 60, 3), np.uint8)
+    image = Crop(-50, -30, 160, 160).warp_to_crop(frame, outside="edge")
+    rows, columns = np.arange(160) - 30, np.arange(160) - 50
+    np.testing.assert_array_equal(image, frame[np.ix_(rows.clip(0, 79), columns.clip(0, 59))])
+
+
 def test_reduction_does_not_alias():
     stripes = np.zeros((512, 512, 3), np.uint8)
     stripes[:, ::2] = 255

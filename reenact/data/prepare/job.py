@@ -175,6 +175,6 @@ def stage_keys(content: str, clip: ClipInput, settings: Settings) -> dict[str, s
     else:
         add("parameters", settings.regressor, keys["landmarks"])
     add("camera", keys["crop"], keys["parameters"], settings.face_model, settings.max_error)
-    add("write", keys["camera"])
+    add("write", keys["camera"], "edge")
     add("preview", keys["write"])
     return keys

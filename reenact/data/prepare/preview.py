@@ -29,7 +29,7 @@ def preview_rows(count: int) -> list[int]:
 
 def preview_tiles(frame: Image, crop: Crop) -> NDArray[np.uint8]:
     """(2, SIDE, SIDE, 3): the whole frame, letterboxed, with the crop drawn; the crop."""
-    return np.stack([_frame_tile(frame, crop), crop.resized(SIDE).warp_to_crop(frame)])
+    return np.stack([_frame_tile(frame, crop), crop.resized(SIDE).warp_to_crop(frame, outside="edge")])
 
 
 def draw_preview(

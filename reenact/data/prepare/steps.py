@@ -141,7 +141,7 @@ def write(hand: Hand, tools: Tools) -> Result:
         for row, image in enumerate(frames_at(hand, kept.frames)):
             if row in shown:
                 tiles.append(preview_tiles(image, stored))
-            yield stored.warp_to_crop(image)
+            yield stored.warp_to_crop(image, outside="edge")
 
     tools.writer.write(record_of(hand), pictures(), arrays, hand.work.folder)
     return Result({}, {"tiles": np.stack(tiles)})

@@ -23,6 +23,7 @@ from reenact.data.store_writer import failed_record
 from reenact.errors import ReenactError
 
 from .faults import make_faults
+from .made_faces import walk, write_clip
 
 pytest.importorskip("dlib")
 
@@ -101,7 +102,7 @@ def workers(monkeypatch):
 def test_a_clip_that_kills_every_worker_is_quarantined_and_the_others_go_on(tmp_path, monkeypatch, workers):
     make_faults(tmp_path / "raw", 2, share=0)
     clips = find_inputs(tmp_path / "raw")
-    os.mkfifo(tmp_path / "raw" / "deadly.mp4")  # whoever opens it hangs, and is killed below
+    write_clip(tmp_path / "raw" / "deadly.mp4", walk(48))  # its search for faces takes seconds, and is killed
     clips.insert(1, ClipInput(tmp_path / "raw" / "deadly.mp4", "deadly.mp4", "train", "x"))
     monkeypatch.setattr(engine_local, "ATTEMPTS", 2)
     stop = threading.Event()

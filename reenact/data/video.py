@@ -7,15 +7,18 @@ variable rate are resampled by their time stamps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from av.video.stream import VideoStream
 
 from reenact.data.file_cache import FileCache
+from reenact.data.index_files import Facts, load_index, save_index
+from reenact.data.media_files import MAX_PIXELS
 from reenact.data.video_decode import check_is_file, open_video, pictures_by_rank
 from reenact.data.video_display import Display, Image, read_display, to_image
 from reenact.data.video_index import VideoIndex, build_index
@@ -69,14 +72,18 @@ class _Video:
     index: VideoIndex
 
 
-def probe(path: Path) -> VideoInfo:
+def probe(path: Path, on_disk: bool = False) -> VideoInfo:
     """Read a video's packets and first picture.
+
+    Args:
+        path: The file.
+        on_disk: True to keep what was read in the cache on disk, for files that many processes open.
 
     Raises:
         ReenactError: if the file is missing, empty, cut off, damaged, not a video, or beyond the limits of sizes and
             times.
     """
-    return replace(_load(path).info, path=path)
+    return replace(_load(path, on_disk).info, path=path)
 
 
 def read_shape(path: Path) -> VideoShape:
@@ -100,28 +107,30 @@ class VideoReader:
         path: The file.
         fps: The rate to read at; the file's own by default.
         threads: Decoder threads; 0 lets the decoder choose.
+        on_disk: As `probe` has it.
 
     Raises:
         ReenactError: as `probe`; while reading, if the file turns out damaged.
     """
 
-    def __init__(self, path: Path, fps: Fraction | None = None, threads: int = 1) -> None:
-        self.info = probe(path)
+    def __init__(self, path: Path, fps: Fraction | None = None, threads: int = 1, on_disk: bool = False) -> None:
+        self.info = probe(path, on_disk)
         self.path = path
         self.fps = fps or self.info.fps
         self._threads = threads
+        self._on_disk = on_disk
 
     def __iter__(self) -> Iterator[Image]:
         return self.part(0)
 
     def __len__(self) -> int:
         """Frames at the reader's rate."""
-        index = _load(self.path).index
+        index = _load(self.path, self._on_disk).index
         return count_frames(index.times, index.tick, index.last, self.fps)
 
     def part(self, first: int, end: int | None = None) -> Iterator[Image]:
         """Frames `first` to `end - 1`, as far as the video has them; decodes from a key frame before."""
-        video = _load(self.path)
+        video = _load(self.path, self._on_disk)
         index = video.index
         ranks = pictures_at(index.times, index.tick, index.last, self.fps, first, end)
         yield from self._images(video, ranks.tolist())
@@ -132,7 +141,7 @@ class VideoReader:
         Raises:
             ReenactError: if a frame lies outside the video.
         """
-        video = _load(self.path)
+        video = _load(self.path, self._on_disk)
         index = video.index
         numbers = list(indices)
         count = count_frames(index.times, index.tick, index.last, self.fps)
@@ -188,12 +197,46 @@ def _stated_rates(stream: VideoStream) -> list[Fraction]:
     return [Fraction(rate).limit_denominator(1001) for rate in (*nominal, average) if rate]
 
 
+def _read_on_disk(path: Path) -> tuple[_Video, int]:
+    """Read a video from its index on disk, which is written where there is none."""
+    saved = load_index(path)
+    info = None if saved is None else _saved_info(path, *saved)
+    if saved is not None and info is not None:
+        return _Video(info, saved[0]), saved[0].size
+    video, size = _read(path)
+    facts = {name: getattr(video.info, name) for name in _FACTS}
+    save_index(path, video.index, {**facts, "fps": str(video.info.fps)})
+    return video, size
+
+
+def _saved_info(path: Path, index: VideoIndex, facts: Facts) -> VideoInfo | None:
+    """Complete what was saved of a video by its index; None where it makes no sense."""
+    try:
+        fps = Fraction(facts["fps"])
+        values = {name: kind(facts[name]) for name, kind in _FACTS.items()}
+        count = count_frames(index.times, index.tick, index.last, fps)
+    except (KeyError, ValueError, TypeError, ArithmeticError):
+        return None
+    info = VideoInfo(path=path, fps=fps, num_frames=count, duration=float(index.length), **values)
+    whole = 0 < info.width * info.height <= MAX_PIXELS and info.width > 0 and info.rotation in (0, 90, 180, 270)
+    return info if whole and count > 0 else None
+
+
+_FACTS: dict[str, Callable[[Any], Any]] = {
+    "width": int,
+    "height": int,
+    "has_audio": bool,
+    "rotation": int,
+    "mirrored": bool,
+}
+"""Fields of `VideoInfo` that its index and its rate do not tell, and their types."""
 _cache = FileCache(_read, _CACHE_BYTES)
+_cache_on_disk = FileCache(_read_on_disk, _CACHE_BYTES)
 
 
-def _load(path: Path) -> _Video:
+def _load(path: Path, on_disk: bool) -> _Video:
     check_is_file(path)
-    return _cache(path)
+    return _cache_on_disk(path) if on_disk else _cache(path)
 
 
 def _runs(indices: list[int], gap: int) -> Iterator[list[int]]:

@@ -154,7 +154,7 @@ class FolderClips:
             pictures = pictures_in(path)
             images = [read_image(pictures[frame]) for frame in frames]
         else:
-            images = VideoReader(path).frames(frames)
+            images = VideoReader(path, on_disk=True).frames(frames)
         return Portrait(
             image=to_tensor(np.stack([resize(image, self._size) for image in images])),
             frame=torch.tensor(list(frames)),
@@ -177,7 +177,7 @@ def clip_paths(folder: Path) -> list[Path]:
 
 def count_frames(path: Path) -> int:
     """Count the frames of a clip; those of a video by its packets, without decoding."""
-    return len(pictures_in(path)) if path.is_dir() else probe(path).num_frames
+    return len(pictures_in(path)) if path.is_dir() else probe(path, on_disk=True).num_frames
 
 
 def _stated_frames(path: Path, min_frames: int) -> int:

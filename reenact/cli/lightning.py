@@ -16,6 +16,7 @@ from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
+from pytorch_lightning.strategies import DDPStrategy
 
 from reenact import assets
 from reenact.callbacks.checkpoint import Checkpoints
@@ -127,9 +128,12 @@ class ReenactCLI(LightningCLI):
             own.append(progress_bar())
         kwargs["callbacks"] = [*(config.callbacks or []), *own]
         try:
-            return super().instantiate_trainer(**kwargs)
+            trainer = super().instantiate_trainer(**kwargs)
         except (MisconfigurationException, ValueError, TypeError) as error:
             raise ReenactError(f"a --trainer option is wrong: {error}") from error
+        if config.sync_batchnorm and self.request.command == "fit":
+            check_synchronised(trainer)
+        return trainer
 
     def _take_weights(self) -> None:
         """Load the weights to test or start from; those to go on from are Lightning's to load, and checked here."""
@@ -218,6 +222,19 @@ def _progress(checkpoint: dict[str, Any]) -> tuple[int, int]:
     for key in ("fit_loop", "epoch_progress", "current", "processed"):
         value = value.get(key) if isinstance(value, dict) else None
     return checkpoint["global_step"], value if type(value) is int else 0
+
+
+def check_synchronised(trainer: Trainer) -> None:
+    """Check that batch norm can be synchronised over the processes of a trainer.
+
+    Raises:
+        ReenactError: if they are on CPUs, which PyTorch's `SyncBatchNorm` refuses in the first step.
+    """
+    if isinstance(trainer.strategy, DDPStrategy) and trainer.strategy.root_device.type == "cpu":
+        raise ReenactError(
+            "batch norm cannot be synchronised on CPUs: set --trainer.sync_batchnorm false, by which each process"
+            " normalises its own share of the batch"
+        )
 
 
 def check_needs(model: PortraitModule, data: ReenactmentDataModule, command: str) -> None:

@@ -111,6 +111,13 @@ def test_a_batch_that_cannot_be_divided_is_refused(tmp_path, monkeypatch, capsys
     assert not list(tmp_path.iterdir())
 
 
+def test_batch_norm_that_cannot_be_synchronised_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(f"fit {MODEL} {DATA} {TWO} --trainer.sync_batchnorm true".split()) == 2
+    assert "batch norm cannot be synchronised on CPUs" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_further_processes_of_other_launchers_must_be_told_the_run_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert "REENACT_RUN_FOLDER" not in os.environ  # nor of runs before in this process

@@ -205,9 +205,9 @@ class ReenactmentDataModule(LightningDataModule):
         if not (self.trainer and self.trainer.training and self.jitter):
             return batch
         number = self.trainer.fit_loop.total_batch_idx
-        return jitter_colours(
-            batch, self.jitter, np.random.default_rng([self.seed, 4, self.trainer.global_rank, number + 1])
-        )
+        # Every process draws for the whole batch, so the seed is without its rank.
+        draw = np.random.default_rng([self.seed, 4, 0, number + 1])
+        return jitter_colours(batch, self.jitter, draw, *self._rank())
 
     def _rank(self) -> tuple[int, int]:
         """This process and the number of all."""
@@ -283,14 +283,17 @@ class ReenactmentDataModule(LightningDataModule):
         )
 
 
-def jitter_colours(batch: PortraitPair, strength: float, draw: np.random.Generator) -> PortraitPair:
+def jitter_colours(
+    batch: PortraitPair, strength: float, draw: np.random.Generator, rank: int = 0, processes: int = 1
+) -> PortraitPair:
     """Change brightness, contrast, saturation (factors 1 +- strength) and hue (+- strength turns), in this order.
 
-    Source and driving images of a sample get the same draw. Ranges as in torchvision's `ColorJitter`.
+    Source and driving images of a sample get the same draw. Ranges as in torchvision's `ColorJitter`. The draws are for
+    the batch of all processes, of which this one has every `processes`-th sample from `rank` on.
     """
-    count = len(batch.source.image)
-    factors = draw.uniform(1 - strength, 1 + strength, (count, 3))
-    hues = draw.uniform(-strength, strength, count)
+    count = len(batch.source.image) * processes
+    factors = draw.uniform(1 - strength, 1 + strength, (count, 3))[rank::processes]
+    hues = draw.uniform(-strength, strength, count)[rank::processes]
 
     def change(images: Tensor) -> Tensor:
         done = [_change(image, factors[i], hues[i]) for i, image in enumerate(images)]

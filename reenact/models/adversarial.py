@@ -16,6 +16,7 @@ from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import PortraitPair
 from reenact.models.base import Reenactment, Reenactor
 from reenact.models.module import PortraitModule, ReenactmentModule
+from reenact.nn.whole_batch import BatchDraws
 
 Losses = dict[str, Tensor]
 """Weighted terms by name; their sum is minimised."""
@@ -92,12 +93,13 @@ class AdversarialTraining(PortraitModule, Generic[Result]):
         """Parameter groups of the network's optimiser, for a method whose parts learn at different rates."""
         return [{"params": [p for p in self.network.parameters() if p.requires_grad]}]
 
-    def random(self) -> torch.Generator:
-        """Random numbers of this step and process, the same whether or not the run was interrupted before."""
-        generator = torch.Generator()
-        return generator.manual_seed(
-            torch.initial_seed() + self.global_step * self.trainer.world_size + self.global_rank
-        )
+    def random(self) -> BatchDraws:
+        """Random numbers of this step, the same for a row of the batch in whichever process it is.
+
+        They do not depend on whether the run was interrupted before.
+        """
+        generator = torch.Generator().manual_seed(torch.initial_seed() + self.global_step)
+        return BatchDraws(generator, self.global_rank, self.trainer.world_size)
 
     def training_step(self, batch: PortraitPair, batch_idx: int) -> None:
         """One generator step and one discriminator step, or their share of an accumulated one."""

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reenact.nn.keypoints import corner_grid
+from reenact.nn.whole_batch import BatchDraws
 
 EPSILON = 1e-6
 """Keeps the logarithm finite at a control point (`modules/model.py` of the first-order motion model)."""
@@ -34,21 +35,21 @@ class RandomWarp:
 
     @classmethod
     def draw(
-        cls, like: Tensor, generator: torch.Generator, affine: float = 0.05, bending: float = 0.005, points: int = 5
+        cls, like: Tensor, draws: BatchDraws, affine: float = 0.05, bending: float = 0.005, points: int = 5
     ) -> Self:
         """Warps for a batch; defaults are the `transform_params` of the official configurations.
 
         Args:
             like: images (B, ...) on whose device they go.
-            generator: of random numbers, on the CPU.
+            draws: random numbers for the rows of the batch.
             affine: standard deviation of the affine part about the identity.
             bending: standard deviation of the weights.
             points: control points along a side.
         """
         batch = len(like)
-        noise = affine * torch.randn(batch, 2, 3, generator=generator).to(like.device)
+        noise = affine * draws.normal(batch, 2, 3).to(like.device)
         controls = corner_grid((points, points), noise).view(-1, 2)
-        weights = bending * torch.randn(batch, points**2, generator=generator).to(like.device)
+        weights = bending * draws.normal(batch, points**2).to(like.device)
         return cls(noise + torch.eye(2, 3, device=like.device), controls, weights)
 
     def frame(self, image: Tensor) -> Tensor:

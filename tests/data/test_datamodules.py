@@ -119,12 +119,21 @@ def test_colour_jitter_is_the_same_for_source_and_driving():
     assert len({round(float(value), 4) for value in difference}) == 3
 
 
+def test_a_process_jitters_its_share_as_one_process_does():
+    whole = torch.rand(6, 3, 8, 8) * 2 - 1
+    alone = jitter_colours(PortraitPair(Portrait(whole), Portrait(whole)), 0.1, np.random.default_rng(0))
+    for rank in range(3):
+        share = PortraitPair(Portrait(whole[rank::3]), Portrait(whole[rank::3]))
+        jittered = jitter_colours(share, 0.1, np.random.default_rng(0), rank, 3)
+        assert torch.equal(jittered.driving.image, alone.driving.image[rank::3])
+
+
 def test_jitter_touches_training_alone(root):
     data = Clips(root, size=16, batch_size=2, num_workers=0)
     batch = next(iter(data.train_dataloader())).normalised()
     fit_loop = SimpleNamespace(total_batch_idx=-1)
     for training, jitter, same in ((True, 0.1, False), (False, 0.1, True), (True, 0.0, True)):
-        data.trainer = SimpleNamespace(training=training, global_rank=0, fit_loop=fit_loop)
+        data.trainer = SimpleNamespace(training=training, global_rank=0, world_size=1, fit_loop=fit_loop)
         data.jitter = jitter
         assert (torch.equal(data.on_after_batch_transfer(batch, 0).source.image, batch.source.image)) is same
 

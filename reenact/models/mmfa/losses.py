@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reenact.nn.whole_batch import BatchDraws, mean_over_processes
+
 InvarianceKind = Literal["cosine", "relative"]
 """How features of an image and of the same shaken are compared: by their cosine (eq. 7), or by their distance over that
 to another picture of the same person."""
@@ -20,12 +22,12 @@ SPANS = [(2, 3), (0, 1), (13, 2), (4, 3), (14, 11), (9, 11), (10, 12)]
 """Pairs of guides whose distances expressions change: lips, their corners, lips to nose and chin, brows."""
 
 
-def shaken(image: Tensor, generator: torch.Generator) -> Tensor:
+def shaken(image: Tensor, draws: BatchDraws) -> Tensor:
     """Images (B, 3, H, W), each rotated, scaled and shifted at random, reflected beyond the border.
 
     Ranges are not in the paper: up to 20 degrees, 15 % and a tenth of the width.
     """
-    angle, zoom, x, y = (torch.rand(4, len(image), generator=generator) * 2 - 1).to(image.device)
+    angle, zoom, x, y = (draws.uniform_columns(4, len(image)) * 2 - 1).to(image.device)
     angle, zoom = angle * math.radians(20), 1 + 0.15 * zoom
     cos, sin = zoom * angle.cos(), zoom * angle.sin()
     rows = torch.stack((cos, -sin, 0.2 * x, sin, cos, 0.2 * y), dim=1).view(-1, 2, 3)
@@ -44,9 +46,11 @@ def relative_invariance(feature: Tensor, shaken_feature: Tensor, other: Tensor) 
 
     Ours. What all pictures of a person share has a cosine of 1 with itself, so the cosine of eq. (7) is content with
     features that tell people apart and know nothing of expressions; here such features count for nothing. At most 100,
-    and without a gradient there: pairs of the same picture ask for nothing.
+    and without a gradient there: pairs of the same picture ask for nothing. Both means are over the batch of all
+    processes.
     """
-    change, noise = ((feature - to).square().sum(1).mean() for to in (other, shaken_feature))
+    squares = [(feature - to).square().sum(1).mean() for to in (other, shaken_feature)]
+    change, noise = mean_over_processes(torch.stack(squares))
     ratio: Tensor = noise / (torch.maximum(change, 0.01 * noise) + 1e-12)
     return ratio
 

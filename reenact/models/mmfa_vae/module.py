@@ -108,7 +108,7 @@ class MMFAVAEModule(AdversarialTraining[Reconstruction]):
     def forward(self, source: Portrait, driving: Portrait) -> Reconstruction:
         """Rebuild the expressions of both portraits of B pairs, (2 B)."""
         features = self._features(torch.cat((source.image, driving.image)))
-        noise = torch.randn(len(features), self.config.latent, generator=self.random())
+        noise = self.random().normal(len(features), self.config.latent)
         result: Reconstruction = self.network(features, noise.to(features.device))
         return result
 

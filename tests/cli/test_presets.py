@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 VALUES = {"N": "2", "P": "32-true", "PATH": "somewhere"}
 PLACEHOLDERS = {
+    "mymethods.Mine": "fomm",
     "--data NAME": "--data vfhq",
     "--dataset NAME": "--dataset vfhq",
     "--ckpt_path CKPT": "--ckpt_path last",
@@ -52,7 +54,8 @@ class Built(ReenactCLI):
 def settings(words: str, cli: type[ReenactCLI] = Parsed) -> ReenactCLI:
     command, *rest = shlex.split(words)
     request = read(command, rest)
-    return cli(request, expand(request))
+    with ExitStack() as claims:
+        return cli(request, expand(request), claims)
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +106,13 @@ def test_ablations_leave_the_same_terms_out_at_every_scale(model, without, scale
 
 
 @pytest.mark.parametrize("model", presets.names("model"))
-def test_methods_build_at_tiny_scale(model):
+def test_methods_build_at_tiny_scale(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     cli = settings(f"fit --model {model}", Built)
     assert isinstance(cli.model, PortraitModule)
     assert cli.datamodule.face_model == "head"
     assert cli.model.arguments.get("face_model", "head") == "head"  # image methods have none
-    assert not Path("runs", model, cli.request.out.name).exists()
+    assert not [path for path in (tmp_path / cli.request.out).rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("data", presets.names("data"))

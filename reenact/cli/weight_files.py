@@ -14,7 +14,6 @@ from reenact import assets
 from reenact.assets import Asset, File
 from reenact.assets.manifest import Manifest
 from reenact.errors import ReenactError
-from reenact.estimators.contents import names_in
 
 SHOWN = 12
 """Digits of a digest that a sentence shows."""
@@ -35,6 +34,8 @@ def verify(file: File, path: Path) -> str:
     Raises:
         ReenactError: if it has another size or digest, is damaged, or lacks what it must hold.
     """
+    from reenact.estimators.contents import names_in  # imports torch, which lists don't need
+
     size = path.stat().st_size
     if file.size and size != file.size:
         raise ReenactError(f"{path} is not {file.name}: it has {size:,} bytes, not {file.size:,}")

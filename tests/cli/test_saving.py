@@ -8,6 +8,7 @@ import resource
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing.connection import Client
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import torch
 from torch.utils.data import dataloader
 
 from reenact.cli import main
+from reenact.cli.system_errors import from_system
 from reenact.errors import ReenactError
 
 from .standins import Method, Noise
@@ -164,17 +166,23 @@ def test_what_is_not_finite_is_never_saved(place, monkeypatch, capsys, what):
     assert torch.isfinite(weights()).all()
 
 
-@pytest.fixture
-def full_disk():
-    """Files cannot grow past a number of bytes once this is called; it stands for a disk without room."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+def limit_files(size: int) -> None:
+    """Let no file grow past a number of bytes; it stands for a disk without room."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
-def test_a_full_disk_keeps_the_last_checkpoint_and_names_it(place, monkeypatch, capsys, full_disk):
-    before_step(monkeypatch, 3, lambda _: full_disk(LAST.stat().st_size - 1))
-    assert fit("--checkpoint.every_n_train_steps", "2") == 2
+def fit_on_a_full_disk(*words: str) -> int:
+    """Train, and lift the limit at once: pytest's own report may be a file."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        return fit(*words)
+    finally:
+        limit_files(soft)
+
+
+def test_a_full_disk_keeps_the_last_checkpoint_and_names_it(place, monkeypatch, capsys):
+    before_step(monkeypatch, 3, lambda _: limit_files(LAST.stat().st_size - 1))
+    assert fit_on_a_full_disk("--checkpoint.every_n_train_steps", "2") == 2
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     assert "step_0000004.ckpt cannot be written (File too large); make room" in error
@@ -184,18 +192,18 @@ def test_a_full_disk_keeps_the_last_checkpoint_and_names_it(place, monkeypatch, 
 
 
 @pytest.mark.parametrize(("name", "room"), [("metrics.csv", 1), ("pictures/train_0000004.png", 60)])
-def test_a_file_that_does_not_fit_is_not_half_written(place, monkeypatch, capsys, full_disk, name, room):
+def test_a_file_that_does_not_fit_is_not_half_written(place, monkeypatch, capsys, name, room):
     rows = Path("run/metrics.csv")
     lines = []
 
     def fill(method: Method) -> None:
         lines.append(rows.read_text())
-        full_disk(rows.stat().st_size + room)
+        limit_files(rows.stat().st_size + room)
 
     before_step(monkeypatch, 3, fill)
     pictures = "0" if name == "metrics.csv" else "4"
     steps = ["--checkpoint.every_n_train_steps", "3", "--trainer.max_steps", "5"]
-    assert fit("--pictures.every_n_steps", pictures, *steps) == 2
+    assert fit_on_a_full_disk("--pictures.every_n_steps", pictures, *steps) == 2
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     assert f"run/{name} cannot be written (File too large); make room" in error
@@ -221,3 +229,12 @@ def test_too_many_open_files_are_a_sentence(place, monkeypatch, capsys):
     assert "ulimit -n" in capsys.readouterr().err
     with suppress(FileNotFoundError):
         assert state()["global_step"] == 2
+
+
+def test_a_batch_from_a_process_that_is_no_more_is_a_sentence():
+    with pytest.raises(FileNotFoundError) as caught:
+        Client("/nonexistent/socket", family="AF_UNIX")
+    sentence = from_system(caught.value)
+    assert sentence is not None
+    assert str(sentence).startswith("A loading process was killed")
+    assert from_system(ConnectionResetError(104, "Connection reset by peer")) is None

@@ -26,8 +26,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.utils import make_grid, save_image
 
+from reenact.callbacks.pictures import columns, grid
+from reenact.callbacks.whole_files import write_picture
 from reenact.cli import main as reenact
 from reenact.data.datamodules import Synthetic
 from reenact.data.pictures import write_image
@@ -113,11 +114,9 @@ class DlibFinder:
 
 @torch.no_grad()
 def draw_picture(module: ReenactmentModule, data: Synthetic, path: Path) -> None:
-    """A grid of held-out people: source, driving, guidance, ..., result; a row each."""
+    """Write a labelled grid of held-out people: source, driving, guidance, ..., result; a row each."""
     batch = next(iter(data.test_dataloader()["self"]))[::2]
-    pictures = module.reenact(batch).pictures()
-    columns = torch.stack([batch.source.image, batch.driving.image, *pictures.values()], dim=1)
-    save_image(make_grid(columns.flatten(0, 1) / 2 + 0.5, nrow=columns.shape[1]), path)
+    write_picture(grid(columns(batch, module.reenact(batch)), len(batch.source.clip)), path)
 
 
 def animate(checkpoint: Path, out: Path, frames: int = 75) -> None:

@@ -9,7 +9,7 @@ from reenact.assets.model import Asset, File, cache_dir, torch_home
 from reenact.assets.table import ASSETS
 from reenact.errors import ReenactError
 
-__all__ = ["ASSETS", "Asset", "File", "cache_dir", "describe", "locate", "require", "torch_home"]
+__all__ = ["ASSETS", "Asset", "File", "cache_dir", "describe", "locate", "require", "require_all", "torch_home"]
 
 
 def locate(name: str) -> Path | None:

@@ -104,7 +104,8 @@ class ReenactCLI(LightningCLI):
             self._claims.enter_context(hold(self.request.out, self.request.resumes))
         logger = self.config[self.request.command].trainer.logger
         if isinstance(logger, Namespace):
-            logger.init_args.save_dir = str(self.request.out)
+            # Absolute: the process of W&B that writes the files stays in the folder in which its first run began.
+            logger.init_args.save_dir = str(self.request.out.absolute())
             if not logger.class_path.endswith("WandbLogger"):
                 return
             logger.init_args.id = _wandb_id(self.request)

@@ -14,30 +14,20 @@ from PIL import Image
 from reenact.cli.commands import COMMANDS
 from reenact.cli.functions import resolve
 from reenact.errors import ReenactError
-from reenact.paths import accept_text
-
-
-def path_parameters(function) -> list[str]:
-    return [name for name, hint in get_type_hints(function).items() if Path in (hint, *get_args(hint))]
-
-
-@accept_text
-def arguments(one: Path, many: list[Path], *, absent: Path | None = None, text: str = "x") -> tuple[object, ...]:
-    return one, many, absent, text
-
-
-def test_text_becomes_a_path_where_one_is_expected():
-    assert arguments("a", ["b", Path("c")], text="d") == (Path("a"), [Path("b"), Path("c")], None, "d")
-    assert arguments(Path("a"), [], absent="e")[2] == Path("e")
-    with pytest.raises(TypeError, match="many"):
-        arguments("a")
+from reenact.paths import to_path
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_every_command_takes_text_for_its_paths(name):
-    function = resolve(COMMANDS[name])
-    parameters = [name for name in path_parameters(function) if name != "return"]
-    assert not parameters or inspect.unwrap(function) is not function, parameters
+def test_hints_of_every_command_say_that_text_is_a_path(name):
+    hints = get_type_hints(resolve(COMMANDS[name]))
+    paths = {parameter: get_args(hint) for parameter, hint in hints.items() if Path in (hint, *get_args(hint))}
+    paths.pop("return", None)
+    assert {parameter for parameter, types in paths.items() if str not in types} == set()
+
+
+def test_paths_from_text_and_from_nothing():
+    assert to_path("a/b") == to_path(Path("a/b")) == Path("a/b")
+    assert to_path(None) is None
 
 
 @pytest.mark.parametrize("name", ["animate", "edit", "evaluate", "export", "pack", "convert"])

@@ -26,7 +26,7 @@ from reenact.apps.tracking import CropMotion, ParameterSource, open_clip
 from reenact.data.sound import check_sound
 from reenact.errors import ReenactError
 from reenact.models.base import Mode, Transfer
-from reenact.paths import accept_text
+from reenact.paths import PathLike
 
 Audio = Literal["driving", "source", "none"]
 MotionChoice = Literal["auto", Mode]
@@ -64,12 +64,11 @@ class Animation:
         return "\n".join(lines)
 
 
-@accept_text
 def animate(
-    checkpoint: Path,
-    source: Path,
-    driving: Path,
-    out: Path,
+    checkpoint: PathLike,
+    source: PathLike,
+    driving: PathLike,
+    out: PathLike,
     *,
     motion: MotionChoice = "auto",
     reference_frame: str = "auto",
@@ -133,6 +132,7 @@ def animate(
     Raises:
         ReenactError: if an input or option cannot be used; nothing is written then.
     """
+    checkpoint, source, driving, out = Path(checkpoint), Path(source), Path(driving), Path(out)
     check_output(out, overwrite)
     check_input(source, "--source")
     if not driving.is_dir():

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reenact.cli import wandb_key
 from reenact.errors import ReenactError
 from reenact.install import install_hint
 from reenact.models.registry import METHODS
-from reenact.paths import accept_text
+from reenact.paths import PathLike, to_path
 
 if TYPE_CHECKING:
     from wandb_workspaces.workspaces import interface as workspaces
@@ -24,9 +23,8 @@ NOBODY = "ENTITY"
 """Stands for the person or team in what `--dry-run` prints."""
 
 
-@accept_text
 def dashboard(
-    *, project: str = "reenact", entity: str | None = None, dry_run: bool = False, out: Path | None = None
+    *, project: str = "reenact", entity: str | None = None, dry_run: bool = False, out: PathLike | None = None
 ) -> str:
     """Build the views of a Weights & Biases project: methods compared, and losses, metrics, pictures, videos of each.
 
@@ -42,6 +40,7 @@ def dashboard(
     Raises:
         ReenactError: if the library or the key is missing, or the server refuses.
     """
+    out = to_path(out)
     try:
         import wandb
         import wandb_workspaces.workspaces  # noqa: F401

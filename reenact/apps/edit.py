@@ -40,7 +40,7 @@ from reenact.apps.tracking import ParameterSource, open_clip
 from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
-from reenact.paths import accept_text
+from reenact.paths import PathLike, to_path
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,10 @@ class EditResult:
         return f"{line}\n{SYNTHETIC_NOTICE}" if self.synthetic else line
 
 
-@accept_text
 def edit(
-    checkpoint: Path,
-    source: Path,
-    out: Path,
+    checkpoint: PathLike,
+    source: PathLike,
+    out: PathLike,
     *,
     yaw: float | None = None,
     pitch: float | None = None,
@@ -76,17 +75,17 @@ def edit(
     right_eye_pitch: float | None = None,
     shape: Sequence[str] = (),
     expression: Sequence[str] = (),
-    expression_from: Path | None = None,
+    expression_from: PathLike | None = None,
     expression_weight: float = 1.0,
-    expression_vae: Path | None = None,
+    expression_vae: PathLike | None = None,
     expression_sample: int | None = None,
     scale: float | None = None,
     tx: float | None = None,
     ty: float | None = None,
     frontalize: bool = False,
-    pose_from: Path | None = None,
+    pose_from: PathLike | None = None,
     neutral: bool = False,
-    script: Path | None = None,
+    script: PathLike | None = None,
     sweep: str | None = None,
     columns: int = 0,
     fps: float = 25.0,
@@ -148,6 +147,13 @@ def edit(
     Raises:
         ReenactError: if an input or option cannot be used; nothing is written then.
     """
+    checkpoint, source, out = Path(checkpoint), Path(source), Path(out)
+    expression_from, expression_vae, pose_from, script = (
+        to_path(expression_from),
+        to_path(expression_vae),
+        to_path(pose_from),
+        to_path(script),
+    )
     check_output(out, overwrite)
     _check_picture(source, "--source")
     if script is not None and sweep is not None:

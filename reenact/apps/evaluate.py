@@ -29,7 +29,7 @@ from reenact.metrics import catalogue
 from reenact.metrics.frame_set import FrameSet, frame_set
 from reenact.metrics.scene import Frames, Scene
 from reenact.metrics.suite import Score, Suite
-from reenact.paths import accept_text
+from reenact.paths import PathLike, to_path
 from reenact.provenance import mark_words
 from reenact.watermark import embed
 
@@ -73,16 +73,15 @@ class Part:
         return [*self.suite.scores(), *self.absent]
 
 
-@accept_text
 def evaluate(
-    generated: Path,
+    generated: PathLike,
     *,
-    target: Path | None = None,
-    pairs: Path | None = None,
-    source: Path | None = None,
+    target: PathLike | None = None,
+    pairs: PathLike | None = None,
+    source: PathLike | None = None,
     cross: bool = False,
     metrics: Sequence[str] = DEFAULT,
-    out: Path,
+    out: PathLike,
     batch_size: int = 8,
     device: str = "auto",
 ) -> Evaluation:
@@ -108,6 +107,8 @@ def evaluate(
     Raises:
         ReenactError: if an input can't be used; nothing is written then.
     """
+    generated, out = Path(generated), Path(out)
+    target, pairs, source = to_path(target), to_path(pairs), to_path(source)
     if target is None and pairs is None:
         raise ReenactError("--target is missing: name the folder of the driving clips, or a list with --pairs")
     if pairs is not None and cross:

@@ -13,11 +13,10 @@ from reenact.errors import ReenactError
 from reenact.models.checkpoint import SETTINGS, WEIGHTS, read
 from reenact.models.header import check_header
 from reenact.models.rebuild import check_weights
-from reenact.paths import accept_text
+from reenact.paths import PathLike
 
 
-@accept_text
-def export(checkpoint: Path, out: Path) -> Path:
+def export(checkpoint: PathLike, out: PathLike) -> Path:
     """Write weights and settings of a method, without the state of its training; every command reads them back.
 
     Args:
@@ -30,6 +29,7 @@ def export(checkpoint: Path, out: Path) -> Path:
     Raises:
         ReenactError: if the checkpoint is none of ours, or `out` exists or can't be written; nothing is left then.
     """
+    checkpoint, out = Path(checkpoint), Path(out)
     if out.exists():
         raise ReenactError(f"--out {out} exists: choose another folder or remove it")
     content = read(checkpoint)

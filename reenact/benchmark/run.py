@@ -24,23 +24,22 @@ from reenact.data.pair_plans import PLANS, Preset, write_plan
 from reenact.data.prepared import is_prepared
 from reenact.errors import ReenactError, suggest
 from reenact.names import check_name
-from reenact.paths import accept_text
+from reenact.paths import PathLike
 
 
-@accept_text
 def benchmark(
     table: str = "",
     *,
     list: bool = False,
     world: Literal["data", "synthetic"] = "data",
-    root: Path = Path("data"),
+    root: PathLike = Path("data"),
     row: Sequence[str] = (),
     add: Sequence[str] = (),
     train: bool = True,
     checkpoint: Sequence[str] = (),
     scale: str | None = None,
     logger: str = "",
-    out: Path = Path("runs/benchmark"),
+    out: PathLike = Path("runs/benchmark"),
 ) -> int:
     """Make a table of a paper again: train what has no checkpoint, score it, write the numbers beside the paper's.
 
@@ -66,6 +65,7 @@ def benchmark(
     Raises:
         ReenactError: for unknown tables, rows, presets and checkpoints.
     """
+    root, out = Path(root), Path(out)
     if list:
         listing.show(root)
         return 0

@@ -15,14 +15,13 @@ from reenact.assets.manifest import Manifest
 from reenact.cli.fetching import fetch
 from reenact.cli.weight_files import add, take, verify, workplace
 from reenact.errors import ReenactError, suggest
-from reenact.paths import accept_text
+from reenact.paths import PathLike, to_path
 
 
-@accept_text
 def weights(
     action: Literal["list", "path", "check", "add", "get"] = "list",
     name: str | None = None,
-    file: Path | None = None,
+    file: PathLike | None = None,
     accept_licence: bool = False,
     preset: str | None = None,
     scale: Literal["tiny", "paper"] = "paper",
@@ -41,6 +40,7 @@ def weights(
     Returns:
         0, or 1 if check found a bad file.
     """
+    file = to_path(file)
     if name is not None and name not in ASSETS:
         raise ReenactError(f"{name}: no such file; {suggest(name, list(ASSETS))}")
     if file is not None and action != "add":

@@ -22,15 +22,14 @@ from rich.progress import track
 from reenact.data.shards import INDEX, SHARD, encode_index
 from reenact.data.store import Store
 from reenact.errors import ReenactError
-from reenact.paths import accept_text
+from reenact.paths import PathLike
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SUFFIXES = ("json", "safetensors", "mov")
 _PART = ".part"
 
 
-@accept_text
-def pack(store: Path, *, out: Path, shard_size: str = "1GB") -> str:
+def pack(store: PathLike, *, out: PathLike, shard_size: str = "1GB") -> str:
     """Write a store's usable clips as tar files in WebDataset's format, with an index.
 
     Clips come in a random order that depends on nothing but their number, so that a reader who streams the shards meets
@@ -45,6 +44,7 @@ def pack(store: Path, *, out: Path, shard_size: str = "1GB") -> str:
         ReenactError: if it is no store, has no usable clip, or the folder is in use for something else or can't be
             written.
     """
+    store, out = Path(store), Path(out)
     limit = parse_size(shard_size)
     source = Store(store)
     if not len(source.table.names):

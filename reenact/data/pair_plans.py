@@ -18,7 +18,7 @@ from reenact.data.pair_lists import NamedPair, named, write_pairs
 from reenact.data.prepared import open_prepared
 from reenact.data.sampling import cross_pairs, held_out_split, self_pairs
 from reenact.errors import ReenactError
-from reenact.paths import accept_text
+from reenact.paths import PathLike
 
 Preset = Literal["pwm", "mmfa", "bfm_flow", "bfm_flow_celebv", "export3d", "export3d_talkinghead", "magicportrait"]
 
@@ -62,9 +62,8 @@ PLANS: dict[Preset, PairPlan] = {
 }
 
 
-@accept_text
 def write_plan(
-    store: str, *, preset: Preset, out: Path, sources: str | None = None, split: str = "test", seed: int = 0
+    store: str, *, preset: Preset, out: PathLike, sources: str | None = None, split: str = "test", seed: int = 0
 ) -> str:
     """Write the test pairs of a paper for a prepared data set; name the file with `--data.pairs`.
 
@@ -79,6 +78,7 @@ def write_plan(
     Raises:
         ReenactError: if there is no such split, portraits are missing, or the file can't be written.
     """
+    out = Path(out)
     plan = PLANS[preset]
     if bool(plan.portraits) != (sources is not None):
         raise ReenactError(

@@ -16,7 +16,7 @@ from reenact.faces.portrait import Portrait
 from reenact.models.base import Needs
 from reenact.models.checkpoint import read
 from reenact.models.module import ReenactmentModule
-from reenact.paths import accept_text
+from reenact.paths import PathLike
 
 SIDE = 128
 """Pixels of the image of a check, rounded up to what the method reads."""
@@ -45,8 +45,7 @@ class Converter(Protocol):
         """
 
 
-@accept_text
-def convert(path: Path, out: Path, face_model: str = "flame") -> Path:
+def convert(path: PathLike, out: PathLike, face_model: str = "flame") -> Path:
     """Write an official checkpoint as one that `animate`, `edit` and `test` read; it holds no state of training.
 
     Args:
@@ -62,6 +61,7 @@ def convert(path: Path, out: Path, face_model: str = "flame") -> Path:
         ReenactError: if the file is of no known format or does not fit it, its mesh is not the face model's, or `out`
             exists or can't be written.
     """
+    path, out = Path(path), Path(out)
     if out.exists():
         raise ReenactError(f"--out {out} exists: choose another path or remove it")
     official = read(path)

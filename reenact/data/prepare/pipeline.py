@@ -33,7 +33,7 @@ from reenact.errors import ReenactError
 from reenact.estimators.registry import REGRESSORS, LandmarkChoice, regressor_name, resolve_landmarks
 from reenact.faces.crop import CropRule
 from reenact.faces.registry import load_face_model
-from reenact.paths import accept_text
+from reenact.paths import PathLike, to_path
 
 MOST_NOTES = 6
 """Lines about single clips that are printed before the run."""
@@ -41,10 +41,9 @@ CROPPED = ("vfhq", "celebv", "voxceleb1", "voxceleb2")
 """Data sets that are handed out cropped, unless a clip has a box."""
 
 
-@accept_text
 def prepare(
-    input: Path | None = None,
-    out: Path | None = None,
+    input: PathLike | None = None,
+    out: PathLike | None = None,
     *,
     dataset: DatasetChoice = "auto",
     recipe: RecipeName | None = None,
@@ -63,7 +62,7 @@ def prepare(
     workers: int | None = None,
     device: str = "cpu",
     retry: bool = False,
-    status: Path | None = None,
+    status: PathLike | None = None,
 ) -> None:
     """Turn a data set, or any videos and pictures, into a store that every method trains on.
 
@@ -101,6 +100,7 @@ def prepare(
         ReenactError: if an option makes no sense here, the input holds nothing usable, or the output is something else
             or can't be written.
     """
+    input, out, status = to_path(input), to_path(out), to_path(status)
     if status is not None:
         print_status(status)
         return

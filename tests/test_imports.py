@@ -14,6 +14,7 @@ EVERYBODY = {
     "assets",
     "devices",
     "names",
+    "choices",
     "install",
     "compilation",
     "paths",

@@ -23,6 +23,7 @@ from reenact.apps.reference import reference_number
 from reenact.apps.smoothing import OneEuro
 from reenact.apps.timeline import Length, make_timeline
 from reenact.apps.tracking import CropMotion, ParameterSource, open_clip
+from reenact.choices import check_choices
 from reenact.data.sound import check_sound
 from reenact.errors import ReenactError
 from reenact.models.base import Mode, Transfer
@@ -64,6 +65,7 @@ class Animation:
         return "\n".join(lines)
 
 
+@check_choices
 def animate(
     checkpoint: PathLike,
     source: PathLike,

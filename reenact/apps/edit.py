@@ -37,6 +37,7 @@ from reenact.apps.sheets import labelled_grid
 from reenact.apps.sweep import Sweep, parse_sweep
 from reenact.apps.timeline import STILL_FPS
 from reenact.apps.tracking import ParameterSource, open_clip
+from reenact.choices import check_choices
 from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
@@ -58,6 +59,7 @@ class EditResult:
         return f"{line}\n{SYNTHETIC_NOTICE}" if self.synthetic else line
 
 
+@check_choices
 def edit(
     checkpoint: PathLike,
     source: PathLike,

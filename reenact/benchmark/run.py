@@ -19,6 +19,7 @@ from reenact.benchmark.rows import chosen_scale, finished, run_row
 from reenact.benchmark.spec import SYNTHETIC, Row, Table
 from reenact.benchmark.terminal import write_text
 from reenact.benchmark.work import locked
+from reenact.choices import check_choices
 from reenact.cli import quiet
 from reenact.data.pair_plans import PLANS, Preset, write_plan
 from reenact.data.prepared import is_prepared
@@ -27,6 +28,7 @@ from reenact.names import check_name
 from reenact.paths import PathLike
 
 
+@check_choices
 def benchmark(
     table: str = "",
     *,

@@ -12,12 +12,14 @@ from rich.text import Text
 from reenact import assets
 from reenact.assets import ASSETS, Asset
 from reenact.assets.manifest import Manifest
+from reenact.choices import check_choices
 from reenact.cli.fetching import fetch
 from reenact.cli.weight_files import add, take, verify, workplace
 from reenact.errors import ReenactError, suggest
 from reenact.paths import PathLike, to_path
 
 
+@check_choices
 def weights(
     action: Literal["list", "path", "check", "add", "get"] = "list",
     name: str | None = None,

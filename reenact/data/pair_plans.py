@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from reenact.choices import check_choices
 from reenact.data.clip_table import ClipIndex, ClipTable
 from reenact.data.pair_lists import NamedPair, named, write_pairs
 from reenact.data.prepared import open_prepared
@@ -62,6 +63,7 @@ PLANS: dict[Preset, PairPlan] = {
 }
 
 
+@check_choices
 def write_plan(
     store: str, *, preset: Preset, out: PathLike, sources: str | None = None, split: str = "test", seed: int = 0
 ) -> str:

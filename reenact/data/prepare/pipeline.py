@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from reenact.choices import check_choices
 from reenact.data.clip_input import ClipInput, text_of
 from reenact.data.layouts import DatasetChoice, find_clips
 from reenact.data.layouts.folders import has_fomm_layout
@@ -41,6 +42,7 @@ CROPPED = ("vfhq", "celebv", "voxceleb1", "voxceleb2")
 """Data sets that are handed out cropped, unless a clip has a box."""
 
 
+@check_choices
 def prepare(
     input: PathLike | None = None,
     out: PathLike | None = None,

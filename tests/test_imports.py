@@ -15,6 +15,7 @@ EVERYBODY = {
     "devices",
     "names",
     "choices",
+    "progress",
     "install",
     "compilation",
     "paths",

@@ -8,12 +8,16 @@ import sys
 from typing import get_type_hints
 
 import pytest
+from rich.progress import track
 
 import reenact
+from reenact.callbacks.score_text import score_text
 from reenact.choices import check_choices, list_words
 from reenact.cli.commands import COMMANDS
 from reenact.cli.functions import resolve
 from reenact.errors import ReenactError
+from reenact.metrics.suite import Score
+from reenact.progress import open_progress_console
 
 LAZY = "import sys, reenact; dir(reenact); print(sorted({'torch', 'numpy', 'pytorch_lightning'} & set(sys.modules)))"
 
@@ -55,6 +59,24 @@ def test_a_misspelt_word_is_refused_and_named(name, parameter, tmp_path, monkeyp
     with pytest.raises(ReenactError, match=f"{parameter}='no such word': no such choice"):
         function(**{**required, parameter: "no such word"})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def notebook(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Let rich take the process for a Jupyter kernel; the list holds what it displays there."""
+    displayed: list[object] = []
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("rich.jupyter.display", lambda *content: displayed.append(content))
+    return displayed
+
+
+def test_scores_are_text_and_bars_lines_of_the_error_stream_in_a_notebook(notebook, capsys):
+    scores = {"self": [Score("psnr", 20.0, 3)]}
+    assert "psnr" in score_text(scores, {"self": 3})
+    assert [row for row in track([1, 2], "rows", console=open_progress_console())] == [1, 2]
+    output, errors = capsys.readouterr()
+    assert (output, notebook) == ("", [])
+    assert "rows" in errors
 
 
 def test_words_of_a_union_and_near_names():

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
@@ -30,6 +29,7 @@ from reenact.metrics.frame_set import FrameSet, frame_set
 from reenact.metrics.scene import Frames, Scene
 from reenact.metrics.suite import Score, Suite
 from reenact.paths import PathLike, to_path
+from reenact.progress import open_progress_console
 from reenact.provenance import mark_words
 from reenact.watermark import embed
 
@@ -193,9 +193,7 @@ def _part(
 
 def _score(part: Part, batch_size: int, device: torch.device) -> None:
     batch: list[Sample] = []
-    for match in track(
-        part.matches, f"scoring {part.kind}", console=Console(stderr=True, force_jupyter=False), transient=True
-    ):
+    for match in track(part.matches, f"scoring {part.kind}", console=open_progress_console(), transient=True):
         for sample in samples(part.generated, part.target, part.sources, match):
             if len(part.shown) < SHOWN and sample.result_frame == 0:
                 part.shown.append(sample)

@@ -7,7 +7,6 @@ from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
@@ -15,6 +14,7 @@ from reenact.apps.media import is_picture
 from reenact.data.pictures import write_image
 from reenact.data.video import Image
 from reenact.data.video_writer import VideoWriter
+from reenact.progress import open_progress_console
 from reenact.watermark import embed
 
 
@@ -42,7 +42,7 @@ def write_frames(
         ReenactError: if the file can't be written; nothing is left of it then.
     """
     marked = map(embed, frames) if watermark else frames
-    shown = track(marked, f"writing {escape(out.name)}", total=count, console=Console(stderr=True, force_jupyter=False))
+    shown = track(marked, f"writing {escape(out.name)}", total=count, console=open_progress_console())
     if is_picture(out):
         (frame,) = shown
         write_image(out, frame, mark)

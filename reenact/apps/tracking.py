@@ -25,6 +25,7 @@ from reenact.faces.camera import carry_camera
 from reenact.faces.crop import Crop, CropRule, crop_from_landmarks
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
+from reenact.progress import open_progress_console
 
 CropMotion = Literal["fixed", "per_frame"]
 """One crop for each shot of a clip, in which the head moves; or one that follows the face in every frame."""
@@ -169,7 +170,7 @@ def open_clip(
     if is_picture(path):
         return picture_clip(path, read_image(path), target, face_index)
     reader = VideoReader(path)
-    with Progress(transient=True) as progress:
+    with Progress(transient=True, console=open_progress_console()) as progress:
         task = progress.add_task(f"tracking {escape(path.name)}", total=reader.info.num_frames)
         track = _track(path, reader, target, face_index, lambda: progress.advance(task))
     crops, params = fit_clip(track, reader, target, crop)

@@ -31,7 +31,7 @@ def score_text(scores: Mapping[str, Sequence[Score]], frames: Mapping[str, int],
         cells = [_cell(of.get(label), notes) for of in values]
         table.add_row(Text(label), *map(Text, cells))
     out = io.StringIO()
-    Console(file=out, width=width, color_system=None).print(table)
+    Console(file=out, width=width, color_system=None, force_jupyter=False).print(table)
     lines = [line.rstrip() for line in out.getvalue().splitlines()]
     return "\n".join([*lines, *(f"[{number}] {note}" for note, number in notes.items())])
 

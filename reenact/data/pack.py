@@ -23,6 +23,7 @@ from reenact.data.shards import INDEX, SHARD, encode_index
 from reenact.data.store import Store
 from reenact.errors import ReenactError
 from reenact.paths import PathLike
+from reenact.progress import open_progress_console
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SUFFIXES = ("json", "safetensors", "mov")
@@ -89,7 +90,7 @@ def _write_shards(source: Store, out: Path, limit: int) -> tuple[dict[str, int],
     places = np.zeros((len(source.table.names), 4), np.int64)
     shards: dict[str, int] = {}
     plan = list(_plan(source, limit))
-    for number, rows in enumerate(track(plan, "pack")):
+    for number, rows in enumerate(track(plan, "pack", console=open_progress_console())):
         name = f"reenact-{number:05d}.tar"
         members = [member for row in rows for member in _members(source, row)]
         starts = _starts(out / name, members)

@@ -35,6 +35,7 @@ from reenact.estimators.registry import REGRESSORS, LandmarkChoice, regressor_na
 from reenact.faces.crop import CropRule
 from reenact.faces.registry import load_face_model
 from reenact.paths import PathLike, to_path
+from reenact.progress import open_progress_console
 
 MOST_NOTES = 6
 """Lines about single clips that are printed before the run."""
@@ -233,7 +234,7 @@ def _run(clips: Sequence[ClipInput], job: Job, engine: Engine) -> None:
         TimeRemainingColumn(),
     )
     known = {record.name for record in Store(job.out).scan()}
-    with Progress(*columns) as progress:
+    with Progress(*columns, console=open_progress_console()) as progress:
         task = progress.add_task("prepare", total=len(clips), frames=0)
 
         def done(record: ClipRecord) -> None:

@@ -11,6 +11,7 @@ from reenact.data.synthetic.clips import SyntheticClips, person_name
 from reenact.data.synthetic.motion import FPS
 from reenact.data.video_writer import VideoWriter
 from reenact.errors import ReenactError
+from reenact.progress import open_progress_console
 
 BATCH = 25
 """Frames drawn before they are written."""
@@ -53,7 +54,12 @@ def write_synthetic(
             (out / split).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ReenactError(f"{out / split} can't be made ({error.strerror}); choose another --out") from error
-        for clip in track(clips.index.ids.tolist(), description=split, disable=not len(clips.index.ids)):
+        for clip in track(
+            clips.index.ids.tolist(),
+            description=split,
+            console=open_progress_console(),
+            disable=not len(clips.index.ids),
+        ):
             _write_clip(clips, clip, out / split, frames_per_clip)
 
 

@@ -20,6 +20,7 @@ from reenact.data.synthetic.motion import FPS
 from reenact.data.synthetic.world import World
 from reenact.errors import ReenactError
 from reenact.faces.crop import Crop
+from reenact.progress import open_progress_console
 
 
 def write_synthetic_store(
@@ -63,7 +64,10 @@ def write_synthetic_store(
     work = partial(_write_person, out, info, world, clips_per_identity, frames, size)
     # A forked child would inherit locks of torch's and OpenCV's threads, so workers start afresh.
     with multiprocessing.get_context("spawn").Pool(workers, _one_thread) as pool:
-        for _ in track(pool.imap_unordered(work, people, chunksize=8), description="people", total=len(people)):
+        console = open_progress_console()
+        for _ in track(
+            pool.imap_unordered(work, people, chunksize=8), description="people", total=len(people), console=console
+        ):
             pass
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
@@ -13,14 +14,19 @@ from torch import Tensor
 
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
-from reenact.models.base import Needs
 from reenact.models.checkpoint import read
+from reenact.models.forward_check import check_forward
 from reenact.models.module import ReenactmentModule
-from reenact.paths import PathLike
+from reenact.models.official_settings import (
+    Setting,
+    check_sizes,
+    choose_values,
+    describe_values,
+    read_configuration,
+)
+from reenact.paths import PathLike, to_path
 
-SIDE = 128
-"""Pixels of the image of a check, rounded up to what the method reads."""
-State = Mapping[str, Tensor]
+LOG = logging.getLogger("reenact")
 FORMATS = ("pwm", "fomm", "face_vid2vid")
 """Methods whose folder has a `convert.py` that keeps `Converter`."""
 
@@ -30,12 +36,27 @@ class Converter(Protocol):
 
     TITLE: str
     """What people call the format."""
+    RELEASED: Mapping[str, tuple[object, ...]]
+    """Sizes of the released files by their names in the official configuration, with all values that occur."""
 
     def recognises(self, official: Mapping[str, Any]) -> bool:
         """Whether a file's content is of this format."""
 
+    def read_sizes(self, official: Mapping[str, Any]) -> dict[str, object]:
+        """Return what the weights tell of the official configuration, by its names.
+
+        Raises:
+            KeyError, ValueError, IndexError: if a weight that tells a size is missing.
+        """
+
+    def list_settings(self, official: Mapping[str, Any]) -> tuple[Setting, ...]:
+        """Return what the weights don't tell and the method runs by."""
+
+    def build_portrait(self, module: ReenactmentModule) -> Portrait:
+        """Return a portrait that the method reads, for a check."""
+
     def build(
-        self, official: Mapping[str, Any], path: Path, face_model: str
+        self, official: Mapping[str, Any], path: Path, face_model: str, values: Mapping[str, Any]
     ) -> tuple[ReenactmentModule, dict[str, Tensor]]:
         """The method at the file's sizes, and the file's weights by our names.
 
@@ -45,7 +66,7 @@ class Converter(Protocol):
         """
 
 
-def convert(path: PathLike, out: PathLike, face_model: str = "flame") -> Path:
+def convert(path: PathLike, out: PathLike, face_model: str = "flame", config: PathLike | None = None) -> Path:
     """Write an official checkpoint as one that `animate`, `edit` and `test` read; it holds no state of training.
 
     Args:
@@ -53,31 +74,47 @@ def convert(path: PathLike, out: PathLike, face_model: str = "flame") -> Path:
             Face-vid2vid (`*.pth.tar` of zhanglonghao1992's reimplementation).
         out: the .ckpt to write.
         face_model: what the parameters live in that it is driven by; PWM's official ones in FLAME 2020.
+        config: the YAML file that it was trained by, for settings that its weights don't tell; files of the released
+            sizes take the released settings without it, and the command names them.
 
     Returns:
         `out`.
 
     Raises:
-        ReenactError: if the file is of no known format or does not fit it, its mesh is not the face model's, or `out`
-            exists or can't be written.
+        ReenactError: if the file is of no known format or does not fit it, its settings are neither told nor
+            supported, its mesh is not the face model's, or `out` exists or can't be written.
     """
-    path, out = Path(path), Path(out)
+    path, out, config = Path(path), Path(out), to_path(config)
     if out.exists():
         raise ReenactError(f"--out {out} exists: choose another path or remove it")
+    content = None if config is None else read_configuration(config)
     official = read(path)
+    converter = _find_converter(official, path)
+    try:
+        sizes = converter.read_sizes(official)
+        if content is not None and config is not None:
+            check_sizes(sizes, content, config, path)
+        released = all(sizes[name] in sizes_there for name, sizes_there in converter.RELEASED.items())
+        settings = converter.list_settings(official)
+        values, assumed = choose_values(settings, content, config, released=released, path=path)
+        module, state = converter.build(official, path, face_model, values)
+    except (KeyError, ValueError, IndexError) as error:
+        raise ReenactError(f"{path} is no official checkpoint of {converter.TITLE}: it lacks {error}") from error
+    _load(module, state, path)
+    check_forward(module, converter.build_portrait(module), path)
+    _write(module, int(official.get("global_step", 0)), out)
+    if assumed:
+        LOG.warning("assumed, since the weights of %s don't tell: %s", path, describe_values(assumed))
+    return out
+
+
+def _find_converter(official: Mapping[str, Any], path: Path) -> Converter:
     converters: list[Converter] = [import_module(f"reenact.models.{name}.convert") for name in FORMATS]
     converter = next((converter for converter in converters if converter.recognises(official)), None)
     if converter is None:
         titles = ", ".join(converter.TITLE for converter in converters)
         raise ReenactError(f"{path} is no official checkpoint that is known here: give one of {titles}")
-    try:
-        module, state = converter.build(official, path, face_model)
-    except (KeyError, ValueError, IndexError) as error:
-        raise ReenactError(f"{path} is no official checkpoint of {converter.TITLE}: it lacks {error}") from error
-    _load(module, state, path)
-    _check(module, path)
-    _write(module, int(official.get("global_step", 0)), out)
-    return out
+    return converter
 
 
 def _load(module: ReenactmentModule, state: dict[str, Tensor], path: Path) -> None:
@@ -88,29 +125,6 @@ def _load(module: ReenactmentModule, state: dict[str, Tensor], path: Path) -> No
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip()
         raise ReenactError(f"{path} does not fit {module.method}: {reason}") from error
-
-
-@torch.no_grad()
-def _check(module: ReenactmentModule, path: Path) -> None:
-    """Run a method that reads images alone once: its settings were read off the weights.
-
-    Raises:
-        ReenactError: if the result is not an image of the input's size.
-    """
-    if module.network.needs != Needs():
-        return
-    config: Any = module.network.config
-    side = config.stride * -(-SIDE // config.stride)
-    portrait = Portrait(torch.zeros(1, 3, side, side))
-    try:
-        image = module.network.eval()(portrait, portrait).image
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise ReenactError(
-            f"{path} does not run as {module.method}, its parts do not fit each other: {reason}"
-        ) from error
-    if image.shape != portrait.image.shape or not torch.isfinite(image).all():
-        raise ReenactError(f"{path} does not run as {module.method}: it gives no finite image of the input's size")
 
 
 def _write(module: ReenactmentModule, step: int, out: Path) -> None:

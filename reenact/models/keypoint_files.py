@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from reenact.models.keypoint_training import DiscriminatorConfig, KeypointModule
@@ -32,14 +33,19 @@ def reduction(state: Mapping[str, Tensor], kernel: str = "down.weight") -> int:
     """By how much a network makes images smaller first.
 
     Raises:
-        ValueError: if the kernel is of no reduction by 2, 4 or 8.
+        ValueError: if the kernel is not that of a reduction by 2, 4 or 8.
     """
     weight = state.get(kernel)
     if weight is None:
         return 1
     if weight.shape[-1] not in REDUCTIONS:
         raise ValueError(f"a {kernel} of {', '.join(map(str, REDUCTIONS))} pixels, its own has {weight.shape[-1]}")
-    return REDUCTIONS[weight.shape[-1]]
+    factor = REDUCTIONS[weight.shape[-1]]
+    row = AntiAliasDown(factor).kernel
+    square = torch.outer(row, row)
+    if weight.shape[-2:] != square.shape or not torch.allclose(weight.float(), square, rtol=0, atol=1e-5):
+        raise ValueError(f"a {kernel} that is the low-pass of a reduction by {factor}")
+    return factor
 
 
 def discriminator_config(official: Mapping[str, Any]) -> DiscriminatorConfig:

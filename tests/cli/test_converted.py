@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow.parquet as pq
 import torch
 
@@ -42,7 +44,9 @@ def test_an_official_checkpoint_is_tested_and_trained_on_from(tmp_path, monkeypa
         name.removeprefix("discriminator."): value for name, value in state.items() if name.startswith("discriminator.")
     }
     torch.save({"generator": generator, "discriminator": discriminator, "global_step": 9}, "PWM_both.pth")
-    assert main(["convert", "PWM_both.pth", "--face-model", "head", "--out", "pwm.ckpt"]) == 0
+    Path("small.yaml").write_text("MODEL: {USE_ALPHA_BLEND: false}")
+    names = ["--face-model", "head", "--config", "small.yaml"]
+    assert main(["convert", "PWM_both.pth", *names, "--out", "pwm.ckpt"]) == 0
     assert main(["export", "pwm.ckpt", "--out", "shared"]) == 0
     for name in ("pwm.ckpt", "shared"):
         assert main(["test", "--ckpt_path", name, *DATA, "--out", f"tested_{name}"]) == 0

@@ -1,9 +1,11 @@
 """Official Face-vid2vid files: the fixture's weights in the released format."""
 
+import json
 import math
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from reenact.apps.edit_expression import Expressions
@@ -13,12 +15,23 @@ from reenact.faces.portrait import Portrait
 from reenact.models.base import Transfer
 from reenact.models.checkpoint import load_method
 from reenact.models.convert import convert
+from reenact.models.face_vid2vid import convert as converter
 from reenact.nn.euler import angles_of, rotation_of
 
 
 @pytest.fixture(scope="module")
 def tensors(parity):
     return load_file(parity / "face_vid2vid.safetensors")
+
+
+@pytest.fixture
+def config(parity, tmp_path):
+    """The official configuration of the fixture's network, with its order of rotations."""
+    content = json.loads((parity / "face_vid2vid.json").read_text())["config"]
+    del content["generator_params"]["block_expansion"]  # the fixture's decoders have one each
+    path = tmp_path / "vox-64.yaml"
+    path.write_text(yaml.safe_dump({"model_params": content, "rotation": "pitch-yaw-roll"}))
+    return path
 
 
 def official(tensors, generator):
@@ -34,9 +47,9 @@ def official(tensors, generator):
 
 @torch.no_grad()
 @pytest.mark.parametrize("generator", ["generator", "generator_spade"])
-def test_a_converted_file_gives_the_official_output(tensors, tmp_path, generator):
+def test_a_converted_file_gives_the_official_output(tensors, tmp_path, config, generator):
     torch.save(official(tensors, generator), tmp_path / "00000189-checkpoint.pth.tar")
-    module = load_method(convert(tmp_path / "00000189-checkpoint.pth.tar", tmp_path / "ours.ckpt"))
+    module = load_method(convert(tmp_path / "00000189-checkpoint.pth.tar", tmp_path / "ours.ckpt", config=config))
     network = module.network
     assert network.config.decoder == ("spade" if "spade" in generator else "original")
     source, driving, initial = (
@@ -72,11 +85,16 @@ def test_the_first_release_composed_rotations_otherwise():
 
 
 @torch.no_grad()
-def test_a_file_without_low_pass_is_of_the_first_release(tensors, tmp_path):
+def test_a_file_of_the_first_release_turns_as_that_release(tensors, tmp_path, config):
     file = official(tensors, "generator")
     del file["kp_detector"]["down.weight"]
     torch.save(file, tmp_path / "beta.pth.tar")
-    module = load_method(convert(tmp_path / "beta.pth.tar", tmp_path / "beta.ckpt"))
+    with pytest.raises(ReenactError, match=r"temperature \(0\.1 .*, rotation \(roll-pitch-yaw in released"):
+        convert(tmp_path / "beta.pth.tar", tmp_path / "beta.ckpt")
+    content = yaml.safe_load(config.read_text())
+    content["model_params"]["kp_detector_params"]["scale_factor"] = 1
+    config.write_text(yaml.safe_dump(content | {"rotation": "roll-pitch-yaw"}))
+    module = load_method(convert(tmp_path / "beta.pth.tar", tmp_path / "beta.ckpt", config=config))
     assert module.arguments["network"]["composition"] == "roll-pitch-yaw"
     network = module.network
     estimate = network.estimate(Portrait(2 * tensors["input/source"] - 1))
@@ -87,10 +105,37 @@ def test_a_file_without_low_pass_is_of_the_first_release(tensors, tmp_path):
     torch.testing.assert_close(edited.rotation[0], turns(angles[2].item(), angles[1].item(), 30.0), atol=1e-5, rtol=0)
 
 
-def test_jacobians_of_keypoints_are_refused(tensors, tmp_path):
+@pytest.mark.parametrize(
+    ("size", "kernel", "composition"), [(4, "down.weight", "pitch-yaw-roll"), (1, "absent", "roll-pitch-yaw")]
+)
+def test_the_released_sizes_tell_the_release(size, kernel, composition):
+    kernels = {"down.weight": torch.ones(1)} if kernel == "down.weight" else {}
+    (rotation,) = (s for s in converter.list_settings({"kp_detector": kernels}) if s.name == "rotation")
+    assert rotation.released == composition
+    assert 1 / size in converter.RELEASED["model_params.kp_detector_params.scale_factor"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rotation": "yaw"}, "rotation yaw, which is not supported"),
+        ({"rotation": None}, "don't tell rotation"),
+        ({"model_params": {"kp_detector_params": {"temperature": 1}}}, "temperature 1, which is not supported"),
+        ({"model_params": {"common_params": {"num_kp": 15}}}, "num_kp is 15 there and 6 in the weights"),
+    ],
+)
+def test_settings_that_are_not_supported_are_refused(tensors, tmp_path, config, change, message):
+    torch.save(official(tensors, "generator"), tmp_path / "own.pth.tar")
+    config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | change))
+    with pytest.raises(ReenactError, match=message):
+        convert(tmp_path / "own.pth.tar", tmp_path / "ours.ckpt", config=config)
+    assert not (tmp_path / "ours.ckpt").exists()
+
+
+def test_jacobians_of_keypoints_are_refused(tensors, tmp_path, config):
     file = official(tensors, "generator")
     file["kp_detector"]["jacobian.weight"] = torch.zeros(54, 4, 3, 3, 3)
     torch.save(file, tmp_path / "jacobian.pth.tar")
     with pytest.raises(ReenactError, match="Face-vid2vid that estimates Jacobians"):
-        convert(tmp_path / "jacobian.pth.tar", tmp_path / "ours.ckpt")
+        convert(tmp_path / "jacobian.pth.tar", tmp_path / "ours.ckpt", config=config)
     assert not (tmp_path / "ours.ckpt").exists()

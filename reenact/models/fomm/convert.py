@@ -8,15 +8,45 @@ from typing import Any
 
 from torch import Tensor
 
+from reenact.faces.portrait import Portrait
+from reenact.models import forward_check
+from reenact.models.fomm.dense_motion import VARIANCE
+from reenact.models.fomm.detector import TEMPERATURE
 from reenact.models.fomm.module import FOMMLosses, FOMMModule
-from reenact.models.fomm.network import FOMMConfig
+from reenact.models.fomm.network import FOMM, LARGEST_PADDING, FOMMConfig
 from reenact.models.keypoint_files import channels, discriminator_config, discriminator_state, reduction
+from reenact.models.module import ReenactmentModule
+from reenact.models.official_settings import Setting, square_image
 
 TITLE = "FOMM (vox-cpk.pth.tar, vox-adv-cpk.pth.tar)"
 PARTS = {"kp_detector": "network.detector.", "generator": "network.generator."}
 """Where the file's modules go."""
 LOW_PASS = ("down.weight", "dense_motion_network.down.weight")
 """Constant kernels, which our checkpoints don't hold."""
+
+PADDING = "model_params.kp_detector_params.pad"
+SIZE = "dataset_params.frame_shape"
+GENERATOR = "model_params.generator_params"
+SETTINGS = (
+    Setting("model_params.kp_detector_params.temperature", TEMPERATURE),
+    Setting(PADDING, 0, implied=True, allows=lambda value: type(value) is int and 0 <= value <= LARGEST_PADDING),
+    Setting(f"{GENERATOR}.dense_motion_params.kp_variance", VARIANCE, implied=True),
+    Setting("model_params.discriminator_params.kp_variance", VARIANCE, implied=True),
+    square_image(SIZE, [256, 256, 3]),
+)
+RELEASED = {
+    "model_params.common_params.num_kp": (10,),
+    "model_params.kp_detector_params.block_expansion": (32,),
+    "model_params.kp_detector_params.num_blocks": (5,),
+    "model_params.kp_detector_params.scale_factor": (0.25,),
+    f"{GENERATOR}.block_expansion": (64,),
+    f"{GENERATOR}.num_down_blocks": (2,),
+    f"{GENERATOR}.num_bottleneck_blocks": (6,),
+    f"{GENERATOR}.dense_motion_params.block_expansion": (64,),
+    f"{GENERATOR}.dense_motion_params.num_blocks": (5,),
+    f"{GENERATOR}.dense_motion_params.scale_factor": (0.25,),
+}
+"""Those of `vox-256.yaml` and `vox-adv-256.yaml`."""
 
 
 def recognises(official: Mapping[str, Any]) -> bool:
@@ -31,20 +61,45 @@ def recognises(official: Mapping[str, Any]) -> bool:
     )
 
 
-def build(official: Mapping[str, Any], path: Path, face_model: str) -> tuple[FOMMModule, dict[str, Tensor]]:
-    """See `reenact.models.convert.Converter`; no face model is involved."""
+def read_sizes(official: Mapping[str, Any]) -> dict[str, object]:
+    """Return what the weights tell of the official configuration."""
+    config = _network_config(official["kp_detector"], official["generator"], 0)
+    sizes = (
+        *(config.keypoints, config.detector_width, config.detector_blocks, 1 / config.reduction),
+        *(config.width, config.halvings, config.bottleneck),
+        *(config.motion_width, config.motion_blocks, 1 / config.reduction_of_motion),
+    )
+    return dict(zip(RELEASED, sizes, strict=True))
+
+
+def list_settings(official: Mapping[str, Any]) -> tuple[Setting, ...]:
+    """Return what the weights don't tell."""
+    return SETTINGS
+
+
+def build_portrait(module: ReenactmentModule) -> Portrait:
+    """Return a picture for a check."""
+    assert isinstance(module.network, FOMM)
+    return forward_check.build_portrait(module.network.config.stride)
+
+
+def build(
+    official: Mapping[str, Any], path: Path, face_model: str, values: Mapping[str, Any]
+) -> tuple[FOMMModule, dict[str, Tensor]]:
+    """Build the method at the file's sizes; return it and the file's weights by our names."""
     detector, generator = official["kp_detector"], official["generator"]
     config = discriminator_config(official)
     losses = FOMMLosses(gan=float(config.keypoints))
-    module = FOMMModule(_network_config(detector, generator), config, losses)
+    module = FOMMModule(_network_config(detector, generator, values[PADDING]), config, losses)
     module.recipe = {"crop": "fomm"}
+    module.image_size = values[SIZE][0]
     state = discriminator_state(official, module)
     for part, prefix in PARTS.items():
         state |= {prefix + name: value for name, value in official[part].items() if name not in LOW_PASS}
     return module, state
 
 
-def _network_config(detector: Mapping[str, Tensor], generator: Mapping[str, Tensor]) -> FOMMConfig:
+def _network_config(detector: Mapping[str, Tensor], generator: Mapping[str, Tensor], padding: int) -> FOMMConfig:
     inside = "dense_motion_network.hourglass"
     found, moved = (
         channels(detector, "predictor.encoder.down_blocks.{}"),
@@ -58,6 +113,7 @@ def _network_config(detector: Mapping[str, Tensor], generator: Mapping[str, Tens
         detector_width=channels(detector, "predictor.decoder.up_blocks.{}")[-1],
         detector_largest=max(found),
         detector_blocks=len(found),
+        detector_padding=padding,
         motion_width=channels(generator, inside + ".decoder.up_blocks.{}")[-1],
         motion_largest=max(moved),
         motion_blocks=len(moved),

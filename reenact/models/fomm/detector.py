@@ -35,14 +35,15 @@ class KeypointDetector(nn.Module):
         largest: its largest width.
         blocks: its halvings.
         reduction: factor by which the image is made smaller first.
+        padding: rows and columns of zeros around the features before the two heads.
     """
 
-    def __init__(self, keypoints: int, base: int, largest: int, blocks: int, reduction: int) -> None:
+    def __init__(self, keypoints: int, base: int, largest: int, blocks: int, reduction: int, padding: int = 0) -> None:
         super().__init__()
         self.down = AntiAliasDown(reduction)
         self.predictor = Hourglass(3, base, largest, blocks)
-        self.kp = nn.Conv2d(self.predictor.channels_out, keypoints, 7)
-        self.jacobian = nn.Conv2d(self.predictor.channels_out, 4 * keypoints, 7)
+        self.kp = nn.Conv2d(self.predictor.channels_out, keypoints, 7, padding=padding)
+        self.jacobian = nn.Conv2d(self.predictor.channels_out, 4 * keypoints, 7, padding=padding)
         nn.init.zeros_(self.jacobian.weight)
         assert self.jacobian.bias is not None
         with torch.no_grad():

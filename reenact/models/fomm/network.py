@@ -21,6 +21,9 @@ from reenact.nn.hourglass import widths
 from reenact.nn.keypoints import draw_masks, draw_points
 from reenact.nn.resample import sample
 
+LARGEST_PADDING = 64
+"""Rows of zeros on each side of the detector's features."""
+
 
 @dataclass(frozen=True)
 class FOMMConfig:
@@ -38,6 +41,8 @@ class FOMMConfig:
     """Its largest width."""
     detector_blocks: int = 5
     """Its halvings."""
+    detector_padding: int = 0
+    """Rows and columns of zeros around its features before the heads of keypoints and Jacobians."""
     motion_width: int = 64
     """Base width of the dense motion's hourglass."""
     motion_largest: int = 1024
@@ -52,6 +57,12 @@ class FOMMConfig:
     """Its halvings."""
     bottleneck: int = 6
     """Residual blocks of the generator."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.detector_padding <= LARGEST_PADDING:
+            raise ReenactError(
+                f"--model.network.detector_padding {self.detector_padding} is not between 0 and {LARGEST_PADDING}"
+            )
 
     @property
     def stride(self) -> int:
@@ -124,7 +135,7 @@ class FOMM(Reenactor[FOMMState, Keypoints]):
         super().__init__()
         self.config = config
         sizes = config.detector_largest, config.detector_blocks, config.reduction
-        self.detector = KeypointDetector(config.keypoints, config.detector_width, *sizes)
+        self.detector = KeypointDetector(config.keypoints, config.detector_width, *sizes, config.detector_padding)
         sizes = config.motion_largest, config.motion_blocks, config.reduction_of_motion
         motion = DenseMotionNetwork(config.keypoints, config.motion_width, *sizes)
         inner = widths(config.width, config.largest, config.halvings)

@@ -10,12 +10,30 @@ import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
+from reenact.faces.portrait import Portrait
+from reenact.models import forward_check
+from reenact.models.module import ReenactmentModule
+from reenact.models.official_settings import Setting, square_image
 from reenact.models.pwm.module import DiscriminatorConfig, PWMModule
-from reenact.models.pwm.network import Guidance, PWMConfig
+from reenact.models.pwm.network import PWM, Guidance, PWMConfig
 
 TITLE = "PWM (PWM_*.pth)"
 GUIDANCE_OF_CHANNELS: dict[int, Guidance] = {2: "displacement", 16: "codes", 18: "both"}
 """Channels that modulate the decoder: 2 displacements, 16 codes, or both."""
+
+OFFICIAL_GUIDANCE = {"displacement": "geom_disp", "codes": "neural_codes", "both": "both"}
+SIZE = "TRAIN.IMG_SIZE"
+SETTINGS = (
+    Setting("MODEL.USE_ALPHA_BLEND", False),
+    Setting("MODEL.OCCLUSION_AWARE", False, implied=True),
+    square_image(SIZE, [256, 256]),
+)
+RELEASED = {
+    "MODEL.NUM_LEVELS": (6,),
+    "channels at full size": (32,),
+    "MODEL.GUIDANCE": tuple(OFFICIAL_GUIDANCE.values()),
+}
+"""Those of `config.py`, which tells channels by a ratio with a lower bound."""
 
 
 def recognises(official: Mapping[str, Any]) -> bool:
@@ -24,11 +42,32 @@ def recognises(official: Mapping[str, Any]) -> bool:
     return isinstance(generator, dict) and isinstance(discriminator, dict) and "up_layers.x1_out.weight" in generator
 
 
-def build(official: Mapping[str, Any], path: Path, face_model: str) -> tuple[PWMModule, dict[str, Tensor]]:
-    """See `reenact.models.convert.Converter`."""
+def read_sizes(official: Mapping[str, Any]) -> dict[str, object]:
+    """Return what the weights tell of the official configuration."""
+    config = _network_config(official["generator"])
+    sizes = len(config.widths), config.widths[0], OFFICIAL_GUIDANCE[config.guidance]
+    return dict(zip(RELEASED, sizes, strict=True))
+
+
+def list_settings(official: Mapping[str, Any]) -> tuple[Setting, ...]:
+    """Return what the weights don't tell."""
+    return SETTINGS
+
+
+def build_portrait(module: ReenactmentModule) -> Portrait:
+    """Return the mean face, which looks into the camera, on a picture for a check."""
+    assert isinstance(module.network, PWM)
+    return forward_check.build_portrait(module.network.generator.strides[-1], module.network.face_model.neutral())
+
+
+def build(
+    official: Mapping[str, Any], path: Path, face_model: str, values: Mapping[str, Any]
+) -> tuple[PWMModule, dict[str, Tensor]]:
+    """Build the method at the file's sizes; return it and the file's weights by our names."""
     generator, discriminator = official["generator"], official["discriminator"]
     module = PWMModule(face_model, _network_config(generator), _discriminator_config(discriminator))
     module.recipe = {"crop": "pwm", "parameters": "deca", "regressor": "deca"}  # `fit_image.py` of the released code
+    module.image_size = values[SIZE][0]
     _check_mesh(generator, module, path)
     return module, _renamed(generator, discriminator)
 

@@ -1,4 +1,4 @@
-"""Where networks run, by name."""
+"""Names of devices on which networks run."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def names(kind: str) -> list[str]:
 
 
 def is_name(text: str) -> bool:
-    """Whether a text has the form of a preset's name; class paths and file names have dots or slashes."""
+    """Tell if a text has the form of a preset's name; class paths and file names have dots or slashes."""
     return _BARE_NAME.fullmatch(text) is not None
 
 

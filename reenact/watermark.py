@@ -28,7 +28,7 @@ THRESHOLD = 28
 
 @dataclass(frozen=True)
 class Reading:
-    """What was found in a file."""
+    """Watermark reading of a file."""
 
     matching_bits: int
     """Bits of the 32 that equal the mark's, each by vote over all blocks and frames."""
@@ -37,7 +37,7 @@ class Reading:
 
     @property
     def present(self) -> bool:
-        """Whether the file carries the mark."""
+        """Tell if the file carries the mark."""
         return self.matching_bits >= THRESHOLD
 
 
@@ -62,7 +62,7 @@ def embed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _change(low: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What to add to the low band (h, w) so that every 4x4 patch's largest singular value tells its bit."""
+    """Return the change of the low band (h, w) with which every 4x4 patch's largest singular value holds its bit."""
     rows, columns = low.shape[0] // 4, low.shape[1] // 4
     patches = _patches(low)
     left, value, right = _leading_singular(patches)

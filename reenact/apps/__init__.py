@@ -1,4 +1,4 @@
-"""What people do with a trained method: animate, edit, and the marks that say so."""
+"""Commands that use a trained method: animate, edit, evaluate and export, and the marks of their results."""
 
 from reenact.apps.animator import Animator
 

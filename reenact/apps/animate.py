@@ -36,7 +36,7 @@ MotionChoice = Literal["auto", Mode]
 
 @dataclass(frozen=True)
 class Animation:
-    """What `animate` made."""
+    """Result of `animate`: the file and its notices."""
 
     out: Path
     frames: int
@@ -51,7 +51,7 @@ class Animation:
     """True where the checkpoint never saw anything but the synthetic world."""
 
     def __str__(self) -> str:
-        """What a person is told."""
+        """Return the closing lines of the command."""
         missing = f", {self.missing} without a face" if self.missing else ""
         lines = [f"{self.out}: {self.frames} frames at {float(self.fps):g} frames/s{missing}"]
         if self.outside:

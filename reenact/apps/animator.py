@@ -180,7 +180,7 @@ class Animator:
 
     @property
     def target(self) -> Target:
-        """What faces have to be found, cropped and fitted for; the estimators are loaded when first asked for.
+        """Requirements on the faces of inputs; the estimators are loaded at the first access.
 
         Raises:
             ReenactError: as `make_target`.

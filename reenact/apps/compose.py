@@ -14,7 +14,7 @@ from reenact.faces.crop import Crop
 
 @dataclass(frozen=True)
 class Composer:
-    """How a result is shown."""
+    """Layout of result frames: paste-back, side by side, even sizes."""
 
     side_by_side: bool = False
     """Source, result and driving in a row, as GDPW's demo shows them, each with its name above."""

@@ -46,7 +46,7 @@ from reenact.paths import PathLike, to_path
 
 @dataclass(frozen=True)
 class EditResult:
-    """What `edit` made."""
+    """Result of `edit`: the file and its notices."""
 
     out: Path
     frames: int
@@ -54,7 +54,7 @@ class EditResult:
     """True where the checkpoint never saw anything but the synthetic world."""
 
     def __str__(self) -> str:
-        """What a person is told."""
+        """Return the closing lines of the command."""
         line = f"{self.out}: {self.frames} {'face' if self.frames == 1 else 'faces'}"
         return f"{line}\n{SYNTHETIC_NOTICE}" if self.synthetic else line
 

@@ -22,10 +22,10 @@ KEYS = ("from", "sample")
 
 @dataclass(frozen=True)
 class Expressions:
-    """What `exp` can be set to."""
+    """Expressions that the control `exp` accepts."""
 
     field: str
-    """Of the method's motion; empty where it has no expression of its own."""
+    """Field of the motion that holds the expression; empty where the motion has none."""
     own: Tensor
     """The source's."""
     other: Tensor | None
@@ -65,7 +65,7 @@ class Expressions:
 def known_expressions(
     parts: Mapping[str, tuple[str, ...]], own: TensorFields, other: TensorFields | None, vae: ExpressionVAE | None
 ) -> Expressions:
-    """What `exp` can be set to for a source's motion and another picture's, of a method with some parts."""
+    """Return the expressions that `exp` accepts, for a source's motion and another picture's."""
     if "expression" not in parts:
         return Expressions("", torch.empty(0), None, None)
     (field,) = parts["expression"]

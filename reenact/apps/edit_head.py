@@ -18,7 +18,7 @@ ANGLES = ("yaw", "pitch", "roll")
 LARGEST_ANGLE = 90.0
 """Degrees up to which yaw, pitch and roll are distinct."""
 CONTROLS = "yaw, pitch, roll, tx, ty, and scale, expression from and expression sample where the method knows them"
-"""What errors name, as options and scripts do."""
+"""Names of the controls, as options and scripts spell them, for error messages."""
 
 
 @runtime_checkable

@@ -92,7 +92,7 @@ class Frames:
 
 Step: TypeAlias = "Edit | Reset | Frames"
 Known: TypeAlias = "FaceModel | Expressions"
-"""What the words of a script mean for a method: the face model of its parameters, or the expressions of its heads."""
+"""Meaning of a script's words for a method: the face model of its parameters, or the expressions of its heads."""
 Motion = TypeVar("Motion", bound=TensorFields)
 
 

@@ -37,7 +37,7 @@ class FaceClip:
     fps: Fraction | None
     """Exact frame rate; None for a still picture."""
     crops: list[Crop]
-    """Where the face is cut from each full frame, T of them."""
+    """Crop of the face in each of the T full frames."""
     found: NDArray[np.bool_]
     """(T,) whether a face was seen; in other frames it is filled in from its neighbours."""
     params: FaceParams | None

@@ -104,7 +104,7 @@ class FolderGallery:
         return self._index.find(name)
 
     def identity(self, name: str) -> str:
-        """What stands before the first `#`, as in FOMM's VoxCeleb."""
+        """Return the part of a clip's name before the first `#`, as in FOMM's VoxCeleb."""
         return name.partition("#")[0]
 
     def count(self, name: str) -> int | None:

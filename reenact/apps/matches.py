@@ -1,4 +1,4 @@
-"""Which result belongs to which source and driving frames: by name, or by a list of pairs."""
+"""Matches of results with source and driving frames: by name, or by a list of pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the apps read and write: pictures or videos, told apart by name, checked before any work."""
+"""Input and output files of the apps: pictures or videos, told apart by name, checked before any work."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ OUTPUT_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file's name says that it is a picture."""
+    """Tell if a file's name is that of a picture."""
     return path.suffix.lower() in PICTURE_SUFFIXES
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file's name says that it is a video."""
+    """Tell if a file's name is that of a video."""
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 

@@ -19,7 +19,7 @@ from reenact.faces.portrait import Portrait
 
 @dataclass
 class Performance:
-    """What plays: two clips, the method between them, and the way the result is shown."""
+    """Two clips, the method between them, and the layout of the result."""
 
     animator: Animator
     source: FaceClip

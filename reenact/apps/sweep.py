@@ -17,7 +17,7 @@ class Sweep:
     """Evenly spaced values of one control."""
 
     control: str
-    """As the sweep names it."""
+    """Name of the control as the sweep spells it."""
     name: str
     key: str
     start: float

@@ -1,4 +1,4 @@
-"""Which frames of source and driving clip meet in every frame of the result."""
+"""Frames of source and driving clip that meet in every frame of the result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from reenact.errors import ReenactError
 
 Length = Literal["driving", "source", "min"]
-"""Which clip says when the result ends; the other one stands still on its last frame where it is shorter."""
+"""Clip that sets the length of the result; the other one repeats its last frame where it is shorter."""
 Item = TypeVar("Item")
 STILL_FPS = Fraction(25)
 """Frame rate of a video made of still pictures alone."""

@@ -30,25 +30,25 @@ from reenact.progress import open_progress_console
 CropMotion = Literal["fixed", "per_frame"]
 """One crop for each shot of a clip, in which the head moves; or one that follows the face in every frame."""
 ParameterSource = Literal["auto", "fit", RegressorChoice]
-"""Where face parameters come from: where those of the training data came from, landmarks, or a network."""
+"""Origin of face parameters: as in the training data, fitted to landmarks, or a network."""
 ROOM: dict[CropRule, float] = {"pwm": 1.2, "fomm": 1.2}
-"""By how much a picture's crop is larger than the rule's: crops of clips span their motion, and a picture shows none,
+"""Factor from the rule's crop to a picture's crop: crops of clips span their motion, a picture shows none,
 but hair and the motion to come need the place. The other rules leave it by themselves."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What faces are found for: a method's input."""
+    """Requirements of a method on the faces of its inputs."""
 
     finder: FaceFinder
     face_model: FaceModel | None
-    """What to fit; None where the method reads images alone."""
+    """Face model that is fitted; None where the method reads images alone."""
     size: int
     """Side of the network's input in pixels."""
     crop: CropRule = "pwm"
-    """How the face is cut out."""
+    """Rule by which the face is cropped."""
     regressor: ParameterRegressor | None = None
-    """Who says its parameters; None where they are fitted to landmarks."""
+    """Network that estimates the parameters; None where they are fitted to landmarks."""
 
 
 def make_target(
@@ -59,7 +59,7 @@ def make_target(
     source: ParameterSource,
     device: str,
 ) -> Target:
-    """What faces are found for, prepared as those that the method was trained on.
+    """Build the requirements on faces: they are prepared as those that the method was trained on.
 
     Args:
         checkpoint: Names the method in errors.

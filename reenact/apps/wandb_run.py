@@ -1,4 +1,4 @@
-"""What Weights & Biases gets of a run beyond losses, numbers, picture grids and rows: settings and videos.
+"""Settings and videos of a run for Weights & Biases, beside losses, numbers, picture grids and rows.
 
 A callback, but not among the others: it reads clips of the data set, which they know nothing of.
 """
@@ -61,7 +61,7 @@ class WandbRun(pl.Callback):
         self._film("test", trainer, pl_module)
 
     def _send_settings(self, stage: str, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """As `config.yaml` of the run folder has them."""
+        """Send the settings in `config.yaml` of the run folder."""
         file = Path(trainer.default_root_dir) / "config.yaml"
         if not trainer.is_global_zero or not file.is_file():
             return

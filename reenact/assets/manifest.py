@@ -1,4 +1,4 @@
-"""What is remembered beside the files: digests of what was added, and the licences a person said yes to."""
+"""Records kept beside the files: digests of added files, and accepted licences."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Manifest:
 
     @classmethod
     def read(cls) -> Manifest:
-        """What is on disk, or an empty manifest.
+        """Read the manifest on disk; an empty one where there is none.
 
         Raises:
             ReenactError: if the file is damaged.
@@ -37,7 +37,7 @@ class Manifest:
             raise ReenactError(f"{path} is damaged: remove it, the files themselves stay") from error
 
     def accepts(self, asset: Asset) -> bool:
-        """Whether an asset may be fetched: it is free, or its licence was accepted."""
+        """Tell if an asset may be fetched: it is free, or its licence was accepted."""
         return asset.free or self.accepted.get(asset.name) == asset.licence
 
     def write(self) -> None:

@@ -1,4 +1,4 @@
-"""What is known about a file, or a pack of files, that people bring."""
+"""Descriptions of the files, or packs of files, that users provide."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ class Asset:
     """One thing that a part of the package needs, with its licence and where it comes from."""
 
     name: str
-    """What people call it on the command line."""
+    """Name on the command line."""
     purpose: str
-    """What it is and what it is for."""
+    """Description of the file and its use."""
     files: tuple[File, ...]
     """Any one of them, the best first; of a pack all of them, in one folder."""
     licence: str
     source: str
-    """What a person does to get it."""
+    """Instructions for getting the file."""
     free: bool = False
-    """Whether anyone may use it for anything; else the person says yes before it is fetched."""
+    """True where any use is free; otherwise the licence must be accepted before the file is fetched."""
     url: str = ""
-    """Where the first file, or the zip of a pack, can be fetched; empty where that takes more than an address."""
+    """Address of the first file, or of a pack's zip; empty where fetching takes more than an address."""
     elsewhere: str = ""
     """Folder in which another library keeps the same files; may begin with `~` or `{torch}`."""
     pack: bool = False
-    """Whether the files belong together."""
+    """True where the files belong together."""
 
     @property
     def folder(self) -> str:

@@ -1,4 +1,4 @@
-"""Which metrics a table can be measured with here, and why not the others."""
+"""Metrics that a table can be measured with here, and the reasons why others cannot."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Measured:
     metric: str
     """The metric's name: the column's own, or the probe's."""
     problem: str = ""
-    """Why it can't be measured; empty where it can."""
+    """Reason why the column cannot be measured; empty where it can."""
 
 
 def on_probe(metric: str) -> str:
-    """The same metric read by the probe: `csim[arcface]` -> `csim[probe]`; pixel metrics as they are.
+    """Return the metric read by the probe: `csim[arcface]` -> `csim[probe]`; pixel metrics are unchanged.
 
     The probe reads no translation, so that a distance of poses becomes one of rotations.
     """

@@ -11,7 +11,7 @@ from reenact.data.prepared import is_prepared, open_prepared
 
 
 def store(name: str, row: Row, root: Path) -> Path | None:
-    """Where a data set is looked for: `ROOT/voxceleb1`; None for the synthetic world."""
+    """Return the folder of a data set, such as `ROOT/voxceleb1`; None for the synthetic world."""
     return None if name == SYNTHETIC else root / f"{name}{row.store}"
 
 

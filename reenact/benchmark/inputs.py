@@ -1,4 +1,4 @@
-"""What a row's numbers depend on, as one short hash: settings, code, data, checkpoint, metrics."""
+"""Inputs of a row's numbers as one short hash: settings, code, data, checkpoint, metrics."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def fingerprint(inputs: Any) -> str:  # noqa: ANN401 - anything that JSON holds
 
 
 def settings(command: str, words: Sequence[str]) -> dict[str, Any]:
-    """What a command line sets: the contents of its presets in their order, then its own words.
+    """Return the settings of a command line: the contents of its presets in order, then its own words.
 
     Args:
         command: `fit` or `test`.
@@ -96,7 +96,7 @@ def networks(metrics: Sequence[str]) -> dict[str, dict[str, str]]:
 
 
 def training(words: Sequence[str], root: Path | None) -> dict[str, Any]:
-    """What a checkpoint depends on.
+    """Return the inputs of a checkpoint.
 
     Args:
         words: Of `reenact fit`.
@@ -114,7 +114,7 @@ def scoring(
     checkpoint: Path,
     metrics: list[str],
 ) -> dict[str, Any]:
-    """What a row's scores depend on.
+    """Return the inputs of a row's scores.
 
     Args:
         words: Of `reenact test`, without checkpoint.

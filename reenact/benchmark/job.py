@@ -19,7 +19,7 @@ DONE = "done.json"
 
 @dataclass(frozen=True)
 class Settings:
-    """What holds for all rows of one call."""
+    """Settings of all rows of one call."""
 
     table: Table
     out: Path
@@ -29,7 +29,7 @@ class Settings:
     scale: str
     measured: tuple[Measured, ...]
     train: bool
-    """Whether to train what has no checkpoint."""
+    """Train rows that have no checkpoint."""
     logger: str
     """A preset of `configs/logger`, or empty."""
     lock: IO[bytes]
@@ -38,7 +38,7 @@ class Settings:
 
     @property
     def folder(self) -> Path:
-        """Where the table's files go."""
+        """Folder of the table's files."""
         return self.out / self.table.id
 
     @property
@@ -53,7 +53,7 @@ class Settings:
         return int(own or presets.load(presets.find("scale", self.scale))["data"]["init_args"]["size"])
 
     def row_folder(self, row: Row) -> Path:
-        """Where a row's scores go."""
+        """Return the folder of a row's scores."""
         return self.folder / "rows" / row.id
 
     def logging(self, run: str) -> list[str]:
@@ -68,18 +68,18 @@ class Settings:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a row."""
+    """Result of a row: its scores, or the reason why there are none."""
 
     row: Row
     scores: Scores
     problem: str = ""
-    """Why there are no scores."""
+    """Reason why there are no scores; empty where there are."""
     remedy: str = ""
     """The command that fills the row."""
     weights: str = ""
-    """Which weights made the frames."""
+    """Description of the weights that generated the frames."""
     failed: bool = False
-    """Whether it was to run and broke, rather than was left out."""
+    """True where the row failed; False where it was left out."""
 
 
 def in_zoo(row: Row) -> bool:

@@ -37,7 +37,7 @@ def show(root: Path) -> None:
 
 
 def own_data(table: Table, root: Path) -> str:
-    """Whether a table can run on its own data: `yes`, or what is missing."""
+    """Return `yes` where a table can run on its own data, else the missing inputs."""
     here = [row for row in table.rows if row.model in presets.names("model")]
     lacking = [path.name for row in here for path in data.missing(table, row, root)]
     problems = [m.metric for m in measure(table.columns, table.test == SYNTHETIC) if m.problem]

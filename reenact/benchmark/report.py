@@ -26,7 +26,7 @@ class Cell:
     note: int | None = None
     """Footnote that says why there is no number, or what was left out of it."""
     best: bool = False
-    """Whether no other row of ours is better."""
+    """True where no other row of ours is better."""
 
     def text(self, value: float | None, sign: bool = False) -> str:
         """A number with the column's decimals."""
@@ -66,7 +66,7 @@ class Report:
     reasons: tuple[str, ...]
     """The footnotes without commands and digests, for print."""
     remarks: tuple[str, ...]
-    """What holds for the table as a whole: data, protocol, networks, the paper's open points."""
+    """Remarks on the whole table: data, protocol, networks, the paper's open points."""
 
     @property
     def heads(self) -> list[str]:

@@ -149,7 +149,7 @@ def _gather(run: Path, folder: Path, about: dict[str, Any]) -> None:
 
 
 def _words(row: Row, settings: Settings, name: str, store: Path | None) -> list[str]:
-    """What `fit` and `test` of a row have in common."""
+    """Return the arguments that `fit` and `test` of a row have in common."""
     assert row.model is not None
     words = ["--model", row.model, "--data", name, "--scale", settings.scale, "--data.size", str(settings.size)]
     words += [] if store is None else ["--data.root", str(store)]

@@ -22,12 +22,12 @@ class Column:
     """A metric on a loader."""
 
     id: str
-    """As the paper's column: `same.aed`, `cross.fid`."""
+    """Identifier of the paper's column: `same.aed`, `cross.fid`."""
     metric: str
     """Our name of what the paper measures, with network and norm; choices that it leaves open are in the notes."""
     loader: Literal["self", "cross"]
     direction: Literal["up", "down"]
-    """Which way is better."""
+    """Direction in which values are better."""
     decimals: int
 
 
@@ -38,7 +38,7 @@ class Row:
     id: str
     """Short name for files and for `--row`."""
     method: str
-    """As printed."""
+    """Name of the method as printed in the paper."""
     kind: Literal["own", "ablation", "baseline"]
     model: str | None = None
     """The preset under `configs/model`; None for a method outside of the zoo."""
@@ -47,7 +47,7 @@ class Row:
     checkpoint: Path | None = None
     """Trained weights; trained where there is none."""
     store: str = ""
-    """What is added to the names of the stores, for rows whose face parameters are others: `_bfm`."""
+    """Suffix of the stores' names, for rows with other face parameters: `_bfm`."""
     values: Mapping[str, float] = field(default_factory=dict)
     """Column -> what the paper prints."""
 
@@ -59,7 +59,7 @@ class Table:
     id: str
     title: str
     paper: str
-    """Where it is printed; empty for tables of ours."""
+    """Paper and number of the table; empty for tables of ours."""
     train: str
     """Data preset, and name of its store, to train on."""
     test: str
@@ -69,9 +69,9 @@ class Table:
     pairs: str
     """The plan of `reenact pairs`; empty for pairs drawn by the data module."""
     seed: int
-    """Of the pairs."""
+    """Seed of the random pairs."""
     protocol: Mapping[str, str]
-    """What the paper says of its pairs."""
+    """Statements of the paper about its pairs."""
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     scale: str = ""

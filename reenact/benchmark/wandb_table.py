@@ -11,7 +11,7 @@ from reenact.errors import ReenactError
 from reenact.install import install_hint
 
 PROJECT = "reenact"
-"""As `configs/logger/wandb.yaml` has it."""
+"""Project of the runs, the same as in `configs/logger/wandb.yaml`."""
 
 
 def log_table(report: Report, out: Path) -> None:

@@ -22,7 +22,7 @@ REFUSAL = "reenact: error: "
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended."""
+    """Outcome of a command."""
 
     done: bool
     problem: str = ""

@@ -40,7 +40,7 @@ class Choice:
     """A metric with where and how often it is measured."""
 
     name: str
-    """As `docs/metrics.md` lists them."""
+    """Name of the metric in `docs/metrics.md`."""
     loaders: tuple[Loader, ...] = ("self", "cross")
     """On which loaders; metrics that need the wanted picture run on `self` alone."""
     every_n_steps: int = 0

@@ -1,4 +1,4 @@
-"""What `reenact predict` leaves behind: one picture for each result."""
+"""Pictures that `reenact predict` writes: one for each result."""
 
 from __future__ import annotations
 

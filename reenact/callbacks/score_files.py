@@ -20,7 +20,7 @@ from reenact.metrics.frame_set import FrameSet
 from reenact.metrics.suite import Row, Score
 
 FORMAT = 1
-"""Of the JSON files."""
+"""Version of the JSON files' format."""
 LARGEST = 10_000_000
 """Bytes of a JSON file."""
 
@@ -34,7 +34,7 @@ class ScoreFile:
 
     scores: Scores
     about: dict[str, Any]
-    """What else it keeps: how the frames were made."""
+    """Further facts of the file: the origin of the frames."""
     frames: dict[str, FrameSet] = field(default_factory=dict)
     """Loader -> digests of the frames; empty in files of earlier versions."""
 

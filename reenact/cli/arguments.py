@@ -54,13 +54,13 @@ class Request:
     rest: list[str] = field(default_factory=list)
     """Every other word, in its order."""
     all_options: bool = False
-    """Whether `--help-all` was given."""
+    """True where `--help-all` is among the words."""
     title: str = ""
     """The preset's or method's name, for the run folder and the first line; known after `expand`."""
     run_title: str = ""
     """The name that the checkpoint's run had."""
     resumes: bool = False
-    """Whether the run goes on in the folder of an earlier one."""
+    """True where the run continues in the folder of an earlier one."""
 
     @property
     def out(self) -> Path:

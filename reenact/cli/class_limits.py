@@ -31,7 +31,7 @@ REFUSED = (
 _named: set[str] = set()
 """Class paths and packages that the parser may import beside those, in the context of `limited_classes`."""
 _earlier: set[str] = set()
-"""Those of earlier contexts, which the parser refuses until they are named again, they or a package around them."""
+"""Classes of earlier contexts, which the parser refuses until they are named again, they or a package around them."""
 
 
 def check_class(class_path: str, where: str = "") -> None:

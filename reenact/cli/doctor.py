@@ -91,7 +91,7 @@ def packages() -> Iterator[Finding]:
 
 
 def devices() -> Iterator[Finding]:
-    """Where networks can run."""
+    """Report the devices on which networks can run."""
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -109,7 +109,7 @@ def devices() -> Iterator[Finding]:
 
 
 def codecs() -> Iterator[Finding]:
-    """What PyAV can read and write."""
+    """Report the codecs that PyAV can read and write."""
     import av
 
     for name, mode, purpose in CODECS:

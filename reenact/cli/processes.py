@@ -13,12 +13,12 @@ from pathlib import Path
 from reenact.errors import ReenactError
 
 _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
-"""What launchers call the number of a process, in Lightning's order."""
+"""Environment variables of the number of a process, in Lightning's order."""
 _RUN_FOLDER = "REENACT_RUN_FOLDER"
 
 
 def is_first() -> bool:
-    """Whether this process is the one that speaks and writes."""
+    """Tell if this process is the one that prints and writes."""
     return next((os.environ[name] for name in _RANKS if name in os.environ), "0") == "0"
 
 

@@ -1,4 +1,4 @@
-"""What the terminal hears: our own lines and warnings, not what libraries say about themselves."""
+"""Messages on the terminal: our own lines and warnings, not those of libraries about themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether Weights & Biases can log in, found without importing it and without a question on the terminal."""
+"""Detection of a Weights & Biases key, without importing the package or asking on the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOST = "https://api.wandb.ai"
 
 
 def present() -> bool:
-    """Whether there is a key for the server in use, or the person chose a mode with `WANDB_MODE`."""
+    """Tell if there is a key for the server in use, or a mode in `WANDB_MODE`."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE"):
         return True
     file = Path(os.environ.get("NETRC", Path.home() / ".netrc"))

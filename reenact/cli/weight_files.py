@@ -80,7 +80,7 @@ def add(asset: Asset, source: Path) -> Path:
 
 
 def take(asset: Asset, download: Path) -> Path:
-    """As `add`, with a download that is moved instead of copied, and may have another name.
+    """Move a download into the folder of files; unlike with `add`, it may have another name.
 
     Raises:
         ReenactError: if it is not what the table says.
@@ -112,7 +112,7 @@ def workplace() -> Iterator[Path]:
 
 
 def _meant(asset: Asset, source: Path) -> File:
-    """Which of an asset's alternatives a file is: by its name, or by its kind where that leaves no doubt."""
+    """Select the file among an asset's alternatives: by its name, or by its kind where only one has it."""
     named = [file for file in asset.files if file.name == source.name]
     alike = named or [file for file in asset.files if Path(file.name).suffix == source.suffix]
     if len(asset.files) == 1:

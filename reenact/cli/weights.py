@@ -174,7 +174,7 @@ def get(asset: Asset, accept_licence: bool) -> Path:
 
 
 def _checked(asset: Asset, path: Path) -> tuple[bool, str]:
-    """Whether an asset's files are good, and how that is known."""
+    """Tell if an asset's files are intact, and by which comparison."""
     remembered = Manifest.read().sha256
     files = asset.files if asset.pack else [file for file in asset.files if path.name == file.name][:1]
     known = []

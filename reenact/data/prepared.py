@@ -21,5 +21,5 @@ def open_prepared(root: str | Path) -> Store | Shards:
 
 
 def is_prepared(root: str | Path) -> bool:
-    """Whether a root is a URL or a folder that holds a store or shards."""
+    """Tell if a root is a URL or a folder that holds a store or shards."""
     return is_url(str(root)) or any((Path(root) / name).is_file() for name in (INDEX, MANIFEST))

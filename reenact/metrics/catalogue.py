@@ -31,9 +31,9 @@ PARTS = {
     "e_rmse": ("expression",),
     "p_rmse": ("rotation", "pose"),
 }
-"""What a distance of faces can compare."""
+"""Parts of a face that a distance can compare."""
 ASSUMED: dict[str, Reference] = {"csim": "source", "akd": "driving", "fid": "driving", "kid": "driving"}
-"""What a family is held against unless its name says."""
+"""Reference of a family whose name states none."""
 
 _FORM = re.compile(
     r"(?P<family>[a-z0-9_]+?)(\.(?P<part>[a-z]+))?(\[(?P<network>[a-z0-9_,]+)\])?(\.(?P<norm>[a-z0-9]+))?"

@@ -69,7 +69,7 @@ class FrechetDistance(Metric):
     full_state_update = False
     higher_is_better = False
     counted: ClassVar[str] = "frames"
-    """What features are of."""
+    """Unit of the features: frames or clips."""
     generated_count: Tensor
     real_count: Tensor
     real_sum: Tensor
@@ -101,7 +101,7 @@ class FrechetDistance(Metric):
         return int(self.generated_count), 0
 
     def note(self) -> str:
-        """Why there is no value, or what stands in the way of comparing it."""
+        """Return the reason why there is no value, or the obstacle to comparing it."""
         counts = int(self.generated_count), int(self.real_count)
         if min(counts) < 2:
             return f"a distance between sets needs two {self.counted} of each, there are {counts[0]} and {counts[1]}"
@@ -123,9 +123,9 @@ class Clips:
     generated: Tensor
     """(N, T, 3, H, W) in [-1, 1]."""
     real: Tensor
-    """The same of the driving videos."""
+    """Features of the driving videos."""
     digests: list[bytes]
-    """Of the real clips."""
+    """Digests of the real clips."""
 
 
 class VideoDistance(FrechetDistance):
@@ -197,7 +197,7 @@ class KernelDistance(Metric):
         return len(self._sets()[0]), 0
 
     def note(self) -> str:
-        """Why there is no value."""
+        """Return the reason why there is no value."""
         generated, real = map(len, self._sets())
         if min(generated, real) >= 2:
             return ""

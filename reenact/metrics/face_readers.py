@@ -41,7 +41,7 @@ LIBRARIES: Final[dict[Finder, LandmarkLibrary]] = {
 
 @dataclass(frozen=True)
 class Found:
-    """Where the faces of B pictures are."""
+    """Places of the faces of B pictures."""
 
     points: Tensor
     """(B, 68, 2) landmarks, of `scrfd` (B, 5, 2), in continuous pixels; NaN where there is no face."""
@@ -124,7 +124,7 @@ def pictures(image: Tensor) -> list[Image]:
 
 
 def _moved(codes: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What metrics compare of a network's output: FLAME's regressors give an axis-angle vector, Deep3D three angles."""
+    """Return the comparable codes of a network: an axis-angle vector of FLAME's regressors, three angles of Deep3D."""
     if "angles" in codes:
         euler = matrix_to_euler(angles_to_matrix(codes["angles"].double()))
         parts = {"angles": codes["angles"], "translation": codes["translation"]}

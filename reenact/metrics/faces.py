@@ -24,14 +24,14 @@ Part = Literal["identity", "expression", "rotation", "pose"]
 """Identity embedding; expression coefficients; three angles; angles and translation as the network gives them."""
 
 FACELESS = "no face is found in the frame or in its reference"
-"""Why a frame may have no number."""
+"""Reason why a frame may have no number."""
 AKD_SIDE = 256
 """Landmark distances are in pixels of pictures of this side, whatever the pictures' own."""
 
 
 @dataclass(frozen=True)
 class FaceReading:
-    """What one network reads in B faces; rows of NaN where it finds none, None for what it does not read."""
+    """Output of one network for B faces; rows of NaN where it finds none, None for a part that it lacks."""
 
     landmarks: Tensor | None = None
     """(B, 68, 2) iBUG-68 points in normalised device coordinates."""

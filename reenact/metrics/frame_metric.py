@@ -13,7 +13,7 @@ from reenact.errors import ReenactError
 from reenact.metrics.scene import Frames, Scene
 
 Reference = Literal["target", "source", "driving"]
-"""What generated frames are held against: the wanted picture (in self-reenactment alone), the source, the driving."""
+"""Reference of generated frames: the target (in self-reenactment alone), the source, the driving frame."""
 
 
 class FrameMetric(Metric):
@@ -24,11 +24,11 @@ class FrameMetric(Metric):
 
     full_state_update = False
     absent: ClassVar[str] = ""
-    """Why a frame may have no number."""
+    """Reason why a frame may have no number."""
     label: str
     """The metric's full name, with network and variant."""
     reference: Reference
-    """What it is held against."""
+    """Reference that frames are compared with."""
     total: Tensor
     count: Tensor
     missing: Tensor
@@ -66,14 +66,14 @@ class FrameMetric(Metric):
         return int(self.count), int(self.missing)
 
     def note(self) -> str:
-        """Why there is no value, or how many frames have none."""
+        """Return the reason why there is no value, or the number of frames without one."""
         known, missing = self.counts()
         if not missing:
             return "" if known else self.none()
         return f"{missing} of {known + missing} frames have no value: {self.absent}"
 
     def none(self) -> str:
-        """Why there is not one frame to count."""
+        """Return the reason why no frame counts."""
         return "there is no frame"
 
 

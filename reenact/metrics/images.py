@@ -16,7 +16,7 @@ from reenact.metrics.scene import Frames
 HIGHEST: Final = 100.0
 """PSNR of equal pictures (universome's and JunyaoHu's FVD repositories cap it there)."""
 RADIUS, SIGMA = 5, 1.5
-"""Of the Gaussian window of SSIM, in pixels (Wang et al. 2004, section III-B)."""
+"""Radius and standard deviation of SSIM's Gaussian window, in pixels (Wang et al. 2004, section III-B)."""
 LEVEL, CONTRAST = 0.01**2, 0.03**2
 """C1 and C2 of pictures in [0, 1] (the same)."""
 SCALES: Final = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)

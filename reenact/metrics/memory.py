@@ -1,4 +1,4 @@
-"""What networks said of real pictures, kept from one validation to the next."""
+"""Readings of real pictures, kept from one validation to the next."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Memory:
         return sum(len(of) for both in (self._now, self._before) for of in both.values())
 
     def knows(self, reader: object, digest: bytes) -> bool:
-        """Whether a picture was read."""
+        """Tell if a reader has read a picture."""
         return digest in self._now[reader] or digest in self._before[reader]
 
     def keep(self, reader: object, digests: list[bytes], reading: Any) -> bool:  # noqa: ANN401  # see `Reader`
@@ -38,7 +38,7 @@ class Memory:
         return True
 
     def recall(self, reader: object, digests: list[bytes], device: torch.device) -> Any:  # noqa: ANN401  # as above
-        """What was read in pictures that are all known."""
+        """Return the readings of pictures that are all stored."""
         now, before = self._now[reader], self._before[reader]
         for digest in digests:
             if digest not in now:

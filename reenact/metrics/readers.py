@@ -23,7 +23,7 @@ from reenact.nn.probe import WEIGHTS
 
 @dataclass(frozen=True)
 class Network:
-    """What a network takes to run."""
+    """Requirements of a network."""
 
     files: tuple[str, ...] = ()
     """Assets."""
@@ -32,7 +32,7 @@ class Network:
     extra: str = ""
     """The extra that has them."""
     finder: Finder | None = None
-    """What finds the face for it, as its authors do; None where it sees whole frames or finds faces itself."""
+    """Finder of the face, the authors' own; None where the network sees whole frames or finds faces itself."""
 
 
 KNOWN: Final = {

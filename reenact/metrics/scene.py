@@ -1,4 +1,4 @@
-"""What metrics look at: frames, and what networks said of them."""
+"""Inputs of metrics: frames, and the readings of networks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Reader(Protocol[Reading]):
 
     @property
     def name(self) -> str:
-        """What numbers made with it are labelled with."""
+        """Label of the numbers of this reader."""
 
     def __call__(self, image: Tensor, /) -> Reading:
         """Read pictures (B, 3, H, W) in [-1, 1]: a tensor with rows, a list, or a dataclass of such."""
@@ -46,7 +46,7 @@ class Part(Generic[Whole, Piece]):
     """
 
     name: str
-    """What numbers made with it are labelled with."""
+    """Label of the numbers of this reader."""
     whole: Reader[Whole]
     """The reader that looks."""
     take: Callable[[Whole], Piece]
@@ -65,7 +65,7 @@ class Chain(Generic[Whole, Piece]):
     """
 
     name: str
-    """What numbers made with it are labelled with."""
+    """Label of the numbers of this reader."""
     first: Reader[Whole]
     """The reader that looks first."""
     then: Callable[[Tensor, Whole], Piece]
@@ -90,7 +90,7 @@ class Frames:
     """
 
     memory: Memory | None = None
-    """What was read in earlier pictures; for pictures that come again, as real ones do."""
+    """Readings of earlier pictures, for real pictures that come again."""
 
     def __init__(self, image: Tensor, name: str = "the frames") -> None:
         check_values(image, name)
@@ -123,7 +123,7 @@ class Frames:
 
     @torch.no_grad()
     def read(self, reader: Reader[Reading]) -> Reading:
-        """What a reader says of all pictures."""
+        """Return a reader's output for all pictures."""
         reading = self._once(reader)
         different, place = self._different
         same: Reading = reading if len(different) == len(self) else rows_of(reading, place)
@@ -139,7 +139,7 @@ class Frames:
         return [place.index(kind) for kind in range(len(kinds))], place
 
     def _once(self, reader: Reader[Any]) -> Any:  # noqa: ANN401  # a reading, as `Reader` has it
-        """What a reader says of one picture of each kind."""
+        """Return a reader's output for one picture of each kind."""
         if id(reader) not in self._readings:  # kept beside its reading, so that no other gets its number
             self._readings[id(reader)] = reader, self._remembered(reader)
         return self._readings[id(reader)][1]
@@ -158,7 +158,7 @@ class Frames:
         return self.memory.recall(reader, digests, self.image.device)
 
     def _looked(self, reader: Reader[Any], rows: list[int]) -> Any:  # noqa: ANN401  # as above
-        """What a reader says of some of the kinds."""
+        """Return a reader's output for some of the kinds."""
         different = self._different[0]
         everything = len(rows) == len(different)
         if id(reader) in self._readings:
@@ -185,13 +185,13 @@ class Scene:
     """B generated frames with what they are held against."""
 
     generated: Frames
-    """What a method made."""
+    """Generated frames."""
     source: Frames
-    """Whose identity and appearance it should have."""
+    """Frames of the identity and appearance that the result should have."""
     driving: Frames
-    """Whose motion it should have."""
+    """Frames of the motion that the result should have."""
     same_identity: bool
-    """Whether the driving frames show the source's person, so that they are the wanted result pixel for pixel."""
+    """True where the driving frames show the source's person, so that they are the target pixel for pixel."""
 
     @property
     def target(self) -> Frames:

@@ -25,7 +25,7 @@ AT_ONCE = 16
 """Frames that are read together; the layers of LPIPS take 32 MB a frame of 256 pixels."""
 
 Row = dict[str, str | int | float]
-"""What is known of one generated frame: who, where from, and its numbers."""
+"""Facts of one generated frame: identities, clips, frame numbers, and its scores."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Score:
     frames: int
     """Frames that have a value, or that make up the set."""
     note: str = ""
-    """Why there is none, or what was left out."""
+    """Reason why there is no value, or a remark about omitted frames."""
 
 
 @dataclass
@@ -55,14 +55,14 @@ class Suite:
     same_identity: bool
     device: torch.device | str = "cpu"
     metrics: dict[str, Metric] = field(init=False)
-    """Those that are measured."""
+    """Metrics that are measured, by name."""
     rows: list[Row] = field(init=False, default_factory=list)
     """One a frame: who, which clip and frame, and the number of each metric that gives one."""
     keys: list[FrameKey] = field(init=False, default_factory=list)
     """One a frame: the pictures that it was made from and held against."""
     _memory: Memory = field(init=False, default_factory=Memory)
     _possible: dict[str, Metric] = field(init=False)
-    """Those that can be measured on this loader."""
+    """Metrics that this loader allows, by name."""
 
     def __post_init__(self) -> None:
         made = {name: catalogue.make(name) for name in self.names}
@@ -148,7 +148,7 @@ class Suite:
 
 
 def scene_of(image: Tensor, pair: PortraitPair) -> Scene:
-    """What a method made of a batch, as frames; clips (B, T, 3, H, W) are taken apart.
+    """Build the scene of a batch's results; clips (B, T, 3, H, W) become frames.
 
     Args:
         image: (B, 3, H, W) or (B, T, 3, H, W) in [-1, 1].
@@ -167,7 +167,7 @@ def scene_of(image: Tensor, pair: PortraitPair) -> Scene:
 
 
 def _place(name: Row) -> Place:
-    """Which video a frame belongs to: the driving clip's, as one source follows it."""
+    """Return the video of a frame: the driving clip's, for one source."""
     video = tuple(value for column, value in name.items() if column != "driving_frame")
     return Place(video, int(name["driving_frame"]))
 
@@ -189,7 +189,7 @@ def _keys(scene: Scene, names: Sequence[Row]) -> list[FrameKey]:
 
 
 def _names(pair: PortraitPair) -> list[Row]:
-    """Who is in each frame of a batch, in the order of `scene_of`."""
+    """Return the facts of each frame of a batch, in the order of `scene_of`."""
     driving: Portrait = pair.driving
     clips = driving.image.ndim == 5
     steps = driving.image.shape[1] if clips else 1

@@ -23,10 +23,10 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a frame stands."""
+    """Position of a frame: its video and its number."""
 
     video: tuple[str | int | float, ...]
-    """What tells its video from others."""
+    """Key of the frame's video."""
     frame: int
     """Its number in the video."""
 
@@ -130,7 +130,7 @@ class TemporalMetric(FrameMetric):
         return self._numbers(scene.generated, reference, places)
 
     def none(self) -> str:
-        """Why there is no value at all."""
+        """Return the reason why there is no value at all."""
         return f"no {self.length} frames of one video came in a row"
 
     def reset(self) -> None:

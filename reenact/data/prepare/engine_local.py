@@ -27,7 +27,7 @@ from reenact.errors import ReenactError
 POLL = 0.25
 """Seconds between two looks at the workers."""
 SLOW_IMPORTS = ("torch._dynamo",)
-"""What stages import when they first need it, and takes seconds."""
+"""Modules that stages import at first use, which takes seconds."""
 MOST_IDLE = 5
 """Workers in a row that may die without a clip in hand: more, and something is wrong with all of them."""
 Answer = list[ClipRecord | None] | ReenactError
@@ -50,13 +50,13 @@ class _Worker:
     line: Connection
     frames: Synchronized[int]
     ready: bool = False
-    """Whether it has loaded what its stages need: if it dies before, that is no clip's fault."""
+    """True once the tools are loaded: a worker that dies before did not die of a clip."""
     task: _Task | None = None
 
 
 @dataclass
 class _Queue:
-    """What is to be done: clips by the group of stages that they wait for."""
+    """Waiting clips by the group of stages that they wait for."""
 
     groups: list[Group]
     waiting: list[deque[int]]
@@ -201,7 +201,7 @@ def _started(device: Device, job: Job) -> _Worker:
 
 @cache
 def _context() -> SpawnContext | ForkServerContext:
-    """How processes start: as children of a server that has only imported, where there is such a thing.
+    """Return the context that starts processes: as children of a server that has only imported, where there is one.
 
     A child of this process would inherit locks of torch's and OpenCV's threads, and a fresh interpreter takes seconds.
     """
@@ -213,7 +213,7 @@ def _context() -> SpawnContext | ForkServerContext:
 
 
 def _answer(worker: _Worker) -> Answer | None:
-    """What a worker has said since the last look; its first word, that it is ready, is an empty list."""
+    """Read a worker's message since the last call; the first one, that it is ready, is an empty list."""
     try:
         answer: Answer | None = worker.line.recv() if worker.line.poll() else None
     except (EOFError, OSError):

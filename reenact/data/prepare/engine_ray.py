@@ -80,7 +80,7 @@ class RayEngine:
     def _row(
         self, reference: object, number: int, clips: Sequence[ClipInput], deaths: Counter[int], writer: StoreWriter
     ) -> ClipRecord | None:
-        """What a call has said; a clip that has cost enough workers is quarantined."""
+        """Return the result of a call; a clip that has cost enough workers is quarantined."""
         try:
             rows: list[ClipRecord | None] = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:

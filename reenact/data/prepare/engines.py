@@ -1,4 +1,4 @@
-"""What an engine is: something that brings clips through the stages, on this machine or on many.
+"""Protocol of engines, which bring clips through the stages on this machine or on many.
 
 Clips go through groups of stages: neighbours that keep the same device busy. An engine moves names alone, since all
 results lie in files.

@@ -24,7 +24,7 @@ class Frames:
     fps: Fraction
     """Frames per second; of a single picture, that of frame folders."""
     still: bool
-    """Whether it is a single picture."""
+    """True for a single picture."""
     count: int
     """Frames at `fps`."""
     read: Callable[[], Iterator[Image]]

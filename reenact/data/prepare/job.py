@@ -1,4 +1,4 @@
-"""What a run of `prepare` does with every clip: settings, the keys of their results, and the tools of a worker."""
+"""Settings of a run of `prepare`, the keys of the results, and the tools of a worker."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ STAGE_TOOLS = {
     "camera": ("face_model",),
     "preview": ("face_model",),
 }
-"""Which of `Tools` a stage uses."""
+"""Tools of each stage."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the content of a prepared clip."""
+    """Settings that decide the content of a prepared clip."""
 
     face_model: str
     """Full name of the face model."""
@@ -47,14 +47,14 @@ class Settings:
     """Side of the stored frames in pixels."""
     on_missing: OnMissing = "hold"
     face_index: int | None = None
-    """Which face; by default the one that is meant, see `FaceTracker`."""
+    """Number of the face; by default the main one, see `FaceTracker`."""
     parameters: ParameterChoice = "fit"
     regressor: str | None = None
     """Name of the network that estimates the parameters; None where they are fitted."""
     fps: Fraction | None = None
     """Frames per second to resample to; each file's own by default."""
     detector: LandmarkLibrary | None = None
-    """Who finds the face; by default who places the landmarks."""
+    """Library that detects faces; by default the one of the landmarks."""
     max_error: float = 0.1
     """Landmark error, as a fraction of the inter-ocular distance, above which the parameters can't be right."""
     version: int = 2
@@ -62,7 +62,7 @@ class Settings:
 
     @property
     def recipe(self) -> dict[str, str]:
-        """What the store records of them."""
+        """Return the settings that the store records."""
         values = {name: str(value) for name, value in asdict(self).items() if name not in ("face_model", "size")}
         if self.regressor is None:
             del values["regressor"]
@@ -71,7 +71,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Job:
-    """What a run does with every clip; crosses process and machine borders."""
+    """Job of a run, the same for every clip; it crosses process and machine borders."""
 
     out: Path
     """The store's folder, on a disk that all workers see."""
@@ -79,13 +79,13 @@ class Job:
     face_model: str
     """The face model as it was asked for, such as the path of a file."""
     device: str = "cpu"
-    """Where the networks of `gpu` stages run: `cpu`, `cuda`, `cuda:1`."""
+    """Device of the networks of `gpu` stages: `cpu`, `cuda`, `cuda:1`."""
     retry: bool = False
-    """Whether quarantined clips are tried again; their rows stay until there are new ones."""
+    """Try quarantined clips again; their rows stay until there are new ones."""
 
 
 class Tools:
-    """What a process loads once, each part when it is first used.
+    """Tools that a process loads once, each at its first use.
 
     Args:
         job: What for.
@@ -101,7 +101,7 @@ class Tools:
 
     @cached_property
     def writer(self) -> StoreWriter:
-        """Of the store; raises `ReenactError` if it is something else or can't be written."""
+        """Open the writer of the store; raises `ReenactError` if the folder is something else or cannot be written."""
         return StoreWriter(self._job.out, store_info(self._job.settings))
 
     @cached_property
@@ -111,7 +111,7 @@ class Tools:
 
     @cached_property
     def detector(self) -> Detector:
-        """Who finds the face; raises `ReenactError` as the finder."""
+        """Load the face detector; raises `ReenactError` as the library's loader does."""
         choice = self._job.settings.detector
         return self.finder.detector if choice is None else load_face_finder(choice, self._job.device).detector
 
@@ -142,7 +142,7 @@ class Tools:
 
 
 def store_info(settings: Settings) -> StoreInfo:
-    """What the store holds when clips are prepared with these settings."""
+    """Return the description of a store of clips that are prepared with these settings."""
     fields = ["camera", "crop", "expression", "eye_pose", "global_pose", "jaw_pose", "landmarks", "neck_pose", "shape"]
     fields += ["visible", *EXTRA_FIELDS.get(settings.parameters, ())]
     return StoreInfo(settings.face_model, settings.size, settings.recipe, tuple(sorted(fields)))

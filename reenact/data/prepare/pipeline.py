@@ -205,7 +205,7 @@ def _nothing_usable(path: Path, records: Sequence[ClipRecord]) -> str:
 
 
 def _auto_crop(path: Path, dataset: DatasetChoice, clips: Sequence[ClipInput], paper: CropRule | None) -> CropChoice:
-    """What fits the input: a clip that is cropped already is left as it is."""
+    """Choose the crop for the input: cropped clips stay as they are."""
     boxes = any(clip.region for clip in clips)
     if has_fomm_layout(path) or (dataset in CROPPED and not boxes):
         return "none"

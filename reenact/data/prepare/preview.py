@@ -23,7 +23,7 @@ FIXED = 1 << SHIFT
 
 
 def preview_rows(count: int) -> list[int]:
-    """Which of a clip's frames are shown."""
+    """Return the numbers of the frames that a preview shows."""
     return sorted({round(row) for row in np.linspace(0, count - 1, COLUMNS)})
 
 

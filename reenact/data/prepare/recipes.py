@@ -1,4 +1,4 @@
-"""How each paper cut its data: crop, size and frame rate. What a paper leaves open is said beside the value."""
+"""Recipes of the papers' data: crop, size and frame rate. Values that a paper leaves open have a comment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CropChoice = Literal["none", "dataset", CropRule]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a paper's data went through."""
+    """Preparation of a paper's data."""
 
     crop: CropRule
     size: int

@@ -1,4 +1,4 @@
-"""What a run of `prepare` prints in the end, and what `--status` prints of a store."""
+"""Closing report of `prepare`, and the report of a store by `--status`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OWN = re.compile(r"\S*(?:\d|/|\w\.\w)\S*")
 
 @dataclass
 class Reason:
-    """Why some clips are of no use."""
+    """Reason why some clips are unusable."""
 
     clips: int = 0
     example: str = ""
@@ -38,7 +38,7 @@ class Summary:
     frames: Counter[str] = field(default_factory=Counter)
     """Usable frames of each split."""
     reasons: defaultdict[tuple[str, str], Reason] = field(default_factory=lambda: defaultdict(Reason))
-    """By status and by what the reasons have in common."""
+    """Reasons by status and common text."""
     seconds: Counter[str] = field(default_factory=Counter)
     """Time that each stage took for the usable clips."""
     first: list[ClipRecord] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What the results of a clip's stages say, in the words of the package."""
+"""Results of a clip's stages as values of the package."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def frames_of(hand: Hand) -> Frames:
 
 
 def all_frames(hand: Hand) -> Iterator[Image]:
-    """As many frames as the stage `cuts` has seen; raises `ReenactError` if there are others by now."""
+    """Iterate over the frames that the stage `cuts` counted; raises `ReenactError` if there are others by now."""
     count = len(hand.work["cuts"].arrays["changed"])
     number = -1
     for number, image in enumerate(frames_of(hand).read()):

@@ -40,7 +40,7 @@ class Stage:
 
     name: str
     device: Device
-    """What it is busy with."""
+    """Device on which the stage runs."""
     batch: int
     """Clips that one call should be given, so that a network's batches are full; 1 where that gains nothing."""
 

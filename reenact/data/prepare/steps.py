@@ -1,4 +1,4 @@
-"""What each stage does with one clip. It reads the clip's file and the results before it, and gives its own.
+"""Functions of the stages: each reads the clip's file and earlier results, and returns its own.
 
 Raises `ReenactError` where the clip can't be used, and `StoreWriteError` where the disk refuses.
 """
@@ -243,7 +243,7 @@ def _errors(track: FaceTrack, crop: Crop, face_model: FaceModel, params: FacePar
 
 
 def _note(hand: Hand, track: FaceTrack) -> str:
-    """What a person should know about a clip that is used."""
+    """Return a remark about a usable clip."""
     notes, facts = [], hand.work["landmarks"].facts
     if facts["cuts"]:
         notes.append(f"cut at frame {', '.join(map(str, facts['cuts']))}: kept {track.frames[0]} to {track.frames[-1]}")
@@ -257,4 +257,4 @@ def _note(hand: Hand, track: FaceTrack) -> str:
 STEPS: dict[str, Callable[[Hand, Tools], Result]] = {
     step.__name__: step for step in (probe, cuts, track, landmarks, crop, camera, write, preview)
 }
-"""By stage; `parameters` are found for several clips together, see `find_parameters`."""
+"""Function of each stage; `parameters` work on several clips together, see `find_parameters`."""

@@ -52,7 +52,7 @@ class FaceTrack:
     cuts: tuple[int, ...]
     """Rows that begin a new shot."""
     width: int
-    """Of the frames, in pixels."""
+    """Width of the frames in pixels."""
     height: int
 
     def __len__(self) -> int:
@@ -83,7 +83,7 @@ class CutFinder:
         self._before: NDArray[np.float32] | None = None
 
     def step(self, image: Image) -> tuple[bool, bool]:
-        """Whether the frame differs much from the one before, and whether it is black."""
+        """Tell if the frame differs much from the one before, and if it is black."""
         small = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32).mean(2)
         before, self._before = self._before, small
         changed = before is not None and float(np.abs(small - before).mean()) > CUT_CONTRAST

@@ -29,7 +29,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Result:
-    """What a stage found out."""
+    """Result of a stage."""
 
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Anything that JSON can say."""
@@ -54,7 +54,7 @@ class Work:
         return self._known[stage]
 
     def has(self, stage: str) -> bool:
-        """Whether a stage is finished for the keys of this clip; a damaged file counts as none."""
+        """Tell if a stage is finished for the keys of this clip; a damaged file counts as unfinished."""
         if stage not in self._known:
             found = _load(self._path(stage), self._keys[stage])
             if found is not None:
@@ -92,7 +92,7 @@ class Hand:
     on_frame: Callable[[], None]
     """Called after each frame that is tracked."""
     reason: str = ""
-    """Why it can't be used, once that is known."""
+    """Reason why the clip is unusable; empty while there is none."""
 
     @property
     def key(self) -> str:
@@ -100,7 +100,7 @@ class Hand:
         return list(self.keys.values())[-1]
 
     def is_next(self, stage: str) -> bool:
-        """Whether a stage is to be run: it isn't finished, those before it are, and nothing speaks against the clip."""
+        """Tell if a stage is due: it is unfinished, those before it are finished, and the clip is usable."""
         before = list(self.keys)[: list(self.keys).index(stage)]
         return not self.reason and not self.work.has(stage) and all(map(self.work.has, before))
 

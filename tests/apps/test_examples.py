@@ -1,0 +1,76 @@
+"""The scripts of `examples/`, each run on people of the synthetic world."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from reenact.data.synthetic import World
+from reenact.data.video import probe
+from reenact.data.video_writer import VideoWriter
+from reenact.metrics import catalogue
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+TESTED = ("animate_portrait", "compare_checkpoints", "train_on_clips")
+
+
+def load_main(name: str) -> Callable[[list[str]], None]:
+    main: Callable[[list[str]], None] = runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]
+    return main
+
+
+def test_every_example_has_a_test() -> None:
+    assert tuple(sorted(path.stem for path in EXAMPLES.glob("*.py"))) == TESTED
+
+
+def test_animate_portrait(tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("dlib")
+    load_main("animate_portrait")([str(checkpoint), str(tmp_path / "out.mp4"), "--frames", "3"])
+    output = capsys.readouterr().out
+    assert "out.mp4: 3 frames at 25 frames/s" in output
+    assert "the driving head turns by up to" in output
+    assert probe(tmp_path / "out.mp4").fps == 25
+
+
+def test_compare_checkpoints(
+    checkpoint: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "PIXELS", dict(catalogue.PIXELS))  # the script adds a metric
+    load_main("compare_checkpoints")([str(checkpoint), str(checkpoint), "--pairs", "2"])
+    header, first, second = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    assert header == ["checkpoint", "psnr", "ssim", "edges"]
+    assert first == second
+    assert 5 < float(first[1]) < 25
+    assert 0 < float(first[3]) < 0.2
+
+
+def test_train_on_clips(
+    tmp_path: Path, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("dlib")
+    monkeypatch.chdir(tmp_path)
+    for person in range(2):
+        (tmp_path / "people" / str(person)).mkdir(parents=True)
+        with VideoWriter(tmp_path / "people" / str(person) / "clip.mp4", Fraction(25), (192, 192)) as writer:
+            for image in world.sequence(person, 0, range(3), 192)[0]:
+                writer.write(image)
+    few = [
+        "--data.num_workers",
+        "0",
+        "--data.batch_size",
+        "2",
+        "--data.num_val_pairs",
+        "1",
+        "--data.num_test_pairs",
+        "1",
+    ]
+    words = ["people", "run", "--steps", "1", "--size", "64", "--trainer.accelerator", "cpu", *few]
+    with pytest.raises(SystemExit) as end:
+        load_main("train_on_clips")(words)
+    assert end.value.code == 0
+    assert "2 of 2 clips usable" in capsys.readouterr().out
+    assert (tmp_path / "run" / "fit" / "checkpoints" / "last.ckpt").is_file()

@@ -118,7 +118,7 @@ def prepare(
     _check_device(device, engine)
     base = RECIPES[recipe] if recipe else None
     size = size or (base.size if base else 256)
-    with Console().status(f"Looking through {escape(str(input))}"):
+    with open_progress_console().status(f"Looking through {escape(str(input))}"):
         left_out: Counter[str] = Counter()
         clips = find_clips(input, dataset, left_out)
     _print_left_out(left_out)

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from reenact.errors import ReenactError, suggest
+from reenact.methods.registry import find_method_of_class, list_offered_methods, scan_methods
 
 KINDS = ("model", "data", "scale", "trainer", "logger")
 """The folders of `configs/`, and the options that take a preset's name."""
@@ -25,8 +26,9 @@ def folder() -> Path:
 
 
 def names(kind: str) -> list[str]:
-    """Sorted names of the presets of a kind."""
-    return sorted(path.stem for path in (folder() / kind).glob("*.yaml"))
+    """Return the sorted names of the presets of a kind; other packages add models."""
+    own = {path.stem for path in (folder() / kind).glob("*.yaml")}
+    return sorted(own | _offered_models().keys() if kind == "model" else own)
 
 
 def is_name(text: str) -> bool:
@@ -35,15 +37,19 @@ def is_name(text: str) -> bool:
 
 
 def find(kind: str, name: str) -> Path:
-    """The file of a preset.
+    """Return the file of a preset.
 
     Raises:
-        ReenactError: if there is none of that name; the message lists the near names, or all where none is near.
+        ReenactError: if there is none of that name; the message lists the near names, or all where none is near, and
+            why a package's methods are left out.
     """
     path = folder() / kind / f"{name}.yaml"
     if is_name(name) and path.is_file():
         return path
-    raise ReenactError(f"--{kind} {name}: no such preset; {suggest(name, names(kind))}")
+    if kind == "model" and name in _offered_models():
+        return _offered_models()[name]
+    problems = "".join(f" ({text})" for text in scan_methods().problems.values()) if kind == "model" else ""
+    raise ReenactError(f"--{kind} {name}: no such preset; {suggest(name, names(kind))}{problems}")
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -84,13 +90,26 @@ def describe(kind: str, name: str) -> str:
 
 
 def method_of(class_path: str) -> str | None:
-    """The method's folder in a class path `reenact.models.<method>...`, None for classes from elsewhere."""
+    """Return the name of the method that a class path belongs to, None where no installed method offers the class."""
     match = re.match(r"reenact\.models\.(\w+)\.", class_path)
-    return match.group(1) if match else None
+    method = find_method_of_class(class_path)
+    return match.group(1) if match else method.name if method else None
 
 
 def scale_files(scale: str, method: str | None, preset: str | None = None) -> list[Path]:
-    """The overlays of a scale: the common one, then the method's and the model preset's own where they have one."""
+    """Return the overlays of a scale: the common one, then the method's and the model preset's where they have one."""
     common = find("scale", scale)
-    own = [common.with_suffix("") / f"{name}.yaml" for name in dict.fromkeys((method, preset)) if name]
+    offered = next((other.configs for other in list_offered_methods() if other.name == method), None)
+    folder_of_scale = (offered or folder()) / "scale" / scale
+    own = [folder_of_scale / f"{name}.yaml" for name in dict.fromkeys((method, preset)) if name]
     return [common, *(path for path in own if path.is_file())]
+
+
+def _offered_models() -> dict[str, Path]:
+    """Return the presets of other packages' methods: name -> file."""
+    return {
+        preset: method.configs / "model" / f"{preset}.yaml"
+        for method in list_offered_methods()
+        if method.configs is not None
+        for preset in method.presets
+    }

@@ -17,6 +17,7 @@ EVERYBODY = {
     "choices",
     "progress",
     "install",
+    "methods",
     "compilation",
     "paths",
     "__version__",

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from reenact.apps.face_clip import FaceClip
 from reenact.faces.camera import carry_camera
-from reenact.faces.crop import Crop, CropRule, crop_from_landmarks
+from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.face_size import face_size
 from reenact.faces.model import FaceModel
 
 
-def share_frame(source: FaceClip, driving: FaceClip, number: int, rule: CropRule) -> FaceClip:
+def share_frame(source: FaceClip, driving: FaceClip, number: int, rule: str) -> FaceClip:
     """The driving clip in a crop in which its reference face lies as the source's first face lies in its own.
 
     Absolute motion takes cameras as they are, and a crop that spans a clip's motion is larger than a portrait's.

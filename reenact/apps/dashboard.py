@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reenact.cli import wandb_key
 from reenact.errors import ReenactError
 from reenact.install import install_hint
-from reenact.models.registry import METHODS
+from reenact.methods.registry import list_methods
 from reenact.paths import PathLike, to_path
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def dashboard(
             out.write_text(text + "\n", encoding="utf-8")
         except OSError as error:
             raise ReenactError(f"--out {out} can't be written ({error.strerror}); name another file") from error
-        return f"{out}: {len(METHODS) + 1} views, not sent"
+        return f"{out}: {len(list_methods()) + 1} views, not sent"
     if not wandb_key.present():
         raise ReenactError("reenact dashboard: no key of Weights & Biases; `wandb login` first, or look with --dry-run")
     try:
@@ -66,7 +66,7 @@ def dashboard(
 
 def views(project: str, entity: str) -> list[workspaces.Workspace]:
     """The view that compares methods, and one of each method's runs."""
-    return [_comparison(project, entity), *(_method(name, project, entity) for name in METHODS)]
+    return [_comparison(project, entity), *(_method(method.name, project, entity) for method in list_methods())]
 
 
 def plain(view: workspaces.Workspace) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from reenact.choices import check_choices
 from reenact.devices import pick_device
 from reenact.errors import ReenactError
 from reenact.estimators.registry import REGRESSORS, RegressorChoice, load_face_finder, load_regressor
-from reenact.faces.crop import CropRule
 from reenact.faces.registry import load_face_model
+from reenact.methods.choices import VIDEO_CROP, CropRuleName
 from reenact.paths import PathLike
 
 
@@ -23,7 +23,7 @@ def read_face(
     *,
     parameters: Literal["fit", "none", RegressorChoice] = "fit",
     face_model: str | None = None,
-    crop: CropRule = "fomm",
+    crop: CropRuleName = VIDEO_CROP,
     size: int = 256,
     face_index: int = 0,
     device: str = "auto",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from rich.markup import escape
@@ -22,18 +22,16 @@ from reenact.errors import ReenactError
 from reenact.estimators.base import ParameterRegressor
 from reenact.estimators.registry import FaceFinder, RegressorChoice, find_regressor, load_face_finder, load_regressor
 from reenact.faces.camera import carry_camera
-from reenact.faces.crop import Crop, CropRule, crop_from_landmarks
+from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
+from reenact.methods.registry import collect_crop_rules, find_default_crop
 from reenact.progress import open_progress_console
 
 CropMotion = Literal["fixed", "per_frame"]
 """One crop for each shot of a clip, in which the head moves; or one that follows the face in every frame."""
 ParameterSource = Literal["auto", "fit", RegressorChoice]
 """Origin of face parameters: as in the training data, fitted to landmarks, or a network."""
-ROOM: dict[CropRule, float] = {"pwm": 1.2, "fomm": 1.2}
-"""Factor from the rule's crop to a picture's crop: crops of clips span their motion, a picture shows none,
-but hair and the motion to come need the place. The other rules leave it by themselves."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,8 @@ class Target:
     """Face model that is fitted; None where the method reads images alone."""
     size: int
     """Side of the network's input in pixels."""
-    crop: CropRule = "pwm"
-    """Rule by which the face is cropped."""
+    crop: str = field(default_factory=lambda: find_default_crop("synthetic"))
+    """Name of the rule by which the face is cropped."""
     regressor: ParameterRegressor | None = None
     """Network that estimates the parameters; None where they are fitted to landmarks."""
 
@@ -72,8 +70,10 @@ def make_target(
     Raises:
         ReenactError: if an estimator or its weights are missing, or its parameters are not the face model's.
     """
-    # A whole frame or a data set's own box is FOMM's crop for the most part, and new pictures have no box.
-    rule: CropRule = next((rule for rule in get_args(CropRule) if rule == recipe.get("crop", "pwm")), "fomm")
+    rule = recipe.get("crop", find_default_crop("synthetic"))
+    if rule not in collect_crop_rules():
+        # A whole frame or a data set's own box is a video's default crop for the most part; new pictures have no box.
+        rule = find_default_crop("videos")
     regressor = None
     if face_model is not None:
         regressor = _regressor(checkpoint, recipe, source, device)
@@ -184,7 +184,7 @@ def picture_clip(path: Path, image: Image, target: Target, face_index: int = 0) 
         ReenactError: if there is no such face.
     """
     track = _track(path, [image], target, face_index, lambda: None)
-    crops, params = fit_clip(track, [image], target, "fixed", ROOM.get(target.crop, 1.0))
+    crops, params = fit_clip(track, [image], target, "fixed", collect_crop_rules()[target.crop].room)
     return FaceClip(path, None, crops, track.visible, params, landmarks=track.landmarks)
 
 

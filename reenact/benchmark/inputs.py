@@ -159,9 +159,11 @@ def _file(module: str) -> Path | None:
 
 @cache
 def _imports(path: Path) -> tuple[str, ...]:
-    """The modules that a file imports when it is loaded, and its packages."""
+    """Return the modules that a file imports when it is loaded or for its types, and their packages."""
     found: list[str] = []
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    guarded = [inner for node in body if isinstance(node, ast.If) for inner in node.body]
+    for node in (*body, *guarded):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -21,9 +21,10 @@ from reenact.benchmark.terminal import write_text
 from reenact.benchmark.work import locked
 from reenact.choices import check_choices
 from reenact.cli import quiet
-from reenact.data.pair_plans import PLANS, Preset, write_plan
+from reenact.data.pair_plans import write_plan
 from reenact.data.prepared import is_prepared
 from reenact.errors import ReenactError, suggest
+from reenact.methods.registry import collect_pair_plans
 from reenact.names import check_name
 from reenact.paths import PathLike
 
@@ -174,15 +175,15 @@ def _plan_pairs(settings: Settings) -> None:
     table = settings.table
     if not table.pairs:
         return
-    plan: Preset | None = next((name for name in PLANS if name == table.pairs), None)
-    if plan is None:
-        raise ReenactError(f"The table {table.id} names the pairs {table.pairs}; {suggest(table.pairs, [*PLANS])}")
+    plans = list(collect_pair_plans())
+    if table.pairs not in plans:
+        raise ReenactError(f"The table {table.id} names the pairs {table.pairs}; {suggest(table.pairs, plans)}")
     there, sources = data.target(table, settings.root), data.portraits(table, settings.root)
     if there is None or (sources is not None and not is_prepared(sources)):
         return
     portraits = None if sources is None else str(sources)
     settings.folder.mkdir(parents=True, exist_ok=True)
-    write_plan(str(there), preset=plan, out=settings.folder / "pairs.csv", sources=portraits, seed=table.seed)
+    write_plan(str(there), preset=table.pairs, out=settings.folder / "pairs.csv", sources=portraits, seed=table.seed)
 
 
 def _added(words: Sequence[str], table: Table) -> list[Row]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from reenact import presets
 from reenact.benchmark.table_file import RowPart, read_table
 from reenact.errors import ReenactError, suggest
+from reenact.methods.registry import list_methods
 
 SYNTHETIC = "synthetic"
 """The data preset of the embedded world."""
@@ -157,11 +158,9 @@ def _check_ids(path: Path, columns: Sequence[Column], rows: Sequence[Row]) -> No
 
 def zoo_rows() -> tuple[Row, ...]:
     """The first preset of each method of the zoo that makes pictures."""
-    from reenact.models.registry import METHODS
-
     return tuple(
         Row(preset, preset, "own", model=preset)
-        for method in METHODS.values()
+        for method in list_methods()
         if method.makes_pictures
         for preset in list(method.presets)[:1]
         if preset in presets.names("model")

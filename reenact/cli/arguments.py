@@ -15,6 +15,7 @@ from reenact.cli.processes import is_first, shared_run
 from reenact.cli.run_folder import RUNS, checkpoint_of, new_run
 from reenact.cli.saved_run import load_settings, run_of, title_of
 from reenact.errors import ReenactError
+from reenact.methods.registry import check_packages, find_method
 from reenact.models.packages import OPTION
 
 CHECKPOINTS = ("ckpt_path", "weights")
@@ -110,7 +111,7 @@ def expand(request: Request) -> list[str]:
     folder; for a checkpoint without a model, the settings of the run that wrote it, or its own.
 
     Raises:
-        ReenactError: for unknown names, a model or checkpoint that is missing, an unusable `--out`.
+        ReenactError: for unknown names, a model, checkpoint or package that is missing, an unusable `--out`.
     """
     _resolve_checkpoint(request)
     if request.command != "fit" and "ckpt_path" not in request.names:
@@ -136,6 +137,10 @@ def expand(request: Request) -> list[str]:
     tweaks = [path for path in request.configs if path not in whole]
     named = _preset_files(request)
     request.classes += [path for file in named for path in _classes(presets.load(file))]
+    for class_path in request.classes:
+        method = find_method(presets.method_of(class_path) or "")
+        if method is not None:
+            check_packages(method)
     request.title = _title(request)
     if "out" not in request.names:
         request.names["out"] = str(new_run(request.title)) if is_first() else shared_run()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reenact.errors import ReenactError
+from reenact.methods.registry import find_method_of_class
 from reenact.models.packages import OPTION, is_allowed
 
 PACKAGES = ("reenact", "pytorch_lightning", "lightning", "lightning_fabric", "torch", "torchmetrics", "wandb")
@@ -35,7 +36,7 @@ _earlier: set[str] = set()
 
 
 def check_class(class_path: str, where: str = "") -> None:
-    """Refuse a class of a package that nobody has named.
+    """Refuse a class of a package that nobody has named, unless an installed method offers it.
 
     Args:
         class_path: dotted.
@@ -46,7 +47,7 @@ def check_class(class_path: str, where: str = "") -> None:
     """
     package = class_path.partition(".")[0]
     inside = package in PACKAGES and not any(f"{class_path}.".startswith(f"{part}.") for part in REFUSED)
-    if inside or class_path in _named or is_allowed(class_path):
+    if inside or class_path in _named or is_allowed(class_path) or find_method_of_class(class_path) is not None:
         return
     raise ReenactError(
         f"{where}{class_path}: a file may name classes of {', '.join(PACKAGES)} alone; if you trust the package, add"

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from reenact import __version__, assets, presets
 from reenact.install import DISTRIBUTION, install_hint
+from reenact.methods.registry import describe_absence, list_methods, scan_methods
 
 State = Literal["ok", "absent", "bad"]
 _COLOURS = {"ok": "green", "absent": "yellow", "bad": "red"}
@@ -61,7 +62,7 @@ def doctor() -> int:
     Returns:
         0, or 1 if something that every command needs is broken.
     """
-    findings = [*packages(), *devices(), *codecs(), *optional_packages(), *files(), *places()]
+    findings = [*packages(), *devices(), *codecs(), *optional_packages(), *list_broken_methods(), *files(), *places()]
     console = Console()
     table = Table(box=None, title=f"reenact {__version__}", title_justify="left")
     for column in ("", "what", "state", "detail"):
@@ -133,6 +134,15 @@ def optional_packages() -> Iterator[Finding]:
         found = find_spec(module) is not None
         detail = f"{_version(name) or ''} {purpose}".strip() if found else f"{purpose}; {remedy}"
         yield Finding("optional", name, "ok" if found else "absent", detail)
+
+
+def list_broken_methods() -> Iterator[Finding]:
+    """Yield methods that lack a package, and packages whose methods are left out."""
+    for method in list_methods():
+        if describe_absence(method):
+            yield Finding("methods", method.name, "absent", describe_absence(method))
+    for label, problem in scan_methods().problems.items():
+        yield Finding("methods", label, "absent", problem)
 
 
 def files() -> Iterator[Finding]:

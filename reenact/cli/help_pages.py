@@ -1,9 +1,10 @@
-"""Help pages of `reenact` and of Lightning's commands, made from the presets alone: no torch, well under a second."""
+"""Help pages of `reenact` and of Lightning's commands, made without torch in well under a second."""
 
 from __future__ import annotations
 
 from reenact import presets
 from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
+from reenact.methods.registry import list_methods
 
 COMMON_OPTIONS = {
     "--trainer.max_steps N": "steps to train (a step is one batch)",
@@ -23,15 +24,16 @@ COMMON_OPTIONS = {
 
 EXAMPLES = {
     "fit": """\
-  reenact fit --model pwm_flame
-  reenact fit --model pwm_flame --scale tiny --trainer.max_steps 200
-  reenact fit --model pwm_flame --data clips --data.root STORE --logger wandb
+  reenact fit --model {model}
+  reenact fit --model {model} --scale tiny --trainer.max_steps 200
+  reenact fit --model {model} --data clips --data.root STORE --logger wandb
   reenact fit --ckpt_path last
   reenact fit --weights CHECKPOINT --data clips --data.root STORE""",
     "validate": "  reenact validate --ckpt_path last",
-    "test": "  reenact test --ckpt_path runs/pwm_flame/DATE/checkpoints/last.ckpt --data clips --data.root STORE",
+    "test": "  reenact test --ckpt_path runs/{model}/DATE/checkpoints/last.ckpt --data clips --data.root STORE",
     "predict": "  reenact predict --ckpt_path last --data clips --data.root STORE",
 }
+"""Command -> examples; `{model}` stands for a preset."""
 
 
 def overview() -> str:
@@ -50,7 +52,7 @@ Data, use, and the rest:
 {ours}
 
 `reenact COMMAND --help` explains a command. First steps on any machine, with nothing to download:
-  reenact fit --model pwm_flame --scale tiny
+  reenact fit --model {_first_preset()} --scale tiny
 
 Errors are one sentence and exit code 2; REENACT_TRACEBACK=1 shows where they come from.
 """
@@ -84,8 +86,12 @@ Often used; dotted options win over every preset and file:
 {_table(COMMON_OPTIONS)}
 
 Examples:
-{EXAMPLES[command]}
+{EXAMPLES[command].format(model=_first_preset())}
 """
+
+
+def _first_preset() -> str:
+    return next(iter(list_methods()[0].presets))
 
 
 def _known(kind: str) -> str:

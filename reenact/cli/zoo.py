@@ -7,20 +7,22 @@ from rich.table import Table
 from rich.text import Text
 
 from reenact import presets
-from reenact.models.registry import METHODS
+from reenact.methods.registry import describe_absence, list_methods, scan_methods
 
 
 def list_zoo() -> None:
     """List methods and their presets, data sets, scales, trainers and loggers."""
     console = Console()
-    for method in METHODS.values():
+    for method in list_methods():
         table = Table(title=Text(f"{method.name}: {method.summary} ({method.paper})"), title_justify="left", box=None)
         table.add_column("--model", no_wrap=True)
         table.add_column("what")
         table.add_column("needs")
         for name, what in method.presets.items():
             table.add_row(name, Text(what), Text(method.needs))
-        console.print(table, "")
+        console.print(table, Text(describe_absence(method)))
+    for problem in scan_methods().problems.values():
+        console.print(Text(f"left out: {problem}"), "")
     for kind in presets.KINDS[1:]:
         table = Table(box=None)
         table.add_column(f"--{kind}", no_wrap=True)

@@ -1,14 +1,12 @@
 """`reenact pairs`: the test pairs of the papers, as many as each has, drawn from a seed.
 
-No paper publishes its pairs; numbers are the papers', choices that a paper leaves open are said in each plan.
+No paper publishes its pairs; the numbers are the papers', and stand with each method.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,54 +16,22 @@ from reenact.data.clip_table import ClipIndex, ClipTable
 from reenact.data.pair_lists import NamedPair, named, write_pairs
 from reenact.data.prepared import open_prepared
 from reenact.data.sampling import cross_pairs, held_out_split, self_pairs
-from reenact.errors import ReenactError
+from reenact.errors import ReenactError, suggest
+from reenact.methods import PairPlan
+from reenact.methods.choices import PairPlanName
+from reenact.methods.registry import collect_pair_plans
 from reenact.paths import PathLike
-
-Preset = Literal["pwm", "mmfa", "bfm_flow", "bfm_flow_celebv", "export3d", "export3d_talkinghead", "magicportrait"]
-
-
-@dataclass(frozen=True)
-class PairPlan:
-    """What a paper tests on."""
-
-    clips: int | None = None
-    """Driving clips, one an identity as long as there are unused identities; all by default."""
-    self_frames: int = 0
-    """Pairs of two frames of a clip, for each clip."""
-    cross_frames: int = 0
-    """Pairs of frames of two identities, for each clip as the source."""
-    cross_frames_per_person: int = 0
-    """Pairs of frames of two identities, for each identity as the source."""
-    self_clips: bool = False
-    """Every clip as a whole, driven from its own frame 0."""
-    cross_clips: bool = False
-    """Every clip as a whole, driving a portrait of another identity."""
-    portraits: int = 0
-    """Portraits of different identities from `--sources`, one for each driving clip, again from the first when used up;
-    0: frame 0 of the next clip of another identity."""
-
-
-PLANS: dict[Preset, PairPlan] = {
-    # Random pairs of each test clip in both directions; how many is not said: one pair a clip, both ways.
-    "pwm": PairPlan(self_frames=2, cross_frames=2),
-    # 80 image-video pairs, about 25,000 frames; portraits of CelebA and FFHQ, test clips of VoxCeleb.
-    "mmfa": PairPlan(clips=80, self_clips=True, cross_clips=True, portraits=80),
-    # VoxCeleb: 514 test clips, 20 pairs each: 10,280 self and 10,280 cross.
-    "bfm_flow": PairPlan(self_frames=20, cross_frames=20),
-    # CelebV: 5 people, 1,000 pairs each; which side is fixed is not said: the source.
-    "bfm_flow_celebv": PairPlan(cross_frames_per_person=1000),
-    # VFHQ: 50 test clips; the pairing is not said: each drives one other identity.
-    "export3d": PairPlan(clips=50, self_clips=True, cross_clips=True),
-    # TalkingHead-1KH: 20 clips of different identities.
-    "export3d_talkinghead": PairPlan(clips=20, self_clips=True, cross_clips=True),
-    # CelebV-HQ: 40 clips of identities outside of training; 20 portraits of another domain.
-    "magicportrait": PairPlan(clips=40, self_clips=True, cross_clips=True, portraits=20),
-}
 
 
 @check_choices
 def write_plan(
-    store: str, *, preset: Preset, out: PathLike, sources: str | None = None, split: str = "test", seed: int = 0
+    store: str,
+    *,
+    preset: PairPlanName,
+    out: PathLike,
+    sources: str | None = None,
+    split: str = "test",
+    seed: int = 0,
 ) -> str:
     """Write the test pairs of a paper for a prepared data set; name the file with `--data.pairs`.
 
@@ -81,7 +47,10 @@ def write_plan(
         ReenactError: if there is no such split, portraits are missing, or the file can't be written.
     """
     out = Path(out)
-    plan = PLANS[preset]
+    plans = collect_pair_plans()
+    if preset not in plans:
+        raise ReenactError(f"--preset {preset}: no paper has such pairs; {suggest(preset, list(plans))}")
+    plan = plans[preset]
     if bool(plan.portraits) != (sources is not None):
         raise ReenactError(
             f"The pairs of {preset} take portraits from another data set; name its store with --sources"

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reenact.faces.alignment import five_points, template_place
+from reenact.errors import ReenactError, suggest
+from reenact.methods.registry import collect_crop_rules, load_object
 
 Points = TypeVar("Points", NDArray[Any], Tensor)
 Image = NDArray[np.uint8]
-CropRule = Literal["pwm", "fomm", "export3d", "magicportrait"]
 Outside = Literal["black", "edge"]
 _BORDERS: dict[Outside, int] = {"black": cv2.BORDER_CONSTANT, "edge": cv2.BORDER_REPLICATE}
 
@@ -149,39 +149,32 @@ def crop_of_region(region: tuple[float, float, float, float], height: int, width
     return Crop((left + right - side) / 2, (top + bottom - side) / 2, side, size)
 
 
-def crop_from_landmarks(landmarks: NDArray[Any], rule: CropRule = "pwm", size: int = 256) -> Crop:
-    """The crop that a paper's rule takes around a face.
-
-    * `pwm`: GDPW's `fit_image.py`: half the perimeter of the landmark box times 1.1 is the face size; the square's
-      side is 1.35 of that, rounded down, and its centre lies a tenth of the side above the box's centre.
-    * `fomm`: the tube rule of FOMM's video-preprocessing `crop_vox.py`: a square of 1.2 times the longer side of the
-      union of the clip's face boxes, centred. Its boxes come from the S3FD detector, which counts the forehead in;
-      here the landmark box grows upwards by a quarter of its height instead (our own figure).
-    * `export3d`: EG3D's crop, its centre the origin of Deep3D's template, near the nose: 700 of the pixels of which
-      300 make a unit of the template, so 2.33 units. Each frame has its own there; here a clip has the median.
-    * `magicportrait`: `crop_process.py`: a square of 1.5 * 512 / 352 = 2.18 times the width of the face box of the
-      first frame, around its centre. The box is a detector's there, the landmarks' grown as for `fomm` here.
+def crop_from_landmarks(landmarks: NDArray[Any], rule: str, size: int = 256) -> Crop:
+    """Cut a square around a face by a paper's rule.
 
     Args:
         landmarks: (68, 2) or, for one crop over a clip, (T, 68, 2), in frame pixels.
-        rule: which paper's rule.
+        rule: name of the rule, see `reenact.methods.CropRule`.
         size: side of the crop image in pixels.
+
+    Raises:
+        ReenactError: if no method has such a rule.
     """
-    if rule == "export3d":
-        frames = np.asarray(landmarks, np.float64).reshape(-1, 68, 2)
-        scale, x, y = np.median([template_place(five_points(frame)) for frame in frames], axis=0)
-        side = scale * 700 / 300
-        return Crop(float(x - side / 2), float(y - side / 2), float(side), size)
-    points = np.asarray(landmarks, np.float64).reshape(-1, 2)
-    if rule == "magicportrait":
-        points = points[:68]
+    rules = collect_crop_rules()
+    if rule not in rules:
+        raise ReenactError(f"There is no crop rule {rule}: {suggest(rule, list(rules))}")
+    crop: Crop = load_object(rules[rule].function)(np.asarray(landmarks, np.float64).reshape(-1, 68, 2), size)
+    return crop
+
+
+def find_face_box(landmarks: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom of a face in all frames of landmarks (T, 68, 2), the forehead included.
+
+    Detectors count the forehead in: the box of the landmarks grows upwards by a quarter of its height (our own figure).
+    """
+    points = landmarks.reshape(-1, 2)
     (left, top), (right, bottom) = points.min(0), points.max(0)
-    if rule == "pwm":
-        side = float(int(1.35 * 1.1 * ((right - left) + (bottom - top)) / 2))
-        return Crop((left + right) / 2 - side / 2, (top + bottom) / 2 - 0.6 * side, side, size)
-    top -= 0.25 * (bottom - top)
-    side = 1.5 * 512 / 352 * (right - left) if rule == "magicportrait" else 1.2 * max(right - left, bottom - top)
-    return Crop((left + right - side) / 2, (top + bottom - side) / 2, side, size)
+    return left, top - 0.25 * (bottom - top), right, bottom
 
 
 def _like(points: Points, *values: float) -> Points:

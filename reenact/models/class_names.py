@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from importlib.metadata import entry_points
 
 from reenact.errors import ReenactError
+from reenact.methods.method import Method
+from reenact.methods.registry import (
+    check_packages,
+    describe_error,
+    find_method,
+    find_method_of_class,
+    find_problem,
+    list_methods,
+)
 from reenact.models.header import Header, is_zoo_class
 from reenact.models.module import PortraitModule
 from reenact.models.packages import OPTION, is_allowed
-from reenact.models.registry import METHODS
-
-ENTRY_POINTS = "reenact.methods"
-"""Group of entry points by which an installed package offers its methods."""
 
 
 def find_class(header: Header, name: str) -> type[PortraitModule]:
     """Return the class that a checkpoint was saved by.
 
-    It is the zoo's, one that this process has imported already, an installed entry point, or of a package that the
-    user has allowed; nothing else is imported.
+    It is the zoo's, one that this process has imported already, an installed method's, or of a package that the user
+    has allowed; nothing else is imported.
 
     Args:
         header: the checkpoint's.
         name: the checkpoint in a message.
 
     Raises:
-        ReenactError: if the class is none of these, does not exist, or its module can't be imported.
+        ReenactError: if the class is none of these, does not exist, or its module or a package that the method needs
+            can't be imported.
     """
     path = header.class_path
     if path is None or is_zoo_class(path):
@@ -41,6 +45,9 @@ def find_class(header: Header, name: str) -> type[PortraitModule]:
     package = path.partition(".")[0]
     if package == "__main__":
         raise ReenactError(f"{name} was saved by {path}, a class of a script: load it in that script")
+    problem = find_problem(package)
+    if problem is not None:
+        raise ReenactError(f"{name} is of the class {path}, and {problem}")
     raise ReenactError(
         f"{name} is of the class {path}, which no file can have imported: if you trust the package, add {OPTION}"
         f" {package}"
@@ -49,15 +56,15 @@ def find_class(header: Header, name: str) -> type[PortraitModule]:
 
 def config_class_path(cls: type[PortraitModule]) -> str:
     """Return the class path by which configuration files name a class."""
-    method = METHODS.get(getattr(cls, "method", ""))
+    method = find_method(getattr(cls, "method", ""))
     path = f"{cls.__module__}.{cls.__qualname__}"
-    return method.class_path if method is not None and is_zoo_class(path) else path
+    return method.class_path if method is not None and method.class_path and is_zoo_class(path) else path
 
 
 def needs_allowing(cls: type[PortraitModule]) -> bool:
     """Tell if another process finds a class by the option alone."""
     path = f"{cls.__module__}.{cls.__qualname__}"
-    return not (is_zoo_class(path) or any(_leads_to(point.value, path) for point in entry_points(group=ENTRY_POINTS)))
+    return not (is_zoo_class(path) or find_method_of_class(path) is not None)
 
 
 def check_import(class_path: str) -> None:
@@ -72,14 +79,15 @@ def check_import(class_path: str) -> None:
     except Exception as error:  # whatever the user's own module raises
         if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
             return
-        raise ReenactError(f"{class_path}: its module can't be imported: {_reason(error)}") from error
+        raise ReenactError(f"{class_path}: its module can't be imported: {describe_error(error)}") from error
 
 
 def _zoo_class(header: Header, name: str) -> type[PortraitModule]:
-    if header.method not in METHODS:
-        raise ReenactError(f"{name} is of the method {header.method!r}, not one of {', '.join(METHODS)}")
-    module, _, attribute = METHODS[header.method].class_path.rpartition(".")
-    found: type[PortraitModule] = getattr(import_module(module), attribute)
+    method = find_method(header.method)
+    if method is None or not is_zoo_class(str(method.class_path)):
+        known = ", ".join(other.name for other in list_methods())
+        raise ReenactError(f"{name} is of the method {header.method!r}, not one of {known}")
+    found = _load_class(method, name)
     if header.class_path is not None and header.class_path.rpartition(".")[2] != found.__name__:
         raise ReenactError(
             f"{name} is of the class {header.class_path}, which this version of reenact has not: use the version that"
@@ -101,17 +109,16 @@ def _subclasses(cls: type) -> Iterator[type[PortraitModule]]:
 
 
 def _installed(path: str, name: str) -> type[PortraitModule] | None:
-    package = path.partition(".")[0]
-    for point in entry_points(group=ENTRY_POINTS):
-        if point.value.partition(".")[0].partition(":")[0] == package:
-            found = _load(point.value.replace(":", "."), name)
-            if f"{found.__module__}.{found.__qualname__}" == path:
-                return found
-    return None
+    method = find_method_of_class(path)
+    if method is None:
+        return None
+    cls = _load_class(method, name)
+    return cls if f"{cls.__module__}.{cls.__qualname__}" == path else None
 
 
-def _leads_to(value: str, path: str) -> bool:
-    return value.partition(".")[0].partition(":")[0] == path.partition(".")[0]
+def _load_class(method: Method, name: str) -> type[PortraitModule]:
+    check_packages(method)
+    return _load(str(method.class_path), name)
 
 
 def _load(path: str, name: str) -> type[PortraitModule]:
@@ -120,15 +127,8 @@ def _load(path: str, name: str) -> type[PortraitModule]:
         found = getattr(import_module(module), attribute, None)
     except Exception as error:  # whatever the user's own module raises when it is imported
         raise ReenactError(
-            f"{name} is of the class {path}, whose module can't be imported: {_reason(error)}"
+            f"{name} is of the class {path}, whose module can't be imported: {describe_error(error)}"
         ) from error
     if not (isinstance(found, type) and issubclass(found, PortraitModule)):
         raise ReenactError(f"{name} is of the class {path}, and {module} has no method of this name: use its version")
     return found
-
-
-def _reason(error: Exception) -> str:
-    """The last line of a traceback and where it comes from."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if len(frames) > 1 else ""
-    return f"{type(error).__name__}: {error}{where}"

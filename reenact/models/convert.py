@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
+from reenact.methods.registry import check_packages, describe_error, list_methods
 from reenact.models.checkpoint import read
 from reenact.models.forward_check import check_forward
 from reenact.models.module import ReenactmentModule
@@ -27,12 +28,10 @@ from reenact.models.official_settings import (
 from reenact.paths import PathLike, to_path
 
 LOG = logging.getLogger("reenact")
-FORMATS = ("pwm", "fomm", "face_vid2vid")
-"""Methods whose folder has a `convert.py` that keeps `Converter`."""
 
 
 class Converter(Protocol):
-    """What a method's `convert.py` offers."""
+    """Interface of the module that `Method.converter` names."""
 
     TITLE: str
     """What people call the format."""
@@ -70,8 +69,7 @@ def convert(path: PathLike, out: PathLike, face_model: str = "flame", config: Pa
     """Write an official checkpoint as one that `animate`, `edit` and `test` read; it holds no state of training.
 
     Args:
-        path: as its authors published it: PWM (`PWM_*.pth`), FOMM (`vox-cpk.pth.tar`, `vox-adv-cpk.pth.tar`),
-            Face-vid2vid (`*.pth.tar` of zhanglonghao1992's reimplementation).
+        path: as the method's authors published it; the methods' pages name the files.
         out: the .ckpt to write.
         face_model: what the parameters live in that it is driven by; PWM's official ones in FLAME 2020.
         config: the YAML file that it was trained by, for settings that its weights don't tell; files of the released
@@ -109,12 +107,26 @@ def convert(path: PathLike, out: PathLike, face_model: str = "flame", config: Pa
 
 
 def _find_converter(official: Mapping[str, Any], path: Path) -> Converter:
-    converters: list[Converter] = [import_module(f"reenact.models.{name}.convert") for name in FORMATS]
+    converters = list(_load_converters())
     converter = next((converter for converter in converters if converter.recognises(official)), None)
     if converter is None:
         titles = ", ".join(converter.TITLE for converter in converters)
         raise ReenactError(f"{path} is no official checkpoint that is known here: give one of {titles}")
     return converter
+
+
+def _load_converters() -> Iterator[Converter]:
+    """Import the converters of all methods; one that breaks is announced and leaves the others usable."""
+    for method in list_methods():
+        if method.converter is None:
+            continue
+        try:
+            check_packages(method)
+            converter: Any = import_module(method.converter)
+        except Exception as error:  # whatever the user's own module raises
+            LOG.warning("warning: the converter of %s is left out: %s", method.name, describe_error(error))
+        else:
+            yield converter
 
 
 def _load(module: ReenactmentModule, state: dict[str, Tensor], path: Path) -> None:

@@ -30,7 +30,7 @@ class PortraitModule(LightningModule):
     """
 
     method: ClassVar[str]
-    """Name in `reenact.models.registry`."""
+    """Name of its `reenact.methods.Method`."""
     unrecorded: ClassVar[frozenset[str]] = frozenset()
     """Arguments of the constructor that a checkpoint does not need, such as paths of this machine."""
     network: nn.Module

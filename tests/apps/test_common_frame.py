@@ -12,11 +12,12 @@ from reenact.apps.common_frame import share_frame, share_size
 from reenact.apps.face_clip import FaceClip
 from reenact.apps.head_mask import head_mask
 from reenact.apps.reference import reference_number
-from reenact.apps.tracking import ROOM, Target, fit_clip
+from reenact.apps.tracking import Target, fit_clip
 from reenact.data.prepare.tracking import FaceTrack, track_faces
 from reenact.faces.crop import Crop
 from reenact.faces.landmarks import inter_ocular_distance
 from reenact.faces.registry import load_face_model
+from reenact.methods.registry import collect_crop_rules
 from reenact.models.retarget import retarget
 
 INNER = slice(17, 68)
@@ -30,7 +31,7 @@ def head():
 def clip_of(track, face_model, fps=None):
     """A tracked face as `animate` opens it: a picture without a rate, a video with one."""
     target = Target(None, face_model, 256, "pwm")  # type: ignore[arg-type]  # nothing is found here
-    crops, params = fit_clip(track, [], target, "fixed", 1.0 if fps else ROOM["pwm"])
+    crops, params = fit_clip(track, [], target, "fixed", 1.0 if fps else collect_crop_rules()["pwm"].room)
     return FaceClip(Path("x"), fps, crops, track.visible, params, landmarks=track.landmarks, cuts=track.cuts)
 
 

@@ -19,11 +19,11 @@ from reenact.cli.functions import build_parser, dashed
 from reenact.cli.help_pages import COMMON_OPTIONS
 from reenact.cli.lightning import ReenactCLI
 from reenact.cli.signatures import read_signature
+from reenact.methods.registry import list_methods
 from reenact.metrics import catalogue
 from reenact.models.module import PortraitModule
 from reenact.models.pwm.module import DiscriminatorConfig, PWMModule
 from reenact.models.pwm.network import PWMConfig
-from reenact.models.registry import METHODS
 
 from .conftest import save
 
@@ -161,7 +161,7 @@ def test_every_preset_says_what_it_is():
 
 
 def test_the_zoo_and_the_presets_name_the_same():
-    assert {name for method in METHODS.values() for name in method.presets} == set(presets.names("model"))
+    assert {name for method in list_methods() for name in method.presets} == set(presets.names("model"))
 
 
 @pytest.mark.parametrize("option", COMMON_OPTIONS)

@@ -14,6 +14,7 @@ from reenact.cli import main
 from reenact.cli.arguments import expand, read
 from reenact.cli.run_folder import checkpoint_of, record_run
 from reenact.errors import ReenactError
+from reenact.methods.registry import scan_methods
 from reenact.models.checkpoint import load_method
 from reenact.models.packages import allow_packages
 
@@ -153,10 +154,20 @@ def test_a_subclass_is_loaded_as_itself_and_never_as_another(place):
         Method().on_load_checkpoint(torch.load("x.ckpt", weights_only=True))
 
 
+@pytest.fixture(autouse=True)
+def _scan_anew():
+    yield
+    scan_methods.cache_clear()
+
+
 OWN = """
 from {here} import Method
 class Own(Method):
     method = "own"
+"""
+OFFERED = """
+from reenact import methods
+METHOD = methods.Method(name="own", summary="", paper="", needs="", class_path="own_installed.Own")
 """
 
 
@@ -184,11 +195,12 @@ def test_a_method_of_ones_own_is_imported_where_a_person_names_its_package(packa
 
 
 def test_a_method_of_ones_own_is_imported_where_it_is_an_entry_point(package, tmp_path):
-    checkpoint = package("own_installed", OWN.format(here=HERE))
+    checkpoint = package("own_installed", OWN.format(here=HERE) + OFFERED)
     about = tmp_path / "site" / "own_installed-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: own-installed\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[reenact.methods]\nown = own_installed:Own\n")
+    (about / "entry_points.txt").write_text("[reenact.methods]\nown = own_installed:METHOD\n")
+    scan_methods.cache_clear()
     assert type(load_method(checkpoint)).__name__ == "Own"
 
 

@@ -92,7 +92,7 @@ def test_help_shows_choices_and_no_types_of_python(command, capsys):
     assert not [word for word in ("class", "Literal", "null", "str |", "default: False") if word in page]
     assert "(default: hold)" in page
     if command == "prepare":
-        assert "--recipe {pwm,mmfa," in page
+        assert "--recipe {pwm,pwm_demo,mmfa," in page
         assert "--landmarks {auto,face-alignment," in page
 
 

@@ -9,9 +9,10 @@ import pytest
 from reenact.data.datamodules.clips import Clips
 from reenact.data.pack import pack
 from reenact.data.pair_lists import NamedPair, read_pairs, write_pairs
-from reenact.data.pair_plans import PLANS, write_plan
+from reenact.data.pair_plans import write_plan
 from reenact.data.store import MANIFEST, Store
 from reenact.errors import ReenactError
+from reenact.methods.registry import collect_pair_plans
 
 from .made_store import add_clip, made_store, made_writer
 
@@ -110,7 +111,7 @@ def test_papers_that_name_a_number_get_people_evenly(tmp_path):
     pairs, said = plan(root, tmp_path, "export3d_talkinghead")
     people = Counter(person(pair.driving) for pair in pairs if pair.source == pair.driving)
     assert len(people) == 12
-    assert sum(people.values()) == PLANS["export3d_talkinghead"].clips == 20
+    assert sum(people.values()) == collect_pair_plans()["export3d_talkinghead"].clips == 20
     assert set(people.values()) == {1, 2}
     assert "the paper has" not in said
 

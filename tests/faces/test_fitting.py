@@ -216,7 +216,7 @@ def tracks(real):
     def place(path):
         images = VideoReader(path) if path.suffix == ".mp4" else [read_image(path)]
         landmarks = track_faces(images, load_face_finder("dlib", device="cpu")).landmarks
-        crop = crop_from_landmarks(landmarks)
+        crop = crop_from_landmarks(landmarks, "pwm")
         return torch.from_numpy(crop.to_ndc(crop.to_crop(landmarks))).float()
 
     paths = [real / f"{name}.mp4" for name in CLIPS] + sorted(real.glob("portrait_*.jpg"))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tiny import tiny
-from zoo import mmfa, pair, portrait
+from zoo import CASES, pair, portrait
 
 from reenact import presets
 from reenact.data.synthetic.clips import SyntheticClips
@@ -46,7 +46,7 @@ def test_keypoints_of_eq_5(parity):
 @pytest.mark.parametrize("part", ["pose", "scale", "translation", "expression"])
 def test_one_part_alone(part):
     torch.manual_seed(0)
-    network = mmfa().make().eval().network
+    network = CASES["mmfa"].make().eval().network
     for head in (network.affine.scale, network.affine.translation):
         torch.nn.init.normal_(head.weight)  # they start at the same values for every face
     state = network.encode(portrait(1, 0, "a"))
@@ -119,7 +119,7 @@ def test_maps_are_the_same_folded():
 @torch.no_grad()
 def test_pictures_show_the_source_warped_and_the_driving_keypoints():
     torch.manual_seed(0)
-    network = mmfa().make().eval().network
+    network = CASES["mmfa"].make().eval().network
     source, driving = portrait(1, 0, "a"), portrait(2, 1, "b")
     state = network.encode(source)
     still = network.perform(state, state.motion)
@@ -138,7 +138,7 @@ def test_pictures_show_the_source_warped_and_the_driving_keypoints():
 
 def test_exact_jacobians_are_those_of_the_map_between_keypoints():
     torch.manual_seed(0)
-    network = mmfa().make().network
+    network = CASES["mmfa"].make().network
     turned = rotation_of(torch.tensor([[20.0, -10.0, 5.0]]))
     source = FaceMotion(torch.eye(3)[None], torch.tensor([[1.2]]), torch.zeros(1, 2), torch.zeros(1, 4))
     driving = FaceMotion(turned, torch.tensor([[0.8]]), torch.tensor([[0.1, 0.2]]), torch.zeros(1, 4))
@@ -259,7 +259,7 @@ def test_a_guide_wants_landmarks_and_enough_keypoints(landmarks, keypoints, sent
 @torch.no_grad()
 @pytest.mark.parametrize("term", ["expression", "guide", "guide_changes"])
 def test_a_weight_is_of_its_own_term_alone(term):
-    module, batch = mmfa(guided=True).make().eval(), pair(2)
+    module, batch = CASES["mmfa-guided"].make().eval(), pair(2)
     module.setup("fit")
     result = module(batch.source, batch.driving)
     losses = []
@@ -275,7 +275,7 @@ def test_a_weight_is_of_its_own_term_alone(term):
 
 @torch.no_grad()
 def test_changes_of_expressions_are_those_to_the_source():
-    module, batch = mmfa(guided=True).make().eval(), pair(2)
+    module, batch = CASES["mmfa-guided"].make().eval(), pair(2)
     encoder = module.network.encoder
     source, driving = (encoder((side.image + 1) / 2) for side in (batch.source, batch.driving))
     noisy = driving + 0.1

@@ -4,7 +4,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from torch.distributions import Normal, kl_divergence
-from zoo import SIZE, Pairs, fomm, loader, mmfa, pair, portrait, trainer
+from zoo import CASES, SIZE, Pairs, loader, pair, portrait, trainer
 
 from reenact.errors import ReenactError
 from reenact.models.checkpoint import load_method, load_module
@@ -20,7 +20,7 @@ SMALL = VAEConfig(expression=8, latent=4, hidden=16)
 def checkpoints(tmp_path_factory):
     """An untrained MMFA at toy size and a FOMM."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    for case in (mmfa(), fomm(False)):
+    for case in (CASES["mmfa"], CASES["fomm"]):
         pl.seed_everything(0)
         module = case.make()
         module.image_size = SIZE

@@ -4,7 +4,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from torchvision.models import vgg19
-from zoo import SIZE, Pairs, loader, pair, pwm, trainer
+from zoo import CASES, SIZE, Pairs, loader, pair, trainer
 
 from reenact.errors import ReenactError
 from reenact.metrics.images import psnr
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def test_generator_losses_leave_the_discriminator_alone_and_the_reverse(tmp_path):
-    module = pwm("both").make().train()
+    module = CASES["pwm-both"].make().train()
     module.setup("fit")
     batch = pair(2)
     result = module(batch.source, batch.driving)

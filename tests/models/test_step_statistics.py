@@ -4,14 +4,14 @@ import copy
 
 import pytest
 import torch
-from zoo import face_vid2vid, fomm, pair
+from zoo import CASES, pair
 
 from reenact.nn.thin_plate import RandomWarp
 from reenact.nn.whole_batch import BatchDraws
 
 
 @pytest.mark.parametrize(
-    ("case", "part"), [(face_vid2vid(), "estimator"), (fomm(False), "detector")], ids=["face_vid2vid", "fomm"]
+    ("case", "part"), [(CASES["face_vid2vid"], "estimator"), (CASES["fomm"], "detector")], ids=["face_vid2vid", "fomm"]
 )
 def test_a_step_reads_source_driving_and_warped_picture_once_each(case, part):
     module, batch = case.make().train(), pair(3)

@@ -14,12 +14,13 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from zoo import Case, face_vid2vid, fomm, mmfa, pwm, trainer
+from zoo import CASES as ZOO_CASES
+from zoo import Case, trainer
 
 from reenact.data.datamodules.synthetic import Synthetic
 from reenact.faces.portrait import PortraitPair
 
-CASES = [pwm("both"), fomm(True), face_vid2vid(), mmfa(), mmfa(guided=True)]
+CASES = [ZOO_CASES[name] for name in ("pwm-both", "fomm-adv", "face_vid2vid", "mmfa", "mmfa-guided")]
 STEPS = 2
 
 

@@ -23,6 +23,7 @@ from reenact.data.store import to_tensor
 from reenact.data.video import VIDEO_SUFFIXES, VideoReader, probe
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
+from reenact.methods.registry import find_default_crop
 
 
 class VoxCeleb(ReenactmentDataModule):
@@ -99,7 +100,7 @@ class VoxCeleb(ReenactmentDataModule):
     @property
     def recipe(self) -> dict[str, str]:
         """How the store was prepared; the raw layout holds FOMM's crops."""
-        return self._store.info.recipe if self._store else {"crop": "fomm"}
+        return self._store.info.recipe if self._store else {"crop": find_default_crop("videos")}
 
     def describe(self) -> Carries:
         """What the portraits carry: images alone for the raw layout."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from reenact.data.clip_input import ClipInput
-from reenact.data.prepare.recipes import CropChoice
 from reenact.data.store import StoreInfo
 from reenact.data.store_writer import StoreWriter
 from reenact.errors import ReenactError
@@ -18,6 +17,7 @@ from reenact.estimators.base import Detector, ParameterRegressor
 from reenact.estimators.registry import FaceFinder, LandmarkLibrary, RegressorChoice, load_face_finder, load_regressor
 from reenact.faces.model import FaceModel
 from reenact.faces.registry import load_face_model
+from reenact.methods.choices import CropChoice
 
 OnMissing = Literal["hold", "skip", "error"]
 ParameterChoice = Literal["fit", RegressorChoice]

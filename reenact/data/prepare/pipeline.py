@@ -23,17 +23,18 @@ from reenact.data.prepare.engine_local import LocalEngine
 from reenact.data.prepare.engines import Engine, InlineEngine
 from reenact.data.prepare.job import Job, OnMissing, ParameterChoice, Settings, store_info
 from reenact.data.prepare.naming import name_apart
-from reenact.data.prepare.recipes import RECIPES, CropChoice, RecipeName
 from reenact.data.prepare.report import print_report, print_status
 from reenact.data.prepare.stages import run_stages
 from reenact.data.prepare.work import remove_empty_folders
 from reenact.data.store import MANIFEST, ClipRecord, Store
 from reenact.data.store_writer import StoreWriter
 from reenact.devices import pick_device
-from reenact.errors import ReenactError
+from reenact.errors import ReenactError, suggest
 from reenact.estimators.registry import REGRESSORS, LandmarkChoice, regressor_name, resolve_landmarks
-from reenact.faces.crop import CropRule
 from reenact.faces.registry import load_face_model
+from reenact.methods import Recipe
+from reenact.methods.choices import CropChoice, CropOption, RecipeName
+from reenact.methods.registry import collect_recipes, find_default_crop
 from reenact.paths import PathLike, to_path
 from reenact.progress import open_progress_console
 
@@ -56,7 +57,7 @@ def prepare(
     parameters: ParameterChoice = "fit",
     size: int | None = None,
     fps: float | None = None,
-    crop: Literal["auto", CropChoice] = "auto",
+    crop: CropOption = "auto",
     on_missing: OnMissing = "hold",
     face_index: int | None = None,
     max_error: float = 0.1,
@@ -116,7 +117,7 @@ def prepare(
         return
     _check_numbers(size, face_index, workers, max_error, fps)
     _check_device(device, engine)
-    base = RECIPES[recipe] if recipe else None
+    base = _find_recipe(recipe) if recipe else None
     size = size or (base.size if base else 256)
     with open_progress_console().status(f"Looking through {escape(str(input))}"):
         left_out: Counter[str] = Counter()
@@ -157,6 +158,13 @@ def prepare(
             _remove_empty(out)
     if not summary.usable:
         raise ReenactError(_nothing_usable(input, summary.first))
+
+
+def _find_recipe(name: str) -> Recipe:
+    recipes = collect_recipes()
+    if name not in recipes:
+        raise ReenactError(f"--recipe {name}: no paper has such a recipe; {suggest(name, list(recipes))}")
+    return recipes[name]
 
 
 def _name_apart(clips: list[ClipInput], writer: StoreWriter, settings: Settings) -> list[ClipInput]:
@@ -204,14 +212,14 @@ def _nothing_usable(path: Path, records: Sequence[ClipRecord]) -> str:
     return f"{there.source} {there.reason}{remedy}"
 
 
-def _auto_crop(path: Path, dataset: DatasetChoice, clips: Sequence[ClipInput], paper: CropRule | None) -> CropChoice:
+def _auto_crop(path: Path, dataset: DatasetChoice, clips: Sequence[ClipInput], paper: str | None) -> CropChoice:
     """Choose the crop for the input: cropped clips stay as they are."""
     boxes = any(clip.region for clip in clips)
     if has_fomm_layout(path) or (dataset in CROPPED and not boxes):
         return "none"
     if paper is not None:
         return paper
-    return "dataset" if boxes and all(clip.region or clip.missing for clip in clips) else "fomm"
+    return "dataset" if boxes and all(clip.region or clip.missing for clip in clips) else find_default_crop("videos")
 
 
 def _engine(kind: Literal["local", "ray"], address: str | None, workers: int, device: str) -> Engine:

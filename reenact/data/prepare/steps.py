@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from reenact.data.pictures import write_image
 from reenact.data.prepare.job import OnMissing, Tools
 from reenact.data.prepare.preview import draw_preview, preview_rows, preview_tiles
-from reenact.data.prepare.recipes import CropChoice
 from reenact.data.prepare.results import (
     all_frames,
     crop_of,
@@ -37,6 +36,7 @@ from reenact.faces.crop import Crop, crop_from_landmarks, crop_of_region
 from reenact.faces.landmarks import inter_ocular_distance
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
+from reenact.methods.choices import CropChoice
 
 INNER = slice(17, 68)
 """Landmarks without the jaw line, which in pictures slides to the silhouette."""

@@ -1,0 +1,119 @@
+"""Everything about a method that other rooms read by its name: each method's `method.py` defines one `METHOD`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from reenact.errors import ReenactError
+
+Default = Literal["videos", "synthetic"]
+"""Uses of a crop rule where nobody names one: `videos` that are prepared, faces for a `synthetic` world's method."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
+_CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropRule:
+    """A paper's way to cut a square around a face."""
+
+    function: str
+    """`module:function` of a function of landmarks (T, 68, 2) in frame pixels and a size, which returns a `Crop`."""
+    room: float = 1.0
+    """Factor on the side of the crop of a single picture: crops of clips span their motion, and a picture shows none,
+    but hair and the motion to come need the place."""
+    default_for: tuple[Default, ...] = ()
+    """Uses of the rule where nobody names one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A paper's preparation of its data."""
+
+    crop: str
+    """Name of a crop rule, the method's own or another's."""
+    size: int
+    """Side of the frames in pixels."""
+    fps: Fraction | None = None
+    """Frames per second; each video's own by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairPlan:
+    """A paper's test pairs."""
+
+    clips: int | None = None
+    """Driving clips, one an identity as long as there are unused identities; all by default."""
+    self_frames: int = 0
+    """Pairs of two frames of a clip, for each clip."""
+    cross_frames: int = 0
+    """Pairs of frames of two identities, for each clip as the source."""
+    cross_frames_per_person: int = 0
+    """Pairs of frames of two identities, for each identity as the source."""
+    self_clips: bool = False
+    """Every clip as a whole, driven from its own frame 0."""
+    cross_clips: bool = False
+    """Every clip as a whole, driving a portrait of another identity."""
+    portraits: int = 0
+    """Portraits of different identities from `--sources`, one for each driving clip, again from the first when used up;
+    0: frame 0 of the next clip of another identity."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One published approach, or a network of ours that is trained the same way."""
+
+    name: str
+    """Letters, digits, `_` and `-`; checkpoints record it."""
+    summary: str
+    paper: str
+    needs: str
+    """Data that it reads of portraits, for people."""
+    class_path: str | None = None
+    """Its Lightning module; None for a paper that is known by its protocol alone."""
+    presets: Mapping[str, str] = field(default_factory=dict)
+    """Names under `configs/model` -> one line about each; the first one stands for the method in tables."""
+    configs: Path | None = None
+    """Folder with `model/PRESET.yaml` and `scale/SCALE/NAME.yaml`; `configs/` beside its module by default."""
+    makes_pictures: bool = True
+    """False for a network that reenacts no portraits."""
+    version: int = 1
+    """Raised when a change makes the method train to other weights."""
+    order: int = 100
+    """Place in lists and tables; methods of one place stand by name."""
+    crops: Mapping[str, CropRule] = field(default_factory=dict)
+    """Name -> rule; names are those of `prepare --crop`, and stores record them."""
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    """Name of `prepare --recipe` -> recipe."""
+    pair_plans: Mapping[str, PairPlan] = field(default_factory=dict)
+    """Name of `pairs --preset` -> plan."""
+    converter: str | None = None
+    """Module that keeps `reenact.models.convert.Converter`."""
+    packages: tuple[str, ...] = ()
+    """Packages that it imports beyond those of reenact itself."""
+    install: str = ""
+    """Command that installs them."""
+    toys: str | None = None
+    """`module:function` of its smallest modules for the common tests: a name -> a function without arguments."""
+    title: str = ""
+    """Name in tables of methods; methods of one title share a row."""
+    motion: str = ""
+    """Source of the motion, for tables."""
+    status: str = "planned"
+    """State of the method, for tables."""
+    page: str = ""
+    """Its page in `docs/methods/`."""
+
+    def __post_init__(self) -> None:
+        """Raise `ReenactError` for a name or class path of another form."""
+        if not _NAME.fullmatch(self.name):
+            raise ReenactError(
+                f"The method name {self.name!r} is refused: use letters, digits, _ and -, first a letter"
+            )
+        if self.class_path is not None and not _CLASS_PATH.fullmatch(self.class_path):
+            raise ReenactError(f"The method {self.name} names {self.class_path!r}: give a class as PACKAGE.CLASS")

@@ -1,0 +1,26 @@
+"""The protocol of Export3D; its network is not part of the package."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from reenact.methods import CropRule, Method, PairPlan, Recipe
+
+METHOD = Method(
+    name="export3d",
+    order=8,
+    title="Export3D",
+    summary="tri-planes conditioned on expression",
+    motion="expression-conditioned tri-plane",
+    needs="face parameters",
+    paper="ECCV 2024, arXiv 2404.00636",
+    crops={"export3d": CropRule(function="reenact.models.export3d.crop:crop_template")},
+    # ECCV 2024, section 4: 25 frames/s, 256, the nose in the centre.
+    recipes={"export3d": Recipe(crop="export3d", size=256, fps=Fraction(25))},
+    pair_plans={
+        # VFHQ: 50 test clips; the pairing is not said: each drives one other identity.
+        "export3d": PairPlan(clips=50, self_clips=True, cross_clips=True),
+        # TalkingHead-1KH: 20 clips of different identities.
+        "export3d_talkinghead": PairPlan(clips=20, self_clips=True, cross_clips=True),
+    },
+)

@@ -168,8 +168,8 @@ def _load_offered(point: EntryPoint) -> Method:
         ) from error
     if not isinstance(method, Method):
         raise ReenactError(
-            f"the entry point {label} names a {type(method).__name__}, not a reenact.methods.Method: let it name the"
-            " METHOD of a module"
+            f"the entry point {label} names a value of type {type(method).__name__}, not a reenact.methods.Method: let"
+            " it name the METHOD of a module"
         )
     folder = method.configs or Path(str(sys.modules[point.module].__file__)).parent / "configs"
     for preset in method.presets:

@@ -31,6 +31,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 VALUES = {"N": "2", "P": "32-true", "PATH": "somewhere"}
 PLACEHOLDERS = {
+    "copy_source": "fomm",
     "mymethods.Mine": "fomm",
     "--data NAME": "--data vfhq",
     "--dataset NAME": "--dataset vfhq",

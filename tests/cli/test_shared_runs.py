@@ -185,6 +185,15 @@ def package(tmp_path, monkeypatch):
     return make
 
 
+def offer(site, name):
+    """Install a module as an entry point."""
+    about = site / f"{name}-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[reenact.methods]\nown = {name}:METHOD\n")
+    scan_methods.cache_clear()
+
+
 def test_a_method_of_ones_own_is_imported_where_a_person_names_its_package(package, place):
     checkpoint = package("own_allowed", OWN.format(here=HERE))
     with pytest.raises(ReenactError, match=r"own_allowed.Own, .* add --allow-package own_allowed"):
@@ -196,12 +205,15 @@ def test_a_method_of_ones_own_is_imported_where_a_person_names_its_package(packa
 
 def test_a_method_of_ones_own_is_imported_where_it_is_an_entry_point(package, tmp_path):
     checkpoint = package("own_installed", OWN.format(here=HERE) + OFFERED)
-    about = tmp_path / "site" / "own_installed-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: own-installed\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[reenact.methods]\nown = own_installed:METHOD\n")
-    scan_methods.cache_clear()
+    offer(tmp_path / "site", "own_installed")
     assert type(load_method(checkpoint)).__name__ == "Own"
+
+
+def test_a_checkpoint_of_a_package_that_is_left_out_says_why(package, tmp_path):
+    checkpoint = package("own_left_out", "1 / 0")
+    offer(tmp_path / "site", "own_left_out")
+    with pytest.raises(ReenactError, match=r"own_left_out.Own, and the entry point own = .* \(ZeroDivisionError"):
+        load_method(checkpoint)
 
 
 @pytest.mark.parametrize(

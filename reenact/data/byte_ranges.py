@@ -76,8 +76,8 @@ class RemoteFiles:
             blocks = filesystem.cat_ranges([f"{folder}/{file}" for file in merged[0]], *merged[1:], on_error="raise")
         except Exception as error:  # every backend has errors of its own
             raise unreachable(self.url, error) from error
-        found = list(zip(*merged, blocks, strict=True))
-        return [_part(wanted, found) for wanted in ranges]
+        named_blocks = list(zip(*merged, blocks, strict=True))
+        return [_part(byte_range, named_blocks) for byte_range in ranges]
 
 
 def is_url(root: str) -> bool:
@@ -101,9 +101,9 @@ def unreachable(url: str, error: BaseException) -> ReenactError:
     return ReenactError(f"{url} can't be read ({why}); check the URL, the network and your access rights")
 
 
-def _part(wanted: Range, blocks: Sequence[tuple[str, int, int, bytes]]) -> bytes:
+def _part(byte_range: Range, blocks: Sequence[tuple[str, int, int, bytes]]) -> bytes:
     """A range out of the blocks that were read."""
-    file, first, last = wanted
+    file, first, last = byte_range
     return next(
         data[first - start : last - start]
         for name, start, end, data in blocks

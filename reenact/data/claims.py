@@ -39,8 +39,8 @@ def claimed(path: Path) -> Iterator[bool]:
         OSError: if the file can't be made.
     """
     token = uuid.uuid4().hex
-    held = _create(path, token) or (_taken_away(path) and _create(path, token))
-    if not held:
+    has_claim = _create(path, token) or (_taken_away(path) and _create(path, token))
+    if not has_claim:
         yield False
         return
     _heart().add(path)
@@ -61,8 +61,8 @@ def locked(path: Path, patience: float = 2 * LEASE) -> Iterator[None]:
     """
     end, pause = time.monotonic() + patience, 0.002
     while True:
-        with claimed(path) as held:
-            if held:
+        with claimed(path) as has_claim:
+            if has_claim:
                 yield
                 return
         if time.monotonic() > end:
@@ -134,10 +134,10 @@ def _expired(path: Path, owner: dict[str, str]) -> bool:
 def _read(path: Path) -> dict[str, str]:
     """The owner of a claim; empty where it is gone, or was not written yet."""
     try:
-        found = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return {key: str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+    return {key: str(value) for key, value in content.items()} if isinstance(content, dict) else {}
 
 
 def _now(folder: Path) -> float:

@@ -115,7 +115,7 @@ class ClipReader:
         Raises:
             ReenactError: as `read`.
         """
-        wanted = range(place.num_frames) if frames is None else frames
+        numbers = range(place.num_frames) if frames is None else frames
         wrong = next((frame for frame in frames or () if not 0 <= frame < place.num_frames), None)
         if wrong is not None:
             raise ReenactError(f"Clip {place.clip} has no frame {wrong}: it has {place.num_frames}")
@@ -125,7 +125,7 @@ class ClipReader:
         if len(head) < end <= _LARGEST_HEADER:
             (head,) = self._bytes(place, [(place.arrays, start, start + end)])
         tables = self._tables(place, head[8:end])
-        return self._rows(place, head, end, tables, wanted)
+        return self._rows(place, head, end, tables, numbers)
 
     def _tables(self, place: ClipPlace, header: bytes) -> dict[str, _Table]:
         try:
@@ -144,27 +144,27 @@ class ClipReader:
         return tables
 
     def _rows(
-        self, place: ClipPlace, head: bytes, end: int, tables: dict[str, _Table], wanted: Sequence[int]
+        self, place: ClipPlace, head: bytes, end: int, tables: dict[str, _Table], numbers: Sequence[int]
     ) -> dict[str, NDArray[Any]]:
-        runs = _runs(wanted)
+        runs = _runs(numbers)
         spans = [
             (end + table.start + first * table.row_size, end + table.start + last * table.row_size)
             for table in tables.values()
             for first, last in (runs if table.shape[0] > 1 else [(0, 1)])
         ]
         start = place.arrays_start
-        far = [(place.arrays, start + first, start + last) for first, last in spans if last > len(head)]
-        rest = iter(self._bytes(place, far) if far else ())
+        later_ranges = [(place.arrays, start + first, start + last) for first, last in spans if last > len(head)]
+        rest = iter(self._bytes(place, later_ranges) if later_ranges else ())
         parts = iter([head[first:last] if last <= len(head) else next(rest) for first, last in spans])
-        found: dict[str, NDArray[Any]] = {}
+        arrays: dict[str, NDArray[Any]] = {}
         for name, table in tables.items():
             data = bytearray().join(next(parts) for _ in (runs if table.shape[0] > 1 else [0]))
-            count = len(wanted) if table.shape[0] > 1 else 1
+            count = len(numbers) if table.shape[0] > 1 else 1
             if len(data) != count * table.row_size:
                 raise self._damaged(place, place.arrays)
             rows = np.frombuffer(data, table.kind).reshape(count, *table.shape[1:])
-            found[name] = rows if count == len(wanted) else np.repeat(rows, len(wanted), axis=0)
-        return found
+            arrays[name] = rows if count == len(numbers) else np.repeat(rows, len(numbers), axis=0)
+        return arrays
 
     def _pictures(self, place: ClipPlace, places: NDArray[np.int64], stored_size: int, size: int) -> NDArray[np.uint8]:
         """(N, 3, size, size)."""
@@ -173,12 +173,12 @@ class ClipReader:
         start = place.frames_start
         ranges = [(place.frames, start + first, start + first + length) for first, length in places.tolist()]
         images = [decode(data, stored_size) for data in self._bytes(place, ranges)]
-        done = np.empty((len(images), 3, size, size), np.uint8)
-        for picture, image in zip(done, images, strict=True):
+        pictures = np.empty((len(images), 3, size, size), np.uint8)
+        for picture, image in zip(pictures, images, strict=True):
             if image is None:
                 raise self._damaged(place, place.frames)
             planes(resize(image, size), picture)
-        return done
+        return pictures
 
     def _bytes(self, place: ClipPlace, ranges: list[Range]) -> list[bytes]:
         if any(last - first > _MOST_BYTES for _, first, last in ranges):
@@ -209,10 +209,10 @@ def _table(name: str, entry: dict[str, Any]) -> _Table:
     return _Table(kind, shape, start, kind.itemsize * row)
 
 
-def _runs(wanted: Sequence[int]) -> list[tuple[int, int]]:
+def _runs(frames: Sequence[int]) -> list[tuple[int, int]]:
     """Stretches of frames in a row, each as its first and the one after its last."""
     runs: list[tuple[int, int]] = []
-    for frame in wanted:
+    for frame in frames:
         if runs and runs[-1][1] == frame:
             runs[-1] = (runs[-1][0], frame + 1)
         else:

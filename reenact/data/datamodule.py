@@ -52,12 +52,12 @@ class Loader(DataLoader[PortraitPair]):
 
     def __iter__(self) -> _BaseDataLoaderIter:
         # Workers inherit what is held back here until `start_worker` has run.
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, set(SIGNALS))
+        previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, set(SIGNALS))
         previous = signal.getsignal(signal.SIGCHLD)
         try:
             iterator = super().__iter__()
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+            signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)
         if signal.getsignal(signal.SIGCHLD) is not previous:
             signal.signal(signal.SIGCHLD, previous)
         return iterator
@@ -256,9 +256,9 @@ class ReenactmentDataModule(LightningDataModule):
         has, needed = prepared.info.fields, self.describe()
         lacks = [name for name, value in asdict(carries(has, 1)).items() if getattr(needed, name) and not value]
         if lacks or (self.face_model and prepared.info.face_model != self.face_model):
-            what = f"no {lacks[0]}" if lacks else f"parameters of the face model {prepared.info.face_model!r}"
+            shortage = f"no {lacks[0]}" if lacks else f"parameters of the face model {prepared.info.face_model!r}"
             raise ReenactError(
-                f"--data.sources {self.sources} has {what}; prepare it with the settings of the data set itself"
+                f"--data.sources {self.sources} has {shortage}; prepare it with the settings of the data set itself"
             )
         if not len(prepared.table.names):
             raise ReenactError(f"--data.sources {self.sources} has no usable clip; prepare it again")
@@ -296,8 +296,8 @@ def jitter_colours(
     hues = draw.uniform(-strength, strength, count)[rank::processes]
 
     def change(images: Tensor) -> Tensor:
-        done = [_change(image, factors[i], hues[i]) for i, image in enumerate(images)]
-        return torch.stack(done)
+        changed_images = [_change(image, factors[i], hues[i]) for i, image in enumerate(images)]
+        return torch.stack(changed_images)
 
     source, driving = batch.source, batch.driving
     return PortraitPair(

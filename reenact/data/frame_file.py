@@ -58,8 +58,8 @@ def resize(image: Image, size: int) -> Image:
     """Resample a square picture; reductions average."""
     if image.shape[0] == size:
         return image
-    how = cv2.INTER_AREA if size < image.shape[0] else cv2.INTER_CUBIC
-    return cv2.resize(image, (size, size), interpolation=how).astype(np.uint8, copy=False)
+    interpolation = cv2.INTER_AREA if size < image.shape[0] else cv2.INTER_CUBIC
+    return cv2.resize(image, (size, size), interpolation=interpolation).astype(np.uint8, copy=False)
 
 
 def decode(data: bytes, side: int) -> Image | None:
@@ -91,8 +91,8 @@ def planes(image: Image, out: NDArray[np.uint8]) -> None:
 
 
 def _encode(frame: Image) -> bytes:
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), _JPEG)
-    assert done
+    success, data = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), _JPEG)
+    assert success
     return data.tobytes()
 
 

@@ -94,16 +94,23 @@ def _check(index: VideoIndex) -> None:
         for field in fields(VideoIndex)
         if field.name in _TYPES and getattr(index, field.name) is not None
     }
-    count, shown, keys = len(index.places), len(index.packets), len(index.keys)
-    lengths = {"ranks": count, "places": count, "packets": shown, "times": shown, "keys": keys, "exact_keys": keys}
+    count, num_pictures, keys = len(index.places), len(index.packets), len(index.keys)
+    lengths = {
+        "ranks": count,
+        "places": count,
+        "packets": num_pictures,
+        "times": num_pictures,
+        "keys": keys,
+        "exact_keys": keys,
+    }
     lengths |= {"key_stamps": keys, "key_positions": len(index.key_positions) and keys}
     for name, array in arrays.items():
         shape = (keys, 2) if name == "key_stamps" else (lengths[name],)
         if array.dtype.str != _TYPES[name] or array.shape != shape:
             raise ValueError(f"{name} has type {array.dtype} and shape {array.shape}")
-    whole = shown and keys and index.keys[0] == 0 and index.tick > 0 and index.last >= 0
+    whole = num_pictures and keys and index.keys[0] == 0 and index.tick > 0 and index.last >= 0
     inside = all(_lies_in(array, 0, count) for array in (index.places, index.packets, index.keys))
-    ranked = index.ranks is None or _lies_in(index.ranks, -1, shown)
+    ranked = index.ranks is None or _lies_in(index.ranks, -1, num_pictures)
     ordered = bool((np.diff(index.times) >= 0).all() and (np.diff(index.keys) > 0).all())
     if not (whole and inside and ranked and ordered):
         raise ValueError("numbers of packets or pictures lie outside of the video")

@@ -117,8 +117,8 @@ def _rows(
 ) -> Iterator[tuple[bool, tuple[int, int, int, int]]]:
     """Rows of `PairList.table`, and whether the numbers of both identities are the same."""
     origin, index = sources.index, clips.index
-    where = _HELD_OUT if sources is clips else "the clips of --data.sources"
-    source_places = _places([pair.source for pair in pairs], sources, path, where)
+    location = _HELD_OUT if sources is clips else "the clips of --data.sources"
+    source_places = _places([pair.source for pair in pairs], sources, path, location)
     driving_places = _places([pair.driving for pair in pairs], clips, path, _HELD_OUT)
     for pair, source, driving in zip(pairs, source_places, driving_places, strict=True):
         frames = int(index.num_frames[driving])
@@ -137,21 +137,21 @@ def _starts(pair: NamedPair, frames: int, clip_length: int) -> Sequence[int]:
     return range(0, max(1, frames - clip_length + 1), clip_length)
 
 
-def _places(names: Sequence[str], clips: ClipSource, path: Path, where: str) -> list[int]:
+def _places(names: Sequence[str], clips: ClipSource, path: Path, location: str) -> list[int]:
     """The place in the clips' index of each name."""
-    known = list(dict.fromkeys(names))
-    ids = np.array([-1 if number is None else number for number in map(clips.find, known)], np.int64)
+    unique_names = list(dict.fromkeys(names))
+    ids = np.array([-1 if number is None else number for number in map(clips.find, unique_names)], np.int64)
     order = np.argsort(clips.index.ids)
     spots = np.searchsorted(clips.index.ids, ids, sorter=order)
     places = order[np.minimum(spots, len(order) - 1)]
-    absent = [name for name, here in zip(known, clips.index.ids[places] == ids, strict=True) if not here]
+    absent = [name for name, exists in zip(unique_names, clips.index.ids[places] == ids, strict=True) if not exists]
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise ReenactError(
-            f"{path} names clips that are not among {where}: {absent[0]}{more} (of {len(known)}); prepare them, or make"
-            " a list of what is there with `reenact pairs`"
+            f"{path} names clips that are not among {location}: {absent[0]}{more} (of {len(unique_names)}); prepare"
+            " them, or make a list of what is there with `reenact pairs`"
         )
-    place_of = dict(zip(known, places.tolist(), strict=True))
+    place_of = dict(zip(unique_names, places.tolist(), strict=True))
     return [place_of[name] for name in names]
 
 

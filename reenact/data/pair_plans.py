@@ -132,9 +132,9 @@ def _next_person(index: ClipIndex, place: int) -> int:
 def _per_person(index: ClipIndex, count: int, names: Sequence[str], seed: int) -> Iterator[NamedPair]:
     draw = np.random.default_rng([seed, 7])
     for person in np.unique(index.identities):
-        own, others = (np.flatnonzero((index.identities == person) == same) for same in (True, False))
+        own_clips, other_clips = (np.flatnonzero((index.identities == person) == same) for same in (True, False))
         for _ in range(count):
-            source, driving = draw.choice(own), draw.choice(others)
+            source, driving = draw.choice(own_clips), draw.choice(other_clips)
             frames = (int(draw.integers(index.num_frames[clip])) for clip in (source, driving))
             yield NamedPair(names[int(index.ids[source])], next(frames), names[int(index.ids[driving])], next(frames))
 

@@ -117,15 +117,15 @@ class EpochSampler(DistributedSampler[Any]):
         samples: int,
         rank: int = 0,
         world: int = 1,
-        done: Callable[[], int] = lambda: 0,
+        position: Callable[[], int] = lambda: 0,
     ) -> None:
         self._samples = samples
-        self._done = done
+        self._position = position
         # Lightning leaves a DistributedSampler alone; its own order is not used.
         super().__init__(dataset, num_replicas=world, rank=rank, shuffle=False)
 
     def __iter__(self) -> Iterator[int]:
-        start = self._done() * self.num_replicas
+        start = self._position() * self.num_replicas
         # Always an epoch's worth: Lightning counts the batches, and ends a resumed or limited epoch itself.
         return iter(range(start + self.rank, start + self._samples, self.num_replicas))
 
@@ -314,8 +314,10 @@ def _two_starts(frames: int, length: int, draw: np.random.Generator) -> tuple[in
     if starts < 2:
         return 0, 0
     first = int(draw.integers(starts))
-    far = [start for start in range(starts) if abs(start - first) >= length] or [s for s in range(starts) if s != first]
-    return first, int(draw.choice(far))
+    second_starts = [start for start in range(starts) if abs(start - first) >= length] or [
+        s for s in range(starts) if s != first
+    ]
+    return first, int(draw.choice(second_starts))
 
 
 @lru_cache(maxsize=4)

@@ -172,7 +172,7 @@ def _table(arrays: dict[str, NDArray[Any]], splits: tuple[str, ...]) -> ClipTabl
 
 def _check_sizes(shards: list[str], sizes: list[int]) -> None:
     for shard, size in zip(shards, sizes, strict=True):
-        found = Path(shard).stat().st_size if Path(shard).is_file() else None
-        if found != size:
-            state = "is missing" if found is None else f"has {found} bytes instead of {size}"
+        actual_size = Path(shard).stat().st_size if Path(shard).is_file() else None
+        if actual_size != size:
+            state = "is missing" if actual_size is None else f"has {actual_size} bytes instead of {size}"
             raise ReenactError(f"{shard} {state}; {_REMEDY}")

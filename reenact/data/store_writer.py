@@ -132,10 +132,10 @@ class StoreWriter:
             # One entry alone: safetensors writes several in an order that changes from file to file.
             # Not `save_file`: its files are for their owner alone, whatever the umask.
             table.write_bytes(save(tables, {"clip": record.name}))
-            for made, suffix in ((video, ".mov"), (table, ".safetensors")):
+            for temporary, suffix in ((video, ".mov"), (table, ".safetensors")):
                 path = clip_stem(self.root, record.name, suffix)
                 make_folder(path.parent)
-                made.replace(path)
+                temporary.replace(path)
 
     def put(self, record: ClipRecord) -> None:
         """Write a clip's row: from now on the clip exists, or it is known why it can't be used.
@@ -196,23 +196,23 @@ class StoreWriter:
             rows = database.execute("SELECT name, source FROM clips WHERE status = 'ok'").fetchall()
             usable: dict[str, str] = dict(rows)
             free: list[tuple[str, str]] = []
-            taken: set[str] = set()
+            taken_names: set[str] = set()
             for name, source in clips:
                 owner = usable.get(name, reserved.get(name, source))
                 if owner == source or (same.get(name) == owner if name in usable else not _exists(owner)):
                     free.append((name, source))
                 else:
-                    taken.add(name)
+                    taken_names.add(name)
             database.executemany("INSERT OR REPLACE INTO reserved VALUES (?, ?)", free)
-        return taken
+        return taken_names
 
     def digest(self, path: Path, stamp: str, make: Callable[[], str]) -> str:
         """The hash of a source's content, made once as long as its stamp (sizes and times) stays the same."""
         with self.guarded(), closing(connect(self.root)) as database:
             row = database.execute("SELECT digest FROM sources WHERE path = ? AND stamp = ?", (str(path), stamp))
-            found: tuple[str] | None = row.fetchone()
-        if found is not None:
-            return found[0]
+            digest_row: tuple[str] | None = row.fetchone()
+        if digest_row is not None:
+            return digest_row[0]
         digest = make()
         with self.guarded(), self._transaction() as database:
             database.execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", (str(path), stamp, digest))
@@ -259,12 +259,12 @@ class StoreWriter:
             )
 
     def _check_info(self, database: sqlite3.Connection) -> None:
-        found = dict(database.execute("SELECT key, value FROM store").fetchall())
-        there, wanted = _apart(found), _apart(_settings(self.info))
-        for name in {**wanted, **there}:
-            if there.get(name) != wanted.get(name):
+        settings = dict(database.execute("SELECT key, value FROM store").fetchall())
+        stored, expected = _apart(settings), _apart(_settings(self.info))
+        for name in {**expected, **stored}:
+            if stored.get(name) != expected.get(name):
                 raise ReenactError(
-                    f"{self.root} is a store with {name} {there.get(name)}, not {wanted.get(name)}; "
+                    f"{self.root} is a store with {name} {stored.get(name)}, not {expected.get(name)}; "
                     "choose another output folder or the same settings"
                 )
 
@@ -279,8 +279,8 @@ class StoreWriter:
         for statement in _TABLES.split(";"):
             database.execute(statement)
         used = database.execute("SELECT 1 FROM clips WHERE status = 'ok' LIMIT 1").fetchone()
-        how = "IGNORE" if used else "REPLACE"
-        database.executemany(f"INSERT OR {how} INTO store VALUES (?, ?)", _settings(self.info).items())
+        conflict_policy = "IGNORE" if used else "REPLACE"
+        database.executemany(f"INSERT OR {conflict_policy} INTO store VALUES (?, ?)", _settings(self.info).items())
         self._check_info(database)
 
     @contextmanager

@@ -150,8 +150,8 @@ class VideoReader:
             raise ReenactError(f"{self.path} has no frame {outside}: it has {count}")
         images: dict[int, Image] = {}
         for run in _runs(sorted(set(numbers)), gap=round(2 * self.fps)):
-            shown = pictures_at(index.times, index.tick, index.last, self.fps, run[0], run[-1] + 1)
-            ranks = shown[np.array(run) - run[0]].tolist()
+            picture_numbers = pictures_at(index.times, index.tick, index.last, self.fps, run[0], run[-1] + 1)
+            ranks = picture_numbers[np.array(run) - run[0]].tolist()
             images.update(zip(run, self._images(video, ranks), strict=True))
         return [images[number] for number in numbers]
 

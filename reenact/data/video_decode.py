@@ -90,21 +90,21 @@ def pictures_by_rank(path: Path, index: VideoIndex, ranks: Iterable[int], thread
         ReenactError: as `decode_pictures`; if the file ends before its last picture.
     """
     pictures: Iterator[Ranked] | None = None
-    shown: Ranked | None = None
+    current: Ranked | None = None
     coming: Ranked | None = None
     for rank in ranks:
         pictures = pictures or decode_pictures(path, index, rank, threads)
-        while shown is None or shown[0] < rank:
+        while current is None or current[0] < rank:
             coming = coming or next(pictures, None)
-            if coming is None or (shown is not None and coming[0] > rank):
+            if coming is None or (current is not None and coming[0] > rank):
                 break
-            shown, coming = coming, None
-        if shown is None or (coming is None and shown[0] < rank - _LOST_AT_THE_END):
-            count = 0 if shown is None else shown[0] + 1
+            current, coming = coming, None
+        if current is None or (coming is None and current[0] < rank - _LOST_AT_THE_END):
+            count = 0 if current is None else current[0] + 1
             raise ReenactError(
                 f"{path} is damaged: it gives {count} of {len(index.packets)} pictures; copy or download it again"
             )
-        yield shown[1]
+        yield current[1]
 
 
 def _increasing(pictures: Iterable[Ranked]) -> Iterator[Ranked]:

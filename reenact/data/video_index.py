@@ -173,12 +173,12 @@ def _display_times(
 def _order_by_types(types: str) -> NDArray[np.int64]:
     """A reference is displayed after the B pictures that follow it in the file."""
     order: list[int] = []
-    held: int | None = None
+    reference: int | None = None
     for number, kind in enumerate(types):
         if kind == "B":
             order.append(number)
             continue
-        if held is not None:
-            order.append(held)
-        held = number
-    return np.array(order if held is None else [*order, held], np.int64)
+        if reference is not None:
+            order.append(reference)
+        reference = number
+    return np.array(order if reference is None else [*order, reference], np.int64)

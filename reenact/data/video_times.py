@@ -102,8 +102,8 @@ def pictures_at(
     step = 1 / (2 * fps * tick)
     numbers = range(first, count if end is None else min(end, count))
     middles = [(2 * number + 1) * step.numerator // step.denominator for number in numbers]
-    shown = np.searchsorted(times - times[0], np.array(middles, np.int64), side="right") - 1
-    return shown.astype(np.int64)
+    pictures = np.searchsorted(times - times[0], np.array(middles, np.int64), side="right") - 1
+    return pictures.astype(np.int64)
 
 
 def count_frames(times: NDArray[np.int64], tick: Fraction, last: Fraction, fps: Fraction) -> int:

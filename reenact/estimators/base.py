@@ -58,8 +58,8 @@ class FaceBox:
     @classmethod
     def around(cls, points: NDArray[Any]) -> Self:
         """The smallest box around (N, 2) points."""
-        (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
-        return cls(left, top, right, bottom)
+        (x_min, y_min), (x_max, y_max) = points.min(0).tolist(), points.max(0).tolist()
+        return cls(x_min, y_min, x_max, y_max)
 
     def holds(self, point: tuple[float, float]) -> bool:
         """Tell if a point (x, y) lies within the box."""
@@ -72,9 +72,14 @@ class FaceBox:
         shared = max(0.0, width) * max(0.0, height)
         return shared / (self.area + other.area - shared) if shared else 0.0
 
-    def mapped(self, scale: float, left: float, top: float) -> FaceBox:
-        """The box with x to x * scale + left, y to y * scale + top."""
-        corners = self.left * scale + left, self.top * scale + top, self.right * scale + left, self.bottom * scale + top
+    def mapped(self, scale: float, shift_x: float, shift_y: float) -> FaceBox:
+        """Map the box: x to x * scale + shift_x, y to y * scale + shift_y."""
+        corners = (
+            self.left * scale + shift_x,
+            self.top * scale + shift_y,
+            self.right * scale + shift_x,
+            self.bottom * scale + shift_y,
+        )
         return FaceBox(*corners, self.score, self.roll)
 
 

@@ -95,8 +95,8 @@ class Deep3D:
 
     @torch.no_grad()
     def _see(self, images: list[Image], crops: list[TemplateCrop]) -> Tensor:
-        seen = np.stack([crop.cut(image) for image, crop in zip(images, crops, strict=True)])
-        batch = torch.from_numpy(seen).to(self._device).permute(0, 3, 1, 2).float() / 255
+        pixels = np.stack([crop.cut(image) for image, crop in zip(images, crops, strict=True)])
+        batch = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float() / 255
         coefficients: Tensor = self._network(batch.contiguous())
         return coefficients.cpu()
 

@@ -76,21 +76,21 @@ class DlibDetector:
         """The face near `box`: HOG on a patch of twice its size, in which the face has 110 pixels."""
         scale = box.size / 110
         (x, y), side = box.centre, 220
-        left, top = x - side * scale / 2, y - side * scale / 2
-        patch = _patch(image, left, top, scale, side)
-        found = [face.mapped(scale, left, top) for face in _boxes(self._hog.run(patch, 0, HOG_NEAR))]
-        near = [face for face in found if face.overlap(box) > 0.3]
+        x_min, y_min = x - side * scale / 2, y - side * scale / 2
+        patch = _patch(image, x_min, y_min, scale, side)
+        faces = [face.mapped(scale, x_min, y_min) for face in _boxes(self._hog.run(patch, 0, HOG_NEAR))]
+        near = [face for face in faces if face.overlap(box) > 0.3]
         return max(near, key=lambda face: face.score, default=None)
 
     def _run_hog(self, image: Image, scale: float) -> list[FaceBox]:
-        found = self._hog.run(_scaled(image, scale), 0, 0.0)
-        return [box.mapped(1 / scale, 0, 0) for box in _boxes(found)]
+        detections = self._hog.run(_scaled(image, scale), 0, 0.0)
+        return [box.mapped(1 / scale, 0, 0) for box in _boxes(detections)]
 
     def _run_cnn(self, image: Image, scale: float) -> list[FaceBox]:
         if self._cnn is None:
             self._cnn = _dlib().cnn_face_detection_model_v1(weights("mmod_human_face_detector.dat"))
-        found = self._cnn(_scaled(image, scale), 0)
-        boxes = _boxes(([face.rect for face in found], [face.confidence for face in found]))
+        detections = self._cnn(_scaled(image, scale), 0)
+        boxes = _boxes(([face.rect for face in detections], [face.confidence for face in detections]))
         whole = [box.mapped(1 / scale, 0, 0) for box in boxes]
         return [replace(box, roll=self._roll(image, box)) for box in whole]
 
@@ -98,8 +98,8 @@ class DlibDetector:
         """Measure the angle of a face by the turned patch in which HOG sees it; 0 where it sees it in none."""
         side = 260
         scale = box.size / 110
-        left, top = box.centre[0] - side * scale / 2, box.centre[1] - side * scale / 2
-        patch = _patch(image, left, top, scale, side)
+        x_min, y_min = box.centre[0] - side * scale / 2, box.centre[1] - side * scale / 2
+        patch = _patch(image, x_min, y_min, scale, side)
         scores = {angle: self._best_score(_turned(patch, angle)) for angle in (0, -30, 30, *TURNS)}
         best = max(scores, key=lambda angle: scores[angle])
         upright = max(scores[angle] for angle in (0, -30, 30))
@@ -124,15 +124,15 @@ class DlibLandmarks:
     def landmarks(self, image: Image, box: FaceBox) -> Points:
         """(68, 2) landmarks of the face in a box of `DlibDetector`."""
         scale = 2 * box.size / PATCH
-        (x, y), (left, top) = box.centre, (box.centre[0] - box.size, box.centre[1] - box.size)
-        patch = _patch(image, left, top, scale, PATCH)
+        (x, y), (x_min, y_min) = box.centre, (box.centre[0] - box.size, box.centre[1] - box.size)
+        patch = _patch(image, x_min, y_min, scale, PATCH)
         results = []
         for shift_x, shift_y, grow in JITTER:
             half = box.size / 2 * grow
-            centre = (x + shift_x * box.size - left) / scale, (y + shift_y * box.size - top) / scale
+            centre = (x + shift_x * box.size - x_min) / scale, (y + shift_y * box.size - y_min) / scale
             results.append(_points(self._predictor(patch, _rectangle(*centre, half / scale))))
         mean: Points = np.mean(results, axis=0, dtype=np.float32)
-        return mean * np.float32(scale) + np.array([left, top], np.float32)
+        return mean * np.float32(scale) + np.array([x_min, y_min], np.float32)
 
 
 class DlibIdentity:
@@ -181,8 +181,8 @@ def _dlib() -> Any:  # noqa: ANN401  # dlib has no types
     return dlib
 
 
-def _boxes(found: Any) -> list[FaceBox]:  # noqa: ANN401  # dlib has no types
-    rectangles, scores = found[0], found[1]
+def _boxes(detections: Any) -> list[FaceBox]:  # noqa: ANN401  # dlib has no types
+    rectangles, scores = detections[0], detections[1]
     return [
         FaceBox(r.left(), r.top(), r.right() + 1, r.bottom() + 1, float(score))
         for r, score in zip(rectangles, scores, strict=True)
@@ -205,9 +205,9 @@ def _scaled(image: Image, scale: float) -> Image:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def _patch(image: Image, left: float, top: float, scale: float, side: int) -> Image:
+def _patch(image: Image, x_min: float, y_min: float, scale: float, side: int) -> Image:
     """A square of `side` pixels: pixel q shows the frame at q * scale + (left, top), both in continuous pixels."""
-    matrix = np.array([[scale, 0, left + scale / 2 - 0.5], [0, scale, top + scale / 2 - 0.5]])
+    matrix = np.array([[scale, 0, x_min + scale / 2 - 0.5], [0, scale, y_min + scale / 2 - 0.5]])
     # warpAffine takes single samples, so a reduction is averaged first, by a whole number that keeps pixel edges
     step = max(1, int(scale))
     if step > 1:
@@ -216,7 +216,7 @@ def _patch(image: Image, left: float, top: float, scale: float, side: int) -> Im
             image[:height, :width], (width // step, height // step), interpolation=cv2.INTER_AREA
         ).astype(np.uint8, copy=False)
         inner = scale / step
-        matrix = np.array([[inner, 0, left / step + inner / 2 - 0.5], [0, inner, top / step + inner / 2 - 0.5]])
+        matrix = np.array([[inner, 0, x_min / step + inner / 2 - 0.5], [0, inner, y_min / step + inner / 2 - 0.5]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(image, matrix, (side, side), flags=flags).astype(np.uint8, copy=False)
 

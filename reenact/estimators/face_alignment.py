@@ -40,19 +40,19 @@ class FaceAlignmentEstimator:
         """All faces, the largest first."""
         scale = min(1.0, DETECTION_SIDE / max(image.shape[:2]))
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        found = self._library.face_detector.detect_from_image(small)
-        boxes = [FaceBox(*(float(value) for value in face[:5])).mapped(1 / scale, 0, 0) for face in found]
+        detections = self._library.face_detector.detect_from_image(small)
+        boxes = [FaceBox(*(float(value) for value in face[:5])).mapped(1 / scale, 0, 0) for face in detections]
         return sorted(boxes, key=lambda box: box.area, reverse=True)
 
     def detect_near(self, image: Image, box: FaceBox) -> FaceBox | None:
         """The face near `box`, looked for in a patch of three times its size."""
         (x, y), reach = box.centre, 1.5 * box.size
-        left, top = max(0, round(x - reach)), max(0, round(y - reach))
-        patch = image[top : round(y + reach), left : round(x + reach)]
+        x_min, y_min = max(0, round(x - reach)), max(0, round(y - reach))
+        patch = image[y_min : round(y + reach), x_min : round(x + reach)]
         if not patch.size:
             return None
-        found = [face.mapped(1, left, top) for face in self.detect(patch)]
-        near = [face for face in found if face.overlap(box) > 0.3]
+        faces = [face.mapped(1, x_min, y_min) for face in self.detect(patch)]
+        near = [face for face in faces if face.overlap(box) > 0.3]
         return max(near, key=lambda face: face.score, default=None)
 
     def landmarks(self, image: Image, box: FaceBox) -> Points:

@@ -81,8 +81,8 @@ class FlameRegressor(ABC):
 
     @torch.no_grad()
     def _see(self, images: list[Image], crops: list[Crop]) -> Codes:
-        seen = np.stack([crop.warp_to_crop(image) for image, crop in zip(images, crops, strict=True)])
-        batch = torch.from_numpy(seen).to(self._device).permute(0, 3, 1, 2).float() / 255
+        pixels = np.stack([crop.warp_to_crop(image) for image, crop in zip(images, crops, strict=True)])
+        batch = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float() / 255
         codes: Codes = self._network(batch.contiguous())
         return {name: value.cpu() for name, value in codes.items()}
 

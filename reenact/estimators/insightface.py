@@ -66,8 +66,8 @@ class InsightFaceEstimator:
         (x, y), side = box.centre, 3 * box.size
         crop = Crop(x - side / 2, y - side / 2, side, NEAR_SIZE)
         scale = side / NEAR_SIZE
-        found = self._boxes(crop.warp_to_crop(image), (NEAR_SIZE, NEAR_SIZE))
-        near = [face for face in (face.mapped(scale, crop.left, crop.top) for face in found) if face.overlap(box) > 0.3]
+        faces = self._boxes(crop.warp_to_crop(image), (NEAR_SIZE, NEAR_SIZE))
+        near = [face for face in (face.mapped(scale, crop.left, crop.top) for face in faces) if face.overlap(box) > 0.3]
         return max(near, key=lambda face: face.score, default=None)
 
     def five_points(self, image: Image) -> Points | None:
@@ -75,10 +75,10 @@ class InsightFaceEstimator:
 
         InsightFace's own pipeline aligns faces for ArcFace by these.
         """
-        found, points = self._detector.detect(_bgr(image), input_size=list(DETECTION_SIZES))
-        if not len(found):
+        boxes, points = self._detector.detect(_bgr(image), input_size=list(DETECTION_SIZES))
+        if not len(boxes):
             return None
-        largest = max(range(len(found)), key=lambda row: FaceBox(*found[row, :4].tolist()).area)
+        largest = max(range(len(boxes)), key=lambda row: FaceBox(*boxes[row, :4].tolist()).area)
         return np.asarray(points[largest], np.float32) + np.float32(0.5)
 
     def landmarks(self, image: Image, box: FaceBox) -> Points:
@@ -98,8 +98,8 @@ class InsightFaceEstimator:
         return self._place("landmark_2d_106", image, box)
 
     def _boxes(self, image: Image, size: object) -> list[FaceBox]:
-        found, _ = self._detector.detect(_bgr(image), input_size=size)
-        return [FaceBox(*(float(value) for value in row[:5])) for row in found]
+        rows, _ = self._detector.detect(_bgr(image), input_size=size)
+        return [FaceBox(*(float(value) for value in row[:5])) for row in rows]
 
     def _place(self, network: str, image: Image, box: FaceBox) -> Points:
         from insightface.app.common import Face
@@ -181,8 +181,8 @@ def _network(path: Path, task: str, device: str) -> Any:  # noqa: ANN401  # insi
         # whatever a damaged file makes the parsers raise, it means one thing to the person
         raise ReenactError(f"{path} is damaged ({type(error).__name__}): get the pack again") from error
     if network is None or network.taskname != task:
-        found = "unknown" if network is None else network.taskname
-        raise ReenactError(f"{path} is a network for {found}, not {task}: get the pack again")
+        task_name = "unknown" if network is None else network.taskname
+        raise ReenactError(f"{path} is a network for {task_name}, not {task}: get the pack again")
     if device != "cpu" and network.session.get_providers() == ["CPUExecutionProvider"]:
         raise ReenactError(
             f"onnxruntime found no libraries to run on {device}: install its CUDA and cuDNN, or choose cpu"

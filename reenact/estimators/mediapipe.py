@@ -102,9 +102,9 @@ class MediaPipeEstimator:
         """All faces, the largest first."""
         faces: list[MediaPipeFace] = []
         places = list(_pieces(*image.shape[:2]))
-        pieces = [image[top : top + side, left : left + side] for left, top, side in places]
-        for (left, top, _), piece, regions in zip(places, pieces, self._regions(pieces), strict=True):
-            for face in self._faces(piece, regions, Crop(left, top, 1, 1)):
+        pieces = [image[y_min : y_min + side, x_min : x_min + side] for x_min, y_min, side in places]
+        for (x_min, y_min, _), piece, regions in zip(places, pieces, self._regions(pieces), strict=True):
+            for face in self._faces(piece, regions, Crop(x_min, y_min, 1, 1)):
                 if all(face.box.overlap(other.box) < SAME for other in faces):
                     faces.append(face)
         return sorted((face.box for face in faces), key=lambda box: box.area, reverse=True)
@@ -155,14 +155,14 @@ class MediaPipeEstimator:
             cut_out(picture, _map_to_picture(square), square.size, cv2.BORDER_CONSTANT)
             for picture, square in zip(pictures, squares, strict=True)
         ]
-        found = [
+        detections = [
             faces
             for at in range(0, len(cuts), BATCH)
             for faces in self._detector(_tensor(cuts[at : at + BATCH]) / 127.5 - 1, SURE)
         ]
         return [
             [region_of(face, square) for face in faces[:MOST_FACES].double().numpy()]
-            for faces, square in zip(found, squares, strict=True)
+            for faces, square in zip(detections, squares, strict=True)
         ]
 
 
@@ -216,8 +216,8 @@ def _pieces(height: int, width: int) -> Iterator[tuple[int, int, int]]:
         side = longer // count
         if side < LEAST_PIECE:
             return
-        tops, lefts = _starts(height, side), _starts(width, side)
-        yield from ((left, top, side) for top, left in itertools.product(tops, lefts))
+        rows, columns = _starts(height, side), _starts(width, side)
+        yield from ((x_min, y_min, side) for y_min, x_min in itertools.product(rows, columns))
 
 
 def _starts(length: int, side: int) -> list[int]:

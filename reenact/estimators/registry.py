@@ -153,7 +153,7 @@ def find_regressor(name: str, device: str = "cpu") -> ParameterRegressor:
     Raises:
         ReenactError: as `load_regressor`, or if another model is in its place.
     """
-    choice: RegressorChoice = next((known for known in REGRESSORS if known == name), "emoca")
+    choice: RegressorChoice = next((candidate for candidate in REGRESSORS if candidate == name), "emoca")
     if regressor_name(choice) != name:  # EMOCA's models go by the names of their files
         raise ReenactError(f"{assets.require(choice)} is not {name}: put that model in its place")
     return load_regressor(choice, device)

@@ -75,15 +75,15 @@ def load_strictly(network: nn.Module, state: object, path: Path, part: str) -> N
     Raises:
         ReenactError: if an entry is missing, unexpected, or of another shape; the message names it.
     """
-    wanted = network.state_dict()
-    found = state if isinstance(state, Mapping) else {}
+    expected = network.state_dict()
+    tensors = state if isinstance(state, Mapping) else {}
     problems = {
-        "lacks": [name for name in wanted if not isinstance(found.get(name), Tensor)],
-        "has unexpected": [str(name) for name in found if name not in wanted],
+        "lacks": [name for name in expected if not isinstance(tensors.get(name), Tensor)],
+        "has unexpected": [str(name) for name in tensors if name not in expected],
         "has another shape of": [
-            f"{name} {tuple(found[name].shape)}, not {tuple(tensor.shape)}"
-            for name, tensor in wanted.items()
-            if isinstance(found.get(name), Tensor) and found[name].shape != tensor.shape
+            f"{name} {tuple(tensors[name].shape)}, not {tuple(tensor.shape)}"
+            for name, tensor in expected.items()
+            if isinstance(tensors.get(name), Tensor) and tensors[name].shape != tensor.shape
         ],
     }
     for problem, names in problems.items():
@@ -93,4 +93,4 @@ def load_strictly(network: nn.Module, state: object, path: Path, part: str) -> N
                 f"{path} is not the official file, its {part} {problem} {', '.join(names[:NAMED_KEYS])}{more}: "
                 "get it again from its official source"
             )
-    network.load_state_dict(found)
+    network.load_state_dict(tensors)

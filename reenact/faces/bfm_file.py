@@ -68,14 +68,14 @@ def read_bfm(path: Path) -> BfmArrays:
     if missing := [key for key in KEYS if key not in content]:
         raise ReenactError(f"{path} is not a Basel Face Model of Deep3D, it lacks {', '.join(missing)}")
     vertices = content["meanshape"].size // 3
-    wanted = {
+    shapes = {
         "idBase": (3 * vertices, SHAPE),
         "exBase": (3 * vertices, EXPRESSION),
         "texBase": (3 * vertices, TEXTURE),
         "point_buf": (vertices, 8),
     }
     sizes = {"meantex": 3 * vertices, "keypoints": 68, "skinmask": vertices}
-    for key, shape in wanted.items():
+    for key, shape in shapes.items():
         if content[key].shape != shape:
             raise ReenactError(f"{path}: {key} has shape {content[key].shape}, not {shape}; build the file again")
     for key, size in sizes.items():

@@ -69,8 +69,11 @@ def _line(face_model: FaceModel, index: int) -> tuple[Tensor, Tensor]:
     landmark, step = landmarks[index], 0.05 * (landmarks[36] - landmarks[45]).norm()
     vertices = face_model.landmark_vertices.new_zeros(STEPS, max(2, face_model.landmark_vertices.shape[1]))
     weights = mesh.new_zeros(vertices.shape)
-    own = face_model.landmark_vertices.shape[1]
-    vertices[0, :own], weights[0, :own] = face_model.landmark_vertices[index], face_model.landmark_weights[index]
+    columns = face_model.landmark_vertices.shape[1]
+    vertices[0, :columns], weights[0, :columns] = (
+        face_model.landmark_vertices[index],
+        face_model.landmark_weights[index],
+    )
     edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     height = mesh[edges, 1] - landmark[1]
     edges, height = edges[height.prod(1) < 0], height[height.prod(1) < 0]

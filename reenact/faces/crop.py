@@ -46,8 +46,8 @@ class Crop:
     @classmethod
     def from_array(cls, array: NDArray[np.float64]) -> Self:
         """The crop of `to_array`."""
-        left, top, size_in_frame, size = (float(value) for value in array)
-        return cls(left, top, size_in_frame, round(size))
+        x_min, y_min, size_in_frame, size = (float(value) for value in array)
+        return cls(x_min, y_min, size_in_frame, round(size))
 
     def to_array(self) -> NDArray[np.float64]:
         """(4,) float64: left, top, size_in_frame, size."""
@@ -113,24 +113,24 @@ class Crop:
             (H, W, 3) uint8; pixels outside the crop are the frame's own, to the bit.
         """
         height, width = frame.shape[:2]
-        left, right = (int(np.clip(np.floor(x), 0, width)) for x in (self.left, self.left + self.size_in_frame + 1))
-        top, bottom = (int(np.clip(np.floor(y), 0, height)) for y in (self.top, self.top + self.size_in_frame + 1))
+        x_min, x_max = (int(np.clip(np.floor(x), 0, width)) for x in (self.left, self.left + self.size_in_frame + 1))
+        y_min, y_max = (int(np.clip(np.floor(y), 0, height)) for y in (self.top, self.top + self.size_in_frame + 1))
         result = frame.copy()
-        if left >= right or top >= bottom:
+        if x_min >= x_max or y_min >= y_max:
             return result
         scale = self.size / self.size_in_frame
-        offset = ((left - self.left) * scale, (top - self.top) * scale)
-        pasted = _resample(crop_image, scale, offset, (bottom - top, right - left), cv2.BORDER_REPLICATE)
+        offset = ((x_min - self.left) * scale, (y_min - self.top) * scale)
+        pasted = _resample(crop_image, scale, offset, (y_max - y_min, x_max - x_min), cv2.BORDER_REPLICATE)
         mask = np.minimum.outer(
-            _ramp(top, bottom, self.top, self.size_in_frame, feather),
-            _ramp(left, right, self.left, self.size_in_frame, feather),
+            _ramp(y_min, y_max, self.top, self.size_in_frame, feather),
+            _ramp(x_min, x_max, self.left, self.size_in_frame, feather),
         )[..., None]
         if region is not None:
             weights = np.rint(255 * region).astype(np.uint8)
             mask *= _resample(weights, scale, offset, mask.shape[:2])[..., None] / np.float32(255)
-        before = result[top:bottom, left:right]
+        before = result[y_min:y_max, x_min:x_max]
         blended = before + mask * (pasted.astype(np.float32) - before)
-        result[top:bottom, left:right] = np.rint(blended).astype(np.uint8)
+        result[y_min:y_max, x_min:x_max] = np.rint(blended).astype(np.uint8)
         return result
 
 
@@ -143,10 +143,10 @@ def crop_of_region(region: tuple[float, float, float, float], height: int, width
         width: of the frame, in pixels.
         size: side of the crop image in pixels.
     """
-    left, right = region[0] * width, region[2] * width
-    top, bottom = region[1] * height, region[3] * height
-    side = max(right - left, bottom - top)
-    return Crop((left + right - side) / 2, (top + bottom - side) / 2, side, size)
+    x_min, x_max = region[0] * width, region[2] * width
+    y_min, y_max = region[1] * height, region[3] * height
+    side = max(x_max - x_min, y_max - y_min)
+    return Crop((x_min + x_max - side) / 2, (y_min + y_max - side) / 2, side, size)
 
 
 def crop_from_landmarks(landmarks: NDArray[Any], rule: str, size: int = 256) -> Crop:

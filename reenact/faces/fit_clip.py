@@ -71,9 +71,9 @@ class ClipFit:
         options: noise levels and priors.
     """
 
-    def __init__(self, face_model: FaceModel, target: Tensor, seen: Tensor, options: FitOptions) -> None:
-        self.model, self.options, self.seen = face_model, options, seen
-        self.target = torch.where(seen[..., None], target, 0.0)
+    def __init__(self, face_model: FaceModel, target: Tensor, visible: Tensor, options: FitOptions) -> None:
+        self.model, self.options, self.visible = face_model, options, visible
+        self.target = torch.where(visible[..., None], target, 0.0)
         self.contour = ContourLines(face_model)
         used = [face_model.landmark_vertices.flatten(), self.contour.vertices.flatten()]
         self.subset, columns = torch.unique(torch.cat(used), return_inverse=True)
@@ -89,13 +89,13 @@ class ClipFit:
 
     def start(self) -> Tensor:
         """The state (T, D) of head pose and camera alone, in closed form from the mean face (POS)."""
-        good = self.seen.sum(1) >= 12
+        good = self.visible.sum(1) >= 12
         mean = self.model.landmarks68(self.model.mean_vertices[None])[0]
-        matrix = torch.cat([mean, torch.ones_like(mean[:, :1])], 1) * self.seen[..., None]
+        matrix = torch.cat([mean, torch.ones_like(mean[:, :1])], 1) * self.visible[..., None]
         affine = torch.linalg.lstsq(matrix[good].double(), self.target[good].double()).solution[:, :3].mT
         scale = affine.norm(dim=-1).mean(-1)
-        left, _, right = torch.linalg.svd(affine * affine.new_tensor([1, -1])[:, None], full_matrices=False)
-        rows = left @ right
+        u, _, vh = torch.linalg.svd(affine * affine.new_tensor([1, -1])[:, None], full_matrices=False)
+        rows = u @ vh
         rotation = torch.cat([rows, torch.linalg.cross(rows[:, 0], rows[:, 1])[:, None]], 1)
         state = self.target.new_zeros(int(good.sum()), 9 + self.model.num_expression)
         state[:, POSE] = matrix_to_axis_angle(rotation).to(state)
@@ -104,7 +104,7 @@ class ClipFit:
 
     def select(self, frames: Tensor) -> ClipFit:
         """The problem of some of the frames."""
-        return ClipFit(self.model, self.target[frames], self.seen[frames], self.options)
+        return ClipFit(self.model, self.target[frames], self.visible[frames], self.options)
 
     def params(self, state: Tensor, shape: Tensor) -> FaceParams:
         """Face parameters (T, ...) of a state (T, D) and shapes (T, S)."""
@@ -163,9 +163,9 @@ class ClipFit:
 
     def spread(self, start: Tensor, key_state: Tensor, keys: Tensor) -> Tensor:
         """A first state (T, D): pose and camera of `start`, jaw and expression of the key frames, linear between."""
-        known = torch.zeros(len(start), dtype=torch.bool)
-        known[keys] = True
-        return torch.cat([start[:, :6], _fill(key_state, known)[:, 6:]], 1)
+        is_key = torch.zeros(len(start), dtype=torch.bool)
+        is_key[keys] = True
+        return torch.cat([start[:, :6], _fill(key_state, is_key)[:, 6:]], 1)
 
     def _project(self, state: Tensor, shape: Tensor) -> Tensor:
         params = self.params(state, shape)
@@ -176,11 +176,11 @@ class ClipFit:
         turned = self.fixed_mix @ self.model.vertices(
             self.params(state, state.new_zeros(len(state), self.model.num_shape)), self.subset
         )
-        seen, target, default = self.seen[good][..., None], self.target[good], self.model.default_camera()
+        visible, target, default = self.visible[good][..., None], self.target[good], self.model.default_camera()
         perspective = self.model.camera_type == "perspective"
         centre = default[2:4] if perspective else default.new_zeros(2)
         upright = (target - centre) / scale[:, None, None] * target.new_tensor([1, -1])
-        shift = ((upright - turned[..., :2]) * seen).sum(1) / seen.sum(1)
+        shift = ((upright - turned[..., :2]) * visible).sum(1) / visible.sum(1)
         if perspective:
             return torch.cat([shift, -default[0] / scale[:, None]], 1)
         return torch.cat([scale[:, None], shift], 1)
@@ -235,7 +235,7 @@ class ClipFit:
         residual = self.points(state, shapes, mix) - self.target[frames]
         deviation = self.noise * (self.unit * self._scale(state))[:, None]
         size = residual.norm(dim=-1) / deviation
-        weight = self.seen[frames] / deviation**2 * (3 / size.clamp(min=3))
+        weight = self.visible[frames] / deviation**2 * (3 / size.clamp(min=3))
         weight = weight[..., None].expand(-1, -1, 2).flatten(1)[..., None].double()
         jacobian = _jacobian(lambda value: self._project(value, shapes)[..., :2], state, mix)
         prior_gradient, prior = (part.double() for part in self._prior(state))

@@ -57,21 +57,21 @@ def fit_landmarks(
     Raises:
         ValueError: if no frame has enough visible landmarks, or a visible one is not finite.
     """
-    seen = torch.ones(landmarks.shape[:2], dtype=torch.bool) if visible is None else visible
-    seen = seen[:, None].expand(-1, 68) if seen.ndim == 1 else seen
-    frames = torch.nonzero(seen.sum(1) >= FEWEST)[:, 0]
+    mask = torch.ones(landmarks.shape[:2], dtype=torch.bool) if visible is None else visible
+    mask = mask[:, None].expand(-1, 68) if mask.ndim == 1 else mask
+    frames = torch.nonzero(mask.sum(1) >= FEWEST)[:, 0]
     if not len(frames):
         raise ValueError(f"no frame has {FEWEST} visible landmarks")
-    if not landmarks[seen].isfinite().all():
+    if not landmarks[mask].isfinite().all():
         raise ValueError("a visible landmark is not finite")
     options = options or FitOptions()
-    clip = ClipFit(face_model, landmarks.to(face_model.mean_vertices), seen, options)
+    clip = ClipFit(face_model, landmarks.to(face_model.mean_vertices), mask, options)
     start = clip.start()
     keys = frames[torch.linspace(0, len(frames) - 1, min(KEY_FRAMES, len(frames))).round().long()]
     key_state, shape = clip.select(keys).fit_shape(start[keys], options.shape_steps)
     state = clip.fit_frames(clip.spread(start, key_state, keys), shape, options.steps)
     shapes = shape.expand(len(state), -1)
     points = clip.points(state, shapes, clip.mix(state, shape))
-    distance = torch.where(seen, (points - clip.target).norm(dim=-1), torch.nan).nanmean(1)
-    eyes = torch.where(seen[:, [36, 45], None], clip.target[:, [36, 45]], points[:, [36, 45]])
+    distance = torch.where(mask, (points - clip.target).norm(dim=-1), torch.nan).nanmean(1)
+    eyes = torch.where(mask[:, [36, 45], None], clip.target[:, [36, 45]], points[:, [36, 45]])
     return LandmarkFit(clip.params(state, shapes), points, distance / (eyes[:, 1] - eyes[:, 0]).norm(dim=-1))

@@ -204,10 +204,10 @@ def _check(path: Path, arrays: dict[str, Any]) -> None:
     missing = [key for key in _SHAPES if not isinstance(arrays.get(key), np.ndarray)]
     if missing:
         raise ReenactError(f"{path} is not a FLAME model, it lacks {', '.join(missing)}: {remedy}")
-    for key, wanted in _SHAPES.items():
-        found = arrays[key].shape
-        if found[: len(wanted)] != wanted or arrays[key].dtype.kind not in "iuf":
-            raise ReenactError(f"{path} is not a FLAME model, its {key} has shape {found}: {remedy}")
+    for key, expected in _SHAPES.items():
+        shape = arrays[key].shape
+        if shape[: len(expected)] != expected or arrays[key].dtype.kind not in "iuf":
+            raise ReenactError(f"{path} is not a FLAME model, its {key} has shape {shape}: {remedy}")
     parents = arrays["kintree_table"][0].astype(np.int64).astype(np.int32)
     if arrays["shapedirs"].ndim != 3 or tuple(parents[1:]) != PARENTS[1:]:
         raise ReenactError(f"{path} is not a FLAME model, its joints or bases are others: {remedy}")
@@ -250,9 +250,9 @@ def _mirror(vertices: Tensor) -> Tensor:
     points = vertices.numpy()
     mirrored = points * np.array([-1, 1, 1], points.dtype)
     nearest = np.asarray(cKDTree(points).query(mirrored)[1])
-    left = np.flatnonzero(nearest[nearest] != np.arange(len(nearest)))
-    rows, columns = linear_sum_assignment(((mirrored[left, None] - points[left]) ** 2).sum(-1))
-    nearest[left[rows]] = left[columns]
+    unpaired = np.flatnonzero(nearest[nearest] != np.arange(len(nearest)))
+    rows, columns = linear_sum_assignment(((mirrored[unpaired, None] - points[unpaired]) ** 2).sum(-1))
+    nearest[unpaired[rows]] = unpaired[columns]
     return torch.from_numpy(nearest)
 
 

@@ -35,5 +35,5 @@ def mirror_landmarks(landmarks: Points, width: float) -> Points:
 
 def inter_ocular_distance(landmarks: NDArray[Any]) -> NDArray[Any]:
     """Distance (...) between the outer eye corners of (..., 68, 2) landmarks, in their unit."""
-    left, right = OUTER_EYE_CORNERS
-    return np.asarray(np.linalg.norm(landmarks[..., left, :2] - landmarks[..., right, :2], axis=-1))
+    left_corner, right_corner = OUTER_EYE_CORNERS
+    return np.asarray(np.linalg.norm(landmarks[..., left_corner, :2] - landmarks[..., right_corner, :2], axis=-1))

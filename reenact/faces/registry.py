@@ -40,8 +40,8 @@ def load_face_model(spec: str) -> FaceModel:
         from reenact.faces.flame import Flame
 
         return Flame.from_file(Path(spec))
-    known = ["head", "flame", "bfm"]
-    near = difflib.get_close_matches(spec, known, n=2, cutoff=0.3) or known
+    names = ["head", "flame", "bfm"]
+    near = difflib.get_close_matches(spec, names, n=2, cutoff=0.3) or names
     raise ReenactError(f"Unknown face model {spec!r}: did you mean {' or '.join(near)}, or the path of a FLAME file?")
 
 
@@ -68,13 +68,13 @@ def _cached_bfm(spec: str) -> FaceModel:
     return model
 
 
-def _same_model(wanted: str, found: str) -> bool:
+def _same_model(short_name: str, full_name: str) -> bool:
     """Whether a name, of which year and fingerprint may be left out, is met by a full name."""
-    year, fingerprint = _parts(wanted)
-    found_year, found_fingerprint = _parts(found)
+    year, fingerprint = _parts(short_name)
+    full_year, full_fingerprint = _parts(full_name)
     if fingerprint:
-        return fingerprint == found_fingerprint
-    return year is None or year == found_year
+        return fingerprint == full_fingerprint
+    return year is None or year == full_year
 
 
 def _parts(name: str) -> tuple[str | None, str | None]:

@@ -52,9 +52,9 @@ class TemplateCrop:
         size, x, y = template_place(five_points(landmarks) - 0.5)
         scale = UNIT / size
         resized_width, resized_height = int(width * scale), int(height * scale)
-        left = int(resized_width / 2 - SIDE / 2 + (x - width / 2) * scale)
-        top = int(resized_height / 2 - SIDE / 2 + (y + 1 - height / 2) * scale)
-        return cls(width, height, resized_width, resized_height, left, top)
+        x_min = int(resized_width / 2 - SIDE / 2 + (x - width / 2) * scale)
+        y_min = int(resized_height / 2 - SIDE / 2 + (y + 1 - height / 2) * scale)
+        return cls(width, height, resized_width, resized_height, x_min, y_min)
 
     @property
     def pixel(self) -> tuple[float, float]:
@@ -79,8 +79,8 @@ class TemplateCrop:
         wide, high = self.pixel
         box = across[0] * wide, down[0] * high, across[1] * wide, down[1] * high
         size = across[1] - across[0], down[1] - down[0]
-        seen = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC, box))
-        crop[down[0] - self.top : down[1] - self.top, across[0] - self.left : across[1] - self.left] = seen
+        visible_part = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC, box))
+        crop[down[0] - self.top : down[1] - self.top, across[0] - self.left : across[1] - self.left] = visible_part
         return crop
 
     def carry_camera(self, camera: Tensor, target: Crop) -> Tensor:

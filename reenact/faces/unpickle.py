@@ -210,10 +210,10 @@ class _RefusedError(Exception):
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> type[Recipe]:
-        known = _Chumpy if module.split(".")[0] == "chumpy" else _KNOWN.get((module, name))
-        if known is None:
+        recipe = _Chumpy if module.split(".")[0] == "chumpy" else _KNOWN.get((module, name))
+        if recipe is None:
             raise _RefusedError(f"{module}.{name}")
-        return known
+        return recipe
 
 
 def load_arrays(path: Path) -> dict[str, Any]:

@@ -47,12 +47,12 @@ class AdversarialOptimisation:
 
 def head_groups(network: nn.Module, heads: Sequence[str], lr: float) -> list[dict[str, Any]]:
     """Parameter groups of a network: those with one of `heads` in their names learn at a rate of their own."""
-    apart: list[nn.Parameter] = []
-    rest: list[nn.Parameter] = []
+    head_parameters: list[nn.Parameter] = []
+    other_parameters: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            (apart if any(head in name for head in heads) else rest).append(parameter)
-    return [{"params": rest}, {"params": apart, "lr": lr}]
+            (head_parameters if any(head in name for head in heads) else other_parameters).append(parameter)
+    return [{"params": other_parameters}, {"params": head_parameters, "lr": lr}]
 
 
 class AdversarialTraining(PortraitModule, Generic[Result]):

@@ -123,12 +123,13 @@ def _of_module(path: Path, module: PortraitModule, *, any_class: bool = False) -
     if any_class and header.class_path is not None:
         class_path = header.class_path
     check_same_class(header, module.method, class_path, name)
-    saved, ours = (str(arguments.get("face_model")) for arguments in (header.arguments, module.arguments))
+    saved, expected = (str(arguments.get("face_model")) for arguments in (header.arguments, module.arguments))
     # Weights alone may not tell: a variant without codes has the same for every mesh.
-    if saved != ours and load_face_model(saved).name != load_face_model(ours).name:
+    if saved != expected and load_face_model(saved).name != load_face_model(expected).name:
         raise ReenactError(
-            f"{path} was trained on parameters of the face model {saved} and the data has those of {ours}: name a store"
-            f" with `--data clips --data.root STORE` that was prepared with --face-model {saved.partition('-')[0]}"
+            f"{path} was trained on parameters of the face model {saved} and the data has those of {expected}: name"
+            " a store with `--data clips --data.root STORE` that was prepared with"
+            f" --face-model {saved.partition('-')[0]}"
         )
     compare_weights(check_weights(checkpoint.get("state_dict"), name), module, name)
     return checkpoint

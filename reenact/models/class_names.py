@@ -37,9 +37,9 @@ def find_class(header: Header, name: str) -> type[PortraitModule]:
     path = header.class_path
     if path is None or is_zoo_class(path):
         return _zoo_class(header, name)
-    found = _imported(path) or _installed(path, name)
-    if found is not None:
-        return found
+    module_class = _imported(path) or _installed(path, name)
+    if module_class is not None:
+        return module_class
     if is_allowed(path):
         return _load(path, name)
     package = path.partition(".")[0]
@@ -93,7 +93,7 @@ def _zoo_class(header: Header, name: str) -> type[PortraitModule]:
             f"{name} is of the class {header.class_path}, which this version of reenact has not: use the version that"
             " wrote it"
         )
-    return found
+    return module_class
 
 
 def _imported(path: str) -> type[PortraitModule] | None:
@@ -103,9 +103,9 @@ def _imported(path: str) -> type[PortraitModule] | None:
 
 def _subclasses(cls: type) -> Iterator[type[PortraitModule]]:
     subclasses: Sequence[type[PortraitModule]] = cls.__subclasses__()
-    for found in reversed(subclasses):  # a cell of a notebook that is run again defines a newer one
-        yield found
-        yield from _subclasses(found)
+    for subclass in reversed(subclasses):  # a cell of a notebook that is run again defines a newer one
+        yield subclass
+        yield from _subclasses(subclass)
 
 
 def _installed(path: str, name: str) -> type[PortraitModule] | None:
@@ -124,11 +124,11 @@ def _load_class(method: Method, name: str) -> type[PortraitModule]:
 def _load(path: str, name: str) -> type[PortraitModule]:
     module, _, attribute = path.rpartition(".")
     try:
-        found = getattr(import_module(module), attribute, None)
+        module_class = getattr(import_module(module), attribute, None)
     except Exception as error:  # whatever the user's own module raises when it is imported
         raise ReenactError(
             f"{name} is of the class {path}, whose module can't be imported: {describe_error(error)}"
         ) from error
-    if not (isinstance(found, type) and issubclass(found, PortraitModule)):
+    if not (isinstance(module_class, type) and issubclass(module_class, PortraitModule)):
         raise ReenactError(f"{name} is of the class {path}, and {module} has no method of this name: use its version")
     return found

@@ -21,12 +21,12 @@ def channels(state: Mapping[str, Tensor], blocks: str) -> list[int]:
     Raises:
         KeyError: if there is none.
     """
-    found: list[int] = []
-    while (bias := state.get(f"{blocks.format(len(found))}.conv.bias")) is not None:
-        found.append(len(bias))
-    if not found:
+    widths: list[int] = []
+    while (bias := state.get(f"{blocks.format(len(widths))}.conv.bias")) is not None:
+        widths.append(len(bias))
+    if not widths:
         raise KeyError(blocks.format(0))
-    return found
+    return widths
 
 
 def reduction(state: Mapping[str, Tensor], kernel: str = "down.weight") -> int:

@@ -68,19 +68,19 @@ def build_fitting(
     Raises:
         ReenactError: as `build`, or if the weights have other names or shapes.
     """
-    held = check_weights(weights, name)
-    longest = max((max(tensor.shape, default=0) for tensor in held.values()), default=0)
+    tensors = check_weights(weights, name)
+    longest = max((max(tensor.shape, default=0) for tensor in tensors.values()), default=0)
     _check_integers({key: value for key, value in arguments.items() if key != "optimisation"}, longest, name)
-    limit = sum(tensor.numel() for tensor in held.values()) + SPARE
+    limit = sum(tensor.numel() for tensor in tensors.values()) + SPARE
     try:
-        with torch.device("meta"), _bounded(limit, len(held) + SPARE_TENSORS):
+        with torch.device("meta"), _bounded(limit, len(tensors) + SPARE_TENSORS):
             shapes = build(cls, arguments, name)
     except _TooLargeError as error:
         raise ReenactError(
-            f"{name} has settings of a network larger than its weights, {limit - SPARE} numbers in {len(held)} tensors:"
-            " get the file again"
+            f"{name} has settings of a network larger than its weights, {limit - SPARE} numbers in {len(tensors)}"
+            " tensors: get the file again"
         ) from error
-    compare_weights(held, shapes, name)
+    compare_weights(tensors, shapes, name)
     return shapes if outline else build(cls, arguments, name)
 
 
@@ -154,8 +154,8 @@ def _typed(hint: Any, value: object, key: str) -> Any:  # noqa: ANN401 - any arg
         return TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in (key, *first["loc"]))
-        raise TypeError(f"{where}: {first['msg']}") from error
+        location = ".".join(str(part) for part in (key, *first["loc"]))
+        raise TypeError(f"{location}: {first['msg']}") from error
     except PydanticUserError:  # a type of the user's own, which has no form in JSON
         return value
 
@@ -178,9 +178,9 @@ def _is_dense(value: object) -> bool:
     return isinstance(value, Tensor) and value.layout is torch.strided and value.device.type == "cpu"
 
 
-def _alike(held: Tensor, expected: Tensor) -> bool:
-    kinds = [(tensor.is_floating_point(), tensor.is_complex()) for tensor in (held, expected)]
-    return held.shape == expected.shape and kinds[0] == kinds[1]
+def _alike(weight: Tensor, expected: Tensor) -> bool:
+    kinds = [(tensor.is_floating_point(), tensor.is_complex()) for tensor in (weight, expected)]
+    return weight.shape == expected.shape and kinds[0] == kinds[1]
 
 
 @contextmanager

@@ -101,8 +101,8 @@ def _turn(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
 def _move_orthographic(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
     """Cameras (B, 3) `[scale, x, y]`; the model's origin lies at `scale * (x, -y)` in the picture."""
     scale = s[:, :1] * (d[:, :1] / r[:, :1]) ** k
-    way = (d[:, :1] * d[:, 1:] - r[:, :1] * r[:, 1:]) * (s[:, :1] / r[:, :1])
-    moved = torch.cat((scale, s[:, 1:] * (s[:, :1] / scale) + k * way / scale), dim=-1)
+    shift = (d[:, :1] * d[:, 1:] - r[:, :1] * r[:, 1:]) * (s[:, :1] / r[:, :1])
+    moved = torch.cat((scale, s[:, 1:] * (s[:, :1] / scale) + k * shift / scale), dim=-1)
     return keep_unmoved(moved, s, d, r, k)
 
 
@@ -154,8 +154,9 @@ def _expand(params: FaceParams, batch: int) -> FaceParams:
 
 def _check_same_model(source: FaceParams, driving: FaceParams) -> None:
     for name in ("expression", "camera"):
-        ours, theirs = getattr(source, name).shape[-1], getattr(driving, name).shape[-1]
-        if ours != theirs:
+        source_count, driving_count = getattr(source, name).shape[-1], getattr(driving, name).shape[-1]
+        if source_count != driving_count:
             raise ReenactError(
-                f"The source has {ours} {name} values and the driving face {theirs}: fit both with the same face model"
+                f"The source has {source_count} {name} values and the driving face {driving_count}: fit both"
+                " with the same face model"
             )

@@ -164,8 +164,8 @@ class PerceptualLoss:
         """Weighted sum over layers of the mean absolute difference of images (B, 3, H, W) in [0, 1]."""
         self._network.to(fake.device)
         with torch.no_grad():
-            wanted = self._network(real)
-        layers = zip(self._network.weights, self._network(fake), wanted, strict=True)
+            targets = self._network(real)
+        layers = zip(self._network.weights, self._network(fake), targets, strict=True)
         terms = [weight * F.l1_loss(a, b) for weight, a, b in layers]
         return sum(terms[1:], start=terms[0])
 

@@ -125,11 +125,11 @@ class Probe(nn.Module):
         landmarks = centres_of_mass(self.heatmaps(pyramid).float())
         local = F.grid_sample(self.points(pyramid).float(), landmarks[:, None], align_corners=False)
         pooled = self.pooled(layers).float()
-        said = self.parameters_head(torch.cat([local.flatten(1), landmarks.flatten(1), pooled], 1)).float()
+        outputs = self.parameters_head(torch.cat([local.flatten(1), landmarks.flatten(1), pooled], 1)).float()
         return ProbeReading(
             landmarks=landmarks,
-            rotation=gram_schmidt(said[:, :6]),
-            coefficients=said[:, 6:] * self.scale + self.mean,
+            rotation=gram_schmidt(outputs[:, :6]),
+            coefficients=outputs[:, 6:] * self.scale + self.mean,
             embedding=F.normalize(self.identity_norm(self.identity_head(pooled)).float(), dim=1),
         )
 

@@ -122,8 +122,8 @@ def _same(x: Tensor, padding: int, kernel: tuple[int, int], stride: tuple[int, i
     if padding != tflite.Padding.SAME:
         return x
     totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(x.shape[2:], kernel, stride, strict=True)]
-    top, left = (total // 2 for total in totals)
-    return F.pad(x, (left, totals[1] - left, top, totals[0] - top), value=value)
+    pad_top, pad_left = (total // 2 for total in totals)
+    return F.pad(x, (pad_left, totals[1] - pad_left, pad_top, totals[0] - pad_top), value=value)
 
 
 def _convolution(kind: type[Any], *, depthwise: bool) -> Callable[[Any], Operator]:
@@ -158,8 +158,8 @@ def _add(operation: Any) -> Operator:  # noqa: ANN401
 
 def _pad(_: object) -> Operator:
     def run(x: Tensor, widths: Tensor) -> Tensor:
-        _, (top, bottom), (left, right), (before, after) = widths.tolist()
-        return F.pad(x, (left, right, top, bottom, before, after))
+        _, (pad_top, pad_bottom), (pad_left, pad_right), (before, after) = widths.tolist()
+        return F.pad(x, (pad_left, pad_right, pad_top, pad_bottom, before, after))
 
     return run
 

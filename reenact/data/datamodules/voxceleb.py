@@ -197,5 +197,5 @@ def check_layout(root: Path) -> None:
     if not root.is_dir():
         raise ReenactError(f"--data.root {root} is not a folder; give a store or a folder with train/ and test/")
     if not all((root / split).is_dir() for split in ("train", "test")):
-        found = ", ".join(sorted(path.name for path in root.iterdir())[:5]) or "nothing"
-        raise ReenactError(f"{root} has no train/ and test/ folders (found: {found}); give FOMM's layout or a store")
+        names = ", ".join(sorted(path.name for path in root.iterdir())[:5]) or "nothing"
+        raise ReenactError(f"{root} has no train/ and test/ folders (found: {names}); give FOMM's layout or a store")

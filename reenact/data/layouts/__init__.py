@@ -44,8 +44,8 @@ def find_clips(path: Path, dataset: DatasetChoice = "auto", left_out: Counter[st
         raise ReenactError(f"{path} is no folder; {layout.title} is given as a folder with {layout.expects}")
     clips = layout.read(path)
     if not clips:
-        found = ", ".join(sorted(item.name for item in path.iterdir())[:5]) or "nothing"
-        raise ReenactError(f"{path} is not {layout.title}: expected {layout.expects}; found {found}")
+        names = ", ".join(sorted(item.name for item in path.iterdir())[:5]) or "nothing"
+        raise ReenactError(f"{path} is not {layout.title}: expected {layout.expects}; found {names}")
     return [readable(clip) for clip in clips]
 
 

@@ -31,9 +31,9 @@ class Layout:
     """The clips of a folder; raises `ReenactError` where metadata are damaged."""
 
 
-def absent(what: str) -> str:
+def absent(subject: str) -> str:
     """The reason of a clip whose file is not there."""
-    return f"{what} is absent"
+    return f"{subject} is absent"
 
 
 def video_named(folder: Path, stem: str) -> Path | None:
@@ -82,12 +82,12 @@ class Videos:
 
 def fractions(box: tuple[float, float, float, float], width: float, height: float) -> Region:
     """A box (left, top, right, bottom) in pixels of a frame as fractions of it, cut at its edges."""
-    left, top, right, bottom = box
+    x_min, y_min, x_max, y_max = box
     return (
-        min(max(left / width, 0.0), 1.0),
-        min(max(top / height, 0.0), 1.0),
-        min(max(right / width, 0.0), 1.0),
-        min(max(bottom / height, 0.0), 1.0),
+        min(max(x_min / width, 0.0), 1.0),
+        min(max(y_min / height, 0.0), 1.0),
+        min(max(x_max / width, 0.0), 1.0),
+        min(max(y_max / height, 0.0), 1.0),
     )
 
 
@@ -101,14 +101,14 @@ def read_lines(path: Path) -> list[str]:
         raise ReenactError(f"{path} can't be read as text ({error}); download it again") from error
 
 
-def damaged(path: Path, line: str, wanted: str) -> ReenactError:
+def damaged(path: Path, line: str, expected: str) -> ReenactError:
     """The refusal of a metadata file with a line of another form."""
-    return ReenactError(f"{path} has a line {line[:60]!r} where {wanted} was expected; download it again")
+    return ReenactError(f"{path} has a line {line[:60]!r} where {expected} was expected; download it again")
 
 
 def by_name(clips: Iterable[ClipInput]) -> list[ClipInput]:
     """Clips by name, each once: of two with one name the first stays."""
-    kept: dict[str, ClipInput] = {}
+    clips_by_name: dict[str, ClipInput] = {}
     for clip in clips:
-        kept.setdefault(clip.name, clip)
-    return [kept[name] for name in sorted(kept)]
+        clips_by_name.setdefault(clip.name, clip)
+    return [clips_by_name[name] for name in sorted(clips_by_name)]

@@ -36,10 +36,10 @@ def read_celebvhq(root: Path) -> list[ClipInput]:
 
 def square_of(box: dict[str, float], width: int, height: int) -> Region:
     """The script's crop of a frame as fractions: the box grown by 0.02, then its centred square of the SHORTER side."""
-    top, bottom = max(box["top"] - MARGIN, 0.0) * height, min(box["bottom"] + MARGIN, 1.0) * height
-    left, right = max(box["left"] - MARGIN, 0.0) * width, min(box["right"] + MARGIN, 1.0) * width
-    half = min(round(bottom) - round(top), round(right) - round(left)) // 2
-    x, y = (round(left) + round(right)) // 2, (round(top) + round(bottom)) // 2
+    y_min, y_max = max(box["top"] - MARGIN, 0.0) * height, min(box["bottom"] + MARGIN, 1.0) * height
+    x_min, x_max = max(box["left"] - MARGIN, 0.0) * width, min(box["right"] + MARGIN, 1.0) * width
+    half = min(round(y_max) - round(y_min), round(x_max) - round(x_min)) // 2
+    x, y = (round(x_min) + round(x_max)) // 2, (round(y_min) + round(y_max)) // 2
     return (x - half) / width, (y - half) / height, (x + half) / width, (y + half) / height
 
 

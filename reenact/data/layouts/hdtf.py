@@ -42,8 +42,10 @@ def _of_group(root: Path, group: str) -> Iterator[ClipInput]:
             region: Region | None = None
             if title in crops and not isinstance(info, str):
                 height = heights.get(stem, info.height)
-                left, width, top, tall = crops[title]
-                region = fractions((left, top, left + width, top + tall), height * info.width / info.height, height)
+                x_min, width, y_min, tall = crops[title]
+                region = fractions(
+                    (x_min, y_min, x_min + width, y_min + tall), height * info.width / info.height, height
+                )
             yield ClipInput(
                 path=videos.folder / name if isinstance(info, str) else info.path,
                 name=f"{title}.mp4",
@@ -71,26 +73,26 @@ def _seconds(interval: str) -> tuple[float, float] | None:
 
 def _crops(path: Path) -> dict[str, tuple[int, int, int, int]]:
     """Left, width, top and height of each clip's crop."""
-    found = {}
+    crops = {}
     for line in read_lines(path) if path.is_file() else []:
         name, *values = line.split()
         if len(values) != 4 or not all(value.isdigit() for value in values):
             raise damaged(path, line, "name min_x width min_y height")
-        left, width, top, height = (int(value) for value in values)
-        found[Path(name).stem] = left, width, top, height
-    return found
+        x_min, width, y_min, height = (int(value) for value in values)
+        crops[Path(name).stem] = x_min, width, y_min, height
+    return crops
 
 
 def _heights(path: Path) -> dict[str, int]:
     """Height of the frames that each video's crops are given for."""
-    found = {}
+    heights = {}
     for line in read_lines(path) if path.is_file() else []:
         name, *values = line.split()
         numbers = re.findall(r"\d+", " ".join(values))
         if not numbers:
             raise damaged(path, line, "name height")
-        found[Path(name).stem] = int(numbers[-1])
-    return found
+        heights[Path(name).stem] = int(numbers[-1])
+    return heights
 
 
 HDTF = Layout(

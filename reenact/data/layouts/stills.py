@@ -84,12 +84,12 @@ def _found(root: Path, name: str) -> Path:
     return next((path for path in places if path.is_file()), root / name)
 
 
-def _columns(path: Path, wanted: str) -> Iterator[tuple[str, str]]:
+def _columns(path: Path, expected: str) -> Iterator[tuple[str, str]]:
     for line in read_lines(path):
-        words = line.split()
-        if len(words) != 2:
-            raise damaged(path, line, wanted)
-        yield words[0], words[1]
+        values = line.split()
+        if len(values) != 2:
+            raise damaged(path, line, expected)
+        yield values[0], values[1]
 
 
 CELEBV = Layout(

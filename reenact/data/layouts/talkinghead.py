@@ -32,8 +32,8 @@ def _of_list(root: Path, name: str) -> Iterator[ClipInput]:
         chunk, *values = line.split(",")
         if len(values) != NUMBERS or not all(value.strip().lstrip("-").isdigit() for value in values):
             raise damaged(path, line, "name,H,W,S,E,L,T,R,B")
-        height, width, first, last, left, top, right, bottom = (int(value) for value in values)
-        title = f"{chunk}_S{first}_E{last}_L{left}_T{top}_R{right}_B{bottom}"
+        height, width, first, last, x_min, y_min, x_max, y_max = (int(value) for value in values)
+        title = f"{chunk}_S{first}_E{last}_L{x_min}_T{y_min}_R{x_max}_B{y_max}"
         cut = video_named(crops, title)
         info = "" if cut else chunks.info(chunk)
         whole = cut or isinstance(info, str)
@@ -43,7 +43,7 @@ def _of_list(root: Path, name: str) -> Iterator[ClipInput]:
             split=SPLITS[name],
             identity=f"th1kh-{chunk.rpartition('_')[0]}",
             span=None if whole or isinstance(info, str) else (first / float(info.fps), (last + 1) / float(info.fps)),
-            region=None if whole else fractions((left, top, right, bottom), width, height),
+            region=None if whole else fractions((x_min, y_min, x_max, y_max), width, height),
             missing=info if isinstance(info, str) else "",
         )
 

@@ -58,18 +58,18 @@ def _of_meta(root: Path) -> Iterator[ClipInput]:
 
 def _values(path: Path) -> dict[str, list[float]]:
     """The numbers of a meta file by key; other keys begin with the same letters, so keys are compared whole."""
-    found: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = {}
     lengths = {"H": 1, "W": 1, "FPS": 1, "CROP": 4}
     for line in read_lines(path):
-        words = line.replace(":", " ").split()
-        if words[0] in lengths:
+        tokens = line.replace(":", " ").split()
+        if tokens[0] in lengths:
             try:
-                found[words[0]] = [float(word) for word in words[-lengths[words[0]] :]]
+                values[tokens[0]] = [float(word) for word in tokens[-lengths[tokens[0]] :]]
             except ValueError as error:
-                raise damaged(path, line, f"{lengths[words[0]]} number(s)") from error
-    if missing := [key for key in lengths if key not in found]:
+                raise damaged(path, line, f"{lengths[tokens[0]]} number(s)") from error
+    if missing := [key for key in lengths if key not in values]:
         raise ReenactError(f"{path} has no {', '.join(missing)}; download the meta files again")
-    return found
+    return values
 
 
 def _of_folders(root: Path) -> Iterator[ClipInput]:

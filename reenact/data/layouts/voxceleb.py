@@ -76,9 +76,9 @@ def _of_table(root: Path, which: int) -> Iterator[ClipInput]:
     path = root / TABLE
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
-        wanted = {"video_id", "start", "end", "bbox", "fps", "width", "height", "partition", "person_id"}
-        if not wanted <= set(rows.fieldnames or ()):
-            raise ReenactError(f"{path} lacks the columns {', '.join(sorted(wanted - set(rows.fieldnames or ())))}")
+        columns = {"video_id", "start", "end", "bbox", "fps", "width", "height", "partition", "person_id"}
+        if not columns <= set(rows.fieldnames or ()):
+            raise ReenactError(f"{path} lacks the columns {', '.join(sorted(columns - set(rows.fieldnames or ())))}")
         for row in rows:
             yield _of_row(row, videos, which, path)
 
@@ -86,8 +86,8 @@ def _of_table(root: Path, which: int) -> Iterator[ClipInput]:
 def _of_row(row: dict[str, str], videos: Videos, which: int, path: Path) -> ClipInput:
     try:
         start, end, fps = int(row["start"]), int(row["end"]), float(row["fps"])
-        left, top, right, bottom = (float(edge) for edge in BOX.fullmatch(row["bbox"]).groups())  # type: ignore[union-attr]
-        box = fractions((left, top, right, bottom), float(row["width"]), float(row["height"]))
+        x_min, y_min, x_max, y_max = (float(edge) for edge in BOX.fullmatch(row["bbox"]).groups())  # type: ignore[union-attr]
+        box = fractions((x_min, y_min, x_max, y_max), float(row["width"]), float(row["height"]))
     except (ValueError, AttributeError) as error:
         raise damaged(path, str(row), "numbers and a box left-top-right-bottom") from error
     person, video = row["person_id"], row["video_id"]

@@ -124,16 +124,16 @@ class Act:
     """(N,) -1 to 1."""
 
 
-def act(made: Actor, how: Manner, frame: Framing, frames: NDArray[np.int64]) -> Act:
+def compute_act(actor: Actor, manner: Manner, frame: Framing, frames: NDArray[np.int64]) -> Act:
     """Evaluate a clip at some frames.
 
     Args:
-        made: who acts.
-        how: the clip's behaviour.
+        actor: who acts.
+        manner: the clip's behaviour.
         frame: the clip's framing.
         frames: (N,) frame numbers.
     """
-    moves = motion(how, frames)
+    moves = motion(manner, frames)
     names = head_model().expression_names
     expression = np.zeros((len(frames), len(names)))
     for name, value in muscles(moves).items():
@@ -144,7 +144,7 @@ def act(made: Actor, how: Manner, frame: Framing, frames: NDArray[np.int64]) -> 
     pose[:, 2, 0] = JAW_OPEN * moves["jaw_open"]
     for eye, vergence in ((3, -0.02), (4, 0.02)):
         pose[:, eye, 0], pose[:, eye, 1] = moves["gaze"][:, 0], moves["gaze"][:, 1] + vergence
-    centre, side = made.box
+    centre, side = actor.box
     scale = frame.zoom * (2 / 1.5) / side * np.exp(moves["shift"][:, 2])
     shift = moves["shift"][:, :2] * side
     place = np.array([frame.offset[0], -frame.offset[1]]) * side * 0.75
@@ -153,20 +153,20 @@ def act(made: Actor, how: Manner, frame: Framing, frames: NDArray[np.int64]) -> 
     return Act(expression, blend, pose, camera, turn, moves["breath"])
 
 
-def face_params(made: Actor, done: Act, light: Light) -> FaceParams:
+def face_params(actor: Actor, act: Act, light: Light) -> FaceParams:
     """The acted frames as (N,) face parameters in float32."""
 
     def tensor(values: Array) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values, np.float32))
 
-    count = len(done.pose)
+    count = len(act.pose)
     return FaceParams(
-        shape=tensor(np.broadcast_to(made.shape, (count, len(made.shape)))),
-        expression=tensor(done.expression),
-        global_pose=tensor(done.pose[:, 0]),
-        neck_pose=tensor(done.pose[:, 1]),
-        jaw_pose=tensor(done.pose[:, 2]),
-        eye_pose=tensor(done.pose[:, 3:].reshape(count, 6)),
-        camera=tensor(done.camera),
+        shape=tensor(np.broadcast_to(actor.shape, (count, len(actor.shape)))),
+        expression=tensor(act.expression),
+        global_pose=tensor(act.pose[:, 0]),
+        neck_pose=tensor(act.pose[:, 1]),
+        jaw_pose=tensor(act.pose[:, 2]),
+        eye_pose=tensor(act.pose[:, 3:].reshape(count, 6)),
+        camera=tensor(act.camera),
         light=tensor(np.broadcast_to(light.coefficients, (count, 9, 3))),
     )

@@ -29,7 +29,7 @@ from reenact.data.synthetic.kernels import (
     rasterize,
     vertex_normals,
 )
-from reenact.data.synthetic.people import Person, person
+from reenact.data.synthetic.people import Person, draw_person
 from reenact.data.synthetic.rng import IDENTITY, stream
 from reenact.data.synthetic.shading import encode
 from reenact.data.synthetic.textures import tiles
@@ -130,7 +130,7 @@ def head_arrays() -> HeadArrays:
 class Actor:
     """An identity ready to be posed. Vertices: the head's first, then hair, glasses, torso."""
 
-    who: Person
+    person: Person
     shape: Array
     """(S,) coefficients."""
     rest: F32
@@ -184,19 +184,19 @@ def _head_attributes(head: HeadArrays) -> F32:
     return out
 
 
-def _extras(who: Person, head: HeadArrays, change: Array) -> list[tuple[Array, I32, Array, int]]:
+def _extras(person: Person, head: HeadArrays, change: Array) -> list[tuple[Array, I32, Array, int]]:
     """Hair, glasses and torso: vertices, faces, attributes (V, 4) and material of each."""
     out: list[tuple[Array, I32, Array, int]] = []
-    hair = make_hair(who, head.skull)
+    hair = make_hair(person, head.skull)
     if hair is not None:
         strand = np.insert(hair.strand, 2, 1.0, axis=1)
         out.append((_carried(hair.vertices, head, change), hair.faces, strand, HAIR))
     marks = head.landmark_vertices
-    if who.glasses != "none":
+    if person.glasses != "none":
         eyes = np.stack([marks[42:48].mean(0), marks[36:42].mean(0)])
         ears = np.array([[0.078, 0.036, -0.004], [-0.078, 0.036, -0.004]])
-        out.append(_with_chart(glasses(who, eyes, ears, marks[27, 2]), head, change, FRAME))
-    out.append(_with_chart(torso(who, 0.0), head, 0.6 * change, CLOTH))
+        out.append(_with_chart(glasses(person, eyes, ears, marks[27, 2]), head, change, FRAME))
+    out.append(_with_chart(torso(person, 0.0), head, 0.6 * change, CLOTH))
     return out
 
 
@@ -264,13 +264,13 @@ def seen_from(towards: Array, points: F32, centre: Array, reach: float, side: in
 
 
 @lru_cache(maxsize=256)
-def actor(seed: int, identity: int) -> Actor:
+def build_actor(seed: int, identity: int) -> Actor:
     """Make an identity (about a tenth of a second), or take it from the last 256 made (2 MB each)."""
     head = head_arrays()
-    who = person(seed, identity)
+    person = draw_person(seed, identity)
     shape = _shape(seed, identity, head.num_shape)
     change = (head.basis[..., : head.num_shape] * shape).sum(-1)
-    extras = _extras(who, head, change)
+    extras = _extras(person, head, change)
     points, faces, material = [head.mean + change], [head.faces], [head.material]
     attributes = [_head_attributes(head)]
     weights = [np.concatenate([head.weights, np.zeros((len(head.mean), 1))], 1)]
@@ -280,11 +280,11 @@ def actor(seed: int, identity: int) -> Actor:
         points.append(vertices)
         attributes.append(chart_.astype(np.float32))
         weights.append(_extra_weights(vertices, kind))
-    skin, relief = paint(head.canvas, who, head.scalp.cover(who))
+    skin, relief = paint(head.canvas, person, head.scalp.cover(person))
     landmarks = head_model().landmarks68(torch.from_numpy(points[0][None]))[0].numpy()[:, :2]
     low, high = landmarks.min(0), landmarks.max(0)
-    made = Actor(
-        who=who,
+    actor = Actor(
+        person=person,
         shape=shape,
         rest=np.concatenate(points).astype(np.float32),
         expression=head.expression,
@@ -298,25 +298,25 @@ def actor(seed: int, identity: int) -> Actor:
         relief=np.clip(np.round(relief * 64), -127, 127).astype(np.int8),
         box=((low + high) / 2, float((high - low).mean())),
     )
-    _bake(made)
-    return made
+    _bake(actor)
+    return actor
 
 
-def _bake(made: Actor) -> None:
+def _bake(actor: Actor) -> None:
     """Write baked occlusion into the attributes; the jaw hangs open meanwhile, so that light reaches the mouth."""
     opened = np.zeros((5, 3))
     opened[2, 0] = 0.25
-    bones = bone_matrices(made, np.zeros(made.expression.shape[0]), opened)
-    points = np.empty_like(made.rest)
-    nothing = np.zeros(made.expression.shape[0], np.float32)
-    pose_points(made.rest, made.expression, nothing, made.weights, bones, points)
-    light = bake_occlusion(points, made.faces, made.material, made.attributes)
+    bones = bone_matrices(actor, np.zeros(actor.expression.shape[0]), opened)
+    points = np.empty_like(actor.rest)
+    nothing = np.zeros(actor.expression.shape[0], np.float32)
+    pose_points(actor.rest, actor.expression, nothing, actor.weights, bones, points)
+    light = bake_occlusion(points, actor.faces, actor.material, actor.attributes)
     light = np.clip(0.12 + 0.95 * light, 0.1, 1).astype(np.float32)
-    eyes = np.unique(made.faces[made.material == EYE])
+    eyes = np.unique(actor.faces[actor.material == EYE])
     others = np.ones(len(points), np.bool_)
     others[eyes] = False
-    made.attributes[others, 2] = light[others]
-    made.attributes[eyes, 3] = np.sqrt(light[eyes])
+    actor.attributes[others, 2] = light[others]
+    actor.attributes[eyes, 3] = np.sqrt(light[eyes])
 
 
 def rotation(vector: Array) -> Array:
@@ -330,16 +330,16 @@ def rotation(vector: Array) -> Array:
     return np.asarray(np.cos(angle) * np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * outer)
 
 
-def bone_matrices(made: Actor, expression: Array, pose: Array, body: Array | None = None) -> F32:
+def bone_matrices(actor: Actor, expression: Array, pose: Array, body: Array | None = None) -> F32:
     """(6, 3, 4) transforms of the head's joints (chained as in `faces.skinning`) and of the body.
 
     Args:
-        made: whose joints.
+        actor: whose joints.
         expression: (E,) coefficients, which move the joints slightly.
         pose: (5, 3) axis-angle of each joint.
         body: (3, 4) transform of the body; at rest by default.
     """
-    joints = made.joints + (made.joint_expression * expression).sum(-1)
+    joints = actor.joints + (actor.joint_expression * expression).sum(-1)
     turned, origin = [rotation(pose[0])], [joints[0]]
     for joint, parent in ((1, 0), (2, 1), (3, 1), (4, 1)):
         origin.append(origin[parent] + (turned[parent] * (joints[joint] - joints[parent])).sum(-1))

@@ -101,12 +101,12 @@ def _room(rng: np.random.Generator) -> Array:
     """A wall with a window or door, framed pictures and a piece of furniture."""
     picture = np.zeros((SIZE, SIZE, 3)) + _paint(rng, 0.15, 0.8, 0.35)
     picture *= 1 + 0.08 * _cloud(rng, 3)[..., None]
-    left = rng.uniform(-1.3, 0.7)
+    window_x = rng.uniform(-1.3, 0.7)
     if rng.random() < 0.6:
-        _box(picture, np.array([left - 0.05, -1.1]), np.array([left + 0.65, 0.45]), _paint(rng, 0.3, 0.9, 0.1))
+        _box(picture, np.array([window_x - 0.05, -1.1]), np.array([window_x + 0.65, 0.45]), _paint(rng, 0.3, 0.9, 0.1))
         pane = _paint(rng, 0.75, 1.1, 0.12)
         for column in range(2):
-            corner = np.array([left + 0.31 * column, -1.1])
+            corner = np.array([window_x + 0.31 * column, -1.1])
             _box(picture, corner, corner + np.array([0.27, 1.5]), pane)
     for _ in range(int(rng.integers(0, 4))):
         corner, size = rng.uniform(-1, 0.7, 2) * np.array([1, 0.8]), rng.uniform(0.15, 0.5, 2)
@@ -158,13 +158,13 @@ def _shelf(rng: np.random.Generator) -> Array:
     palette = [_paint(rng, 0.03, 0.6, 0.9) for _ in range(7)]
     for row in range(rows):
         bottom = -1 + 2 * (row + 1) / rows
-        left = -1.0
-        while left < 1:
+        x = -1.0
+        while x < 1:
             width, height = rng.uniform(0.04, 0.13), rng.uniform(0.55, 0.85) * 2 / rows
             if rng.random() < 0.88:
-                corner = np.array([left, bottom - height])
+                corner = np.array([x, bottom - height])
                 book = palette[int(rng.integers(7))] * rng.uniform(0.7, 1.2)
-                _box(picture, corner, np.array([left + width * 0.93, bottom]), book)
-            left += width
+                _box(picture, corner, np.array([x + width * 0.93, bottom]), book)
+            x += width
         _box(picture, np.array([-1.0, bottom - 0.02]), np.array([1.0, bottom + 0.03]), wood)
     return _blur(picture, int(rng.integers(2, 6)))

@@ -81,8 +81,8 @@ class Canvas:
         bary = np.concatenate([weights, 1 - weights.sum(-1, keepdims=True)], -1)
         place = (corner * bary[..., None]).sum(-2) * 1e3
         place[index < 0] = (0, -200, -100)
-        seen = ears[np.maximum(index, 0)] & (index >= 0)
-        return cls(np.ascontiguousarray(np.moveaxis(place, -1, 0), np.float32), seen, landmarks * 1e3)
+        on_ear = ears[np.maximum(index, 0)] & (index >= 0)
+        return cls(np.ascontiguousarray(np.moveaxis(place, -1, 0), np.float32), on_ear, landmarks * 1e3)
 
     @cached_property
     def redness(self) -> F32:

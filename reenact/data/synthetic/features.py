@@ -42,7 +42,7 @@ def _curve(points: NDArray[np.float64], steps: int = 5) -> NDArray[np.float64]:
     return np.swapaxes(points + 0.5 * (a * t + b * t**2 + c * t**3), 0, 1).reshape(-1, 2)
 
 
-def lips(canvas: Canvas, who: Person, albedo: F32, gloss: F32, u: F32) -> F32:
+def lips(canvas: Canvas, person: Person, albedo: F32, gloss: F32, u: F32) -> F32:
     """Vermilion between the outer lip landmarks, a dark seam, fine upright furrows."""
     outer = _curve(canvas.landmarks[48:60, :2])
     window = _window(canvas, canvas.landmarks[48:60], 10)
@@ -53,18 +53,18 @@ def lips(canvas: Canvas, who: Person, albedo: F32, gloss: F32, u: F32) -> F32:
     furrow = tile_at("strands", u[window] * 1.6, np.full_like(x, 40.0))
     part = albedo[:, window[0], window[1]]
     shade = (0.92 + 0.16 * furrow) * (1 - 0.12 * ramp(2.5, 0, np.abs(signed)))
-    part += (who.lips[:, None, None].astype(np.float32) * shade - part) * (alpha * 0.92)
+    part += (person.lips[:, None, None].astype(np.float32) * shade - part) * (alpha * 0.92)
     seam = np.concatenate([canvas.landmarks[[60, 61, 62, 63, 64], :2]]) * 0.5
     seam += canvas.landmarks[[60, 67, 66, 65, 64], :2] * 0.5
     line, _ = _distance(x, y, np.concatenate([canvas.landmarks[48:49, :2], seam, canvas.landmarks[54:55, :2]]), False)
     part *= 1 - tint(0.55, 0.65, 0.6) * np.exp(-((line / 1.0) ** 2)) * (canvas.place[2][window] > 40)
-    gloss[window] += alpha * (0.10 + 0.25 * who.liner * who.feminine)
+    gloss[window] += alpha * (0.10 + 0.25 * person.liner * person.feminine)
     bump = np.zeros_like(gloss)
     bump[window] = alpha * (0.25 * furrow)
     return bump
 
 
-def eyelid(canvas: Canvas, who: Person, albedo: F32, side: int) -> None:
+def eyelid(canvas: Canvas, person: Person, albedo: F32, side: int) -> None:
     """Lashes along the rim, stronger above; eye shadow on the lid."""
     loop = np.arange(42, 48) if side > 0 else np.arange(36, 42)
     points = canvas.landmarks[loop]
@@ -75,19 +75,19 @@ def eyelid(canvas: Canvas, who: Person, albedo: F32, side: int) -> None:
     upper = ramp(middle - 1.5, middle + 1.5, y)
     outside = np.where(inside, 0, distance)
     reach = 0.55 + 0.75 * upper
-    lash = np.exp(-((outside / reach) ** 2)) * (0.35 + 0.65 * upper) * min(1.0, who.liner + 0.15)
+    lash = np.exp(-((outside / reach) ** 2)) * (0.35 + 0.65 * upper) * min(1.0, person.liner + 0.15)
     part = albedo[:, window[0], window[1]]
     lid = np.exp(-((outside / 5.5) ** 2)) * upper
-    rng = np.random.Generator(np.random.Philox(who.detail + 1))
-    powder = who.skin * 0.3 + 0.08 * rng.random(3)
-    part += (powder[:, None, None].astype(np.float32) - part) * (lid * who.shade)
+    rng = np.random.Generator(np.random.Philox(person.detail + 1))
+    powder = person.skin * 0.3 + 0.08 * rng.random(3)
+    part += (powder[:, None, None].astype(np.float32) - part) * (lid * person.shade)
     part *= 1 - tint(0.22, 0.3, 0.3) * lid
     rim = np.exp(-((outside / 0.7) ** 2)) * (1 - upper) * 0.4
-    part += (tint(0.5, 0.22, 0.2) * who.skin.max() - part) * rim
+    part += (tint(0.5, 0.22, 0.2) * person.skin.max() - part) * rim
     part += (tint(0.012, 0.009, 0.008) - part) * lash
 
 
-def brow(canvas: Canvas, who: Person, albedo: F32, height: F32, side: int, shift: NDArray[np.int64]) -> None:
+def brow(canvas: Canvas, person: Person, albedo: F32, height: F32, side: int, shift: NDArray[np.int64]) -> None:
     """A brow along its five landmarks: hairs that rise at the nose and lie flat at the temple."""
     points = canvas.landmarks[22:27] if side > 0 else canvas.landmarks[17:22][::-1]
     window = _window(canvas, points, 12)
@@ -96,12 +96,16 @@ def brow(canvas: Canvas, who: Person, albedo: F32, height: F32, side: int, shift
     centre = np.interp(x, knots, points[:, 1]).astype(np.float32)
     centre = (centre + np.interp(x - 3, knots, points[:, 1]) + np.interp(x + 3, knots, points[:, 1])) / 3
     along = (x - knots[0]) / (knots[-1] - knots[0])
-    thickness = np.interp(along, [-0.08, 0.08, 0.35, 0.65, 1.0, 1.08], [1.0, 3.6, 4.2, 3.6, 1.6, 0.6]) * who.brow_width
-    across = (y - centre - who.brow_lift * thickness + 0.6) / thickness
+    thickness = (
+        np.interp(along, [-0.08, 0.08, 0.35, 0.65, 1.0, 1.08], [1.0, 3.6, 4.2, 3.6, 1.6, 0.6]) * person.brow_width
+    )
+    across = (y - centre - person.brow_lift * thickness + 0.6) / thickness
     slant = np.interp(along, [0, 0.3, 0.7, 1], [0.2, 0.9, 1.6, 2.2]).astype(np.float32)
     hairs = tile_at("strands", 5.0 * (x - slant * (y - centre)) + shift[0], 3.0 * y + 1.2 * x)
     body = np.clip(1 - np.abs(across) ** 2.2, 0, 1) * ramp(-0.1, 0.1, along) * ramp(1.1, 0.93, along)
-    cover = np.clip(body * (0.75 + who.brow_density) - 0.55 * hairs * (1.4 - body), 0, 1) * who.brow_density
+    cover = np.clip(body * (0.75 + person.brow_density) - 0.55 * hairs * (1.4 - body), 0, 1) * person.brow_density
     part = albedo[:, window[0], window[1]]
-    part += (who.brow[:, None, None].astype(np.float32) * (0.75 + 0.5 * hairs) - part) * np.minimum(cover * 1.25, 0.97)
+    part += (person.brow[:, None, None].astype(np.float32) * (0.75 + 0.5 * hairs) - part) * np.minimum(
+        cover * 1.25, 0.97
+    )
     height[window] += 0.7 * cover * hairs

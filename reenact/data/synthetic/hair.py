@@ -81,14 +81,14 @@ class Hair:
     """(V, 3) strand coordinate, position along the strand (both in texels of the strand tile), density."""
 
 
-def edge_polar(style: str, azimuth: Array, who: Person) -> Array:
+def edge_polar(style: str, azimuth: Array, person: Person) -> Array:
     """Polar angle in radians at which a style's hair ends, by azimuth in radians."""
     knots = {"receding": _RECEDED, "bald": _WREATH}.get(style, _EDGE_POLAR).copy()
-    ragged = np.random.Generator(np.random.Philox(who.detail + 3))
-    knots[:3] += ragged.normal(0, 2.0) - 2.0 * who.age
-    knots[1:4] -= 6.0 * max(ragged.normal(0.2, 0.5), 0) * (1 - who.feminine)
+    ragged = np.random.Generator(np.random.Philox(person.detail + 3))
+    knots[:3] += ragged.normal(0, 2.0) - 2.0 * person.age
+    knots[1:4] -= 6.0 * max(ragged.normal(0.2, 0.5), 0) * (1 - person.feminine)
     degrees = np.interp(np.abs(np.degrees(azimuth)), _EDGE_AZIMUTH, knots)
-    return np.asarray(np.radians(degrees + 1.2 * np.sin(9 * azimuth + who.detail % 5) + 0.8 * np.sin(23 * azimuth)))
+    return np.asarray(np.radians(degrees + 1.2 * np.sin(9 * azimuth + person.detail % 5) + 0.8 * np.sin(23 * azimuth)))
 
 
 @dataclass(frozen=True)
@@ -106,10 +106,10 @@ class Scalp:
         polar = np.arccos(np.clip(offset[1] / np.sqrt((offset**2).sum(0) + 1e-12), -1, 1))
         return cls(polar, np.arctan2(offset[0], offset[2]), ear)
 
-    def cover(self, who: Person) -> NDArray[np.float32]:
+    def cover(self, person: Person) -> NDArray[np.float32]:
         """(N, N) where a person's hair grows, 0 to 1."""
         table = np.linspace(-np.pi, np.pi, 721)
-        limit = np.interp(self.azimuth, table, edge_polar(who.hair_style, table, who))
+        limit = np.interp(self.azimuth, table, edge_polar(person.hair_style, table, person))
         return np.where(self.ear, 0, np.clip((limit - self.polar) / 0.07 + 0.2, 0, 1)).astype(np.float32)
 
 
@@ -156,57 +156,59 @@ class Skull:
         return np.asarray(points + np.maximum(distance - height, 0)[:, None] * self._normals[near[:, 0]])
 
 
-def _paths(style: Style, who: Person, name: str) -> tuple[Array, Array, Array]:
+def _paths(style: Style, person: Person, name: str) -> tuple[Array, Array, Array]:
     """Polar and azimuth (COLUMNS, rows) of the strands over the skull, and how far each hangs, 0 to 1."""
     start = np.linspace(-np.pi, np.pi, COLUMNS)
-    way = np.linspace(0, 1, style.rows)
+    fraction = np.linspace(0, 1, style.rows)
     hanging = np.zeros(COLUMNS)
     if style.tip < 60:
         hanging[:] = 1.0
         # Strands over the forehead start along the parting and are combed aside, to hang in front of the ears.
-        part, reach = 0.3 * who.parting, np.radians(75)
+        part, reach = 0.3 * person.parting, np.radians(75)
         beside = np.clip(np.abs(start - part) / reach, 0, 1)
         end = np.sign(start - part) * np.maximum(np.abs(start), np.radians(58) + np.radians(28) * beside)
         begin = np.where(beside < 1, part + (start - part) * beside**6, start)
-        bend = np.clip(way / (LEAVE - 0.03), 0, 1)
+        bend = np.clip(fraction / (LEAVE - 0.03), 0, 1)
         azimuth = begin[:, None] + (end - begin)[:, None] * (bend * bend * (3 - 2 * bend))
-        first = edge_polar(name, begin, who) * (1 - beside) ** 0.8
+        first = edge_polar(name, begin, person) * (1 - beside) ** 0.8
         last = np.radians(97)
-        polar = first[:, None] + (last - first)[:, None] * np.clip(way / (LEAVE + 0.06), 0, 1)[None]
-        return np.minimum(polar, np.minimum(edge_polar(name, azimuth, who) + 0.02, last)), azimuth, hanging
+        polar = first[:, None] + (last - first)[:, None] * np.clip(fraction / (LEAVE + 0.06), 0, 1)[None]
+        return np.minimum(polar, np.minimum(edge_polar(name, azimuth, person) + 0.02, last)), azimuth, hanging
     azimuth = np.broadcast_to(start[:, None], (COLUMNS, style.rows)) + 0.0
-    limit = edge_polar(name, start, who)
+    limit = edge_polar(name, start, person)
     front = np.clip(1 - np.abs(start) / np.radians(58), 0, 1)
-    polar = limit[:, None] * way[None] + np.radians(style.drop) * front[:, None] * way[None] ** 2
+    polar = limit[:, None] * fraction[None] + np.radians(style.drop) * front[:, None] * fraction[None] ** 2
     if name == "swept":
-        azimuth = azimuth + 0.5 * np.sign(who.parting) * np.sin(np.pi * way)[None] * np.cos(start / 2)[:, None] ** 2
+        azimuth = (
+            azimuth + 0.5 * np.sign(person.parting) * np.sin(np.pi * fraction)[None] * np.cos(start / 2)[:, None] ** 2
+        )
     return polar, azimuth, hanging
 
 
-def _layer(style: Style, who: Person, name: str, skull: Skull, depth: float, seed: int) -> tuple[Array, Array]:
+def _layer(style: Style, person: Person, name: str, skull: Skull, depth: float, seed: int) -> tuple[Array, Array]:
     """One sheet: (COLUMNS, rows, 3) positions and strand coordinates; `depth` 1 is the outermost."""
-    rng = np.random.Generator(np.random.Philox(who.detail + 10 + seed))
-    way = np.linspace(0, 1, style.rows)
-    polar, azimuth, hanging = _paths(style, who, name)
+    rng = np.random.Generator(np.random.Philox(person.detail + 10 + seed))
+    fraction = np.linspace(0, 1, style.rows)
+    polar, azimuth, hanging = _paths(style, person, name)
     crown = np.clip(1 - polar / np.radians(95), 0, 1)
     front = np.clip(1 - np.abs(azimuth) / np.radians(62), 0, 1) ** 0.7
-    lift = style.lift * front * np.sin(np.pi * np.clip(way * 0.9, 0, 1))[None] ** 2
-    thick = (style.side + (style.top - style.side) * crown**0.6 + lift) * who.volume * depth
+    lift = style.lift * front * np.sin(np.pi * np.clip(fraction * 0.9, 0, 1))[None] ** 2
+    thick = (style.side + (style.top - style.side) * crown**0.6 + lift) * person.volume * depth
     if style.tip >= 60:
         front_edge = 0.12 + (0.35 * front[:, -1:] if name == "swept" else 0.0)
-        thick = thick * np.maximum(np.clip((1.0 - way) / 0.35, 0, 1)[None], front_edge) ** 0.6 + 1.0
+        thick = thick * np.maximum(np.clip((1.0 - fraction) / 0.35, 0, 1)[None], front_edge) ** 0.6 + 1.0
     phase = rng.uniform(0, 2 * np.pi, 4)
     lumps = sum(np.sin((3 + 4 * k) * azimuth + (4 + 3 * k) * polar + phase[k]) for k in range(4)) / 4
     thick = np.maximum(thick * (1 + 0.22 * lumps), 0.8)
     turns = polar * 95 / style.wavelength * 2 * np.pi
     ripple = style.wave * np.sin(turns + 7 * lumps + 3.1 * np.sin(11 * azimuth + phase[0]))
-    radius = skull(polar, azimuth) + 1e-3 * (thick + 0.6 * ripple * np.clip(way * 3, 0, 1))
+    radius = skull(polar, azimuth) + 1e-3 * (thick + 0.6 * ripple * np.clip(fraction * 3, 0, 1))
     points = CENTRE + radius[..., None] * _direction(polar, azimuth)
     if hanging.any():
-        points = _hang(points, style, way, depth, phase)
+        points = _hang(points, style, fraction, depth, phase)
     length = np.concatenate([np.zeros((COLUMNS, 1)), np.cumsum(np.linalg.norm(np.diff(points, axis=1), axis=2), 1)], 1)
     ends = rng.uniform(0.0, 0.4, COLUMNS)
-    end_fade = np.clip((1.0 - way[None]) / (style.edge * (0.6 + ends[:, None] * (not style.combed))), 0, 1)
+    end_fade = np.clip((1.0 - fraction[None]) / (style.edge * (0.6 + ends[:, None] * (not style.combed))), 0, 1)
     density = np.clip(0.08 + 1.3 * end_fade, 0, 1.2) * (1.0 if seed == 0 else 0.93)
     if depth > 0.9 and style.layers > 1:
         density = density * 0.82
@@ -216,9 +218,9 @@ def _layer(style: Style, who: Person, name: str, skull: Skull, depth: float, see
     return points, np.stack([across + np.zeros_like(length), length * stretch + 17 * seed, density], -1)
 
 
-def _hang(points: Array, style: Style, way: Array, depth: float, phase: Array) -> Array:
+def _hang(points: Array, style: Style, fraction: Array, depth: float, phase: Array) -> Array:
     """Let the strands fall from where they leave the skull, outside of ears, neck and shoulders."""
-    fall = np.clip((way - LEAVE) / (1 - LEAVE), 0, 1)
+    fall = np.clip((fraction - LEAVE) / (1 - LEAVE), 0, 1)
     anchor = points[:, int(LEAVE * (style.rows - 1))]
     tip = style.tip * 1e-3 + 0.012 * np.sin(3 * np.linspace(-np.pi, np.pi, COLUMNS) + phase[1])
     height = anchor[:, None, 1] + (np.minimum(tip, anchor[:, 1] - 0.02) - anchor[:, 1])[:, None] * fall[None]
@@ -246,26 +248,26 @@ def _grid_faces(points: Array) -> NDArray[np.int32]:
     return np.concatenate([np.stack([a, d, c], -1)[near], np.stack([a, c, b], -1)[near]])
 
 
-def _knot(who: Person, skull: Skull) -> tuple[Array, Array]:
+def _knot(person: Person, skull: Skull) -> tuple[Array, Array]:
     """A bun behind the crown: (COLUMNS // 2, 12, 3) positions and strand coordinates."""
     columns, rows = COLUMNS // 2, 12
-    polar = np.radians(32 + 25 * (who.parting * 0.5 + 0.5))
+    polar = np.radians(32 + 25 * (person.parting * 0.5 + 0.5))
     centre = CENTRE + (skull(np.array(polar), np.array(np.pi)) + 0.018) * _direction(np.array(polar), np.array(np.pi))
     around, up = np.meshgrid(np.linspace(-np.pi, np.pi, columns), np.linspace(0.02, np.pi - 0.02, rows), indexing="ij")
-    radius = (0.030 + 0.006 * who.volume) * (1 + 0.05 * np.sin(6 * up + 2 * around))
+    radius = (0.030 + 0.006 * person.volume) * (1 + 0.05 * np.sin(6 * up + 2 * around))
     points = centre + radius[..., None] * _direction(up, around)
     strand = np.stack([up * 90 + 12 * np.sin(around), around * 40, np.full_like(up, 1.2)], -1)
     return points, strand
 
 
-def make_hair(who: Person, skull: Skull) -> Hair | None:
+def make_hair(person: Person, skull: Skull) -> Hair | None:
     """A person's hair over the mean head; None for the bald."""
-    style = STYLES.get(who.hair_style)
+    style = STYLES.get(person.hair_style)
     if style is None:
         return None
-    sheets = [_layer(style, who, who.hair_style, skull, 1.0 - 0.42 * k, k) for k in range(style.layers)]
-    if who.hair_style == "bun":
-        sheets.append(_knot(who, skull))
+    sheets = [_layer(style, person, person.hair_style, skull, 1.0 - 0.42 * k, k) for k in range(style.layers)]
+    if person.hair_style == "bun":
+        sheets.append(_knot(person, skull))
     points, strands, faces, count = [], [], [], 0
     for position, strand in sheets:
         position = skull.outside(position.reshape(-1, 3), 0.0012).reshape(position.shape)

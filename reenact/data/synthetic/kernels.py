@@ -68,18 +68,18 @@ def rasterize(
         if area == 0 or (area > 0 and cull[material[f]]):
             continue
         half = SUBSAMPLES // 2
-        left = max((min(x0, x1, x2) + half - 1) // SUBSAMPLES, 0)
-        right = min((max(x0, x1, x2) - half) // SUBSAMPLES, size - 1)
-        top = max((min(y0, y1, y2) + half - 1) // SUBSAMPLES, 0)
-        bottom = min((max(y0, y1, y2) - half) // SUBSAMPLES, size - 1)
+        x_min = max((min(x0, x1, x2) + half - 1) // SUBSAMPLES, 0)
+        x_max = min((max(x0, x1, x2) - half) // SUBSAMPLES, size - 1)
+        y_min = max((min(y0, y1, y2) + half - 1) // SUBSAMPLES, 0)
+        y_max = min((max(y0, y1, y2) - half) // SUBSAMPLES, size - 1)
         sign = 1 if area > 0 else -1
         scale = 1.0 / (area * sign)
         z0, z1, z2 = screen[i, 2], screen[j, 2], screen[k, 2]
-        for y in range(top, bottom + 1):
-            px, py = (left - 1) * SUBSAMPLES + half, y * SUBSAMPLES + half
+        for y in range(y_min, y_max + 1):
+            px, py = (x_min - 1) * SUBSAMPLES + half, y * SUBSAMPLES + half
             e0 = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) * sign
             e1 = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) * sign
-            for x in range(left, right + 1):
+            for x in range(x_min, x_max + 1):
                 e0 += (y1 - y2) * sign * SUBSAMPLES
                 e1 += (y2 - y0) * sign * SUBSAMPLES
                 if e0 < 0 or e1 < 0 or e0 + e1 > area * sign:

@@ -67,18 +67,18 @@ class Manner:
     """How much stronger the left side smiles, -1 to 1."""
 
 
-def manner(seed: int, identity: int, clip: int) -> Manner:
+def draw_manner(seed: int, identity: int, clip: int) -> Manner:
     """Draw a clip's behaviour. One clip in seven turns the head far (up to about 50 degrees)."""
     rng = stream(seed, MOTION, identity, clip)
     key = int(rng.integers(0, 2**63))
-    far = rng.random() < 1 / 7
-    sway = np.radians([rng.uniform(3, 8), rng.uniform(16, 24) if far else rng.uniform(5, 15), rng.uniform(2, 6)])
+    turns_far = rng.random() < 1 / 7
+    sway = np.radians([rng.uniform(3, 8), rng.uniform(16, 24) if turns_far else rng.uniform(5, 15), rng.uniform(2, 6)])
     return Manner(
         key=key,
         syllables=rng.uniform(3.6, 5.4),
         articulation=rng.uniform(0.7, 1.1),
         talk=rng.uniform(0.55, 1.0),
-        yaw=float(np.radians(rng.uniform(-26, 26) if far else np.clip(rng.normal(0, 8), -17, 17))),
+        yaw=float(np.radians(rng.uniform(-26, 26) if turns_far else np.clip(rng.normal(0, 8), -17, 17))),
         pitch=float(np.radians(np.clip(rng.normal(1, 4), -8, 9))),
         roll=float(np.radians(np.clip(rng.normal(0, 3), -8, 8))),
         sway=sway,
@@ -94,50 +94,50 @@ def smoothstep(low: float, high: float, value: Array) -> Array:
     return x * x * (3 - 2 * x)
 
 
-def speech(how: Manner, time: Array) -> tuple[Array, Array]:
+def speech(manner: Manner, time: Array) -> tuple[Array, Array]:
     """Mouth shapes of speech.
 
     Args:
-        how: the clip's manner.
+        manner: the clip's manner.
         time: (N,) seconds.
 
     Returns:
         (N, 8) intensities of `MOUTH`, and the (N,) loudness, 0 in pauses to 1.
     """
-    loudness = smoothstep(-0.55, 0.15, noise(how.key, 0, time, 0.9) + (how.talk - 0.5) * 1.6)
-    position = 2 * how.syllables * time + 0.9 * noise(how.key, 1, time, 1.5)
+    loudness = smoothstep(-0.55, 0.15, noise(manner.key, 0, time, 0.9) + (manner.talk - 0.5) * 1.6)
+    position = 2 * manner.syllables * time + 0.9 * noise(manner.key, 1, time, 1.5)
     base = np.floor(position)
     index = base.astype(np.int64) + np.arange(-1, 3)[:, None]
-    pick = lattice(how.key, 2, index)
+    pick = lattice(manner.key, 2, index)
     vowel = VOWELS[(pick * len(VOWELS)).astype(np.int64)]
     consonant = CONSONANTS[(pick * len(CONSONANTS)).astype(np.int64)]
-    stress = 0.7 + 0.6 * lattice(how.key, 3, index)
+    stress = 0.7 + 0.6 * lattice(manner.key, 3, index)
     sound = np.where((index % 2 == 0)[..., None], consonant, vowel * stress[..., None])
     blended = (spline_weights(position - base)[..., None] * sound).sum(0)
-    mouth = blended * (how.articulation * loudness)[:, None] * np.array([1.1, 1, 1.15, 1.1, 1.25, 1, 1, 1])
+    mouth = blended * (manner.articulation * loudness)[:, None] * np.array([1.1, 1, 1.15, 1.1, 1.25, 1, 1, 1])
     return np.clip(mouth, 0, 1), loudness
 
 
-def blinks(how: Manner, time: Array) -> Array:
+def blinks(manner: Manner, time: Array) -> Array:
     """(N,) lid closure, 0 open to 1 shut: about one blink in three seconds, closing faster than opening."""
     window = 2.8
     base = np.floor(time / window).astype(np.int64)
     closure = np.zeros_like(time)
     for offset in (-1, 0, 1):
         index = base + offset
-        start = (index + 0.85 * lattice(how.key, 10, index)) * window
-        happens = lattice(how.key, 11, index) < 0.85
+        start = (index + 0.85 * lattice(manner.key, 10, index)) * window
+        happens = lattice(manner.key, 11, index) < 0.85
         phase = time - start
         shape = smoothstep(0.0, 0.11, phase) * (1 - smoothstep(0.13, 0.33, phase))
         closure = np.maximum(closure, np.where(happens, shape, 0.0))
     return closure
 
 
-def gaze(how: Manner, time: Array, head: Array) -> Array:
+def gaze(manner: Manner, time: Array, head: Array) -> Array:
     """Where the eyes look, relative to the head: fixations joined by quick glances, held against head turns.
 
     Args:
-        how: the clip's manner.
+        manner: the clip's manner.
         time: (N,) seconds.
         head: (N, 3) pitch, yaw, roll of the head in radians.
 
@@ -148,8 +148,8 @@ def gaze(how: Manner, time: Array, head: Array) -> Array:
     base = np.floor(position).astype(np.int64)
 
     def target(index: NDArray[np.int64]) -> Array:
-        away = np.where(lattice(how.key, 12, index) < 0.35, 1.0, 0.25)
-        angle = np.stack([lattice(how.key, 13, index) - 0.5, lattice(how.key, 14, index) - 0.5], -1)
+        away = np.where(lattice(manner.key, 12, index) < 0.35, 1.0, 0.25)
+        angle = np.stack([lattice(manner.key, 13, index) - 0.5, lattice(manner.key, 14, index) - 0.5], -1)
         return angle * away[:, None] * np.radians([16.0, 34.0])
 
     glance = smoothstep(0.0, 0.13, position - base)[:, None]
@@ -157,22 +157,22 @@ def gaze(how: Manner, time: Array, head: Array) -> Array:
     return np.clip(world - 0.55 * head[:, :2], np.radians([-11, -20]), np.radians([11, 20]))
 
 
-def head_pose(how: Manner, time: Array, loudness: Array) -> Array:
+def head_pose(manner: Manner, time: Array, loudness: Array) -> Array:
     """(N, 3) pitch, yaw and roll of the head in radians: slow drift, sway, and nods that go with speech."""
-    slow = np.stack([noise(how.key, channel, time, 0.45) for channel in (20, 21, 22)], -1)
-    quick = np.stack([noise(how.key, channel, time, 1.6) for channel in (23, 24, 25)], -1)
-    nod = np.radians(1.6) * noise(how.key, 26, time, 2.6) * loudness
-    pose = np.array([how.pitch, how.yaw, how.roll]) + how.sway * (1.1 * slow + 0.22 * quick)
+    slow = np.stack([noise(manner.key, channel, time, 0.45) for channel in (20, 21, 22)], -1)
+    quick = np.stack([noise(manner.key, channel, time, 1.6) for channel in (23, 24, 25)], -1)
+    nod = np.radians(1.6) * noise(manner.key, 26, time, 2.6) * loudness
+    pose = np.array([manner.pitch, manner.yaw, manner.roll]) + manner.sway * (1.1 * slow + 0.22 * quick)
     pose[:, 0] += nod
     limit = np.radians([22, 52, 18])
     return limit * np.tanh(pose / limit)
 
 
-def motion(how: Manner, frames: NDArray[np.int64]) -> dict[str, Array]:
+def motion(manner: Manner, frames: NDArray[np.int64]) -> dict[str, Array]:
     """The whole face at some frames of a clip.
 
     Args:
-        how: the clip's manner.
+        manner: the clip's manner.
         frames: (N,) frame numbers at 25 frames a second.
 
     Returns:
@@ -182,25 +182,25 @@ def motion(how: Manner, frames: NDArray[np.int64]) -> dict[str, Array]:
         (right, up in face heights; log scale).
     """
     time = np.asarray(frames, np.int64) / FPS
-    key = how.key
-    mouth, loudness = speech(how, time)
+    key = manner.key
+    mouth, loudness = speech(manner, time)
     out = {name: mouth[:, i] for i, name in enumerate(MOUTH)}
-    head = head_pose(how, time, loudness)
-    smile = np.clip(how.mood + 0.45 * how.lively * noise(key, 30, time, 0.5), 0, 0.95) * (1 - 0.5 * out["pucker"])
-    out["smile_left"] = np.clip(smile * (1 + how.asymmetry), 0, 1)
-    out["smile_right"] = np.clip(smile * (1 - how.asymmetry), 0, 1)
-    out["frown"] = np.clip(-how.mood + 0.35 * noise(key, 31, time, 0.4) - 0.15, 0, 0.8)
+    head = head_pose(manner, time, loudness)
+    smile = np.clip(manner.mood + 0.45 * manner.lively * noise(key, 30, time, 0.5), 0, 0.95) * (1 - 0.5 * out["pucker"])
+    out["smile_left"] = np.clip(smile * (1 + manner.asymmetry), 0, 1)
+    out["smile_right"] = np.clip(smile * (1 - manner.asymmetry), 0, 1)
+    out["frown"] = np.clip(-manner.mood + 0.35 * noise(key, 31, time, 0.4) - 0.15, 0, 0.8)
     out["puff"] = np.clip(0.35 * noise(key, 32, time, 1.1) - 0.1, 0, 0.6) * (1 - out["jaw_open"])
     out["sneer"] = np.clip(0.4 * noise(key, 33, time, 0.7) - 0.22, 0, 0.6)
-    raise_brows = how.lively * (0.75 * noise(key, 34, time, 0.8) - 0.15 + 0.2 * loudness)
-    tilt = 0.2 * how.lively * noise(key, 35, time, 0.5)
+    raise_brows = manner.lively * (0.75 * noise(key, 34, time, 0.8) - 0.15 + 0.2 * loudness)
+    tilt = 0.2 * manner.lively * noise(key, 35, time, 0.5)
     out["brow_inner"] = np.clip(raise_brows + 0.3 * noise(key, 36, time, 0.6), 0, 1)
     out["brow_outer_left"] = np.clip(raise_brows + tilt, 0, 1)
     out["brow_outer_right"] = np.clip(raise_brows - tilt, 0, 1)
     out["brow_lower"] = np.clip(-0.6 * raise_brows - 0.22, 0, 0.6)
     out["squint"] = np.clip(0.55 * smile + 0.35 * noise(key, 37, time, 0.5) - 0.1, 0, 0.8)
-    closure = blinks(how, time)
-    eyes = gaze(how, time, head)
+    closure = blinks(manner, time)
+    eyes = gaze(manner, time, head)
     droop = np.clip(0.06 + 0.06 * noise(key, 38, time, 0.3), 0, 1)
     out["blink_left"] = np.maximum(closure, droop)
     out["blink_right"] = np.maximum(0.97 * closure, droop)

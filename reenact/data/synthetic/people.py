@@ -94,7 +94,7 @@ def _hair_style(rng: np.random.Generator, feminine: bool, age: float, tone: floa
     return HAIR_STYLES[int(rng.choice(len(HAIR_STYLES), p=weights / weights.sum()))]
 
 
-def person(seed: int, identity: int) -> Person:
+def draw_person(seed: int, identity: int) -> Person:
     """Draw the looks of an identity."""
     rng = stream(seed, IDENTITY, identity)
     is_feminine = bool(rng.random() < 0.5)

@@ -242,7 +242,7 @@ def shade(
                 facing = nx * key[0] + ny * key[1] + nz * key[2]
                 hidden = _shade_of(shadow_map, mx, my, mz, 1.2 + 2.5 * (1 - max(facing, 0.0)))
                 lit = (1 - hidden) * min(max(facing * 4 + 0.2, 0.0), 1.0)
-                taken = shadow_strength * hidden * min(max(facing * 2 + 0.4, 0.0), 1.0)
+                blocked = shadow_strength * hidden * min(max(facing * 2 + 0.4, 0.0), 1.0)
                 spec = 0.0
                 if kind == HAIR:
                     spec = _strand_gloss(screen, attributes, i, j, k, strand, nx, ny, nz, hx, hy, hz)
@@ -255,9 +255,9 @@ def shade(
                 # Light scattered under skin leaves shade redder than the surface that casts it.
                 bleed = 0.82 if kind == SKIN else 1.0
                 warm = occluded + (1 - occluded) * (0.12 if kind == SKIN else 0.0)
-                red += r * _irradiance(light, nx, ny, nz, 0) * (1 - bleed * taken) * warm + spec * key_colour[0]
-                green += g * _irradiance(light, nx, ny, nz, 1) * (1 - taken) * occluded + spec * key_colour[1]
-                blue += b * _irradiance(light, nx, ny, nz, 2) * (1 - taken) * occluded + spec * key_colour[2]
+                red += r * _irradiance(light, nx, ny, nz, 0) * (1 - bleed * blocked) * warm + spec * key_colour[0]
+                green += g * _irradiance(light, nx, ny, nz, 1) * (1 - blocked) * occluded + spec * key_colour[1]
+                blue += b * _irradiance(light, nx, ny, nz, 2) * (1 - blocked) * occluded + spec * key_colour[2]
             image[row, column, 0] = table[min(np.int64(red * 4096), 8191)]
             image[row, column, 1] = table[min(np.int64(green * 4096), 8191)]
             image[row, column, 2] = table[min(np.int64(blue * 4096), 8191)]

@@ -57,13 +57,16 @@ def tiles() -> dict[str, Tile]:
         near_x, near_y = np.abs(dx) < 8, np.abs(dy) < 8
         bump = rng.uniform(0.3, 1) * np.exp(-(dy[near_y, None] ** 2 + dx[None, near_x] ** 2) / (2 * size**2))
         spots[np.ix_(near_y, near_x)] = np.maximum(spots[np.ix_(near_y, near_x)], bump)
-    made = {
+    other_tiles = {
         "blotch": _octaves(rng, 6, 4),
         "fine": _octaves(rng, 32, 3),
         "grain": rng.uniform(-1, 1, (SIDE, SIDE)),
         "spots": spots,
     }
-    return {"strands": _uniform(np.asarray(strands)), **{name: tile.astype(np.float32) for name, tile in made.items()}}
+    return {
+        "strands": _uniform(np.asarray(strands)),
+        **{name: tile.astype(np.float32) for name, tile in other_tiles.items()},
+    }
 
 
 def tile_at(name: str, u: NDArray[np.float32], v: NDArray[np.float32]) -> NDArray[np.float32]:

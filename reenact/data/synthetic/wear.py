@@ -32,17 +32,17 @@ def _loft(rings: Array, closed: bool) -> NDArray[np.int32]:
     """Triangles between (levels, points) rings, outward when a ring runs from the front over the subject's left."""
     levels, points = rings.shape[:2]
     number = np.arange(levels * points, dtype=np.int32).reshape(levels, points)
-    here = np.arange(points if closed else points - 1)
-    following = (here + 1) % points
-    a, b, c, d = number[:-1, here], number[:-1, following], number[1:, following], number[1:, here]
+    columns = np.arange(points if closed else points - 1)
+    next_columns = (columns + 1) % points
+    a, b, c, d = number[:-1, columns], number[:-1, next_columns], number[1:, next_columns], number[1:, columns]
     return np.concatenate([np.stack([a, d, c], -1).reshape(-1, 3), np.stack([a, c, b], -1).reshape(-1, 3)])
 
 
-def torso(who: Person, build: float) -> Piece:
+def torso(person: Person, build: float) -> Piece:
     """Neckline, shoulders and chest, from the collar down; the neck of the head mesh stands in it.
 
     Args:
-        who: decides how broad the shoulders are.
+        person: decides how broad the shoulders are.
         build: -1 slight to 1 heavy.
     """
     angle = np.linspace(0, 2 * np.pi, _AROUND)
@@ -60,7 +60,7 @@ def torso(who: Person, build: float) -> Piece:
     side, front, back, width, ahead, behind, power = (
         np.interp(fine, np.arange(len(levels)), column)[:, None] for column in levels.T
     )
-    broad = 1 + (0.07 - 0.14 * who.feminine + 0.06 * build) * np.clip((width - 60) / 100, 0, 1)
+    broad = 1 + (0.07 - 0.14 * person.feminine + 0.06 * build) * np.clip((width - 60) / 100, 0, 1)
     radius = (np.abs(sine) ** power + np.abs(cosine) ** power) ** (-1 / power)
     a, b, c = (front + 2 * side + back) / 4, (front - back) / 2, (front - 2 * side + back) / 4
     height = a + b * cosine + c * np.cos(2 * angle)
@@ -140,19 +140,19 @@ def _tube(path: Array, radius: Array, sides: int = 6) -> tuple[Array, NDArray[np
     return rings.reshape(-1, 3), _loft(rings, True)
 
 
-def glasses(who: Person, eyes: Array, ears: Array, bridge: float) -> Piece:
+def glasses(person: Person, eyes: Array, ears: Array, bridge: float) -> Piece:
     """A frame in front of the eyes, its temples reaching over the ears.
 
     Args:
-        who: decides the kind.
+        person: decides the kind.
         eyes: (2, 3) centres of the left and right eyeball of the mean head.
         ears: (2, 3) where left and right temple rest.
         bridge: z of the bridge of the nose.
     """
     angle = np.linspace(0, 2 * np.pi, 41)
-    power = {"round": 2.0, "square": 3.6, "half": 2.8}[who.glasses]
-    width, height = {"round": (23, 21), "square": (26, 18.5), "half": (25, 17)}[who.glasses]
-    thick = {"round": 0.9, "square": 1.7, "half": 1.0}[who.glasses]
+    power = {"round": 2.0, "square": 3.6, "half": 2.8}[person.glasses]
+    width, height = {"round": (23, 21), "square": (26, 18.5), "half": (25, 17)}[person.glasses]
+    thick = {"round": 0.9, "square": 1.7, "half": 1.0}[person.glasses]
     radius = (np.abs(np.sin(angle)) ** power + np.abs(np.cos(angle)) ** power) ** (-1 / power)
     parts: list[tuple[Array, NDArray[np.int32]]] = []
     plane = bridge + 0.004
@@ -161,13 +161,13 @@ def glasses(who: Person, eyes: Array, ears: Array, bridge: float) -> Piece:
         y = eye[1] - 0.003 + 1e-3 * height * radius * np.sin(angle)
         z = plane - 4.5 * np.maximum(np.abs(x) - 0.02, 0) ** 2 / 0.5
         weight = np.full((len(angle), 2), thick * 1e-3)
-        if who.glasses == "half":
+        if person.glasses == "half":
             weight *= np.clip(0.35 + np.sin(angle) * 3, 0.28, 1)[:, None]
         parts.append(_tube(np.stack([x, y, z], -1), weight))
         hinge = np.array([eye[0] + sign * (0.0025 + 1e-3 * width), eye[1] + 0.004, z[0]])
-        way = np.linspace(0, 1, 8)[:, None]
-        out = np.array([sign * 0.004, 0, 0]) * np.sin(np.pi * way)
-        parts.append(_tube(hinge + way * (ear - hinge) + out, np.full((8, 2), max(thick, 1.1) * 1e-3), 4))
+        fraction = np.linspace(0, 1, 8)[:, None]
+        out = np.array([sign * 0.004, 0, 0]) * np.sin(np.pi * fraction)
+        parts.append(_tube(hinge + fraction * (ear - hinge) + out, np.full((8, 2), max(thick, 1.1) * 1e-3), 4))
     inner = abs(eyes[0, 0]) + 0.0025 - 1e-3 * width
     across = np.linspace(-inner, inner, 9)
     arc = np.stack([across, eyes[0, 1] + 0.003 + 0.003 * (1 - (across / inner) ** 2), np.full(9, plane + 0.001)], -1)

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reenact.data.synthetic.acting import Act, act, face_params, framing
+from reenact.data.synthetic.acting import Act, compute_act, face_params, framing
 from reenact.data.synthetic.actor import (
     CULL,
     Actor,
-    actor,
     bone_matrices,
+    build_actor,
     head_model,
     rotation,
     seen_from,
@@ -41,7 +41,7 @@ from reenact.data.synthetic.kernels import (
     vertex_normals,
 )
 from reenact.data.synthetic.light import Light, clip_light
-from reenact.data.synthetic.motion import manner
+from reenact.data.synthetic.motion import draw_manner
 from reenact.data.synthetic.shading import encode, shade
 from reenact.data.synthetic.textures import tiles
 from reenact.data.synthetic.wear import cloth_picture
@@ -94,17 +94,17 @@ class SyntheticFrame:
 
 
 @dataclass(frozen=True)
-class _Stage:
+class _PosedScene:
     """One frame's posed scene."""
 
-    made: Actor
-    done: Act
+    actor: Actor
+    act: Act
     points: F32
     """(V, 3) model space."""
 
     def on_screen(self, size: int) -> F32:
         """(V, 3) in samples of a `size` grid; depth in the same unit."""
-        scale, x, y = self.done.camera[0]
+        scale, x, y = self.act.camera[0]
         screen = np.empty_like(self.points)
         half = size / 2
         screen[:, 0] = (scale * (self.points[:, 0] + x) + 1) * half
@@ -114,14 +114,14 @@ class _Stage:
 
     def landmarks(self) -> Array:
         """(68, 3) landmarks in NDC."""
-        head = torch.from_numpy(self.points[: self.made.expression.shape[1]])
+        head = torch.from_numpy(self.points[: self.actor.expression.shape[1]])
         points = head_model().landmarks68(head[None])[0].double().numpy()
-        scale, x, y = self.done.camera[0]
+        scale, x, y = self.act.camera[0]
         return np.stack([scale * (points[:, 0] + x), -scale * (points[:, 1] + y), -scale * points[:, 2]], -1)
 
 
 @dataclass(frozen=True)
-class _Set:
+class _Scenery:
     """What a clip adds to its actor."""
 
     light: Light
@@ -130,12 +130,12 @@ class _Set:
 
 
 @lru_cache(maxsize=256)
-def _set(seed: int, identity: int, clip: int) -> _Set:
-    who = actor(seed, identity).who
-    return _Set(
+def _set(seed: int, identity: int, clip: int) -> _Scenery:
+    person = build_actor(seed, identity).person
+    return _Scenery(
         light=clip_light(seed, identity, clip),
         background=encode(clip_background(seed, identity, clip)),
-        cloth=encode(cloth_picture(seed, identity, clip, who.skin)),
+        cloth=encode(cloth_picture(seed, identity, clip, person.skin)),
     )
 
 
@@ -148,11 +148,11 @@ def _codes() -> NDArray[np.uint8]:
     return np.round(255 * np.clip(codes, 0, 1)).astype(np.uint8)
 
 
-def _body(done: Act) -> Array:
+def _body(act: Act) -> Array:
     """(3, 4) transform of the shoulders: they breathe and follow the head's turn a little."""
-    turned = rotation(np.array([0.0, 0.14 * done.turn[0, 1], 0.25 * done.turn[0, 2]]))
+    turned = rotation(np.array([0.0, 0.14 * act.turn[0, 1], 0.25 * act.turn[0, 2]]))
     pivot = np.array([0.0, -0.30, -0.02])
-    shift = np.array([0.0, 0.0012 * done.breath[0], 0.0])
+    shift = np.array([0.0, 0.0012 * act.breath[0], 0.0])
     return np.concatenate([turned, (pivot - (turned * pivot).sum(-1) + shift)[:, None]], 1)
 
 
@@ -167,21 +167,21 @@ class World:
     seed: int = 0
 
     def _act(self, identity: int, clip: int, frames: NDArray[np.int64]) -> tuple[Actor, Act]:
-        made = actor(self.seed, identity)
-        how = manner(self.seed, identity, clip)
-        return made, act(made, how, framing(self.seed, identity, clip), frames)
+        actor = build_actor(self.seed, identity)
+        manner = draw_manner(self.seed, identity, clip)
+        return actor, compute_act(actor, manner, framing(self.seed, identity, clip), frames)
 
     def params(self, identity: int, clip: int, frames: Sequence[int]) -> FaceParams:
         """Face parameters (N,) of N frames of a clip, without drawing anything."""
-        made, done = self._act(identity, clip, np.asarray(frames, np.int64))
-        return face_params(made, done, clip_light(self.seed, identity, clip))
+        actor, act = self._act(identity, clip, np.asarray(frames, np.int64))
+        return face_params(actor, act, clip_light(self.seed, identity, clip))
 
-    def _stage(self, identity: int, clip: int, frame: int) -> _Stage:
-        made, done = self._act(identity, clip, np.array([frame], np.int64))
-        bones = bone_matrices(made, done.blend[0], done.pose[0], _body(done))
-        points = np.empty_like(made.rest)
-        pose_points(made.rest, made.expression, done.blend[0].astype(np.float32), made.weights, bones, points)
-        return _Stage(made, done, points)
+    def _pose_scene(self, identity: int, clip: int, frame: int) -> _PosedScene:
+        actor, act = self._act(identity, clip, np.array([frame], np.int64))
+        bones = bone_matrices(actor, act.blend[0], act.pose[0], _body(act))
+        points = np.empty_like(actor.rest)
+        pose_points(actor.rest, actor.expression, act.blend[0].astype(np.float32), actor.weights, bones, points)
+        return _PosedScene(actor, act, points)
 
     def sequence(
         self, identity: int, clip: int, frames: Sequence[int], size: int
@@ -198,10 +198,10 @@ class World:
             (N, size, size, 3) RGB, (N) face parameters, and (N, 68, 2) landmarks in continuous pixels.
         """
         scenery = _set(self.seed, identity, clip)
-        stages = [self._stage(identity, clip, frame) for frame in frames]
-        images = np.stack([_draw(stage, scenery, size) for stage in stages])
-        landmarks = np.stack([stage.landmarks()[:, :2] for stage in stages])
-        params = FaceParams.cat([face_params(stage.made, stage.done, scenery.light) for stage in stages])
+        scenes = [self._pose_scene(identity, clip, frame) for frame in frames]
+        images = np.stack([_draw(scene, scenery, size) for scene in scenes])
+        landmarks = np.stack([scene.landmarks()[:, :2] for scene in scenes])
+        params = FaceParams.cat([face_params(scene.actor, scene.act, scenery.light) for scene in scenes])
         return images, params, ((landmarks + 1) * (size / 2)).astype(np.float32)
 
     def render(self, identity: int, clip: int, frame: int, size: int) -> SyntheticFrame:
@@ -213,25 +213,25 @@ class World:
             frame: frame number at 25 frames a second, any number from 0.
             size: side of the image in pixels.
         """
-        stage, scenery = self._stage(identity, clip, frame), _set(self.seed, identity, clip)
-        index, _, depth = _buffer(stage.made, stage.on_screen(size), size)
-        landmarks = stage.landmarks()
-        scale = stage.done.camera[0, 0]
+        scene, scenery = self._pose_scene(identity, clip, frame), _set(self.seed, identity, clip)
+        index, _, depth = _buffer(scene.actor, scene.on_screen(size), size)
+        landmarks = scene.landmarks()
+        scale = scene.act.camera[0, 0]
         points = (landmarks[:, :2] + 1) * (size / 2)
         pixel = np.clip(points.astype(int), 0, size - 1)
         behind = landmarks[:, 2] - depth[pixel[:, 1], pixel[:, 0]] * (2 / size)
         return SyntheticFrame(
-            image=_draw(stage, scenery, size),
-            params=face_params(stage.made, stage.done, scenery.light)[0],
+            image=_draw(scene, scenery, size),
+            params=face_params(scene.actor, scene.act, scenery.light)[0],
             landmarks=points.astype(np.float32),
             landmarks_visible=behind < scale * VISIBLE_DEPTH,
             depth=depth * np.float32(2 / size),
-            material=np.where(index < 0, -1, stage.made.material[np.maximum(index, 0)]).astype(np.int8),
+            material=np.where(index < 0, -1, scene.actor.material[np.maximum(index, 0)]).astype(np.int8),
         )
 
     def landmarks(self, identity: int, clip: int, frames: Sequence[int], size: int) -> F32:
         """(N, 68, 2) landmarks of N frames in continuous pixels, without drawing anything."""
-        points = [self._stage(identity, clip, frame).landmarks()[:, :2] for frame in frames]
+        points = [self._pose_scene(identity, clip, frame).landmarks()[:, :2] for frame in frames]
         return ((np.stack(points) + 1) * (size / 2)).astype(np.float32)
 
     def flow(self, identity: int, clip: int, source: int, driving: int, size: int) -> tuple[F32, NDArray[np.bool_]]:
@@ -247,60 +247,63 @@ class World:
         Returns:
             (size, size, 2) flow, and (size, size) whether the place it points to shows the same surface.
         """
-        there, here = self._stage(identity, clip, source), self._stage(identity, clip, driving)
-        made, seen = here.made, there.on_screen(size)
-        index, bary, _ = _buffer(made, here.on_screen(size), size)
-        source_index, _, source_depth = _buffer(made, seen, size)
+        source_scene, driving_scene = (
+            self._pose_scene(identity, clip, source),
+            self._pose_scene(identity, clip, driving),
+        )
+        actor, source_screen = driving_scene.actor, source_scene.on_screen(size)
+        index, bary, _ = _buffer(actor, driving_scene.on_screen(size), size)
+        source_index, _, source_depth = _buffer(actor, source_screen, size)
         weights = np.concatenate([bary, 1 - bary.sum(-1, keepdims=True)], -1)
-        place = (seen[made.faces[np.maximum(index, 0)]] * weights[..., None]).sum(-2)
+        place = (source_screen[actor.faces[np.maximum(index, 0)]] * weights[..., None]).sum(-2)
         centre = np.arange(size, dtype=np.float32) + 0.5
         x, y = np.meshgrid(centre, centre)
         background = index < 0
         place[background] = np.stack([x, y, np.zeros_like(x)], -1)[background]
         inside = (place[..., :2] >= 0).all(-1) & (place[..., :2] < size).all(-1)
         column, row = np.clip(place[..., 0], 0, size - 1).astype(int), np.clip(place[..., 1], 0, size - 1).astype(int)
-        tolerance = here.done.camera[0, 0] * VISIBLE_DEPTH * size / 2
+        tolerance = driving_scene.act.camera[0, 0] * VISIBLE_DEPTH * size / 2
         visible = np.abs(source_depth[row, column] - place[..., 2]) < tolerance
         valid = inside & np.where(background, source_index[row, column] < 0, visible)
         return (place[..., :2] * (2 / size) - 1).astype(np.float32), valid
 
 
-def _draw(stage: _Stage, scenery: _Set, size: int) -> NDArray[np.uint8]:
+def _draw(scene: _PosedScene, scenery: _Scenery, size: int) -> NDArray[np.uint8]:
     """The (size, size, 3) picture of a scene."""
-    made, done, light = stage.made, stage.done, scenery.light
-    normals = np.empty_like(stage.points)
-    vertex_normals(stage.points, made.faces, normals)
-    screen = stage.on_screen(2 * size)
-    index, bary, _ = _buffer(made, screen, 2 * size)
-    shadow_map, to_shadow = _shadow(stage, light, 2 * size)
+    actor, act, light = scene.actor, scene.act, scenery.light
+    normals = np.empty_like(scene.points)
+    vertex_normals(scene.points, actor.faces, normals)
+    screen = scene.on_screen(2 * size)
+    index, bary, _ = _buffer(actor, screen, 2 * size)
+    shadow_map, to_shadow = _shadow(scene, light, 2 * size)
     image = np.empty((size, size, 3), np.uint8)
     shade(
-        index, bary, screen, made.faces, made.material, made.attributes, normals,
-        made.skin, made.relief, scenery.cloth, scenery.background, tiles()["strands"],
+        index, bary, screen, actor.faces, actor.material, actor.attributes, normals,
+        actor.skin, actor.relief, scenery.cloth, scenery.background, tiles()["strands"],
         light.coefficients.astype(np.float32), light.key.astype(np.float32), light.key_colour.astype(np.float32),
         to_shadow, shadow_map, light.shadow,
-        rotation(done.turn[0]).astype(np.float32), *_palette(made), _codes(), image,
+        rotation(act.turn[0]).astype(np.float32), *_palette(actor), _codes(), image,
     )  # fmt: skip
     return image
 
 
-def _buffer(made: Actor, screen: F32, size: int) -> tuple[I32, F32, F32]:
+def _buffer(actor: Actor, screen: F32, size: int) -> tuple[I32, F32, F32]:
     """Face index, barycentrics and depth of a scene on screen."""
     index, depth = np.empty((size, size), np.int32), np.empty((size, size), np.float32)
     bary = np.zeros((size, size, 2), np.float32)
-    rasterize(screen, made.faces, made.material, CULL, made.attributes, tiles()["strands"], size, index, bary, depth)
+    rasterize(screen, actor.faces, actor.material, CULL, actor.attributes, tiles()["strands"], size, index, bary, depth)
     return index, bary, depth
 
 
-def _shadow(stage: _Stage, light: Light, size: int) -> tuple[F32, F32]:
+def _shadow(scene: _PosedScene, light: Light, size: int) -> tuple[F32, F32]:
     """The key lamp's z-buffer, and the (3, 4) map from screen positions of a `size` grid into it."""
     towards = view(light.key)
     centre = np.array([0.0, 0.0, 0.02])
     unit = SHADOW_SIDE / (2 * _SHADOW_REACH)
     offset = np.array([SHADOW_SIDE / 2, SHADOW_SIDE / 2, 0.0])
-    seen = seen_from(light.key, stage.points, centre, _SHADOW_REACH, SHADOW_SIDE)
-    depth = _buffer(stage.made, seen, SHADOW_SIDE)[2]
-    scale, x, y = stage.done.camera[0]
+    screen = seen_from(light.key, scene.points, centre, _SHADOW_REACH, SHADOW_SIDE)
+    depth = _buffer(scene.actor, screen, SHADOW_SIDE)[2]
+    scale, x, y = scene.act.camera[0]
     pixel = 2 / (size * scale)
     # Model space from screen: X = pixel * sx - 1/scale - x, and so on.
     linear = towards * unit * np.array([pixel, -pixel, -pixel])
@@ -308,12 +311,12 @@ def _shadow(stage: _Stage, light: Light, size: int) -> tuple[F32, F32]:
     return depth, np.concatenate([linear, constant[:, None]], 1).astype(np.float32)
 
 
-def _palette(made: Actor) -> tuple[F32, F32, F32]:
+def _palette(actor: Actor) -> tuple[F32, F32, F32]:
     """Iris, hair and glasses parameters of `shading.shade`."""
-    who = made.who
-    iris = np.concatenate([who.iris, who.iris * 0.3, [who.pupil, 0.3 + 0.5 * who.age]])
-    sheen = 0.10 + 0.25 * float(who.hair.mean())
-    contrast = 1.1 if who.hair.mean() < 0.1 else 0.8
-    hair = np.concatenate([who.hair * 0.75, who.hair * 1.2, [sheen, contrast]])
-    frame = np.append(who.frame, 0.5)
+    person = actor.person
+    iris = np.concatenate([person.iris, person.iris * 0.3, [person.pupil, 0.3 + 0.5 * person.age]])
+    sheen = 0.10 + 0.25 * float(person.hair.mean())
+    contrast = 1.1 if person.hair.mean() < 0.1 else 0.8
+    hair = np.concatenate([person.hair * 0.75, person.hair * 1.2, [sheen, contrast]])
+    frame = np.append(person.frame, 0.5)
     return iris.astype(np.float32), hair.astype(np.float32), frame.astype(np.float32)

@@ -77,9 +77,9 @@ def _one_thread() -> None:
 
 
 def _write_person(
-    out: Path, info: StoreInfo, world: int, clips: int, frames: range, size: int, who: tuple[str, int]
+    out: Path, info: StoreInfo, world: int, clips: int, frames: range, size: int, split_and_person: tuple[str, int]
 ) -> None:
-    split, person = who
+    split, person = split_and_person
     writer = StoreWriter(out, info)
     names = [f"{person_name(person)}#{clip:03d}" for clip in range(clips)]
     if all(writer.finished(name, "") for name in names):

@@ -71,11 +71,11 @@ class FrontMap:
         """Map (N, 2) frontal positions in metres to (N, 2) `(t, theta)`."""
         seed = self._seeds[self._tree.query(xy)[1]]
         for _ in range(8):
-            here = surface(seed[:, 0], seed[:, 1])[:, :2]
+            position = surface(seed[:, 0], seed[:, 1])[:, :2]
             step = 1e-5
-            by_t = (surface(seed[:, 0] + step, seed[:, 1])[:, :2] - here) / step
-            by_theta = (surface(seed[:, 0], seed[:, 1] + step)[:, :2] - here) / step
+            by_t = (surface(seed[:, 0] + step, seed[:, 1])[:, :2] - position) / step
+            by_theta = (surface(seed[:, 0], seed[:, 1] + step)[:, :2] - position) / step
             jacobian = np.stack([by_t, by_theta], -1) + 1e-9 * np.eye(2)
-            seed = seed - np.linalg.solve(jacobian, (here - xy)[..., None])[..., 0]
+            seed = seed - np.linalg.solve(jacobian, (position - xy)[..., None])[..., 0]
             seed[:, 1] = np.maximum(seed[:, 1], 0.0)
         return seed

@@ -42,9 +42,9 @@ def _around(count: int) -> tuple[Array, Array]:
 def lid_outline() -> Array:
     """(EYE_POINTS, 2) left eye opening from the outer corner over the upper lid."""
     cosine, sine = _around(EYE_POINTS)
-    way = (1 + cosine) / 2
-    line = EYE_INNER + way[:, None] * (EYE_OUTER - EYE_INNER)
-    line[:, 1] += np.where(sine >= 0, _UPPER_LID(way), _LOWER_LID(way))
+    fraction = (1 + cosine) / 2
+    line = EYE_INNER + fraction[:, None] * (EYE_OUTER - EYE_INNER)
+    line[:, 1] += np.where(sine >= 0, _UPPER_LID(fraction), _LOWER_LID(fraction))
     return np.asarray(line)
 
 

@@ -185,8 +185,8 @@ def _tongue_out(mesh: Mesh) -> Array:
     field = np.zeros_like(mesh.vertices)
     tongue = part_vertices(mesh, "tongue")
     z = mesh.vertices[tongue, 2]
-    way = np.clip((z - 0.045) / 0.045, 0, 1)
-    field[tongue] = np.stack([0 * z, 0.004 * way - 0.003 * way**6, 0.022 * way], -1)
+    fraction = np.clip((z - 0.045) / 0.045, 0, 1)
+    field[tongue] = np.stack([0 * z, 0.004 * fraction - 0.003 * fraction**6, 0.022 * fraction], -1)
     return field
 
 
@@ -202,8 +202,10 @@ def expression_basis(mesh: Mesh, jaw: Array) -> tuple[Array, Array]:
 
     basis: dict[str, Array] = {}
     for name, field in SIDED.items():
-        left = tuple(Push(push.centre, push.size, push.move, 1, push.jaw) for push in field if isinstance(push, Push))
-        moved = soft(left)
+        left_pushes = tuple(
+            Push(push.centre, push.size, push.move, 1, push.jaw) for push in field if isinstance(push, Push)
+        )
+        moved = soft(left_pushes)
         basis[f"{name}_left"] = _lips_closed(moved, mesh) if name in CLOSED else moved
         basis[f"{name}_right"] = mirrored(basis[f"{name}_left"], mesh)
     whole = {name: soft(field) for name, field in WHOLE.items()}

@@ -108,8 +108,8 @@ def _add_mouth(mesh: Mesh, table: dict[int, tuple[Ints, Array]]) -> None:
         62: (seam, (2 * quarter,)),
     }
     mirror = {56: 58, 55: 59, 54: 48, 53: 49, 52: 50, 65: 67, 64: 60, 63: 61}
-    for number, (loop, where) in places.items():
-        vertices, weights = _mean(loop, where)
+    for number, (loop, positions) in places.items():
+        vertices, weights = _mean(loop, positions)
         table[number] = vertices, weights
         if number in mirror:
             table[mirror[number]] = mesh.flip[vertices], weights

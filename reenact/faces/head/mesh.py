@@ -81,31 +81,31 @@ class _Assembly:
 
 def build_mesh() -> Mesh:
     """Join skin and parts."""
-    left = _Assembly()
+    assembly = _Assembly()
     skin = build_half()
-    left.add_vertices(skin.vertices)
+    assembly.add_vertices(skin.vertices)
     kind = np.full(len(skin.faces), PART_NAMES.index("skin"))
     lips = np.isin(skin.faces, skin.mouth[: 5 + 1]).all(1)
     kind[lips] = PART_NAMES.index("lips")
-    left.faces.append(skin.faces)
-    left.part.append(kind)
+    assembly.faces.append(skin.faces)
+    assembly.part.append(kind)
     rims = parts.lid_rims(skin.vertices[skin.eye[0]])
-    rim_numbers = left.add_vertices(rims.reshape(-1, 3)).reshape(rims.shape[:2])
-    left.add_faces(parts.strip(np.concatenate([rim_numbers[::-1], skin.eye[:1]]), True), "lids")
+    rim_numbers = assembly.add_vertices(rims.reshape(-1, 3)).reshape(rims.shape[:2])
+    assembly.add_faces(parts.strip(np.concatenate([rim_numbers[::-1], skin.eye[:1]]), True), "lids")
     bag = parts.mouth_bag(skin.vertices[skin.mouth[0]])
-    bag_numbers = left.add_vertices(bag.reshape(-1, 3)).reshape(bag.shape[:2])
-    end = left.add_vertices(bag[-1].mean(0, keepdims=True) * [0, 1, 1])
-    left.add_faces(parts.strip(np.concatenate([bag_numbers[::-1], skin.mouth[:1]]), False), "mouth_bag")
+    bag_numbers = assembly.add_vertices(bag.reshape(-1, 3)).reshape(bag.shape[:2])
+    end = assembly.add_vertices(bag[-1].mean(0, keepdims=True) * [0, 1, 1])
+    assembly.add_faces(parts.strip(np.concatenate([bag_numbers[::-1], skin.mouth[:1]]), False), "mouth_bag")
     last = bag_numbers[-1]
-    left.add_faces(np.stack([np.full(len(last) - 1, end[0]), last[:-1], last[1:]], -1), "mouth_bag")
-    ball = left.add(parts.eyeball(), "left_eyeball")
-    ear = left.add(parts.ear(), "ears")
-    return _mirrored(left, skin.eye, rim_numbers, skin.mouth, bag_numbers, ear, ball)
+    assembly.add_faces(np.stack([np.full(len(last) - 1, end[0]), last[:-1], last[1:]], -1), "mouth_bag")
+    ball = assembly.add(parts.eyeball(), "left_eyeball")
+    ear = assembly.add(parts.ear(), "ears")
+    return _mirrored(assembly, skin.eye, rim_numbers, skin.mouth, bag_numbers, ear, ball)
 
 
-def _mirrored(left: _Assembly, eye: Ints, rims: Ints, mouth: Ints, bag: Ints, ear: Ints, ball: Ints) -> Mesh:
-    half = np.concatenate(left.vertices)
-    half_faces, half_part = np.concatenate(left.faces), np.concatenate(left.part)
+def _mirrored(assembly: _Assembly, eye: Ints, rims: Ints, mouth: Ints, bag: Ints, ear: Ints, ball: Ints) -> Mesh:
+    half = np.concatenate(assembly.vertices)
+    half_faces, half_part = np.concatenate(assembly.faces), np.concatenate(assembly.part)
     sided = np.flatnonzero(half[:, 0] != 0)
     mirror = np.arange(len(half))
     mirror[sided] = len(half) + np.arange(len(sided))

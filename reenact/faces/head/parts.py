@@ -24,10 +24,10 @@ TONGUE_COLUMNS = 11
 def strip(loops: Ints, closed: bool, flip: bool = False) -> Ints:
     """Triangles between consecutive rows of a (rows, points) number table; `flip` reverses their winding."""
     points = loops.shape[1]
-    here = np.arange(points if closed else points - 1)
-    following = (here + 1) % points
-    a, b = loops[:-1][:, here], loops[:-1][:, following]
-    c, d = loops[1:][:, following], loops[1:][:, here]
+    columns = np.arange(points if closed else points - 1)
+    following = (columns + 1) % points
+    a, b = loops[:-1][:, columns], loops[:-1][:, following]
+    c, d = loops[1:][:, following], loops[1:][:, columns]
     faces = np.concatenate([np.stack([a, d, c], -1).reshape(-1, 3), np.stack([a, c, b], -1).reshape(-1, 3)])
     return faces[:, [0, 2, 1]] if flip else faces
 
@@ -48,15 +48,15 @@ def eyeball() -> tuple[Array, Ints]:
 def lid_rims(rim: Array) -> Array:
     """(2, N, 3) loops that carry the lids' (N, 3) rim back to the eyeball and under its surface."""
     flat = rim[:, :2] - EYE_CENTRE[:2]
-    far = np.clip((np.linalg.norm(flat, axis=1, keepdims=True) / EYE_RADIUS - 0.80) / 0.25, 0, 1)
+    distance = np.clip((np.linalg.norm(flat, axis=1, keepdims=True) / EYE_RADIUS - 0.80) / 0.25, 0, 1)
 
     def loop(shrink: Array, above: Array) -> Array:
         reach = shrink * flat
         level = EYE_CENTRE[2] + np.sqrt(np.maximum(EYE_RADIUS**2 - (reach**2).sum(1), 0.0)) + above
         return np.asarray(np.c_[EYE_CENTRE[:2] + reach, np.minimum(level, rim[:, 2] - 0.0004)])
 
-    near = loop(0.985 - 0.05 * far, (0.0003 + 0.0016 * far)[:, 0])
-    return np.stack([near, loop(0.93 - 0.17 * far, (-0.0020 + 0.0012 * far)[:, 0])])
+    near = loop(0.985 - 0.05 * distance, (0.0003 + 0.0016 * distance)[:, 0])
+    return np.stack([near, loop(0.93 - 0.17 * distance, (-0.0020 + 0.0012 * distance)[:, 0])])
 
 
 def _arch(across: Array, front: float) -> tuple[Array, Array]:
@@ -90,12 +90,12 @@ def teeth(upper: bool) -> tuple[Array, Ints]:
 
 def tongue() -> tuple[Array, Ints]:
     """The tongue's back and tip: a dome of (9 rows x 11 columns) from the tip inwards."""
-    way, across = np.meshgrid(np.linspace(0, 1, 9), np.linspace(-1, 1, 11), indexing="ij")
-    width = 0.0175 * np.sqrt(np.clip(1 - (1 - way) ** 2.4, 0.02, 1))
-    z = 0.0885 - 0.048 * way - 0.004 * across**2 * (1 - way)
+    fraction, across = np.meshgrid(np.linspace(0, 1, 9), np.linspace(-1, 1, 11), indexing="ij")
+    width = 0.0175 * np.sqrt(np.clip(1 - (1 - fraction) ** 2.4, 0.02, 1))
+    z = 0.0885 - 0.048 * fraction - 0.004 * across**2 * (1 - fraction)
     lift = np.sqrt(np.maximum(1 - across**2, 0))
-    top = MOUTH_Y - 0.0085 + 0.0055 * np.sin(np.pi * np.clip(way * 0.85 + 0.1, 0, 1))
-    y = top - 0.0070 * (1 - lift) * (0.5 + 0.5 * way) - 0.0018 * np.exp(-((across / 0.22) ** 2))
+    top = MOUTH_Y - 0.0085 + 0.0055 * np.sin(np.pi * np.clip(fraction * 0.85 + 0.1, 0, 1))
+    y = top - 0.0070 * (1 - lift) * (0.5 + 0.5 * fraction) - 0.0018 * np.exp(-((across / 0.22) ** 2))
     points = np.stack([width * across, y, z], -1).reshape(-1, 3)
     return points, strip(np.arange(99).reshape(9, 11), False, flip=True)
 
@@ -108,7 +108,7 @@ def mouth_bag(seam: Array) -> Array:
     front = seam[:, 2] * 0.35 + seam[:, 2].max() * 0.65
     loops = [np.c_[seam[:, 0] * 0.985, seam[:, 1] + 0.0012 * np.sign(sine) * cosine**0.5, seam[:, 2] - 0.0026]]
     # (half width, half height, depth behind the lips, share of the seam's own outline), mm.
-    for wide, tall, behind, own in [
+    for wide, tall, behind, seam_share in [
         (26.5, 8, 5.5, 0.5),
         (28.5, 17, 11, 0),
         (27, 19, 24, 0),
@@ -118,8 +118,8 @@ def mouth_bag(seam: Array) -> Array:
         ring = np.c_[
             wide * 1e-3 * cosine, MOUTH_Y - 0.001 + tall * 1e-3 * sine, front - behind * 1e-3 - 0.010 * cosine**6
         ]
-        own_ring = np.c_[seam[:, 0], seam[:, 1] + 0.004 * sine, ring[:, 2]]
-        loops.append(own * own_ring + (1 - own) * ring)
+        seam_ring = np.c_[seam[:, 0], seam[:, 1] + 0.004 * sine, ring[:, 2]]
+        loops.append(seam_share * seam_ring + (1 - seam_share) * ring)
     return np.stack(loops)
 
 

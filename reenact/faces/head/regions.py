@@ -72,7 +72,7 @@ def _skin_areas(mesh: Mesh) -> dict[str, Mask]:
     along = (x - 0.012) / 0.047
     arch = 0.0485 + 0.0075 * np.sin(np.pi * np.clip(along, 0, 1) ** 0.9) - 0.0035 * np.clip(along, 0, 1)
     brows = face & (along > -0.04) & (along < 1.04) & (np.abs(y - arch) < 0.0045) & (z > 0.04)
-    left = mesh.vertices[:, 0] > 0
+    on_left = mesh.vertices[:, 0] > 0
     moustache = face & (y > -0.037) & (y < -0.0225) & (x < 0.031) & (z > 0.07)
     cheek_line = -0.012 - 0.022 * np.clip((x - 0.030) / 0.02, 0, 1) * np.clip((z - 0.03) / 0.03, 0, 1)
     beard = (face | neck) & (y < cheek_line) & (x > 0.030) & (z > 0.004) | (face | neck) & (y < -0.048) & (z > 0.03)
@@ -82,8 +82,8 @@ def _skin_areas(mesh: Mesh) -> dict[str, Mask]:
         "neck": neck,
         "scalp": scalp,
         "brows": brows,
-        "left_brow": brows & left,
-        "right_brow": brows & ~left,
+        "left_brow": brows & on_left,
+        "right_brow": brows & ~on_left,
         "moustache": moustache,
         "beard": beard & ~part_vertices(mesh, "lips"),
         "forehead": face & (y > 0.055),

@@ -134,8 +134,8 @@ def _lip_profile(mesh: Mesh, upper: bool, crest: float) -> Array:
 
 def _loop_component(name: str, mesh: Mesh) -> Array:
     if name == "eye_opening":
-        left = lid_motion(mesh, upper=-0.10, lower=-0.05)[0]
-        return left + mirrored(left, mesh)
+        left_field = lid_motion(mesh, upper=-0.10, lower=-0.05)[0]
+        return left_field + mirrored(left_field, mesh)
     field = np.zeros_like(mesh.vertices)
     if name == "cupid_bow":
         field[:, 1] = 1e-3 * _lip_profile(mesh, True, 1.0)

@@ -64,8 +64,8 @@ def _along(t: Array, theta: Array) -> tuple[Array, Array]:
     points = surface(t, theta)
     middle = (points[1:] + points[:-1]) / 2
     length = np.r_[0, np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1) / _spacing(middle))]
-    wanted = np.linspace(0, length[-1], int(np.ceil(1.4 * length[-1])) + 1)
-    pick = np.stack([np.interp(wanted, length, t), np.interp(wanted, length, theta)], -1)
+    samples = np.linspace(0, length[-1], int(np.ceil(1.4 * length[-1])) + 1)
+    pick = np.stack([np.interp(samples, length, t), np.interp(samples, length, theta)], -1)
     return pick, surface(pick[:, 0], pick[:, 1])
 
 
@@ -109,8 +109,8 @@ def _eye_outlines() -> Array:
     """(EYE_RINGS, EYE_POINTS, 2) loops from the lid's rim to the orbit."""
     rim = curves.lid_outline()
     outer = curves.ellipse(curves.EYE_POINTS, *_EYE_ELLIPSE)
-    way = np.array([0, 0.055, 0.13, 0.23, 0.35, 0.49, 0.65, 0.82, 1.0])[:, None, None]
-    return rim + way * (outer - rim)
+    fraction = np.array([0, 0.055, 0.13, 0.23, 0.35, 0.49, 0.65, 0.82, 1.0])[:, None, None]
+    return rim + fraction * (outer - rim)
 
 
 def _mouth_outlines() -> Array:
@@ -170,11 +170,11 @@ def _across_the_middle(faces: Ints, mirrored: Ints, middle: NDArray[np.bool_]) -
     """Left halves of the quads (K, 3) that are split along an edge from a vertex to its mirror image."""
     apexes: dict[int, list[int]] = {}
     for face in faces:
-        left = [int(v) for v in face if v < len(middle) and not middle[v]]
+        left_corners = [int(v) for v in face if v < len(middle) and not middle[v]]
         apex = [int(v) for v in face if v < len(middle) and middle[v]]
-        right = [int(mirrored[v - len(middle)]) for v in face if v >= len(middle)]
-        if len(apex) == 1 and left == right:
-            apexes.setdefault(left[0], []).append(apex[0])
+        right_corners = [int(mirrored[v - len(middle)]) for v in face if v >= len(middle)]
+        if len(apex) == 1 and left_corners == right_corners:
+            apexes.setdefault(left_corners[0], []).append(apex[0])
     return np.array([(side, *pair) for side, pair in apexes.items() if len(pair) == 2], np.int64).reshape(-1, 3)
 
 

@@ -45,19 +45,19 @@ def _draw(points: Array, faces: Array, first: int, end: int, width: int, keys: A
         if area == 0 or not (isfinite(area) and isfinite(z0) and isfinite(z1) and isfinite(z2)):
             continue
         away[face] = area > 0
-        top = int(min(max(np.ceil(min(y0, y1, y2) - 0.5), first), end))
-        bottom = int(max(min(np.floor(max(y0, y1, y2) - 0.5), end - 1), first - 1))
-        left = int(min(max(np.ceil(min(x0, x1, x2) - 0.5), 0), width))
-        right = int(max(min(np.floor(max(x0, x1, x2) - 0.5), width - 1), -1))
-        if top > bottom or left > right:
+        first_row = int(min(max(np.ceil(min(y0, y1, y2) - 0.5), first), end))
+        last_row = int(max(min(np.floor(max(y0, y1, y2) - 0.5), end - 1), first - 1))
+        first_column = int(min(max(np.ceil(min(x0, x1, x2) - 0.5), 0), width))
+        last_column = int(max(min(np.floor(max(x0, x1, x2) - 0.5), width - 1), -1))
+        if first_row > last_row or first_column > last_column:
             continue
         sign, scale = 1.0 if area > 0 else -1.0, 1.0 / area
         # Unsigned, because a signed index costs a test for counting from the end.
-        for row in range(np.uint64(top - first), np.uint64(bottom + 1 - first)):
+        for row in range(np.uint64(first_row - first), np.uint64(last_row + 1 - first)):
             line = keys[row]
             centre_y = np.float64(row) + (first + 0.5)
             dy0, dy1, dy2 = y0 - centre_y, y1 - centre_y, y2 - centre_y
-            for block in range(np.uint64(left), np.uint64(right + 1), np.uint64(_LANES)):
+            for block in range(np.uint64(first_column), np.uint64(last_column + 1), np.uint64(_LANES)):
                 for lane in range(_LANES):
                     centre_x = np.float64(block) + lane + 0.5
                     dx0, dx1, dx2 = x0 - centre_x, x1 - centre_x, x2 - centre_x
@@ -67,7 +67,7 @@ def _draw(points: Array, faces: Array, first: int, end: int, width: int, keys: A
                     # Adding 0 turns -0, whose bits would order before 0, into 0.
                     bits = np.int64(np.float32((e0 * z0 + e1 * z1 + e2 * z2) * scale + 0.0).view(np.int32))
                     bits ^= (bits >> 31) & 0x7FFFFFFF
-                    inside = (e0 * sign >= 0) & (e1 * sign >= 0) & (e2 * sign >= 0) & (centre_x <= right + 0.5)
+                    inside = (e0 * sign >= 0) & (e1 * sign >= 0) & (e2 * sign >= 0) & (centre_x <= last_column + 0.5)
                     key = (bits << 32) | face if inside else _BACKGROUND
                     column = block + np.uint64(lane)
                     line[column] = min(line[column], key)

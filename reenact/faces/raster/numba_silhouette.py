@@ -27,8 +27,8 @@ class FrameBlends(NamedTuple):
 
 @njit(nogil=True, cache=True)
 def _twice_area(points: Array, a: int, b: int, c: int) -> float:
-    start, left, right = points[a], points[b], points[c]
-    area: float = (left[0] - start[0]) * (right[1] - start[1]) - (right[0] - start[0]) * (left[1] - start[1])
+    first, second, third = points[a], points[b], points[c]
+    area: float = (second[0] - first[0]) * (third[1] - first[1]) - (third[0] - first[0]) * (second[1] - first[1])
     return area
 
 
@@ -37,13 +37,15 @@ def _silhouette_edges(points: Array, faces: Array, opposite: Array) -> Array:
     """(F + 1,) uint8: bit k: the edge that faces corner k is on the silhouette; the last entry is background."""
     bits = np.zeros(faces.shape[0] + 1, dtype=np.uint8)
     for face in range(faces.shape[0]):
-        own = _twice_area(points, faces[face, 0], faces[face, 1], faces[face, 2]) < 0
+        faces_away = _twice_area(points, faces[face, 0], faces[face, 1], faces[face, 2]) < 0
         for k in range(3):
-            far = opposite[face, k]
-            wing = own
-            if far >= 0:
-                wing = _twice_area(points, far, faces[face, (k + 1) % 3], faces[face, (k + 2) % 3]) < 0
-            if wing == own:
+            wing_vertex = opposite[face, k]
+            wing_faces_away = faces_away
+            if wing_vertex >= 0:
+                wing_faces_away = (
+                    _twice_area(points, wing_vertex, faces[face, (k + 1) % 3], faces[face, (k + 2) % 3]) < 0
+                )
+            if wing_faces_away == faces_away:
                 bits[face] |= np.uint8(1 << k)
     return bits
 
@@ -74,17 +76,17 @@ def _candidates(face_index: Array, bits: Array) -> Array:
     """(N,) pixels that show another face than the one to the right or below, one of them with a silhouette edge."""
     height, width = np.uint64(face_index.shape[0]), np.uint64(face_index.shape[1])
     one = np.uint64(1)
-    found = np.empty(face_index.size, dtype=np.int64)
+    pixels = np.empty(face_index.size, dtype=np.int64)
     count = 0
     for row in range(height):
         below = min(row + one, height - one)
         for column in range(width):
-            here = face_index[row, column]
+            face = face_index[row, column]
             right, down = face_index[row, min(column + one, width - one)], face_index[below, column]
-            if (here != right or here != down) and (bits[here] | bits[right] | bits[down]) != 0:
-                found[count] = row * width + column
+            if (face != right or face != down) and (bits[face] | bits[right] | bits[down]) != 0:
+                pixels[count] = row * width + column
                 count += 1
-    return found[:count]
+    return pixels[:count]
 
 
 @njit(nogil=True, cache=True)
@@ -104,9 +106,9 @@ def _find_blends(
             below, right = row + axis, column + 1 - axis
             if below == height or right == width or face_index[row, column] == face_index[below, right]:
                 continue
-            here, there = face_index[row, column], face_index[below, right]
-            first_wins = there < 0 or (here >= 0 and depth[row, column] < depth[below, right])
-            face = here if first_wins else there
+            first_face, second_face = face_index[row, column], face_index[below, right]
+            first_wins = second_face < 0 or (first_face >= 0 and depth[row, column] < depth[below, right])
+            face = first_face if first_wins else second_face
             direction = 1.0 if first_wins else -1.0
             x, y = (column, row) if first_wins else (right, below)
             distance = _crossing(points, faces[face], bits[face], axis, x + 0.5, y + 0.5, direction)
@@ -151,8 +153,8 @@ def find_blends(fragments: Fragments, vertices: Tensor, faces: Tensor, opposite:
     index, depth = fragments.face_index.numpy(), fragments.depth.detach().numpy()
     meshes = vertices.detach().to(fragments.depth.dtype).contiguous().numpy()
     shared = faces.contiguous().numpy(), opposite.numpy()
-    found = run(_find_blends, [(meshes[i], *shared, index[i], depth[i]) for i in range(len(index))])
-    return [FrameBlends(*frame) for frame in found]
+    frames = run(_find_blends, [(meshes[i], *shared, index[i], depth[i]) for i in range(len(index))])
+    return [FrameBlends(*frame) for frame in frames]
 
 
 def blend_gradients(gradient: Tensor, blends: list[FrameBlends]) -> Tensor:

@@ -46,7 +46,7 @@ def rasterize(
     else:
         usable = points.isfinite().all(dim=-1, keepdim=True)
         placed = torch.where(usable, to_pytorch3d(vertices.float(), height, width), -1.0)
-        found = rasterize_meshes(
+        packed_index = rasterize_meshes(
             Meshes(placed, faces.expand(len(vertices), -1, -1)),
             image_size=(height, width),
             blur_radius=0.0,
@@ -54,7 +54,7 @@ def rasterize(
             perspective_correct=False,
         )[0][..., 0]
         offset = torch.arange(len(vertices), device=vertices.device).view(-1, 1, 1) * len(faces)
-        index = torch.where(found >= 0, found - offset, -1)
+        index = torch.where(packed_index >= 0, packed_index - offset, -1)
         broken = ~usable[..., 0][:, faces].all(dim=-1)
         hidden = torch.gather(broken, 1, index.flatten(1).clamp(min=0)).view(shape)
         index = torch.where(hidden, -1, index)

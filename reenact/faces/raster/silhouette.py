@@ -36,11 +36,11 @@ def silhouette_edges(points: Tensor, faces: Tensor, opposite: Tensor) -> Tensor:
     """(B, F, 3) bool: whether the edge that faces corner k is on the silhouette of points (B, V, 3)."""
     x, y = points[..., 0], points[..., 1]
     edges = []
-    own = _twice_area(x, y, faces[:, 0], faces[:, 1], faces[:, 2])
+    face_area = _twice_area(x, y, faces[:, 0], faces[:, 1], faces[:, 2])
     for k, (start, end) in enumerate(((1, 2), (2, 0), (0, 1))):
-        far = torch.where(opposite[:, k] < 0, faces[:, k], opposite[:, k])
-        wing = _twice_area(x, y, far, faces[:, start], faces[:, end])
-        edges.append((wing < 0) == (own < 0))
+        wing_vertex = torch.where(opposite[:, k] < 0, faces[:, k], opposite[:, k])
+        wing_area = _twice_area(x, y, wing_vertex, faces[:, start], faces[:, end])
+        edges.append((wing_area < 0) == (face_area < 0))
     return torch.stack(edges, dim=-1)
 
 
@@ -69,25 +69,25 @@ def _pairs_along(axis: int, face_index: Tensor, depth: Tensor, points: Tensor, f
     """Blends of horizontal (axis 0) or vertical (axis 1) neighbours."""
     dimension = 2 - axis
     length = face_index.shape[dimension] - 1
-    left, right = face_index.narrow(dimension, 0, length), face_index.narrow(dimension, 1, length)
-    frame, row, column = torch.nonzero(left != right, as_tuple=True)
-    here = (frame, row, column)
-    there = (frame, row + axis, column + 1 - axis)
-    nearer = depth[here] < depth[there]
-    second_wins = (face_index[here] < 0) | ((face_index[there] >= 0) & ~nearer)
-    face = torch.where(second_wins, face_index[there], face_index[here])
+    first_face, second_face = face_index.narrow(dimension, 0, length), face_index.narrow(dimension, 1, length)
+    frame, row, column = torch.nonzero(first_face != second_face, as_tuple=True)
+    first_pixel = (frame, row, column)
+    second_pixel = (frame, row + axis, column + 1 - axis)
+    nearer = depth[first_pixel] < depth[second_pixel]
+    second_wins = (face_index[first_pixel] < 0) | ((face_index[second_pixel] >= 0) & ~nearer)
+    face = torch.where(second_wins, face_index[second_pixel], face_index[first_pixel])
     some = edges[frame, face].any(dim=-1)
     frame, row, column, face, second_wins = (t[some] for t in (frame, row, column, face, second_wins))
     centre = torch.stack([column + 0.5, row + 0.5], dim=-1).to(points.dtype)
     step = second_wins.to(points.dtype)
     centre[:, axis] += step
     corners = points[frame[:, None], faces[face]][..., :2] - centre[:, None]
-    crossing, found = _crossing(corners[..., axis], corners[..., 1 - axis], 1 - 2 * step, edges[frame, face])
+    crossing, is_crossing = _crossing(corners[..., axis], corners[..., 1 - axis], 1 - 2 * step, edges[frame, face])
     alpha = (1 - 2 * step) * (0.5 - crossing.clamp(0, 1))
     height, width = face_index.shape[1:]
     first = (frame * height + row) * width + column
     second = first + (width if axis else 1)
-    return Pairs(first[found], second[found], alpha[found])
+    return Pairs(first[is_crossing], second[is_crossing], alpha[is_crossing])
 
 
 def _crossing(along: Tensor, aside: Tensor, direction: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,9 +112,9 @@ def _crossing(along: Tensor, aside: Tensor, direction: Tensor, edges: Tensor) ->
     farthest, edge = distance.max(dim=-1)
     pick = edge[:, None]
     steep = rise.abs() >= run.abs()
-    found = (steep & edges).gather(1, pick).squeeze(1)
-    found &= (farthest > -TOLERANCE) & (farthest < 1 + TOLERANCE)
-    return farthest, found
+    is_crossing = (steep & edges).gather(1, pick).squeeze(1)
+    is_crossing &= (farthest > -TOLERANCE) & (farthest < 1 + TOLERANCE)
+    return farthest, is_crossing
 
 
 def blend(image: Tensor, pairs: Pairs) -> Tensor:

@@ -38,20 +38,22 @@ class Topology:
 def _opposite_vertices(faces: Array) -> Array:
     """Far vertices (F, 3) across each edge; see `Topology.opposite`."""
     proper = (faces != np.roll(faces, 1, axis=1)).all(axis=1)
-    far = faces[proper].ravel()
+    apexes = faces[proper].ravel()
     ends = np.stack([np.roll(faces[proper], -1, axis=1).ravel(), np.roll(faces[proper], -2, axis=1).ravel()])
     span = int(faces.max(initial=0)) + 1
     edge, name = np.unique(ends.min(axis=0) * span + ends.max(axis=0), return_inverse=True)
     # One line per edge and distinct far vertex, in the order in which the faces name them.
-    _, first_seen = np.unique(name * span + far, return_index=True)
+    _, first_seen = np.unique(name * span + apexes, return_index=True)
     first_seen = first_seen[np.lexsort((first_seen, name[first_seen]))]
     place = np.arange(len(first_seen)) - np.searchsorted(name[first_seen], name[first_seen])
-    known = np.full((len(edge), 2), -1, dtype=np.int64)
-    kept = first_seen[place < 2]
-    known[name[kept], place[place < 2]] = far[kept]
+    edge_apexes = np.full((len(edge), 2), -1, dtype=np.int64)
+    selected = first_seen[place < 2]
+    edge_apexes[name[selected], place[place < 2]] = apexes[selected]
     opposite = np.full(faces.shape, -1, dtype=np.int64)
-    ours = known[name]
-    across = np.where(ours[:, 0] == far, ours[:, 1], np.where(ours[:, 1] == far, ours[:, 0], -1))
+    face_apexes = edge_apexes[name]
+    across = np.where(
+        face_apexes[:, 0] == apexes, face_apexes[:, 1], np.where(face_apexes[:, 1] == apexes, face_apexes[:, 0], -1)
+    )
     opposite[proper] = across.reshape(-1, 3)
     return opposite
 
@@ -62,8 +64,8 @@ _KNOWN: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 def topology_of(faces: Tensor) -> Topology:
     """The topology of `faces`, remembered for as long as that tensor lives unchanged."""
     version = 0 if faces.is_inference() else faces._version
-    known: tuple[int, Topology] | None = _KNOWN.get(faces)  # type: ignore[no-untyped-call]
-    if known is None or known[0] != version:
-        known = (version, Topology(faces))
-        _KNOWN[faces] = known
-    return known[1]
+    entry: tuple[int, Topology] | None = _KNOWN.get(faces)  # type: ignore[no-untyped-call]
+    if entry is None or entry[0] != version:
+        entry = (version, Topology(faces))
+        _KNOWN[faces] = entry
+    return entry[1]

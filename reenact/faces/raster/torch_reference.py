@@ -101,8 +101,8 @@ def cull(index: Tensor, points: Tensor, faces: Tensor) -> Tensor:
     backward = signed_areas(points[:, faces]) > 0
     if not len(faces):
         return index
-    seen = torch.gather(backward, 1, index.flatten(1).clamp(min=0)).view_as(index)
-    return torch.where(seen, -1, index)
+    from_behind = torch.gather(backward, 1, index.flatten(1).clamp(min=0)).view_as(index)
+    return torch.where(from_behind, -1, index)
 
 
 def surface(index: Tensor, points: Tensor, faces: Tensor) -> tuple[Tensor, Tensor]:

@@ -69,14 +69,14 @@ def _draw(  # type: ignore[no-untyped-def]  # noqa: ANN202
         sign = tl.where(area > 0, 1.0, -1.0)
         scale = 1.0 / area
         last_x, last_y = width.to(tl.float64) - 1.0, height.to(tl.float64) - 1.0
-        left = tl.maximum(tl.math.ceil(tl.minimum(tl.minimum(x0, x1), x2) - 0.5), 0.0)
-        top = tl.maximum(tl.math.ceil(tl.minimum(tl.minimum(y0, y1), y2) - 0.5), 0.0)
-        right = tl.minimum(tl.math.floor(tl.maximum(tl.maximum(x0, x1), x2) - 0.5), last_x)
-        bottom = tl.minimum(tl.math.floor(tl.maximum(tl.maximum(y0, y1), y2) - 0.5), last_y)
-        if (left <= right) & (top <= bottom):
-            first_column, first_row = left.to(tl.int64), top.to(tl.int64)
-            columns = right.to(tl.int64) - first_column + 1
-            count = columns * (bottom.to(tl.int64) - first_row + 1)
+        x_min = tl.maximum(tl.math.ceil(tl.minimum(tl.minimum(x0, x1), x2) - 0.5), 0.0)
+        y_min = tl.maximum(tl.math.ceil(tl.minimum(tl.minimum(y0, y1), y2) - 0.5), 0.0)
+        x_max = tl.minimum(tl.math.floor(tl.maximum(tl.maximum(x0, x1), x2) - 0.5), last_x)
+        y_max = tl.minimum(tl.math.floor(tl.maximum(tl.maximum(y0, y1), y2) - 0.5), last_y)
+        if (x_min <= x_max) & (y_min <= y_max):
+            first_column, first_row = x_min.to(tl.int64), y_min.to(tl.int64)
+            columns = x_max.to(tl.int64) - first_column + 1
+            count = columns * (y_max.to(tl.int64) - first_row + 1)
             for start in range(0, count, block):
                 number = start + tl.arange(0, block)
                 column, row = first_column + number % columns, first_row + number // columns
@@ -111,26 +111,26 @@ def _resolve(  # type: ignore[no-untyped-def]  # noqa: ANN202
     """Turn keys into fragments; `barycentric` comes as zeros, `face_index` as -1 and `depth` as inf."""
     pixel = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     key = tl.load(keys + pixel, mask=pixel < total, other=background)
-    seen = key != background
-    face = tl.where(seen, key & 0xFFFFFFFF, 0)
+    covered = key != background
+    face = tl.where(covered, key & 0xFFFFFFFF, 0)
     frame = pixel // (height * width)
     if cull:
-        seen = seen & (tl.load(away + frame * face_count + face, mask=seen, other=0) == 0)
+        covered = covered & (tl.load(away + frame * face_count + face, mask=covered, other=0) == 0)
     column, row = pixel % width, (pixel // width) % height
     mesh = points + frame * vertex_count * 3
-    a = mesh + tl.load(faces + face * 3, mask=seen, other=0) * 3
-    b = mesh + tl.load(faces + face * 3 + 1, mask=seen, other=0) * 3
-    c = mesh + tl.load(faces + face * 3 + 2, mask=seen, other=0) * 3
-    x0, y0, z0 = _corner(a, seen)
-    x1, y1, z1 = _corner(b, seen)
-    x2, y2, z2 = _corner(c, seen)
+    a = mesh + tl.load(faces + face * 3, mask=covered, other=0) * 3
+    b = mesh + tl.load(faces + face * 3 + 1, mask=covered, other=0) * 3
+    c = mesh + tl.load(faces + face * 3 + 2, mask=covered, other=0) * 3
+    x0, y0, z0 = _corner(a, covered)
+    x1, y1, z1 = _corner(b, covered)
+    x2, y2, z2 = _corner(c, covered)
     e0, e1, e2 = _weights(x0, y0, x1, y1, x2, y2, column.to(tl.float64) + 0.5, row.to(tl.float64) + 0.5)
-    scale = 1.0 / tl.where(seen, e0 + e1 + e2, 1.0)
-    tl.store(face_index + pixel, face, mask=seen)
-    tl.store(barycentric + pixel * 3, e0 * scale, mask=seen)
-    tl.store(barycentric + pixel * 3 + 1, e1 * scale, mask=seen)
-    tl.store(barycentric + pixel * 3 + 2, e2 * scale, mask=seen)
-    tl.store(depth + pixel, (e0 * z0 + e1 * z1 + e2 * z2) * scale, mask=seen)
+    scale = 1.0 / tl.where(covered, e0 + e1 + e2, 1.0)
+    tl.store(face_index + pixel, face, mask=covered)
+    tl.store(barycentric + pixel * 3, e0 * scale, mask=covered)
+    tl.store(barycentric + pixel * 3 + 1, e1 * scale, mask=covered)
+    tl.store(barycentric + pixel * 3 + 2, e2 * scale, mask=covered)
+    tl.store(depth + pixel, (e0 * z0 + e1 * z1 + e2 * z2) * scale, mask=covered)
 
 
 def rasterize(

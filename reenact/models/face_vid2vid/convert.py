@@ -110,14 +110,14 @@ def build(
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights of a module by our names."""
-    ours = {}
+    weights = {}
     for name, value in state.items():
         new = name
-        for theirs, joined in JOINED.items():
-            new = new.replace(theirs, joined)
+        for official_name, joined in JOINED.items():
+            new = new.replace(official_name, joined)
         if name != LOW_PASS:
-            ours[new] = value
-    return ours
+            weights[new] = value
+    return weights
 
 
 def _network_config(
@@ -126,25 +126,25 @@ def _network_config(
     generator: Mapping[str, Tensor],
     composition: Composition,
 ) -> FaceVid2VidConfig:
-    found = channels(detector, "predictor.down_blocks.down{}")
-    levels = channels(generator, "down_blocks.{}")
+    detector_widths = channels(detector, "predictor.down_blocks.down{}")
+    generator_widths = channels(generator, "down_blocks.{}")
     motion = "dense_motion_network.hourglass"
-    moved = channels(generator, motion + ".encoder.down_blocks.{}")
+    motion_widths = channels(generator, motion + ".encoder.down_blocks.{}")
     spade = "decoder.fc.weight" in generator
     volume = len(generator["resblocks_3d.3dr0.conv1.weight"])
     return FaceVid2VidConfig(
         keypoints=len(detector["kp.weight"]),
         reduction=reduction(detector),
         detector_width=channels(detector, "predictor.up_blocks.up{}")[-1],
-        detector_largest=max(found),
-        detector_blocks=len(found),
+        detector_largest=max(detector_widths),
+        detector_blocks=len(detector_widths),
         motion_width=channels(generator, motion + ".decoder.up_blocks.{}")[-1],
-        motion_largest=max(moved),
-        motion_blocks=len(moved),
+        motion_largest=max(motion_widths),
+        motion_blocks=len(motion_widths),
         compress=len(generator["dense_motion_network.compress.weight"]),
         width=len(generator["first.conv.weight"]),
-        largest=max(levels),
-        halvings=len(levels),
+        largest=max(generator_widths),
+        halvings=len(generator_widths),
         channels=volume,
         depth=len(generator["second.weight"]) // volume,
         blocks=sum(name.startswith("resblocks_3d.") and name.endswith("conv1.weight") for name in generator),

@@ -20,8 +20,8 @@ def keypoint_prior(points: Tensor) -> tuple[Tensor, Tensor]:
     """
     squared = (points[:, :, None] - points[:, None]).square().sum(-1)
     crowded = F.relu(APART - squared)
-    own = torch.eye(points.shape[1], device=points.device, dtype=torch.bool)
-    distance = crowded.masked_fill(own, 0.0).sum((1, 2)).mean()
+    diagonal = torch.eye(points.shape[1], device=points.device, dtype=torch.bool)
+    distance = crowded.masked_fill(diagonal, 0.0).sum((1, 2)).mean()
     return distance, (points[..., 2].mean(1) - DEPTH).abs().mean()
 
 
@@ -30,6 +30,6 @@ def deformation_prior(deformation: Tensor) -> Tensor:
     return deformation.abs().sum((1, 2)).mean()
 
 
-def head_pose_error(angles: Tensor, wanted: Tensor) -> Tensor:
+def head_pose_error(angles: Tensor, target: Tensor) -> Tensor:
     """Sum over yaw, pitch and roll (B, 3) in degrees of the mean absolute difference."""
-    return (angles - wanted).abs().mean(0).sum()
+    return (angles - target).abs().mean(0).sum()

@@ -39,18 +39,20 @@ def retarget(
     scale = hull_ratio(places[0], places[2]) if relative and transfer.adapt_scale else places[0].new_ones(1, 1, 1)
     moving = moving_parts(transfer, PARTS, PARTS_OF_MODE)
     batch = len(driving.rotation)
-    kept = s.map(lambda value: value.expand(batch, *value.shape[1:]))
-    rotation = turn(s.rotation, d.rotation, r.rotation, k) if "pose" in moving else kept.rotation
+    source_batch = s.map(lambda value: value.expand(batch, *value.shape[1:]))
+    rotation = turn(s.rotation, d.rotation, r.rotation, k) if "pose" in moving else source_batch.rotation
     shifted = "translation" in moving
-    translation = blend(s.translation, d.translation, r.translation, k, scale[..., 0]) if shifted else kept.translation
-    deformation = kept.deformation
+    translation = (
+        blend(s.translation, d.translation, r.translation, k, scale[..., 0]) if shifted else source_batch.translation
+    )
+    deformation = source_batch.deformation
     if "expression" in moving:
         deformation = blend(s.deformation, d.deformation, r.deformation, k, scale, dims=2)
     moved = HeadMotion(rotation, translation, deformation, s.composition)
     if relative and moving == set(PARTS):
         goal = relative_keypoints(places[0], places[1], places[2], k, scale)
-        still = (places[1] == places[2]).all(-1).all(-1).view(-1, 1, 1)
-        moved.deformation = torch.where(still, deformation, deformation + goal - moved.keypoints(canonical))
+        unchanged = (places[1] == places[2]).all(-1).all(-1).view(-1, 1, 1)
+        moved.deformation = torch.where(unchanged, deformation, deformation + goal - moved.keypoints(canonical))
     return moved
 
 

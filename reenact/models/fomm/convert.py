@@ -101,24 +101,24 @@ def build(
 
 def _network_config(detector: Mapping[str, Tensor], generator: Mapping[str, Tensor], padding: int) -> FOMMConfig:
     inside = "dense_motion_network.hourglass"
-    found, moved = (
+    detector_widths, motion_widths = (
         channels(detector, "predictor.encoder.down_blocks.{}"),
         channels(generator, inside + ".encoder.down_blocks.{}"),
     )
-    levels = channels(generator, "down_blocks.{}")
+    generator_widths = channels(generator, "down_blocks.{}")
     return FOMMConfig(
         keypoints=len(detector["kp.weight"]),
         reduction=reduction(detector),
         motion_reduction=reduction(generator, "dense_motion_network.down.weight"),
         detector_width=channels(detector, "predictor.decoder.up_blocks.{}")[-1],
-        detector_largest=max(found),
-        detector_blocks=len(found),
+        detector_largest=max(detector_widths),
+        detector_blocks=len(detector_widths),
         detector_padding=padding,
         motion_width=channels(generator, inside + ".decoder.up_blocks.{}")[-1],
-        motion_largest=max(moved),
-        motion_blocks=len(moved),
+        motion_largest=max(motion_widths),
+        motion_blocks=len(motion_widths),
         width=len(generator["first.conv.weight"]),
-        halvings=len(levels),
-        largest=max(levels),
+        halvings=len(generator_widths),
+        largest=max(generator_widths),
         bottleneck=sum(name.startswith("bottleneck.") and name.endswith("conv1.weight") for name in generator),
     )

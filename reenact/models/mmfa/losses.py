@@ -83,8 +83,8 @@ def guide_changes(source: Tensor, driving: Tensor, source_landmarks: Tensor, dri
 
     Ours: the changes of lips, chin and brows are small beside what faces differ in.
     """
-    wanted = _spans(driving_landmarks[:, GUIDES]) - _spans(source_landmarks[:, GUIDES])
-    return F.l1_loss(_spans(driving[..., :2]) - _spans(source[..., :2]), wanted)
+    target = _spans(driving_landmarks[:, GUIDES]) - _spans(source_landmarks[:, GUIDES])
+    return F.l1_loss(_spans(driving[..., :2]) - _spans(source[..., :2]), target)
 
 
 def _spans(points: Tensor) -> Tensor:

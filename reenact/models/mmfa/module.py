@@ -187,14 +187,14 @@ class MMFAModule(KeypointModule):
             losses["reconstruction_face"] = self.losses.reconstruction_face * distance
         if self._perceptual is not None:
             for image in result.coarse:
-                wanted = AntiAliasDown(real.shape[-1] // image.shape[-1]).to(real.device)(real)
+                target = AntiAliasDown(real.shape[-1] // image.shape[-1]).to(real.device)(real)
                 levels = [
                     down
                     for factor, down in zip(PYRAMID, self.pyramid, strict=True)
                     if factor == 1 or image.shape[-1] // factor >= COARSEST
                 ]
                 fake = (image + 1) / 2
-                term = self._perceptual.pyramid([down(fake) for down in levels], [down(wanted) for down in levels])
+                term = self._perceptual.pyramid([down(fake) for down in levels], [down(target) for down in levels])
                 losses[f"reconstruction_{image.shape[-1]}"] = self.shared_losses.reconstruction * term
         return losses
 

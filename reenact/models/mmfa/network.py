@@ -112,7 +112,7 @@ class MMFAState(VolumeState):
 
     motion: FaceMotion
     """Its pose and expression."""
-    own: FaceMotion
+    image_motion: FaceMotion
     """Those of the picture itself, from which it is warped; `motion` may be put in their place."""
 
 
@@ -166,7 +166,7 @@ class MMFA(Reenactor[MMFAState, FaceMotion]):
         keypoints = motion.keypoints(canonical, self.decoder(motion.expression, canonical))
         volume = self.appearance(image)
         compressed = self.dense_motion.compressed(volume)
-        return MMFAState(motion, source.image, canonical, keypoints, volume, compressed, own=motion)
+        return MMFAState(motion, source.image, canonical, keypoints, volume, compressed, image_motion=motion)
 
     def read(self, driving: Portrait) -> FaceMotion:
         """Rotation, scale, translation and expression in the image.
@@ -210,11 +210,13 @@ class MMFA(Reenactor[MMFAState, FaceMotion]):
         """The source with its keypoints moved."""
         deformation = self.decoder(motion.expression, state.canonical)
         keypoints = motion.keypoints(state.canonical, deformation)
-        jacobian = self._jacobian(state.own, motion)
+        jacobian = self._jacobian(state.image_motion, motion)
         dense = self.dense_motion(state.compressed, state.keypoints, keypoints, jacobian)
         *coarse, image = (2 * image - 1 for image in self.generator(state.volume, dense))
         inside = state.image, state.canonical, state.keypoints, keypoints, dense.position, dense.mask, dense.occlusion
-        return MMFAReenactment(image, *inside, tuple(coarse), deformation, motion.expression, state.own.expression)
+        return MMFAReenactment(
+            image, *inside, tuple(coarse), deformation, motion.expression, state.image_motion.expression
+        )
 
     def folded(self) -> Self:
         """A copy for inference, with norms inside convolutions."""

@@ -117,9 +117,9 @@ class ProbeModule(PortraitModule):
     def _terms(self, portrait: Portrait, reading: ProbeReading) -> dict[str, Tensor]:
         params = portrait.params
         assert params is not None
-        wanted = (self.layout.of(params) - self.network.mean) / self.network.scale
-        said = (reading.coefficients - self.network.mean) / self.network.scale
-        distances = F.smooth_l1_loss(said, wanted, reduction="none")
+        target = (self.layout.of(params) - self.network.mean) / self.network.scale
+        prediction = (reading.coefficients - self.network.mean) / self.network.scale
+        distances = F.smooth_l1_loss(prediction, target, reduction="none")
         # The chord instead of the angle: its gradient does not blow up near zero.
         chord = torch.linalg.matrix_norm(reading.rotation - head_rotation(params)) / 2**0.5
         return {
@@ -149,12 +149,12 @@ class ProbeModule(PortraitModule):
         reading = self.network(portrait.image)
         params = portrait.params
         assert params is not None
-        wanted, said = self.layout.of(params), reading.coefficients
+        target, prediction = self.layout.of(params), reading.coefficients
         scale = self.network.scale
         errors = {
             "landmarks": landmark_error(portrait, reading).mean(),
             "degrees": rotation_angle(reading.rotation, head_rotation(params)).mean(),
-            "expression": ((said - wanted) / scale)[:, self.layout.expression].square().mean(),
+            "expression": ((prediction - target) / scale)[:, self.layout.expression].square().mean(),
         }
         self.log_dict(
             {f"{stage}/{name}": value for name, value in errors.items()},
@@ -182,9 +182,9 @@ class ProbeModule(PortraitModule):
 def landmark_error(portrait: Portrait, reading: ProbeReading) -> Tensor:
     """(B) mean distance of 68 landmarks, in distances between the true outer eye corners."""
     assert portrait.landmarks is not None
-    wanted = portrait.landmarks * (2 / portrait.image.shape[-1]) - 1
-    distance = torch.linalg.vector_norm(reading.landmarks - wanted, dim=-1).mean(-1)
-    eyes: Tensor = torch.linalg.vector_norm(wanted[:, 36] - wanted[:, 45], dim=-1)
+    target = portrait.landmarks * (2 / portrait.image.shape[-1]) - 1
+    distance = torch.linalg.vector_norm(reading.landmarks - target, dim=-1).mean(-1)
+    eyes: Tensor = torch.linalg.vector_norm(target[:, 36] - target[:, 45], dim=-1)
     error: Tensor = distance / eyes.clamp_min(1e-3)
     return error
 

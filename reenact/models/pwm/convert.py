@@ -89,15 +89,17 @@ def _discriminator_config(state: Mapping[str, Tensor]) -> DiscriminatorConfig:
 
 def _check_mesh(state: Mapping[str, Tensor], module: PWMModule, path: Path) -> None:
     """The official file carries FLAME's topology; another order of vertices would wear the wrong codes."""
-    ours = module.network.face_model
+    face_model = module.network.face_model
     triangles = state.get("mesh_renderer.tri")
-    if triangles is not None and not torch.equal(triangles.long(), ours.faces.cpu()):
-        raise ReenactError(f"{path} was trained on another mesh than {ours.name}: give FLAME's file as the face model")
-    codes = state.get("embeds")
-    if codes is not None and len(codes) != len(ours.mean_vertices):
+    if triangles is not None and not torch.equal(triangles.long(), face_model.faces.cpu()):
         raise ReenactError(
-            f"{path} has codes for {len(codes)} vertices and {ours.name} has {len(ours.mean_vertices)}: give FLAME's"
-            " file as the face model"
+            f"{path} was trained on another mesh than {face_model.name}: give FLAME's file as the face model"
+        )
+    codes = state.get("embeds")
+    if codes is not None and len(codes) != len(face_model.mean_vertices):
+        raise ReenactError(
+            f"{path} has codes for {len(codes)} vertices and {face_model.name} has {len(face_model.mean_vertices)}:"
+            " give FLAME's file as the face model"
         )
 
 

@@ -30,7 +30,7 @@ class SourceFeatures(TensorFields):
     """(B, 3, H, W) in [0, 1]."""
     bottleneck: Tensor
     """(B, C, h, w) encoder features at the coarsest stride."""
-    still: Tensor | None
+    resampled_bottleneck: Tensor | None
     """(B, C, h, w) `bottleneck` warped by zero displacement, where the guidance holds no displacement."""
     shortcuts: tuple[Tensor, ...]
     """Features to warp, coarse to fine, at half the coarsest stride down to stride 1."""
@@ -102,17 +102,17 @@ class PWMGenerator(nn.Module):
         shortcuts = [self.shortcut_layers[f"x{s}"](f) for s, f in zip(self.strides[:-1], features, strict=False)]
         # The paper's variants without displacement don't warp here; the released code warps by zero, which its
         # mismatched grid makes a slight zoom.
-        still = None if self.displaced else warp(x, x.new_zeros(x.shape[0], 2, *x.shape[-2:]), grid="centres")
-        return SourceFeatures(image, x, still, tuple(reversed(shortcuts)))
+        resampled = None if self.displaced else warp(x, x.new_zeros(x.shape[0], 2, *x.shape[-2:]), grid="centres")
+        return SourceFeatures(image, x, resampled, tuple(reversed(shortcuts)))
 
     def decode(self, source: SourceFeatures, guidance: Tensor) -> Decoded:
         """The source driven by guidance (B, M, H, W); a source of batch 1 serves any B."""
         reduced = {s: self.downsamples[f"x{s}"](guidance) for s in self.strides[1:]}
         bottleneck = source.bottleneck.expand(guidance.shape[0], -1, -1, -1)
-        if source.still is None:
+        if source.resampled_bottleneck is None:
             warped = warp(source.bottleneck, reduced[self.strides[-1]][:, -2:], grid="centres")
         else:
-            warped = source.still.expand_as(bottleneck)
+            warped = source.resampled_bottleneck.expand_as(bottleneck)
         x = torch.cat((bottleneck, warped), dim=1)
         displacements = []
         for stride, shortcut in zip(reversed(self.strides[1:]), source.shortcuts, strict=True):

@@ -181,12 +181,12 @@ class PWMModule(AdversarialModule):
 
     def _warped_loss(self, source: Tensor, real: Tensor, result: PWMReenactment) -> Tensor:
         assert self._perceptual is not None
-        warped, wanted = [], []
+        warped, targets = [], []
         for displacement in result.displacements:
             size = displacement.shape[-2:]
             warped.append(warp(F.interpolate(source, size, mode="area"), displacement, grid="centres"))
-            wanted.append(F.interpolate(real, size, mode="area"))
-        return self._perceptual.pyramid(warped, wanted)
+            targets.append(F.interpolate(real, size, mode="area"))
+        return self._perceptual.pyramid(warped, targets)
 
 
 def _unit(image: Tensor) -> Tensor:

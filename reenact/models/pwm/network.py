@@ -83,7 +83,7 @@ class PWMReenactment(Reenactment):
     def pictures(self) -> dict[str, Tensor]:
         """Guidance, displacement, warped source and result."""
         displacement = self.displacements[-1]
-        shown = torch.cat((displacement, torch.zeros_like(displacement[:, :1])), dim=1)
+        padded = torch.cat((displacement, torch.zeros_like(displacement[:, :1])), dim=1)
         guidance = self.guidance[:, :3]
         if guidance.shape[1] == 2:
             guidance = torch.cat((guidance, torch.zeros_like(guidance[:, :1])), dim=1)
@@ -91,7 +91,7 @@ class PWMReenactment(Reenactment):
             guidance = 2 * guidance - 1
         return {
             "guidance": guidance.clamp(-1, 1),
-            "displacement": (4 * shown).clamp(-1, 1),
+            "displacement": (4 * padded).clamp(-1, 1),
             "warped": self.warped,
             "result": self.image,
         }
@@ -158,12 +158,12 @@ class PWM(Reenactor[PWMState, FaceParams]):
     def check_transfer(self, transfer: Transfer) -> None:
         """As of every method; also refuses a part that the face model has not."""
         super().check_transfer(transfer)
-        known = {"expression", "camera", *self.face_model.rotations}
-        movable = [part for part, fields in self.parts.items() if known.intersection(fields)]
-        still = sorted(set(transfer.parts) - set(movable))
-        if still:
+        movable_fields = {"expression", "camera", *self.face_model.rotations}
+        movable = [part for part, fields in self.parts.items() if movable_fields.intersection(fields)]
+        immovable = sorted(set(transfer.parts) - set(movable))
+        if immovable:
             name = self.face_model.name
-            raise ReenactError(f"Face model {name} has no part {still[0]!r}: choose from {', '.join(movable)}")
+            raise ReenactError(f"Face model {name} has no part {immovable[0]!r}: choose from {', '.join(movable)}")
 
     def perform(self, state: PWMState, motion: FaceParams) -> PWMReenactment:
         """The source as the parameters pose it."""

@@ -127,9 +127,9 @@ def test_size_changes_resolution_alone(world):
 
 
 def test_people_differ_in_hair_glasses_and_beards():
-    from reenact.data.synthetic.people import HAIR_STYLES, person
+    from reenact.data.synthetic.people import HAIR_STYLES, draw_person
 
-    crowd = [person(0, i) for i in range(300)]
+    crowd = [draw_person(0, i) for i in range(300)]
     assert {who.hair_style for who in crowd} == set(HAIR_STYLES)
     assert 0.1 < np.mean([who.glasses != "none" for who in crowd]) < 0.4
     assert 0.15 < np.mean([who.beard != "none" for who in crowd]) < 0.5

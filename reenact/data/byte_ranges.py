@@ -20,7 +20,7 @@ _NEAR = 1 << 16
 
 
 class Files(Protocol):
-    """Where bytes come from; holds nothing open, so it may be copied into worker processes."""
+    """Source of the bytes of a data set's files. It holds nothing open, so it may be copied into worker processes."""
 
     peek: int
     """Bytes at the start of an array file that are worth reading in the first request."""
@@ -81,7 +81,7 @@ class RemoteFiles:
 
 
 def is_url(root: str) -> bool:
-    """Whether a data set's root is a URL; everything else is a folder."""
+    """Return True if a data set's root is a URL; everything else is a folder."""
     return "://" in root
 
 

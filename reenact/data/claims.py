@@ -152,7 +152,7 @@ def _now(folder: Path) -> float:
 
 @cache
 def _machine() -> str:
-    """What tells apart machines, and containers of one machine: process numbers mean something within one alone."""
+    """Identify the machine and the container: process numbers mean something within one alone."""
     try:
         return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
@@ -160,7 +160,7 @@ def _machine() -> str:
 
 
 def _start_time(pid: int) -> str:
-    """When a process began, in the system's own unit, as numbers are given again; empty if there is none."""
+    """Start time of a process in the system's own unit, as process numbers are used again; empty if there is none."""
     try:
         state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return "" if state in "ZX" else rest[18]
@@ -178,7 +178,7 @@ def _start_time(pid: int) -> str:
 
 
 _hearts: dict[int, _Heart] = {}
-"""By process: threads don't survive a fork."""
+"""Heart of each process id: threads don't survive a fork."""
 
 
 def _heart() -> _Heart:

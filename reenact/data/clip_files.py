@@ -39,7 +39,7 @@ _ROWS: dict[str, tuple[str, tuple[int, ...]]] = {
 
 @dataclass(frozen=True)
 class ClipPlace:
-    """Where a clip's two files begin."""
+    """Location of a clip's two files: the files that hold them, and the offsets at which they begin."""
 
     clip: str
     num_frames: int
@@ -62,11 +62,11 @@ class _Table:
     start: int
     """First byte, counted from the end of the header."""
     row_size: int
-    """Bytes."""
+    """Size of a row in bytes."""
 
 
 class ClipReader:
-    """Reads frames of clips.
+    """Reader of the frames and arrays of clips.
 
     Args:
         files: Where the bytes come from.
@@ -167,7 +167,7 @@ class ClipReader:
         return arrays
 
     def _pictures(self, place: ClipPlace, places: NDArray[np.int64], stored_size: int, size: int) -> NDArray[np.uint8]:
-        """(N, 3, size, size)."""
+        """Decode frames to (N, 3, size, size) uint8 RGB."""
         if places.min() < 0 or places[:, 1].min() == 0 or places.sum(1, dtype=np.float64).max() > 1 << 62:
             raise self._damaged(place, place.arrays)
         start = place.frames_start

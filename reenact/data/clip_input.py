@@ -24,11 +24,12 @@ class ClipInput:
     region: tuple[float, float, float, float] | None = None
     """Left, top, right and bottom of the data set's own box around the face, as fractions of the frame."""
     album: bool = False
-    """Whether its pictures come from several videos, so that cuts are no reason to leave any out."""
+    """True if the pictures come from several videos, so that cuts are no reason to leave any out."""
     missing: str = ""
-    """Why the data set's metadata name a clip that can't be there, such as `video abc.mp4 is absent`."""
+    """Reason why a clip that the data set's metadata name is not there, such as `video abc.mp4 is absent`; empty if it
+    is."""
     fault: str = ""
-    """Why its name rules it out, whatever the file holds."""
+    """Reason why the clip's name rules it out, whatever the file holds; empty if it does not."""
 
     @property
     def source(self) -> str:

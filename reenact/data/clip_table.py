@@ -21,7 +21,7 @@ class ClipIndex:
     identities: NDArray[np.int64]
     """(N,) identity numbers, dense from 0, in the order of the identities' names."""
     num_frames: NDArray[np.int64]
-    """(N,) frames of each clip."""
+    """(N,) numbers of frames."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,18 @@ class Names(Sequence[str]):
     text: NDArray[np.uint8]
     """All strings, UTF-8, one after the other."""
     ends: NDArray[np.int64]
-    """(N,) where each ends."""
+    """(N,) offset in `text` of the end of each string."""
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Names:
-        """Pack strings."""
+        """Pack strings into two arrays."""
         encoded = [name.encode() for name in names]
         text = np.frombuffer(b"".join(encoded), np.uint8)
         return cls(text, np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded))))
 
     @classmethod
     def joined(cls, parts: Sequence[Names]) -> Names:
-        """One after the other."""
+        """Concatenate several lists of names."""
         starts = np.cumsum([0, *(len(part.text) for part in parts)])
         ends = [part.ends + start for part, start in zip(parts, starts[:-1], strict=True)]
         return cls(
@@ -70,16 +70,16 @@ class ClipTable:
     identities: NDArray[np.int64]
     """(N,) numbers in `identity_names`."""
     identity_names: Names
-    """By name."""
+    """Distinct identities, sorted by name."""
     splits: NDArray[np.int64]
     """(N,) numbers in `split_names`."""
     split_names: tuple[str, ...]
-    """By name."""
+    """Distinct splits, sorted by name."""
     num_frames: NDArray[np.int64]
 
     @classmethod
     def of(cls, rows: Iterator[tuple[str, str, str, int]]) -> ClipTable:
-        """From rows of name, split, identity and number of frames in the order of the names; read in pieces."""
+        """Build the table from rows of name, split, identity and number of frames in the order of the names."""
         names: list[Names] = []
         columns: list[NDArray[np.int64]] = []
         splits: dict[str, int] = {}
@@ -113,7 +113,7 @@ class ClipTable:
         return ClipIndex(ids, dense.astype(np.int64), self.num_frames[ids])
 
     def find(self, name: str) -> int | None:
-        """The row of a clip."""
+        """Row of a clip by its name; None if there is no such clip."""
         row = bisect_left(self.names, name)
         return row if row < len(self.names) and self.names[row] == name else None
 

@@ -1,4 +1,4 @@
-"""Where samplers get frames from: the contract, and prepared data sets as its keepers."""
+"""Contract of the clips that samplers draw frames from, and its implementation over prepared data sets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ClipSource(Protocol):
     """Clips that can be read by number; copied into worker processes, so it holds no open file."""
 
     index: ClipIndex
-    """Which clips there are; `read` takes the numbers in `index.ids`."""
+    """Identity, length and number of each clip; `read` takes the numbers in `index.ids`."""
 
     def read(self, clip: int, frames: Sequence[int]) -> Portrait:
         """Read N frames of a clip: a batch of N portraits, with N names of identity and clip.
@@ -39,15 +39,15 @@ class Prepared(Protocol):
 
     @property
     def table(self) -> ClipTable:
-        """The usable clips."""
+        """Usable clips."""
 
     def place(self, row: int) -> ClipPlace:
-        """Where the clip in a row of the table lies."""
+        """Location of the files of the clip in a row of the table."""
 
 
 @dataclass(frozen=True)
 class Carries:
-    """What the portraits of a data set have, to be held against what a method needs."""
+    """Contents of the portraits of a data set, to be compared with what a method needs."""
 
     params: bool = False
     landmarks: bool = False
@@ -95,7 +95,7 @@ def _check_finite(portraits: Portrait) -> None:
 
 
 def carries(fields: tuple[str, ...], clip_length: int) -> Carries:
-    """What a store with these arrays carries."""
+    """Derive the contents of portraits from the arrays of a store."""
     return Carries(
         params="shape" in fields,
         landmarks="landmarks" in fields,

@@ -142,16 +142,16 @@ class ReenactmentDataModule(LightningDataModule):
 
     @property
     def recipe(self) -> dict[str, str]:
-        """How the portraits were prepared, as a store says it; empty where nobody prepared them."""
+        """Settings by which the portraits were prepared, as recorded in their store; empty for others."""
         return {}
 
     @abstractmethod
     def describe(self) -> Carries:
-        """What the portraits carry."""
+        """Describe the contents of the portraits."""
 
     @abstractmethod
     def train_clips(self) -> ClipSource:
-        """The clips to train on."""
+        """Clips to train on."""
 
     @abstractmethod
     def test_clips(self) -> ClipSource:
@@ -192,11 +192,11 @@ class ReenactmentDataModule(LightningDataModule):
         return self._test_loaders(self.num_val_pairs, self.max_broken if fitting else 0.0)
 
     def test_dataloader(self) -> dict[str, Loader]:
-        """As `val_dataloader`, with the number of pairs for tests."""
+        """Loaders of the tests, by name, with `num_test_pairs` pairs each."""
         return self._test_loaders(self.num_test_pairs)
 
     def predict_dataloader(self) -> dict[str, Loader]:
-        """The test pairs."""
+        """Loaders of the test pairs, by name."""
         return self.test_dataloader()
 
     def on_after_batch_transfer(self, batch: PortraitPair, dataloader_idx: int) -> PortraitPair:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Transfer = Literal["HLG", "PQ"]
 
 REFERENCE_WHITE = 203.0
-"""cd/m2, by BT.2408."""
+"""Luminance of diffuse white in cd/m2, by BT.2408."""
 _PEAK = 1000.0
 """cd/m2 of the display that HLG is shown on, for which its gamma is 1.2."""
 _KNEE = 0.75
@@ -27,7 +27,7 @@ _TO_BT709 = np.array(
 )
 """Linear light of BT.2020 -> of BT.709, by BT.2087."""
 _LUMA = np.array([0.2627, 0.6780, 0.0593], np.float32)
-"""Of BT.2020."""
+"""Luma coefficients (3,) of R, G and B in BT.2020."""
 
 
 def to_bt709(image: NDArray[np.uint16], transfer: Transfer) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Whether a file holds the bytes that its container says, whichever times its header states."""
+"""Check that a file holds the bytes that its container declares, whichever times its header states."""
 
 from __future__ import annotations
 

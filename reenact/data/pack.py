@@ -74,7 +74,7 @@ def parse_size(text: str) -> int:
 
 
 class _Member:
-    """One of a clip's three files."""
+    """One of a clip's files inside a shard."""
 
     def __init__(self, name: str, content: bytes | Path) -> None:
         self.name = name
@@ -110,7 +110,7 @@ def _write_shards(source: Store, out: Path, limit: int) -> tuple[dict[str, int],
 
 
 def _plan(source: Store, limit: int) -> Iterator[list[int]]:
-    """The rows of each shard."""
+    """Rows of the table that go into each shard."""
     rows: list[int] = []
     size = 0
     for row in np.random.default_rng(0).permutation(len(source.table.names)).tolist():

@@ -25,7 +25,7 @@ _HELD_OUT = "the held-out clips of the data set"
 
 @dataclass(frozen=True)
 class NamedPair:
-    """A line of a list."""
+    """One line of a list of pairs: clips by name, frames by number."""
 
     source: str
     source_frame: int

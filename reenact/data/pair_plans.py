@@ -114,7 +114,7 @@ def _chosen(index: ClipIndex, count: int | None, seed: int) -> ClipIndex:
 
 
 def _turns(identities: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many clips of the same identity come before each."""
+    """(N,) number of earlier clips with the same identity, for each clip."""
     order = np.argsort(identities, kind="stable")
     _, starts, counts = np.unique(identities[order], return_index=True, return_counts=True)
     turns = np.empty(len(order), np.int64)

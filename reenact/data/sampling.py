@@ -166,7 +166,7 @@ class PairList:
 
 
 class TestPairs(Dataset[PortraitPair]):
-    """The pairs of a list.
+    """Dataset of the pairs of a list.
 
     Args:
         clips: The driving frames.

@@ -41,7 +41,7 @@ from reenact.errors import ReenactError
 
 SCHEMA = 1
 SHARD = re.compile(r"reenact-[0-9]{5,}\.tar")
-"""Names of shards."""
+"""Pattern of the names of shards."""
 INDEX = "clips.safetensors"
 _REMEDY = "copy the shards again or make them again with `reenact pack`"
 
@@ -70,7 +70,7 @@ class Shards:
             _check_sizes(self._shards, header["sizes"])
 
     def place(self, row: int) -> ClipPlace:
-        """Where the clip in a row of the table lies."""
+        """Location of the files of the clip in a row of the table."""
         shard = self._shards[self._shard_of[row]]
         return ClipPlace(
             clip=self.table.names[row],
@@ -84,7 +84,7 @@ class Shards:
 
 
 def encode_index(info: StoreInfo, table: ClipTable, shards: dict[str, int], places: NDArray[np.int64]) -> bytes:
-    """The index file.
+    """Serialise the index of the shards.
 
     Args:
         info: What holds for every clip.

@@ -37,7 +37,7 @@ from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, to_bytes, unit_range
 
 SCHEMA = 2
-"""Of the stores that this version writes."""
+"""Version of the stores that this package writes."""
 READABLE = (1, 2)
 """Schemas that it reads: 1 had no status `missing`."""
 MANIFEST = "manifest.sqlite"
@@ -46,14 +46,14 @@ STATUSES = ("ok", "quarantined", "missing")
 
 @dataclass(frozen=True)
 class StoreInfo:
-    """What holds for every clip of a store."""
+    """Settings that hold for every clip of a store."""
 
     face_model: str
     """Name of the face model that the parameters belong to; empty for a store without parameters."""
     size: int
     """Side of the frames in pixels."""
     recipe: dict[str, str]
-    """How it was made: crop rule, landmark estimator, ..."""
+    """Settings by which the store was prepared: crop rule, landmark estimator, ..."""
     fields: tuple[str, ...]
     """Names of the arrays that every clip has."""
 
@@ -68,7 +68,7 @@ class ClipRecord:
     status: str
     """`ok`, `quarantined` (there but of no use) or `missing` (the data set's metadata name it, the disk lacks it)."""
     reason: str
-    """Why it is not usable; of a usable one, what a person should know."""
+    """Reason why the clip is not usable; for a usable one, a remark."""
     source: str
     """The file it was made from."""
     key: str
@@ -143,7 +143,7 @@ class Store:
             raise _damaged(self.root, error) from error
 
     def place(self, row: int) -> ClipPlace:
-        """Where the clip in a row of the table lies."""
+        """Location of the files of the clip in a row of the table."""
         return self._place(self.table.names[row], int(self.table.num_frames[row]))
 
     def read(self, clip: ClipRecord, frames: Sequence[int], size: int | None = None) -> Portrait:
@@ -173,7 +173,7 @@ class Store:
         return clip_stem(self.root, clip, ".mov")
 
     def arrays_path(self, clip: str) -> Path:
-        """The array file of a clip."""
+        """Path of the array file of a clip."""
         return clip_stem(self.root, clip, ".safetensors")
 
     def _place(self, name: str, num_frames: int) -> ClipPlace:
@@ -210,7 +210,7 @@ def to_image(tensor: torch.Tensor) -> Image:
 
 
 def clip_stem(root: Path, clip: str, suffix: str) -> Path:
-    """Where a clip's file lies.
+    """Path of a clip's file with this suffix.
 
     Raises:
         ReenactError: if the name could leave the store's folder.

@@ -60,7 +60,7 @@ class StoreWriteError(ReenactError):
 
 @dataclass(frozen=True)
 class ClipArrays:
-    """What is known of a clip's T frames; every array has T rows, or one row that holds for all."""
+    """Arrays of a clip's T frames; each has T rows, or one row that holds for all frames."""
 
     crop: NDArray[np.float64]
     """(T, 4) or (1, 4): `Crop.to_array` of each frame."""
@@ -240,7 +240,7 @@ class StoreWriter:
             ) from error
 
     def _whole(self, record: ClipRecord) -> bool:
-        """Whether both files are there and have their full length."""
+        """Return True if both files of a clip exist in their full length."""
         video, arrays = (clip_stem(self.root, record.name, suffix) for suffix in (".mov", ".safetensors"))
         place = ClipPlace(record.name, record.num_frames, str(video), str(arrays))
         try:
@@ -327,7 +327,7 @@ def _exists(source: str) -> bool:
 
 
 def work_stem(root: Path, clip: str) -> Path:
-    """Where the results of a clip's stages lie until it is finished; raises `ReenactError` as `clip_stem`."""
+    """Path of the results of a clip's stages until the clip is finished; raises `ReenactError` as `clip_stem`."""
     path = clip_stem(root, clip, "")
     return root / "work" / path.parent.name / path.name
 
@@ -342,7 +342,7 @@ def make_folder(path: Path) -> None:
 
 
 def _begun(root: Path) -> bool:
-    """Whether there is a manifest; one whose writer died before its first row is an empty file."""
+    """Return True if there is a manifest with content; a writer that died before its first row leaves an empty file."""
     manifest = root / MANIFEST
     return manifest.exists() and manifest.stat().st_size > 0
 

@@ -19,7 +19,7 @@ from reenact.data.media_files import MAX_PIXELS
 from reenact.errors import ReenactError
 
 Image = NDArray[np.uint8]
-"""(H, W, 3) RGB picture."""
+"""Type of a picture: (H, W, 3) RGB, uint8."""
 
 # Without exact rounding and full chroma, decoded colours are one to two levels too dark.
 _SCALER = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT

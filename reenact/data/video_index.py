@@ -41,7 +41,7 @@ class VideoIndex:
     times: NDArray[np.int64]
     """(m,) sorted display times in ticks."""
     tick: Fraction
-    """Seconds."""
+    """Duration of a tick in seconds."""
     last: Fraction
     """Seconds for which the last picture stays."""
     keys: NDArray[np.int32]
@@ -98,7 +98,7 @@ class VideoIndex:
 
     @property
     def size(self) -> int:
-        """Bytes of its arrays."""
+        """Size of the arrays in bytes."""
         return sum(value.nbytes for value in vars(self).values() if isinstance(value, np.ndarray))
 
 

@@ -1,4 +1,4 @@
-"""When the pictures of a video are on display, by their time stamps; no header's count, rate or duration counts."""
+"""Times at which the pictures of a video are on display, by their time stamps; no header is trusted."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from reenact.errors import ReenactError
 
 MAX_RATE = 1000
-"""Frames per second."""
+"""Largest frame rate in frames per second."""
 MAX_STILL = 600
 """Seconds for which one picture may stay on display."""
 MAX_DURATION = 24 * 3600
-"""Seconds."""
+"""Longest duration in seconds."""
 _DEFAULT_RATE = Fraction(25)
 
 

@@ -1,4 +1,4 @@
-"""What an estimator is: something that looks at pictures of faces. Adapters over libraries keep these protocols.
+"""Protocols of estimators, which look at pictures of faces. Adapters over libraries keep them.
 
 Pictures are (H, W, 3) uint8 RGB. Points and boxes are in continuous pixels: x right, y down, pixel i covers [i, i + 1).
 """
@@ -24,7 +24,7 @@ LYING = 60.0
 
 @dataclass(frozen=True)
 class FaceBox:
-    """Where a face is."""
+    """Position of a face in a picture."""
 
     left: float
     top: float
@@ -42,7 +42,7 @@ class FaceBox:
 
     @property
     def area(self) -> float:
-        """Square pixels."""
+        """Area in square pixels."""
         return max(0.0, self.right - self.left) * max(0.0, self.bottom - self.top)
 
     @property
@@ -52,7 +52,7 @@ class FaceBox:
 
     @property
     def centre(self) -> tuple[float, float]:
-        """X and y in pixels."""
+        """Coordinates x and y of the centre in pixels."""
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
     @classmethod
@@ -66,7 +66,7 @@ class FaceBox:
         return self.left <= point[0] <= self.right and self.top <= point[1] <= self.bottom
 
     def overlap(self, other: FaceBox) -> float:
-        """Intersection over union."""
+        """Compute the intersection over union with another box, 0 to 1."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
         shared = max(0.0, width) * max(0.0, height)
@@ -84,10 +84,10 @@ class FaceBox:
 
 
 class Detector(Protocol):
-    """Finds faces."""
+    """Estimator that finds faces."""
 
     name: str
-    """What numbers made with it are labelled with."""
+    """Label of the numbers that are measured with it."""
 
     def detect(self, image: Image) -> list[FaceBox]:
         """All faces of a picture, the largest first; takes its time to find every one."""
@@ -100,7 +100,7 @@ class LandmarkDetector(Protocol):
     """Places the iBUG-68 landmarks."""
 
     name: str
-    """What numbers made with it are labelled with."""
+    """Label of the numbers that are measured with it."""
 
     def landmarks(self, image: Image, box: FaceBox) -> Points:
         """(68, 2) landmarks of the face in a detector's box."""
@@ -110,7 +110,7 @@ class IdentityEmbedder(Protocol):
     """Turns a face into a vector that tells people apart."""
 
     name: str
-    """What numbers made with it are labelled with."""
+    """Label of the numbers that are measured with it."""
 
     def embed(self, image: Image, landmarks: Points) -> NDArray[np.float32]:
         """(D,) embedding of the face with these landmarks."""
@@ -120,7 +120,7 @@ class ParameterRegressor(Protocol):
     """Estimates face parameters from pixels."""
 
     name: str
-    """What numbers made with it are labelled with."""
+    """Label of the numbers that are measured with it."""
     face_model: str
     """The face model that the parameters belong to."""
 

@@ -1,4 +1,4 @@
-"""What a weight or model file holds, by name, read without running anything in it."""
+"""Contents of a weight or model file by name, read without running anything in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reenact.faces.mat_file import list_mat
 from reenact.faces.unpickle import load_arrays
 
 TORCH_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
-"""How files of `torch.save` began before they were zips."""
+"""First bytes of files of `torch.save` before they were zips."""
 
 
 def names_in(path: Path) -> Iterable[str]:

@@ -66,7 +66,7 @@ class FaceAlignmentEstimator:
 
 
 class FaceAlignment3D(FaceAlignmentEstimator):
-    """The same detector, with landmarks in 3D: a hidden jaw line stays where it is on the head."""
+    """Detector of `FaceAlignmentEstimator` with landmarks in 3D: a hidden jaw line stays where it is on the head."""
 
     name = "face-alignment-3d"
     _three_d = True

@@ -1,4 +1,4 @@
-"""What the regressors of FLAME parameters share: a square crop per picture, one pass, cameras of whole pictures."""
+"""Shared base of the regressors of FLAME parameters: a square crop per picture, one pass, cameras of whole pictures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class FlameRegressor(ABC):
     """
 
     name: str
-    """What numbers made with it are labelled with."""
+    """Label of the numbers that are measured with it."""
     face_model = "flame"
     """The face model that the parameters belong to."""
 

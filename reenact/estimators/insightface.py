@@ -165,7 +165,7 @@ def identity_transform(five: Points) -> NDArray[np.float64]:
 
 
 def _network(path: Path, task: str, device: str) -> Any:  # noqa: ANN401  # insightface has no types
-    """One of the library's networks, which it recognises by the shapes of its inputs and outputs."""
+    """Load one of the library's networks, which it recognises by the shapes of its inputs and outputs."""
     try:
         import onnxruntime
         from insightface.model_zoo import get_model
@@ -204,7 +204,7 @@ def _providers(device: str) -> list[Any]:
 
 
 def _options() -> Any:  # noqa: ANN401  # onnxruntime has no types
-    """As many threads as torch has; by itself the library takes every core in every process."""
+    """Session options with as many threads as torch has; by itself the library takes every core in every process."""
     import onnxruntime
     import torch
 

@@ -32,11 +32,11 @@ LEAST_PIECE = 96
 BATCH = 16
 """Pieces that the detector reads at once."""
 MOST_FACES = 16
-"""How many faces are looked for in one picture."""
+"""Largest number of faces that are looked for in one picture."""
 REACHES = (2.0, 1.5, 3.0)
 """Sides of the squares in which a known face is looked for, in sizes of its box."""
 SIDE = 512
-"""Pixels of such a square."""
+"""Side of such a square in pixels."""
 SAME = 0.3
 """Overlap from which two boxes are of one face."""
 SURE = 0.85
@@ -221,7 +221,7 @@ def _pieces(height: int, width: int) -> Iterator[tuple[int, int, int]]:
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """Where pieces begin along one axis: they overlap by half or more and reach both ends."""
+    """Start of each piece along one axis: pieces overlap by half or more and reach both ends."""
     room = max(0, length - side)
     count = -(-2 * room // side) + 1
     return [round(start) for start in np.linspace(0, room, count)]

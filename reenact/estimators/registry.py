@@ -42,7 +42,7 @@ class FaceFinder:
 
 
 def resolve_landmarks(choice: LandmarkChoice) -> LandmarkLibrary:
-    """Which library `auto` means here: the first of face-alignment and MediaPipe that is present, else dlib."""
+    """Resolve `auto` to the first of face-alignment and MediaPipe that is present, else dlib."""
     if choice != "auto":
         return choice
     if _present("face_alignment", "s3fd", "fan2d"):
@@ -82,7 +82,7 @@ def load_face_finder(choice: LandmarkChoice = "auto", device: str = "cpu") -> Fa
 
 
 def resolve_identity(choice: IdentityChoice) -> IdentityNetwork:
-    """Which network `auto` means here: the first ArcFace that is present, else dlib's."""
+    """Resolve `auto` to the first ArcFace that is present, else dlib's network."""
     if choice != "auto":
         return choice
     if _present("insightface", "buffalo_l"):
@@ -160,5 +160,5 @@ def find_regressor(name: str, device: str = "cpu") -> ParameterRegressor:
 
 
 def _present(module: str, *files: str) -> bool:
-    """Whether a package and all of these assets are here."""
+    """Return True if a package and all of these assets are on this machine."""
     return find_spec(module) is not None and all(assets.locate(name) for name in files)

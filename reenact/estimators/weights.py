@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from reenact.errors import ReenactError
 
 NAMED_KEYS = 3
-"""How many keys an error message names."""
+"""Largest number of keys that an error message names."""
 
 
 class _Inert:

@@ -31,7 +31,7 @@ def five_points(landmarks: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def template_place(points: NDArray[Any]) -> tuple[float, float, float]:
-    """Where the template lies in a picture: scale in pixels per unit, and x and y of its origin in pixels.
+    """Locate the template in a picture: scale in pixels per unit, and x and y of its origin in pixels.
 
     Least squares of an affine camera of eight parameters; the scale is the mean length of its two rows (`POS`).
 

@@ -25,11 +25,11 @@ from reenact.faces.rotation import axis_angle_to_matrix
 from reenact.faces.shading import vertex_normals
 
 METRES = 0.1
-"""Of a decimetre."""
+"""Length of a decimetre, the model's unit, in metres."""
 DISTANCE = 10 * METRES
-"""Of the camera from the origin."""
+"""Distance of the camera from the origin in metres."""
 FOCAL = 1015 / 112
-"""In normalised device coordinates of Deep3D's crop of 224 pixels (focal length 1015 pixels)."""
+"""Focal length in normalised device coordinates of Deep3D's crop of 224 pixels (1015 pixels)."""
 REGIONS = ("face", "skin")
 COEFFICIENTS = 257
 

@@ -20,10 +20,10 @@ from reenact.faces.mat_file import read_mat
 
 SHAPE, EXPRESSION, TEXTURE = 80, 64, 80
 MICROMETRES = 1e5
-"""In a decimetre, the unit of the front file; divided by as the official script does, so that both routes give the same
-bits, and the model the same name."""
+"""Micrometres in a decimetre, the unit of the front file; divided by as the official script does, so that both routes
+give the same bits, and the model the same name."""
 ALL_VERTICES, EXPRESSION_VERTICES = 53490, 53215
-"""Of BFM 2009, and of the expression basis."""
+"""Numbers of vertices of BFM 2009 and of the expression basis."""
 KEYS = ("meanshape", "meantex", "idBase", "exBase", "texBase", "tri", "point_buf", "keypoints", "skinmask")
 
 Array = NDArray[Any]
@@ -36,7 +36,7 @@ class BfmArrays:
     mean_shape: Array
     """(3V,) coordinates, vertex by vertex."""
     mean_texture: Array
-    """(3V,) RGB from 0 to 255."""
+    """(3V,) mean R, G, B, 0 to 255."""
     shape_basis: Array
     """(3V, 80) times standard deviation."""
     expression_basis: Array
@@ -44,7 +44,7 @@ class BfmArrays:
     texture_basis: Array
     """(3V, 80) times standard deviation."""
     triangles: Array
-    """(F, 3)."""
+    """(F, 3) vertex indices."""
     rings: Array
     """(V, 8) triangles around each vertex; F where there are fewer."""
     landmarks: Array

@@ -45,7 +45,7 @@ class Crop:
 
     @classmethod
     def from_array(cls, array: NDArray[np.float64]) -> Self:
-        """The crop of `to_array`."""
+        """Rebuild the crop that `to_array` wrote."""
         x_min, y_min, size_in_frame, size = (float(value) for value in array)
         return cls(x_min, y_min, size_in_frame, round(size))
 
@@ -54,7 +54,7 @@ class Crop:
         return np.array([self.left, self.top, self.size_in_frame, self.size], np.float64)
 
     def resized(self, size: int) -> Crop:
-        """The same square at another resolution."""
+        """Crop of the same square in the frame at another resolution."""
         return Crop(self.left, self.top, self.size_in_frame, size)
 
     def grown(self, factor: float) -> Crop:

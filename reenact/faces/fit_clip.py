@@ -34,27 +34,28 @@ class FitOptions:
     """Standard deviations of the fit's Gaussians, and its length."""
 
     noise: float = 0.03
-    """Of a landmark, as a fraction of the inter-ocular distance; beyond three of it the loss turns linear."""
+    """Error of a landmark, as a fraction of the inter-ocular distance; beyond three of it the loss turns linear."""
     eye_noise: float = 0.012
-    """The same of the eyes, whose opening is but a tenth of that distance."""
+    """Error of an eye landmark; eyes open only a tenth of the inter-ocular distance."""
     contour_noise: float = 0.05
-    """The same of the jaw line, which detectors place less exactly."""
+    """Error of a landmark of the jaw line, which detectors place less exactly."""
     shape: float = 0.6
-    """Of a shape coefficient, for one frame and for many: a detector's errors repeat from frame to frame, so that a
-    clip tells no more about the shape than a picture."""
+    """Spread of a shape coefficient, for one frame and for many: a detector's errors repeat from frame to frame, so
+    that a clip tells no more about the shape than a picture."""
     size: float = 0.003
-    """Of the face's size, relative to the mean face's: camera and distance explain it as well, so it is fixed."""
+    """Spread of the face's size, relative to the mean face's: camera and distance explain it as well, so it is
+    fixed."""
     expression: float = 1.0
-    """Of an expression coefficient."""
+    """Spread of an expression coefficient."""
     beyond: float = 0.05
-    """Of an expression coefficient outside the face model's `expression_range`, and of a jaw closed beyond its rest
-    pose, in radians."""
+    """Spread of an expression coefficient outside the face model's `expression_range`, and of a jaw closed beyond its
+    rest pose, in radians."""
     jaw: float = 0.2
-    """Of the jaw's opening in radians; half of it for its other axes."""
+    """Spread of the jaw's opening in radians; half of it for its other axes."""
     motion: float = 0.05
-    """Of the change of pose (radians) and camera (relative) from frame to frame."""
+    """Change of pose (radians) and camera (relative) from frame to frame."""
     expression_motion: float = 0.4
-    """Of the change of an expression coefficient from frame to frame; the jaw's is a fifth of it, in radians."""
+    """Change of an expression coefficient from frame to frame; a fifth of it, in radians, for the jaw."""
     shape_steps: int = 8
     """Gauss-Newton steps on the key frames."""
     steps: int = 4

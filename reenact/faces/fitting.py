@@ -27,10 +27,10 @@ FEWEST = 12
 
 @dataclass(frozen=True)
 class LandmarkFit:
-    """What `fit_landmarks` found."""
+    """Face parameters fitted to landmarks, with their errors."""
 
     params: FaceParams
-    """Of T frames; shape is the same in all."""
+    """Parameters of T frames; shape is the same in all."""
     landmarks: Tensor
     """(T, 68, 2) landmarks of the fitted mesh in NDC, jaw line on the silhouette."""
     error: Tensor

@@ -22,7 +22,7 @@ def displacement_map(
     antialias: bool = True,
     backend: str = "auto",
 ) -> Tensor:
-    """Where each point of the driving face lies in the source image (PWM, section 3.2).
+    """Render the displacement from each point of the driving face to its place in the source image (PWM, section 3.2).
 
     A backward displacement, driving to source, in normalised units, channel 0 = x (right), 1 = y (down): the source is
     sampled at the pixel's own place plus the map's value.
@@ -110,7 +110,7 @@ def face_mask(
     antialias: bool = False,
     backend: str = "auto",
 ) -> Tensor:
-    """Where a posed face, or a region of it, is seen.
+    """Render the mask of the visible part of a posed face, or of a region of it.
 
     Args:
         vertices: (B, V, 3) posed face.

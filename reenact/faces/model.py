@@ -29,7 +29,7 @@ class FaceModel(nn.Module, ABC):
     shape_names: tuple[str, ...] = ()
     """Names of the identity coefficients in order, where they mean something; people edit by them."""
     expression_range: tuple[float, float] = (-math.inf, math.inf)
-    """Between which values an expression coefficient makes sense; fitting stays there."""
+    """Lowest and highest sensible value of an expression coefficient; fitting stays between them."""
     expression_names: tuple[str, ...] = ()
     """Names of the expression coefficients in order, the same."""
     rotations: tuple[str, ...] = ("global_pose", "neck_pose", "jaw_pose", "eye_pose")

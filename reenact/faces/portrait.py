@@ -27,12 +27,12 @@ class Portrait(TensorFields):
     frame: Tensor | None = None
     """(...) int64 frame number within the clip."""
     identity: list[str] = field(default_factory=list)
-    """B identity names."""
+    """Names of B identities."""
     clip: list[str] = field(default_factory=list)
-    """B clip names."""
+    """Names of B clips."""
 
     def normalised(self) -> Portrait:
-        """With an image of bytes as float32 in [-1, 1], on the device that it is on."""
+        """Convert an image of bytes to float32 in [-1, 1], on its device."""
         return replace(self, image=unit_range(self.image)) if self.image.dtype == torch.uint8 else self
 
 
@@ -45,11 +45,11 @@ class PortraitPair(TensorFields):
 
     @property
     def same_identity(self) -> bool:
-        """Whether every driving image shows its source's identity, so that it is also the wanted result."""
+        """True if every driving image shows its source's identity, so that it is also the target image."""
         return self.source.identity == self.driving.identity
 
     def normalised(self) -> PortraitPair:
-        """With images of bytes as float32 in [-1, 1]: what loaders yield, as methods read it."""
+        """Convert images of bytes to float32 in [-1, 1]: loaders yield bytes, methods read floats."""
         return PortraitPair(self.source.normalised(), self.driving.normalised())
 
 

@@ -14,7 +14,7 @@ BFM_NAME = re.compile(r"bfm(-[0-9a-f]{8})?")
 
 
 def load_face_model(spec: str) -> FaceModel:
-    """A face model.
+    """Load a face model by name or from a file.
 
     Args:
         spec: `head` (built in), `flame` or `bfm` (the file in the asset cache), the full name under which a store or
@@ -69,7 +69,7 @@ def _cached_bfm(spec: str) -> FaceModel:
 
 
 def _same_model(short_name: str, full_name: str) -> bool:
-    """Whether a name, of which year and fingerprint may be left out, is met by a full name."""
+    """Return True if a full name matches a name that may leave out year and fingerprint."""
     year, fingerprint = _parts(short_name)
     full_year, full_fingerprint = _parts(full_name)
     if fingerprint:

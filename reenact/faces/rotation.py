@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def axis_angle_to_matrix(axis_angle: Tensor) -> Tensor:
-    """Rodrigues' formula.
+    """Convert axis-angle vectors (..., 3) to rotation matrices (..., 3, 3) by Rodrigues' formula.
 
     DECA (`decalib/models/lbs.py`, `batch_rodrigues`) takes the angle as the norm of the vector plus 1e-8; this one is
     the exact limit at zero instead, and the two agree to 1e-8.

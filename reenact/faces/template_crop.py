@@ -20,7 +20,7 @@ from reenact.faces.alignment import five_points, template_place
 from reenact.faces.crop import Crop
 
 SIDE = 224
-"""Pixels of the crop."""
+"""Side of the crop in pixels."""
 UNIT = 102
 """Pixels of the crop that are one unit of the template (`rescale_factor`)."""
 
@@ -30,15 +30,15 @@ class TemplateCrop:
     """224 x 224 pixels cut out of a resized picture; black where they reach over its edges."""
 
     width: int
-    """Of the picture, in pixels."""
+    """Width of the picture in pixels."""
     height: int
     resized_width: int
-    """Of the resized picture, in pixels."""
+    """Width of the resized picture in pixels."""
     resized_height: int
     left: int
     """x of the crop's left edge in the resized picture."""
     top: int
-    """y of its upper edge."""
+    """y of the crop's upper edge in the resized picture."""
 
     @classmethod
     def around(cls, landmarks: NDArray[Any], height: int, width: int) -> Self:

@@ -176,7 +176,7 @@ class _Tensor(Recipe):
 
 
 class _Inert(Recipe):
-    """What a model file may hold beside arrays, and nobody reads."""
+    """Content of a model file beside arrays, which nobody reads."""
 
 
 class _Reconstructed(Recipe):

@@ -38,7 +38,7 @@ class AdversarialOptimisation:
     milestones: list[int] = field(default_factory=list)
     """Iterations at which both learning rates are multiplied by `gamma`."""
     gamma: float = 0.1
-    """Factor at each milestone."""
+    """Factor on the learning rate at each milestone."""
     accumulate: int = 1
     """Batches per iteration; Lightning's own option does not apply to two optimisers."""
     clip_norm: float | None = None
@@ -83,11 +83,11 @@ class AdversarialTraining(PortraitModule, Generic[Result]):
 
     @abstractmethod
     def generator_losses(self, batch: PortraitPair, result: Result) -> Losses:
-        """What the network minimises; called in train mode, with gradients to the network alone."""
+        """Terms that the network minimises; called in train mode, with gradients to the network alone."""
 
     @abstractmethod
     def discriminator_losses(self, batch: PortraitPair, result: Result) -> Losses:
-        """What the discriminator minimises; `result` is detached. Empty where no adversarial term is weighed."""
+        """Terms that the discriminator minimises; `result` is detached. Empty where no adversarial term is weighed."""
 
     def generator_groups(self) -> list[dict[str, Any]]:
         """Parameter groups of the network's optimiser, for a method whose parts learn at different rates."""

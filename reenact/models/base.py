@@ -14,29 +14,30 @@ from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait
 
 Mode = Literal["absolute", "relative", "pose", "expression"]
-"""What a driving face gives: everything as it is, its change against a reference, head pose alone, expression alone."""
+"""Share of a driving face that a source takes: everything as it is, its change against a reference, head pose alone,
+expression alone."""
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """What of a driving face's motion goes to the source, and how."""
+    """Choice of the motion that a source takes from a driving face."""
 
     mode: Mode = "absolute"
     """`absolute` takes the driving face's values, `relative` its change against a reference frame."""
     parts: tuple[str, ...] = ()
-    """What moves, of the method's `parts`; the rest stays the source's. Empty: everything."""
+    """Parts that move, of the method's `parts`; the rest stays the source's. Empty: everything."""
     strength: float = 1.0
     """1 is the full motion, less calms, more exaggerates."""
     adapt_scale: bool = True
-    """Whether relative motion grows with the ratio of the faces' sizes. Face parameters always do: their place moves in
-    units of the face's size."""
+    """Scale relative motion by the ratio of the faces' sizes. Face parameters always do: their place moves in units of
+    the face's size."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a method reads of a portrait, checked against the data before anything starts."""
+    """Contents of a portrait that a method reads, checked against the data before anything starts."""
 
     params: bool = False
     landmarks: bool = False
@@ -64,10 +65,10 @@ class Reenactment(TensorFields):
 
 @dataclass
 class SourceState(TensorFields):
-    """A source, encoded; methods add fields."""
+    """Encoded source; methods add fields."""
 
     motion: TensorFields
-    """What `Reenactor.read` gives of the source itself: its own pose and expression."""
+    """Result of `Reenactor.read` on the source itself: its own pose and expression."""
 
 
 State = TypeVar("State", bound=SourceState)
@@ -85,7 +86,7 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
     modes: ClassVar[tuple[Mode, ...]] = MODES
     """Ways of `Transfer` that the method knows."""
     parts: ClassVar[Mapping[str, tuple[str, ...]]]
-    """What can move apart from the rest -> its fields in the method's motion."""
+    """Parts that can move apart from the rest -> their fields in the method's motion."""
 
     @abstractmethod
     def encode(self, source: Portrait) -> State:

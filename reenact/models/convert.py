@@ -39,7 +39,7 @@ class Converter(Protocol):
     """Sizes of the released files by their names in the official configuration, with all values that occur."""
 
     def recognises(self, official: Mapping[str, Any]) -> bool:
-        """Whether a file's content is of this format."""
+        """Return True if a file's content is of this format."""
 
     def read_sizes(self, official: Mapping[str, Any]) -> dict[str, object]:
         """Return what the weights tell of the official configuration, by its names.

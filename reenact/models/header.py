@@ -20,7 +20,7 @@ MAX_VALUES = 10_000
 MAX_DEPTH = 16
 """Lists and dictionaries in one another."""
 MAX_TEXT = 4096
-"""Characters of a text."""
+"""Largest number of characters in a text."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.([A-Za-z_]\w*|<locals>))+")

@@ -1,4 +1,4 @@
-"""What the official files of keypoint methods have in common: sizes read off weights, and the discriminator."""
+"""Shared readers of the official files of keypoint methods: sizes from weights, and the discriminator."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def channels(state: Mapping[str, Tensor], blocks: str) -> list[int]:
 
 
 def reduction(state: Mapping[str, Tensor], kernel: str = "down.weight") -> int:
-    """By how much a network makes images smaller first.
+    """Factor by which a network first reduces images.
 
     Raises:
         ValueError: if the kernel is not that of a reduction by 2, 4 or 8.

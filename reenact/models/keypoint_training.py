@@ -1,4 +1,4 @@
-"""What the training of every keypoint method shares: image losses over a pyramid, the discriminator, equivariance."""
+"""Shared training of keypoint methods: image losses over a pyramid, the discriminator, equivariance."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from reenact.nn.resample import AntiAliasDown
 PYRAMID = (1, 2, 4, 8)
 """Reductions at which the result is compared (`scales` of every official configuration)."""
 HEADS = (".mask.", ".occlusion.")
-"""In the names of the dense motion's last layers."""
+"""Substrings of the names of the dense motion's last layers."""
 VARIANCE = 0.01
-"""Of the gaussians that a discriminator sees (`kp_variance`, every official configuration)."""
+"""Variance of the gaussians that a discriminator sees (`kp_variance`, every official configuration)."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class KeypointLosses:
     gan: float = 1.0
     """Adversarial term; without it the discriminator is neither trained nor looked at."""
     gan_kind: GanKind = "ls"
-    """Least squares or hinge."""
+    """Adversarial loss: least squares or hinge."""
     feature_matching: float = 10.0
     """Difference of the discriminator's features, each layer's mean."""
     equivariance: float = 10.0
@@ -106,7 +106,7 @@ class KeypointModule(AdversarialModule):
 
     @abstractmethod
     def keypoint_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
-        """Terms of the keypoints."""
+        """Compute the terms of the keypoints."""
 
     def setup(self, stage: str) -> None:
         """Load the perceptual network when training is about to start.

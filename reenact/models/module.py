@@ -22,7 +22,7 @@ LOG = logging.getLogger("reenact")
 
 
 class PortraitModule(LightningModule):
-    """What `reenact fit` trains: a network that reads portraits, its needs, and a checkpoint it is rebuilt from.
+    """Module that `reenact fit` trains: a network that reads portraits, its needs, and a checkpoint it is rebuilt from.
 
     Args:
         network: the network.
@@ -37,7 +37,8 @@ class PortraitModule(LightningModule):
     image_size: int
     """Side in pixels of the images it was last trained on, which checkpoints record and `animate` crops to."""
     recipe: Mapping[str, str]
-    """How the data it was last trained on was prepared, as a store says it; `animate` prepares new faces alike."""
+    """Settings by which the data of the last training was prepared, as its store records them; `animate` prepares new
+    faces alike."""
 
     def __init__(self, network: nn.Module, arguments: Mapping[str, object]) -> None:
         super().__init__()
@@ -49,7 +50,7 @@ class PortraitModule(LightningModule):
     @property
     @abstractmethod
     def needs(self) -> Needs:
-        """What it reads of a portrait."""
+        """Contents of a portrait that the module reads."""
 
     @property
     def required_assets(self) -> tuple[str, ...]:
@@ -166,11 +167,11 @@ class ReenactmentModule(PortraitModule):
 
     @property
     def needs(self) -> Needs:
-        """What its network reads of a portrait."""
+        """Contents of a portrait that the network reads."""
         return self.network.needs
 
     def forward(self, source: Portrait, driving: Portrait) -> Reenactment:
-        """Reenact: see `Reenactor`."""
+        """Reenact: encode the source, read the driving portrait, and perform (see `Reenactor`)."""
         result: Reenactment = self.network(source, driving)
         return result
 
@@ -192,7 +193,7 @@ class ReenactmentModule(PortraitModule):
     def test_step(  # type: ignore[override]
         self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0
     ) -> Reenactment:
-        """As `validation_step`."""
+        """Reenact a batch for the callbacks."""
         return self.reenact(batch)
 
     def predict_step(self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0) -> Reenactment:

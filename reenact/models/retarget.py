@@ -1,4 +1,4 @@
-"""Who gives what when one face drives another, for the methods that are driven by face parameters."""
+"""Transfer of motion from one face to another, for the methods that are driven by face parameters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from reenact.faces.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from reenact.models.base import Mode, Transfer
 
 Part = Literal["pose", "jaw", "expression", "eyes", "camera"]
-"""What may move: head and neck rotation, jaw, expression coefficients, eyeballs, place and size in the picture."""
+"""Part of a face that may move: head and neck rotation, jaw, expression coefficients, eyeballs, place and size in the
+picture."""
 
 PARTS: tuple[Part, ...] = get_args(Part)
 FIELDS_OF_PART: dict[str, tuple[str, ...]] = {

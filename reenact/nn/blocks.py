@@ -10,7 +10,7 @@ from reenact.nn.conv import SpectralConv2d
 LEAK = 0.1
 """Negative slope of every leaky ReLU in PWM (`Model/layers.py` of its released code)."""
 ConvType = type[SpectralConv2d] | type[nn.Conv2d] | type[nn.Conv3d]
-"""What a block convolves with."""
+"""Convolution layer of a block."""
 
 
 class SameBlock(nn.Module):

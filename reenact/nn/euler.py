@@ -16,7 +16,7 @@ from torch import Tensor
 from reenact.nn.keypoints import product
 
 Composition = Literal["pitch-yaw-roll", "roll-pitch-yaw"]
-"""Which angle turns about x, y and z: `Rx(pitch) Ry(yaw) Rz(roll)`, or that of the first release."""
+"""Order of the rotations about x, y and z: `Rx(pitch) Ry(yaw) Rz(roll)`, or that of the first release."""
 BINS: Final = 66
 """Bins of 3 degrees from -99 on."""
 

@@ -23,11 +23,11 @@ VALUES = 16
 OVERLAP = 0.5
 """Intersection over union above which two detections are of one face."""
 BOXES, SCORES = "regressors", "classificators"
-"""The network's outputs."""
+"""Names of the network's outputs."""
 
 
 class FaceDetector(nn.Module):
-    """The detector, frozen.
+    """Face detector of MediaPipe, frozen.
 
     Args:
         content: the bytes of its TensorFlow Lite file.

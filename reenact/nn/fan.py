@@ -18,7 +18,7 @@ SIDE = 256
 REACH = 200 / 195
 """Side of a region, of the sum of width and height of the face's box (face-alignment's `crop`)."""
 LIFT = 0.12
-"""How far a region's centre lies above the box's, in heights of the box."""
+"""Height of a region's centre above the box's, in heights of the box."""
 WINDOW = 2
 """Cells around a heat map's maximum that count for the centre of mass."""
 PASSES = 2

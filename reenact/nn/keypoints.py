@@ -45,7 +45,7 @@ def gaussians(points: Tensor, sizes: Sequence[int], variance: float) -> Tensor:
 
 
 def sparse_motions(source: Tensor, driving: Tensor, sizes: Sequence[int], jacobian: Tensor | None = None) -> Tensor:
-    """Where each keypoint's motion model looks in the source: (B, K + 1, *sizes, n), slot 0 the identity.
+    """Source position of each pixel by each keypoint's motion: (B, K + 1, *sizes, n), slot 0 the identity.
 
     Convention: backward, driving to source: slot k at z is `J_k (z - driving_k) + source_k`.
 

@@ -13,12 +13,12 @@ GanKind = Literal["ls", "hinge"]
 
 
 def generator_gan(fake: Tensor, kind: GanKind) -> Tensor:
-    """What a generator minimises, of the logits of its images: `mean (1 - D)^2` or `-mean D`."""
+    """Compute the generator's loss from the logits of its images: `mean (1 - D)^2` or `-mean D`."""
     return (1 - fake).square().mean() if kind == "ls" else -fake.mean()
 
 
 def discriminator_gan(real: Tensor, fake: Tensor, kind: GanKind) -> Tensor:
-    """What a discriminator minimises: `mean (1 - real)^2 + fake^2` or `mean relu(1 - real) + relu(1 + fake)`."""
+    """Compute the discriminator's loss: `mean (1 - real)^2 + fake^2` or `mean relu(1 - real) + relu(1 + fake)`."""
     if kind == "ls":
         return (1 - real).square().mean() + fake.square().mean()
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()

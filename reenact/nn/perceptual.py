@@ -22,7 +22,7 @@ LEAST_SIDES: dict[PerceptualKind, int] = {"imagenet": 16, "vggface": 16}
 VGG19_CUTS = (2, 7, 12, 21, 30)
 """Ends of relu1_1, 2_1, 3_1, 4_1, 5_1 in torchvision's `vgg19().features`."""
 VGG16_CUTS = (2, 7, 12, 19, 26)
-"""The same in `vgg16().features`."""
+"""Ends of relu1_1, 2_1, 3_1, 4_1, 5_1 in `vgg16().features`."""
 VGGFACE_MEAN = (129.1863, 104.7624, 93.5940)
 """Mean R, G and B of `vgg_face_dag.pth`, on the scale 0 to 255, which is the network's."""
 
@@ -94,7 +94,7 @@ def vggface_features() -> VggFeatures:
 
 
 VGG16_CONVOLUTIONS = [f"conv{block}_{n}" for block, count in enumerate((2, 2, 3, 3, 3), 1) for n in range(1, count + 1)]
-"""Names in `vgg_face_dag.pth`."""
+"""Names of the convolutions in `vgg_face_dag.pth`."""
 
 
 def _read(asset: str) -> dict[str, Tensor]:

@@ -32,7 +32,7 @@ POINT_CHANNELS: Final = 20
 
 @dataclass(frozen=True)
 class ProbeReading:
-    """What the probe reads in B images."""
+    """Landmarks, rotation, coefficients and embedding that the probe reads in B images."""
 
     landmarks: Tensor
     """(B, 68, 2) iBUG-68 points in normalised device coordinates."""
@@ -117,7 +117,7 @@ class Probe(nn.Module):
         return self.read(self.features(fitted(image)))
 
     def read(self, layers: list[Tensor]) -> ProbeReading:
-        """What the layers of a `SIDE` pixel image say."""
+        """Compute the reading from the layers of a `SIDE` pixel image."""
         pyramid = self.lateral[-1](layers[-1])
         for lateral, layer in zip(reversed(self.lateral[:-1]), reversed(layers[1:-1]), strict=True):
             pyramid = lateral(layer) + F.interpolate(pyramid, scale_factor=2.0, mode="nearest")

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Alignment = Literal["edges", "centres"]
-"""What -1 and 1 mean in the identity grid: the outer edges of the border pixels, or their centres."""
+"""Meaning of -1 and 1 in the identity grid: the outer edges of the border pixels, or their centres."""
 
 
 class AntiAliasDown(nn.Module):

@@ -199,7 +199,7 @@ def _depthwise_kernel(number: int, constant: Tensor) -> Tensor:
 
 
 def _slope(_: int, constant: Tensor) -> Tensor:
-    """(1, 1, C) to (C)."""
+    """Reshape a constant from (1, 1, C) to (C)."""
     return constant.reshape(-1)
 
 

@@ -27,11 +27,11 @@ class RandomWarp:
     """
 
     affine: Tensor
-    """(B, 2, 3) A and b."""
+    """(B, 2, 3) affine part, A and b."""
     controls: Tensor
     """(C, 2) control points."""
     weights: Tensor
-    """(B, C) w."""
+    """(B, C) weights w of the control points."""
 
     @classmethod
     def draw(
@@ -60,7 +60,7 @@ class RandomWarp:
         return F.grid_sample(image, position.to(image.dtype), padding_mode="reflection", align_corners=False)
 
     def points(self, points: Tensor) -> Tensor:
-        """T of points (B, N, 2)."""
+        """Map points (B, N, 2) by the warp T."""
         linear = (self.affine[:, None, :, :2] * points.unsqueeze(-2)).sum(-1) + self.affine[:, None, :, 2]
         distance = self._distance(points)
         bent = (distance**2 * torch.log(distance + EPSILON) * self.weights.unsqueeze(1)).sum(-1, keepdim=True)

@@ -20,9 +20,9 @@ from reenact.nn.keypoints import expectation, gaussians, sparse_motions, spatial
 from reenact.nn.resample import AntiAliasDown, sample
 
 TEMPERATURE = 0.1
-"""Of the softmax over positions (every official configuration)."""
+"""Temperature of the softmax over positions (every official configuration)."""
 VARIANCE = 0.01
-"""Of the gaussians around keypoints (`kp_variance`)."""
+"""Variance of the gaussians around keypoints (`kp_variance`)."""
 
 
 class VolumeHourglass(nn.Module):
@@ -148,7 +148,7 @@ class VolumeDenseMotion(nn.Module):
         return F.relu(self.norm(self.compress(volume)))
 
     def inputs(self, compressed: Tensor, source: Tensor, driving: Tensor, motions: Tensor) -> Tensor:
-        """What the hourglass sees, (B, (K + 1) (1 + compressed), D, H, W)."""
+        """Compute the hourglass's input, (B, (K + 1) (1 + compressed), D, H, W)."""
         batch, slots, *sizes, _ = motions.shape
         heat = gaussians(driving, sizes, VARIANCE) - gaussians(source, sizes, VARIANCE)
         heat = torch.cat((torch.zeros_like(heat[:, :1]), heat), dim=1)

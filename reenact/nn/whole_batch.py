@@ -20,9 +20,9 @@ class BatchDraws:
     generator: torch.Generator
     """Source of the numbers, on the CPU and in the same state in every process."""
     rank: int = 0
-    """Number of this process."""
+    """Rank of this process."""
     processes: int = 1
-    """Number of all processes."""
+    """Number of processes."""
 
     def normal(self, rows: int, *shape: int) -> Tensor:
         """Standard normal numbers (B, ...) for the B rows of this process."""

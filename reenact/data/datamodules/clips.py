@@ -87,11 +87,11 @@ class Clips(ReenactmentDataModule):
 
     @property
     def recipe(self) -> dict[str, str]:
-        """How the store was prepared."""
+        """Settings by which the store was prepared."""
         return self._store.info.recipe
 
     def describe(self) -> Carries:
-        """What the store's portraits carry."""
+        """Describe the contents of the store's portraits."""
         return carries(self._store.info.fields, self.clip_length)
 
     def train_clips(self) -> ClipSource:

@@ -68,7 +68,7 @@ class Synthetic(ReenactmentDataModule):
 
     @property
     def face_model(self) -> str:
-        """The built-in head."""
+        """Name of the built-in head."""
         return "head"
 
     def describe(self) -> Carries:
@@ -80,7 +80,7 @@ class Synthetic(ReenactmentDataModule):
         return self._people(0, self.identities)
 
     def test_clips(self) -> ClipSource:
-        """The people that follow."""
+        """Clips of the people after those of the training set."""
         return self._people(self.identities, self.test_identities)
 
     def _people(self, first: int, count: int) -> ClipSource:

@@ -103,15 +103,15 @@ class VoxCeleb(ReenactmentDataModule):
         return self._store.info.recipe if self._store else {"crop": find_default_crop("videos")}
 
     def describe(self) -> Carries:
-        """What the portraits carry: images alone for the raw layout."""
+        """Describe the contents of the portraits: images alone for the raw layout."""
         return carries(self._store.info.fields if self._store else (), self.clip_length)
 
     def train_clips(self) -> ClipSource:
-        """The clips of `train`."""
+        """Clips of the split `train`."""
         return self._clips("train")
 
     def test_clips(self) -> ClipSource:
-        """The clips of `test`."""
+        """Clips of the split `test`."""
         return self._clips("test")
 
     def _clips(self, split: str) -> ClipSource:

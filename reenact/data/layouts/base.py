@@ -1,4 +1,4 @@
-"""What a layout is: the form in which the owners of a data set hand it out, read into clips to prepare."""
+"""Layout: the form in which the owners of a data set hand it out, read into clips to prepare."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Region = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Layout:
-    """How to read one data set."""
+    """Reader of one data set in the form in which its owners hand it out."""
 
     name: str
     title: str
-    """The data set's own name."""
+    """Name of the data set in messages."""
     expects: str
-    """What its folder holds, in half a sentence, for a person who gave another folder."""
+    """Contents of its folder in half a sentence, for a person who gave another folder."""
     marks: Callable[[Path], bool]
-    """Whether a folder is plainly of this layout."""
+    """Function that returns True for a folder that is plainly of this layout."""
     read: Callable[[Path], list[ClipInput]]
     """The clips of a folder; raises `ReenactError` where metadata are damaged."""
 

@@ -13,7 +13,7 @@ from reenact.errors import ReenactError
 
 TABLE = "celebvhq_info.json"
 MARGIN = 0.02
-"""By which the script's crop grows the box on each side, as a fraction of the frame."""
+"""Growth of the box on each side in the crop of the data set's script, as a fraction of the frame."""
 
 
 def read_celebvhq(root: Path) -> list[ClipInput]:

@@ -53,7 +53,7 @@ def find_inputs(path: Path, left_out: Counter[str] | None = None) -> list[ClipIn
 
 
 def has_fomm_layout(path: Path) -> bool:
-    """Whether a folder has the splits of FOMM's layout, whose clips are cropped already."""
+    """Return True if a folder has the splits of FOMM's layout, whose clips are cropped already."""
     return (path / "train").is_dir() or (path / "test").is_dir()
 
 

@@ -14,7 +14,7 @@ from reenact.names import check_name
 PEOPLE = ("Donald_Trump", "Emmanuel_Macron", "Jack_Ma", "Kathleen", "Theresa_May")
 """CelebV's folders (wywu.github.io/projects/ReenactGAN)."""
 CELEBA_FOLDERS = ("img_celeba", "img_align_celeba")
-"""In the wild, or aligned to 178 x 218; the first has more of the head."""
+"""Folders of the pictures in the wild and aligned to 178 x 218; the first has more of the head."""
 CELEBA_PEOPLE, CELEBA_PARTITION = "identity_CelebA.txt", "list_eval_partition.txt"
 CELEBA_SPLITS = {"0": "train", "1": "val", "2": "test"}
 FFHQ_TRAIN = 60000
@@ -38,7 +38,7 @@ def read_celebv(root: Path) -> list[ClipInput]:
 
 
 def is_celebv(root: Path) -> bool:
-    """Whether a folder has one of CelebV's people."""
+    """Return True if a folder has one of CelebV's people."""
     return any((root / person / "Image").is_dir() for person in PEOPLE)
 
 

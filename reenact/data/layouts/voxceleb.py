@@ -54,7 +54,7 @@ def read_voxceleb(root: Path, which: int) -> list[ClipInput]:
 
 
 def is_voxceleb(root: Path, which: int) -> bool:
-    """Whether a folder plainly holds VoxCeleb; FOMM's folders and annotations don't say which of the two."""
+    """Return True if a folder plainly holds VoxCeleb 1 or 2; FOMM's folders don't tell the two apart."""
     if which == 1:
         return (root / TABLE).is_file()
     return any(True for _ in _mp4_folders(root))

@@ -25,7 +25,7 @@ SEAL_ANGLE = 0.16
 
 @dataclass(frozen=True)
 class Framing:
-    """How a clip's fixed crop frames the face."""
+    """Position and size of the face in a clip's fixed crop."""
 
     zoom: float
     """Size of the landmarks' box relative to 1 / 1.5 of the image."""
@@ -117,11 +117,11 @@ class Act:
     pose: Array
     """(N, 5, 3) axis-angle of root, neck, jaw, left eye, right eye."""
     camera: Array
-    """(N, 3) orthographic."""
+    """(N, 3) orthographic cameras, `[scale, x, y]`."""
     turn: Array
     """(N, 3) axis-angle of the head as a whole."""
     breath: Array
-    """(N,) -1 to 1."""
+    """(N,) breathing phase, -1 to 1."""
 
 
 def compute_act(actor: Actor, manner: Manner, frame: Framing, frames: NDArray[np.int64]) -> Act:

@@ -58,13 +58,13 @@ class HeadArrays:
 
     mean: Array
     basis: Array
-    """(V, 3, S + E)."""
+    """(V, 3, S + E) displacements in metres per identity and expression coefficient."""
     joints: Array
     joint_basis: Array
     weights: Array
     faces: I32
     material: NDArray[np.uint8]
-    """(F,)."""
+    """(F,) material of each face."""
     expression: F32
     """(E, V, 3) expression basis, laid out for posing."""
     charted: F32
@@ -78,12 +78,12 @@ class HeadArrays:
     skull: Skull
     scalp: Scalp
     near: cKDTree
-    """The skin's mean vertices."""
+    """Search tree over the skin's mean vertices."""
 
 
 @lru_cache(maxsize=1)
 def head_model() -> Head:
-    """The built-in head."""
+    """Load the built-in head, once per process."""
     model = load_face_model("head")
     assert isinstance(model, Head)
     return model
@@ -132,9 +132,9 @@ class Actor:
 
     person: Person
     shape: Array
-    """(S,) coefficients."""
+    """(S,) identity coefficients."""
     rest: F32
-    """(V, 3) unposed, neutral."""
+    """(V, 3) vertices in metres, unposed and neutral."""
     expression: F32
     """(E, H, 3) displacements of the head's vertices."""
     weights: F32
@@ -142,7 +142,7 @@ class Actor:
     joints: Array
     """(5, 3) of the neutral face."""
     joint_expression: Array
-    """(5, 3, E)."""
+    """(5, 3, E) displacement of the joints per expression coefficient."""
     faces: I32
     material: NDArray[np.uint8]
     attributes: F32

@@ -1,4 +1,4 @@
-"""What stands behind a talking head: one still picture a clip, out of focus as a portrait lens leaves it."""
+"""Backgrounds behind a talking head: one still picture per clip, out of focus as a portrait lens leaves it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _paint(rng: np.random.Generator, low: float = 0.03, high: float = 0.75, chro
 
 
 def _blur(picture: Array, radius: int) -> Array:
-    """Two box blurs along each axis, edges repeated."""
+    """Blur twice along each axis with a box filter; edges are repeated."""
     for axis in (0, 1, 0, 1):
         width = [(0, 0)] * picture.ndim
         width[axis] = (radius + 1, radius)
@@ -118,7 +118,7 @@ def _room(rng: np.random.Generator) -> Array:
 
 
 def _pattern(rng: np.random.Generator) -> Array:
-    """Stripes, tiles or bricks."""
+    """Draw stripes, tiles or bricks."""
     y, x = _grid()
     scale, angle = rng.uniform(3, 9), rng.choice([0.0, np.pi / 2, rng.uniform(0, np.pi)])
     u, v = scale * (np.cos(angle) * x + np.sin(angle) * y), scale * (np.cos(angle) * y - np.sin(angle) * x)
@@ -151,7 +151,7 @@ def _outdoors(rng: np.random.Generator) -> Array:
 
 
 def _shelf(rng: np.random.Generator) -> Array:
-    """Bookshelves."""
+    """Draw bookshelves."""
     picture = np.zeros((SIZE, SIZE, 3)) + _paint(rng, 0.03, 0.25, 0.5)
     wood = _paint(rng, 0.08, 0.5, 0.4) * np.array([1.15, 1.0, 0.8])
     rows = int(rng.integers(3, 6))

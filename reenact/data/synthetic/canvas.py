@@ -44,7 +44,7 @@ def ear_chart(points: NDArray[np.floating]) -> F32:
 
 @dataclass(frozen=True)
 class Canvas:
-    """Where on the mean head each texel lies, and the places that features are laid out by."""
+    """Position of each texel on the mean head, and the places that features are laid out by."""
 
     place: F32
     """(3, SIDE, SIDE) x, y, z in millimetres."""
@@ -86,20 +86,20 @@ class Canvas:
 
     @cached_property
     def redness(self) -> F32:
-        """Where blood shows: cheeks, nose, chin, ears."""
+        """(SIDE, SIDE) visibility of blood under the skin, highest at cheeks, nose, chin and ears."""
         px, py, _ = self.place
         red = 0.55 * blob(self, 44, -8, 14, 13) + 0.5 * blob(self, 0, -12, 10, 7) + 0.2 * blob(self, 0, -76, 14, 8)
         return np.asarray(red + 0.5 * ramp(68, 78, np.abs(px)) * (np.abs(py) < 35), np.float32)
 
     @cached_property
     def shine(self) -> F32:
-        """Where skin is oily: forehead, nose, cheek bones."""
+        """(SIDE, SIDE) oiliness of the skin, highest at forehead, nose and cheek bones."""
         forehead, nose, cheeks = blob(self, 0, 85, 35, 18), blob(self, 0, 0, 6, 20), blob(self, 42, 5, 12, 9)
         return np.asarray(0.8 * forehead + nose + 0.4 * cheeks, np.float32)
 
     @cached_property
     def sun(self) -> F32:
-        """Where freckles grow."""
+        """(SIDE, SIDE) density of freckles, 0 to 1."""
         return np.clip(blob(self, 26, 0, 26, 20) + 0.5 * blob(self, 0, 80, 40, 20), 0, 1)
 
     @cached_property
@@ -116,7 +116,7 @@ class Canvas:
 
     @cached_property
     def beards(self) -> dict[str, F32]:
-        """Where a beard of each kind grows, 0 to 1."""
+        """(SIDE, SIDE) density of each kind of beard, 0 to 1."""
         return _beards(self)
 
 

@@ -74,9 +74,9 @@ class Hair:
     """A head of hair over the mean head."""
 
     vertices: Array
-    """(V, 3) metres."""
+    """(V, 3) vertices in metres."""
     faces: NDArray[np.int32]
-    """(F, 3)."""
+    """(F, 3) vertex indices."""
     strand: Array
     """(V, 3) strand coordinate, position along the strand (both in texels of the strand tile), density."""
 
@@ -93,7 +93,7 @@ def edge_polar(style: str, azimuth: Array, person: Person) -> Array:
 
 @dataclass(frozen=True)
 class Scalp:
-    """Where around the skull each texel of the skin chart lies."""
+    """Polar coordinates around the skull of each texel of the skin chart."""
 
     polar: Array
     azimuth: Array
@@ -101,7 +101,7 @@ class Scalp:
 
     @classmethod
     def of(cls, place: NDArray[np.float32], ear: NDArray[np.bool_]) -> Scalp:
-        """From the (3, N, N) places of the texels on the mean head, in mm, and which of them are ears."""
+        """Compute the coordinates from the (3, N, N) places of texels on the mean head, in mm, and a mask of ears."""
         offset = place.astype(np.float64) * 1e-3 - CENTRE[:, None, None]
         polar = np.arccos(np.clip(offset[1] / np.sqrt((offset**2).sum(0) + 1e-12), -1, 1))
         return cls(polar, np.arctan2(offset[0], offset[2]), ear)

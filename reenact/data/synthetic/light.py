@@ -34,7 +34,7 @@ class Light:
     key_colour: Array
     """(3,) RGB of the key lamp, for highlights."""
     shadow: float
-    """How much of the irradiance the key lamp's shadow takes away, 0 to 1."""
+    """Share of the irradiance that the key lamp's shadow takes away, 0 to 1."""
 
 
 def _colour(rng: np.random.Generator, spread: float) -> Array:

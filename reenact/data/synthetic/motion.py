@@ -1,4 +1,4 @@
-"""How a talking head moves: speech, blinks, glances, brows and sway, each a function of time alone.
+"""Motion of a talking head: speech, blinks, glances, brows and sway, each a function of time alone.
 
 Everything is evaluated at any time without the frames before it: sums of band-limited lattice noise, phonemes
 blended by B-splines (which is how neighbouring sounds colour each other), and events (blinks, glances) whose times
@@ -18,7 +18,7 @@ FPS = 25
 """Frames a second of every clip, as in VoxCeleb."""
 
 MOUTH = ("jaw_open", "wide", "pucker", "funnel", "press", "upper_raise", "lower_down", "tongue")
-"""What a viseme sets, each 0 to 1."""
+"""Mouth actions that a viseme sets, each 0 to 1."""
 
 VOWELS = np.array([
     # jaw  wide  pucker funnel press upper lower tongue
@@ -41,7 +41,7 @@ CONSONANTS = np.array([
 
 @dataclass(frozen=True)
 class Manner:
-    """How one clip's speaker behaves; drawn once a clip."""
+    """Behaviour of one clip's speaker; drawn once per clip."""
 
     key: int
     """64-bit key of the clip's lattices."""
@@ -50,7 +50,7 @@ class Manner:
     articulation: float
     """Size of mouth movements."""
     talk: float
-    """How much of the clip is speech, 0 to 1."""
+    """Share of the clip that is speech, 0 to 1."""
     yaw: float
     """Mean head turn in radians, positive to the subject's left."""
     pitch: float
@@ -64,7 +64,7 @@ class Manner:
     lively: float = 1.0
     """Size of brow movements and smiles."""
     asymmetry: float = 0.0
-    """How much stronger the left side smiles, -1 to 1."""
+    """Excess strength of the left side of a smile, -1 to 1."""
 
 
 def draw_manner(seed: int, identity: int, clip: int) -> Manner:
@@ -95,7 +95,7 @@ def smoothstep(low: float, high: float, value: Array) -> Array:
 
 
 def speech(manner: Manner, time: Array) -> tuple[Array, Array]:
-    """Mouth shapes of speech.
+    """Compute the mouth shapes of speech.
 
     Args:
         manner: the clip's manner.
@@ -134,7 +134,7 @@ def blinks(manner: Manner, time: Array) -> Array:
 
 
 def gaze(manner: Manner, time: Array, head: Array) -> Array:
-    """Where the eyes look, relative to the head: fixations joined by quick glances, held against head turns.
+    """Direction of the eyes relative to the head: fixations joined by quick glances, held against head turns.
 
     Args:
         manner: the clip's manner.

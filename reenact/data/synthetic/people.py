@@ -1,4 +1,4 @@
-"""Who a person is, apart from the head's shape: skin, hair, brows, beard, glasses, irises. Linear-light colours."""
+"""Appearance of a person, apart from the head's shape: skin, hair, beard, glasses, irises; linear-light colours."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Person:
     age: float
     """0 twenty to 1 seventy: wrinkles, grey hair, spots."""
     skin: Array
-    """(3,) albedo."""
+    """(3,) albedo of the skin."""
     hair: Array
     """(3,) albedo of the hair."""
     brow: Array
@@ -67,7 +67,7 @@ class Person:
     volume: float
     """Thickness of the hair relative to its style."""
     parting: float
-    """Where the hair parts: -1 subject's right, 1 left."""
+    """Position of the hair's parting: -1 at the subject's right, 1 at the left."""
     detail: int
     """Seed of the person's textures."""
 

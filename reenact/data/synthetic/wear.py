@@ -21,9 +21,9 @@ class Piece:
     """A mesh with a coordinate per vertex."""
 
     vertices: Array
-    """(V, 3) metres."""
+    """(V, 3) vertices in metres."""
     faces: NDArray[np.int32]
-    """(F, 3)."""
+    """(F, 3) vertex indices."""
     chart: Array
     """(V, 2) place in the piece's picture, 0 to 1."""
 

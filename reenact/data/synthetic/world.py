@@ -52,7 +52,7 @@ SHADOW_SIDE = 128
 _SHADOW_REACH = 0.19
 """Half the side of the space that the shadow map covers, metres."""
 VISIBLE_DEPTH = 0.004
-"""How far behind the seen surface (metres) a landmark may lie and still count as visible."""
+"""Largest depth of a visible landmark behind the surface on screen, in metres."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class SyntheticFrame:
     """A frame and its truth. Masks, depth and labels hold at pixel centres."""
 
     image: NDArray[np.uint8]
-    """(S, S, 3) RGB."""
+    """(S, S, 3) RGB picture."""
     params: FaceParams
     """Face parameters of the built-in head, without batch dimension; `camera` and `light` among them."""
     landmarks: F32
@@ -95,12 +95,12 @@ class SyntheticFrame:
 
 @dataclass(frozen=True)
 class _PosedScene:
-    """One frame's posed scene."""
+    """Actor and act of one frame, with the posed vertices."""
 
     actor: Actor
     act: Act
     points: F32
-    """(V, 3) model space."""
+    """(V, 3) vertices in model space, in metres."""
 
     def on_screen(self, size: int) -> F32:
         """(V, 3) in samples of a `size` grid; depth in the same unit."""
@@ -122,7 +122,7 @@ class _PosedScene:
 
 @dataclass(frozen=True)
 class _Scenery:
-    """What a clip adds to its actor."""
+    """Light, background and cloth of a clip."""
 
     light: Light
     background: NDArray[np.uint8]
@@ -205,7 +205,7 @@ class World:
         return images, params, ((landmarks + 1) * (size / 2)).astype(np.float32)
 
     def render(self, identity: int, clip: int, frame: int, size: int) -> SyntheticFrame:
-        """A frame with its truth.
+        """Render a frame with its ground truth.
 
         Args:
             identity: whose, any number from 0.

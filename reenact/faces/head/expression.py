@@ -19,7 +19,7 @@ _CORNER, _UPPER, _LOWER = (26.0, -42.5, 91.0), (0.0, -38.5, 105.0), (0.0, -48.0,
 
 _RING_FADE = (1.0, 0.97, 0.92, 0.86, 0.78, 0.68, 0.62, 0.5, 0.32, 0.13, 0.0)
 _BAG_FADE = (1.0, 0.8, 0.45, 0.15, 0.0, 0.0)
-"""How far the loops around and inside the mouth follow its seam."""
+"""Share of the seam's motion that each loop around and inside the mouth follows."""
 
 SIDED: dict[str, Field] = {
     "smile": (

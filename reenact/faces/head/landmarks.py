@@ -1,4 +1,4 @@
-"""Where the 68 iBUG landmarks lie on the mean head: three vertices and their weights each."""
+"""Positions of the 68 iBUG landmarks on the mean head: three vertices and their weights each."""
 
 from __future__ import annotations
 

@@ -54,5 +54,5 @@ def lid_motion(mesh: Mesh, upper: float = 0.0, lower: float = 0.0) -> tuple[Arra
 
 
 def mirrored(field: Array, mesh: Mesh) -> Array:
-    """The same (V, 3) motion on the other side."""
+    """Mirror a (V, 3) motion to the other side of the head."""
     return field[mesh.flip] * [-1.0, 1.0, 1.0]

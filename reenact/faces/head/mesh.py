@@ -33,9 +33,9 @@ class Mesh:
     """The mean head. Loops go around counter-clockwise seen from the front, from the subject's left."""
 
     vertices: Array
-    """(V, 3) metres."""
+    """(V, 3) vertices in metres."""
     faces: Ints
-    """(F, 3)."""
+    """(F, 3) vertex indices."""
     part: Ints
     """(F,) index into `PART_NAMES`."""
     flip: Ints
@@ -49,9 +49,9 @@ class Mesh:
     bag: Ints
     """(loops, half): left half loops inside the mouth."""
     ears: Ints
-    """(2, points)."""
+    """(2, points) vertices of the left and right ear."""
     eyeballs: Ints
-    """(2, points)."""
+    """(2, points) vertices of the left and right eyeball."""
 
 
 class _Assembly:
@@ -80,7 +80,7 @@ class _Assembly:
 
 
 def build_mesh() -> Mesh:
-    """Join skin and parts."""
+    """Join skin and parts to the mesh of the whole head."""
     assembly = _Assembly()
     skin = build_half()
     assembly.add_vertices(skin.vertices)

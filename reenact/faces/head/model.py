@@ -16,13 +16,13 @@ from reenact.faces.skinning import SkinnedFaceModel
 FILE = Path(__file__).with_name("head.npz")
 STEP = 5e-6
 LID_FOLLOW = 0.55
-"""How far the upper lid follows the gaze: share of a blink per unit of the sine of the downward angle."""
+"""Share of a blink by which the upper lid follows the gaze, per unit of the sine of the downward angle."""
 LIDS = 6
 """The last expressions move the lids: blink, wide, squint, each left then right."""
 CROP = 1.485
 """Side of a portrait over the mean side of its landmarks' box (GDPW's crop: 1.1 * 1.35)."""
 CROP_SHIFT = 0.1
-"""By how much of its side that crop lies higher than the box (GDPW's 0.6 against one half)."""
+"""Height of that crop above the box, as a fraction of its side (GDPW's 0.6 against one half)."""
 
 
 class Head(SkinnedFaceModel):

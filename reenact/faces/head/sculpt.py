@@ -44,7 +44,7 @@ def _dome(x: Array, y: Array, centre: tuple[float, float], size: tuple[float, fl
 
 
 def nose(x: Array, y: Array) -> Array:
-    """Ridge, tip and alae."""
+    """Height of the nose over the face: ridge, tip and alae."""
     a = np.abs(x)
     level = np.clip(y, -0.030, 0.060)
     ridge = _RIDGE(level) * np.exp(-((a / (0.62 * _FOOT(level))) ** 1.9))

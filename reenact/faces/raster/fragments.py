@@ -1,4 +1,4 @@
-"""What the rasteriser knows about every pixel."""
+"""Result of the rasteriser for every pixel."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from reenact.faces.raster.fragments import Fragments
 from reenact.faces.raster.torch_reference import pixel_points
 
 TOLERANCE = 1 / 16
-"""How far, in pixels, a crossing may lie beyond either pixel centre and still count (nvdiffrast's constant)."""
+"""Largest distance of a crossing beyond either pixel centre, in pixels (nvdiffrast's constant)."""
 
 
 class Pairs(NamedTuple):
@@ -49,7 +49,7 @@ def _twice_area(x: Tensor, y: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor
 
 
 def find_pairs(fragments: Fragments, vertices: Tensor, faces: Tensor, opposite: Tensor) -> Pairs:
-    """All blends of a batch.
+    """Find all blends of a batch.
 
     Args:
         fragments: of H x W pixels.
@@ -91,7 +91,7 @@ def _pairs_along(axis: int, face_index: Tensor, depth: Tensor, points: Tensor, f
 
 
 def _crossing(along: Tensor, aside: Tensor, direction: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the triangle's outline crosses the line to the other pixel, farthest that way.
+    """Find the point at which the triangle's outline crosses the line to the other pixel, the farthest that way.
 
     Args:
         along: (N, 3) corner coordinates along the line, from the foreground pixel's centre, in pixels.

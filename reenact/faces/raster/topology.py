@@ -1,4 +1,4 @@
-"""What follows from a mesh's triangles alone, computed once per `faces` tensor."""
+"""Facts that follow from a mesh's triangles alone, computed once per `faces` tensor."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from reenact.nn.volume import TEMPERATURE
 
 TITLE = "Face-vid2vid (*.pth.tar of One-Shot_Free-View_Neural_Talking_Head_Synthesis)"
 PARTS = {"kp_detector": "network.detector.", "he_estimator": "network.estimator.", "generator": "network.generator."}
-"""Where the file's modules go."""
+"""Modules of the file -> prefixes of their weights in ours."""
 LOW_PASS = "down.weight"
 """A constant kernel, which our checkpoints don't hold."""
 JOINED = {
@@ -53,7 +53,7 @@ RELEASED = {
 
 
 def recognises(official: Mapping[str, Any]) -> bool:
-    """Whether it holds `kp_detector`, `he_estimator` and `generator`."""
+    """Return True if the file holds `kp_detector`, `he_estimator` and `generator`."""
     return all(isinstance(official.get(part), dict) for part in PARTS)
 
 

@@ -15,17 +15,17 @@ from reenact.nn.euler import BINS, Composition, angle_of, rotation_of
 from reenact.nn.keypoints import product
 
 PI = 3.14
-"""Of the released conversion to radians, by which the released weights were trained."""
+"""Value of pi in the released conversion to radians, by which the released weights were trained."""
 
 
 @dataclass
 class HeadMotion(TensorFields):
-    """How a head moves its canonical keypoints: `p = R p_c + t + delta`; coordinates as in `reenact.nn.keypoints`."""
+    """Motion of a head's canonical keypoints: `p = R p_c + t + delta`; coordinates as in `reenact.nn.keypoints`."""
 
     rotation: Tensor
-    """(B, 3, 3) R."""
+    """(B, 3, 3) rotation R."""
     translation: Tensor
-    """(B, 3) t."""
+    """(B, 3) translation t."""
     deformation: Tensor
     """(B, K, 3) delta, the expression."""
     composition: Composition = "pitch-yaw-roll"
@@ -39,7 +39,7 @@ class HeadMotion(TensorFields):
 
 @dataclass
 class Estimate(TensorFields):
-    """What the estimator says of a portrait."""
+    """Output of the estimator for a portrait."""
 
     motion: HeadMotion
     angles: Tensor

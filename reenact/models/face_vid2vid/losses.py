@@ -13,7 +13,7 @@ DEPTH = 0.33
 
 
 def keypoint_prior(points: Tensor) -> tuple[Tensor, Tensor]:
-    """How crowded keypoints (B, K, 3) are, and how far their mean depth is from `DEPTH`, unweighted.
+    """Measure the crowding of keypoints (B, K, 3), and the distance of their mean depth from `DEPTH`, unweighted.
 
     The first sums `max(0, D_t - |p_i - p_j|^2)` over ordered pairs of different keypoints. The reimplementation sums
     over equal ones, too: K D_t more, without a gradient.

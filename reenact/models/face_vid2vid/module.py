@@ -33,9 +33,9 @@ class FaceVid2VidLosses(KeypointLosses):
     head_pose: float = 20.0
     """Angles as the teacher says, in degrees."""
     deformation: float = 5.0
-    """Size of the expression."""
+    """Weight of the size of the expression's deformations."""
     teacher: PoseKind = "hopenet"
-    """What tells the angles while training: Hopenet, or the shipped probe on the synthetic world."""
+    """Network that tells the angles while training: Hopenet, or the shipped probe on the synthetic world."""
 
 
 class FaceVid2VidModule(KeypointModule):

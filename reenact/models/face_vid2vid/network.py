@@ -24,32 +24,32 @@ from reenact.nn.volume import CanonicalDetector, VolumeDenseMotion
 
 @dataclass(frozen=True)
 class VolumeConfig:
-    """Size of what Face-vid2vid and MMFA share; defaults are `config/vox-256.yaml` of the reimplementation."""
+    """Sizes that Face-vid2vid and MMFA share; defaults are `config/vox-256.yaml` of the reimplementation."""
 
     keypoints: int = 15
-    """K; the paper has 20."""
+    """Number K of keypoints; the paper has 20."""
     reduction: int = 4
     """Canonical keypoints are found on the image made so many times smaller."""
     detector_width: int = 32
     """Base width of the detector of canonical keypoints."""
     detector_largest: int = 1024
-    """Its largest width."""
+    """Largest width of the detector."""
     detector_blocks: int = 5
-    """Its halvings."""
+    """Number of halvings in the detector."""
     motion_width: int = 32
     """Base width of the dense motion's hourglass."""
     motion_largest: int = 1024
-    """Its largest width."""
+    """Largest width of the dense motion's hourglass."""
     motion_blocks: int = 5
-    """Its halvings."""
+    """Number of halvings in the dense motion's hourglass."""
     compress: int = 4
     """Channels of the volume that every keypoint's motion moves."""
     width: int = 64
     """Channels of the appearance at full size; each of its halvings doubles them."""
     largest: int = 512
-    """Its largest width."""
+    """Largest width of the appearance."""
     halvings: int = 2
-    """Its halvings."""
+    """Number of halvings of the appearance."""
     channels: int = 32
     """Channels of the feature volume."""
     depth: int = 16
@@ -96,7 +96,7 @@ class FaceVid2VidConfig(VolumeConfig):
     estimator_widths: list[int] = field(default_factory=lambda: [256, 512, 1024, 2048])
     """Channels of the estimator at strides 4, 8, 16 and 32."""
     composition: Composition = "pitch-yaw-roll"
-    """Which angle turns about x, y and z; `roll-pitch-yaw` in weights of the first release (Vox-256-Beta)."""
+    """Order of the rotations about x, y and z; `roll-pitch-yaw` in weights of the first release (Vox-256-Beta)."""
 
 
 @dataclass
@@ -117,10 +117,10 @@ class VolumeState(SourceState):
 
 @dataclass
 class FaceVid2VidState(VolumeState):
-    """A source, encoded."""
+    """Encoded source."""
 
     motion: HeadMotion
-    """Its pose and expression."""
+    """Pose and expression of the source."""
 
 
 @dataclass
@@ -247,7 +247,7 @@ class FaceVid2Vid(Reenactor[FaceVid2VidState, HeadMotion]):
     def retarget(
         self, state: FaceVid2VidState, driving: HeadMotion, transfer: Transfer, reference: HeadMotion | None = None
     ) -> HeadMotion:
-        """See `reenact.models.face_vid2vid.retarget.retarget`."""
+        """Retarget the driving head's motion, `reenact.models.face_vid2vid.retarget.retarget`."""
         self.check_transfer(transfer)
         return retarget(
             state.motion, state.canonical, driving, transfer, driving[:1] if reference is None else reference

@@ -1,4 +1,4 @@
-"""Who gives what when one head drives another, in Face-vid2vid's terms."""
+"""Transfer of motion from one head to another, in Face-vid2vid's terms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reenact.models.retarget import blend, moving_parts, turn
 from reenact.nn.keypoints import hull_ratio
 
 PARTS = {"pose": ("rotation",), "translation": ("translation",), "expression": ("deformation",)}
-"""What can move -> its fields in `HeadMotion`."""
+"""Parts that can move -> their fields in `HeadMotion`."""
 PARTS_OF_MODE = {"pose": ("pose", "translation"), "expression": ("expression",)}
 """Modes that move less than everything."""
 

@@ -20,7 +20,7 @@ from reenact.models.official_settings import Setting, square_image
 
 TITLE = "FOMM (vox-cpk.pth.tar, vox-adv-cpk.pth.tar)"
 PARTS = {"kp_detector": "network.detector.", "generator": "network.generator."}
-"""Where the file's modules go."""
+"""Modules of the file -> prefixes of their weights in ours."""
 LOW_PASS = ("down.weight", "dense_motion_network.down.weight")
 """Constant kernels, which our checkpoints don't hold."""
 
@@ -50,7 +50,7 @@ RELEASED = {
 
 
 def recognises(official: Mapping[str, Any]) -> bool:
-    """Whether it holds `kp_detector` and `generator` with FOMM's heads for Jacobians and flow."""
+    """Return True if the file holds `kp_detector` and `generator` with FOMM's heads for Jacobians and flow."""
     detector, generator = official.get("kp_detector"), official.get("generator")
     return (
         isinstance(detector, dict)

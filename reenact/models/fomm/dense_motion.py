@@ -14,7 +14,7 @@ from reenact.nn.keypoints import gaussians, product, sparse_motions
 from reenact.nn.resample import AntiAliasDown, sample
 
 VARIANCE = 0.01
-"""Of the gaussians around keypoints (`kp_variance`, every official configuration)."""
+"""Variance of the gaussians around keypoints (`kp_variance`, every official configuration)."""
 
 
 @dataclass

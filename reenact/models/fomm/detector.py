@@ -13,12 +13,12 @@ from reenact.nn.keypoints import expectation, spatial_softmax
 from reenact.nn.resample import AntiAliasDown
 
 TEMPERATURE = 0.1
-"""Of the softmax over positions (every official configuration)."""
+"""Temperature of the softmax over positions (every official configuration)."""
 
 
 @dataclass
 class Keypoints(TensorFields):
-    """What FOMM knows of a portrait's motion; coordinates as in `reenact.nn.keypoints`."""
+    """Motion of a portrait in FOMM: keypoints and Jacobians; coordinates as in `reenact.nn.keypoints`."""
 
     value: Tensor
     """(B, K, 2) positions."""

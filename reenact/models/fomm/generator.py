@@ -18,7 +18,7 @@ from reenact.nn.resample import sample
 
 @dataclass
 class Appearance(TensorFields):
-    """What the generator keeps of a source."""
+    """Features of a source that the generator warps."""
 
     image: Tensor
     """(B, 3, H, W) in [0, 1]."""
@@ -50,7 +50,7 @@ class Generator(nn.Module):
         self.final = nn.Conv2d(widths[0], 3, 7, padding=3)
 
     def encode(self, image: Tensor) -> Appearance:
-        """What depends on the source image (B, 3, H, W) alone."""
+        """Encode the source image (B, 3, H, W) into all that depends on it alone."""
         features = self.first(image)
         for block in self.down_blocks:
             features = block(features)

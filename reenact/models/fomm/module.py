@@ -23,7 +23,7 @@ class FOMMLosses(KeypointLosses):
     """Weights of the losses; defaults are `config/vox-adv-256.yaml` of the released code."""
 
     equivariance_jacobian: float = 10.0
-    """The same of the Jacobians (eq. 12)."""
+    """Weight of the equivariance of the Jacobians (eq. 12)."""
 
 
 class FOMMModule(KeypointModule):
@@ -79,7 +79,7 @@ class FOMMModule(KeypointModule):
 
 
 def equivariance(driving: Keypoints, warped: Keypoints, warp: RandomWarp) -> tuple[Tensor, Tensor]:
-    """How far keypoints of a warped image are from those of the image (eq. 9 to 12), unweighted.
+    """Measure the distance of keypoints of a warped image from the image's warped keypoints (eq. 9 to 12).
 
     Args:
         driving: of the image.
@@ -87,7 +87,7 @@ def equivariance(driving: Keypoints, warped: Keypoints, warp: RandomWarp) -> tup
         warp: maps places of the warped image to the image's.
 
     Returns:
-        Mean absolute difference of the places, and of `J_d^-1 T'(p') J'` from the identity.
+        Unweighted mean absolute differences of the places, and of `J_d^-1 T'(p') J'` from the identity.
     """
     value = F.l1_loss(warp.points(warped.value), driving.value)
     change = product(warp.jacobian(warped.value), warped.jacobian)

@@ -30,7 +30,7 @@ class FOMMConfig:
     """Size of the network; defaults are `config/vox-256.yaml` of the released code."""
 
     keypoints: int = 10
-    """K."""
+    """Number K of keypoints."""
     reduction: int = 4
     """Keypoints are found on the image made so many times smaller."""
     motion_reduction: int | None = None
@@ -38,7 +38,7 @@ class FOMMConfig:
     detector_width: int = 32
     """Base width of the keypoint detector's hourglass."""
     detector_largest: int = 1024
-    """Its largest width."""
+    """Largest width of the detector."""
     detector_blocks: int = 5
     """Its halvings."""
     detector_padding: int = 0
@@ -46,15 +46,15 @@ class FOMMConfig:
     motion_width: int = 64
     """Base width of the dense motion's hourglass."""
     motion_largest: int = 1024
-    """Its largest width."""
+    """Largest width of the dense motion's hourglass."""
     motion_blocks: int = 5
-    """Its halvings."""
+    """Number of halvings in the dense motion's hourglass."""
     width: int = 64
     """Channels of the generator at full size; each of its halvings doubles them."""
     largest: int = 512
-    """Its largest width."""
+    """Largest width of the generator."""
     halvings: int = 2
-    """Its halvings."""
+    """Number of halvings in the generator."""
     bottleneck: int = 6
     """Residual blocks of the generator."""
 
@@ -80,13 +80,13 @@ class FOMMConfig:
 
 @dataclass
 class FOMMState(SourceState):
-    """A source, encoded."""
+    """Encoded source."""
 
     motion: Keypoints
-    """Its keypoints."""
+    """Keypoints of the source."""
     appearance: Appearance
     keypoints: Keypoints
-    """Those of the picture itself, from which motion is warped; `motion` may be put in their place."""
+    """Keypoints of the picture itself, from which motion is warped; `motion` may be replaced by an edit."""
 
 
 @dataclass
@@ -168,7 +168,7 @@ class FOMM(Reenactor[FOMMState, Keypoints]):
     def retarget(
         self, state: FOMMState, driving: Keypoints, transfer: Transfer, reference: Keypoints | None = None
     ) -> Keypoints:
-        """See `reenact.models.fomm.retarget.relative`; absolute motion is relative to the source itself."""
+        """Retarget keypoints by `fomm.retarget.relative`; absolute motion is relative to the source itself."""
         self.check_transfer(transfer)
         if transfer.mode == "absolute":
             return relative(state.motion, driving, state.motion, transfer.strength)

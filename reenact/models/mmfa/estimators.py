@@ -17,7 +17,7 @@ from reenact.nn.keypoints import expectation, spatial_softmax
 START = math.log(math.e - 1)
 """softplus of it is 1, the scale that training starts from."""
 TEMPERATURE = 0.1
-"""Of heat maps, as of the keypoints'."""
+"""Temperature of the softmax over positions of heat maps, equal to the keypoints'."""
 
 
 class AffineEstimator(Trunk):
@@ -82,13 +82,13 @@ class AffineMaps(LearnedMaps):
         self.scale, self.translation = _heads(2 * maps)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """As `AffineEstimator`."""
+        """Scale (B, 1) and translation (B, 2) of images (B, 3, H, W), as `AffineEstimator` gives them."""
         places = self.places(image).flatten(1)
         return F.softplus(self.scale(places).float() + START), self.translation(places).float()
 
 
 def _heads(features: int) -> tuple[nn.Linear, nn.Linear]:
-    """Of scale and translation, zero at first: f = 1 and t = 0."""
+    """Build the last layers of scale and translation, zero at first: f = 1 and t = 0."""
     heads = nn.Linear(features, 1), nn.Linear(features, 2)
     for head in heads:
         nn.init.zeros_(head.weight)
@@ -144,7 +144,7 @@ class ExpressionMaps(LearnedMaps):
         self.norm = nn.BatchNorm1d(size, affine=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        """As `ExpressionEncoder`."""
+        """Expression feature (B, E) of images (B, 3, H, W), as `ExpressionEncoder` gives it."""
         places = self.places(image)
         around = places - places.mean(1, keepdim=True)
         # Flat maps all have their centre in the middle.

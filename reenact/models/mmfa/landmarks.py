@@ -43,11 +43,12 @@ class LandmarkGroups:
 
 
 MESH = LandmarkGroups((*_CONTOUR, *_EYES, *_BROWS, *_OTHER_LIPS, *_NOSE), _MOUTH, tuple(range(468, 478)))
-"""Of MediaPipe's 478 points: the edges that it names oval, eyes, brows and lips, the line of the nose, the irises."""
+"""Groups of MediaPipe's 478 points: the edges that it names oval, eyes, brows and lips, the line of the nose, the
+irises."""
 IBUG68 = LandmarkGroups(tuple(range(48)), tuple(range(48, 68)))
 GROUPS: dict[LandmarkKind, LandmarkGroups] = {"mediapipe": MESH, "fan": IBUG68, "probe": IBUG68}
 ASSETS: dict[LandmarkKind, tuple[str, ...]] = {"mediapipe": ("mediapipe",), "fan": ("fan2d",)}
-"""Names in `reenact.assets` of the files that a detector needs."""
+"""Names in `reenact.assets` of the files that each detector needs."""
 
 
 class LandmarkDetector:
@@ -70,7 +71,7 @@ class LandmarkDetector:
         self._network = load[kind]()
 
     def locate(self, image: Tensor) -> Tensor | None:
-        """Where the faces of images (B, 3, H, H) in [-1, 1] are, for `read`; None where the network reads all of it.
+        """Locate the faces of images (B, 3, H, H) in [-1, 1], for `read`; None where the network reads all of it.
 
         The result is read in the driving image's regions, so that both are seen alike and gradients go through the
         network alone.

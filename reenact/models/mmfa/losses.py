@@ -12,12 +12,12 @@ from torch import Tensor
 from reenact.nn.whole_batch import BatchDraws, mean_over_processes
 
 InvarianceKind = Literal["cosine", "relative"]
-"""How features of an image and of the same shaken are compared: by their cosine (eq. 7), or by their distance over that
-to another picture of the same person."""
+"""Comparison of the features of an image and of the same image shaken: by their cosine (eq. 7), or by their distance
+over that to another picture of the same person."""
 GUIDES = [48, 54, 51, 57, 8, 4, 12, 0, 16, 36, 45, 19, 24, 27, 30]
 """Landmarks that may guide keypoints: corners and middle of the lips, jaw, outer corners of the eyes, brows, nose."""
 GUIDES_ON_MOUTH = 4
-"""The first of them."""
+"""Number of the first guides, which lie on the mouth."""
 SPANS = [(2, 3), (0, 1), (13, 2), (4, 3), (14, 11), (9, 11), (10, 12)]
 """Pairs of guides whose distances expressions change: lips, their corners, lips to nose and chin, brows."""
 
@@ -79,7 +79,7 @@ def guide_distance(points: Tensor, landmarks: Tensor) -> Tensor:
 
 
 def guide_changes(source: Tensor, driving: Tensor, source_landmarks: Tensor, driving_landmarks: Tensor) -> Tensor:
-    """How far distances between guided keypoints (B, K, n) change otherwise than those of their landmarks (B, 68, 2).
+    """Compare changes of distances between guided keypoints (B, K, n) with those between their landmarks (B, 68, 2).
 
     Ours: the changes of lips, chin and brows are small beside what faces differ in.
     """

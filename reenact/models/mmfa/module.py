@@ -51,11 +51,11 @@ class MMFALosses(KeypointLosses):
     keypoint_prior: float = 10.0
     """Keypoints apart from each other, at a mean depth."""
     deformation: float = 5.0
-    """Size of the expression."""
+    """Weight of the size of the expression's deformations."""
     expression: float = 1.0
     """Expression features untouched by rotation, scale and shift (eq. 7)."""
     invariance: InvarianceKind = "cosine"
-    """How that is measured."""
+    """Measure of that invariance."""
     canonical: float = 10.0
     """Canonical keypoints of source and driving image alike (eq. 8)."""
     landmarks_face: float = 10.0

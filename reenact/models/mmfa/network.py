@@ -30,32 +30,32 @@ from reenact.nn.keypoints import product
 from reenact.nn.volume import AppearanceExtractor
 
 EstimatorKind = Literal["pooled", "maps"]
-"""What an estimator reads: pooled features, as the published networks do, or where learned maps have their centres of
-mass, which knows places without having to learn them."""
+"""Features that an estimator reads: pooled ones, as the published networks do, or the centres of mass of learned maps,
+which know places without having to learn them."""
 JacobianKind = Literal["none", "rotation", "exact"]
-"""What a keypoint's neighbourhood does besides moving: nothing (as Face-vid2vid's reimplementation), turn (its paper),
-or turn and grow as eq. (5) implies."""
+"""Change of a keypoint's neighbourhood besides its motion: none (as Face-vid2vid's reimplementation), rotation (its
+paper), or rotation and scale as eq. (5) implies."""
 PARTS = {
     "pose": ("rotation",),
     "scale": ("scale",),
     "translation": ("translation",),
     "expression": ("expression",),
 }
-"""What can move -> its fields in `FaceMotion`."""
+"""Parts that can move -> their fields in `FaceMotion`."""
 PARTS_OF_MODE = {"pose": ("pose", "scale", "translation"), "expression": ("expression",)}
 """Modes that move less than everything."""
 
 
 @dataclass(frozen=True)
 class MMFAConfig(VolumeConfig):
-    """Size of the network; where the paper says nothing, defaults are the choices in docs/methods/mmfa.md."""
+    """Sizes of the network; where the paper says nothing, defaults are the choices in docs/methods/mmfa.md."""
 
     pose: PoseKind = "hopenet"
-    """What tells the rotation: the paper's Hopenet, or the shipped probe on the synthetic world."""
+    """Network that tells the rotation: the paper's Hopenet, or the shipped probe on the synthetic world."""
     jacobian: JacobianKind = "exact"
     """Jacobians of the keypoints' motions."""
     affine: EstimatorKind = "pooled"
-    """What tells scale and translation."""
+    """Kind of the estimator of scale and translation."""
     stem: int = 64
     """Channels of the pooled affine estimator's first convolution."""
     affine_widths: list[int] = field(default_factory=lambda: [256, 512, 1024, 2048])
@@ -63,7 +63,7 @@ class MMFAConfig(VolumeConfig):
     expression: int = 256
     """Length of the expression feature."""
     encoder: EstimatorKind = "pooled"
-    """What tells the expression."""
+    """Kind of the expression encoder."""
     encoder_widths: list[int] = field(default_factory=lambda: [64, 128, 256, 512, 512])
     """Channels of the expression encoder: pooled, at strides 4, 8, 16, 32 and 64; of maps, as affine_widths."""
     encoder_side: int = 4
@@ -80,7 +80,7 @@ class MMFAConfig(VolumeConfig):
         return AffineEstimator(self.stem, self.affine_widths)
 
     def expression_encoder(self) -> ExpressionEncoder | ExpressionMaps:
-        """E_e."""
+        """Build the expression encoder E_e."""
         if self.encoder == "maps":
             return ExpressionMaps(self.encoder_widths, self.expression)
         return ExpressionEncoder(self.encoder_widths, self.expression, self.encoder_side)
@@ -88,16 +88,16 @@ class MMFAConfig(VolumeConfig):
 
 @dataclass
 class FaceMotion(TensorFields):
-    """What of a portrait is motion (eq. 4 and 5); coordinates as in `reenact.nn.keypoints`."""
+    """Motion of a portrait (eq. 4 and 5); coordinates as in `reenact.nn.keypoints`."""
 
     rotation: Tensor
-    """(B, 3, 3) R."""
+    """(B, 3, 3) rotation R."""
     scale: Tensor
-    """(B, 1) f."""
+    """(B, 1) scale f."""
     translation: Tensor
-    """(B, 2) t, right and down."""
+    """(B, 2) translation t, right and down."""
     expression: Tensor
-    """(B, E) e."""
+    """(B, E) expression feature e."""
 
     def keypoints(self, canonical: Tensor, deformation: Tensor) -> Tensor:
         """`R f (p_c + delta) + t` (eq. 5) of canonical keypoints and deformations (B, K, 3), of batch B or 1."""
@@ -108,12 +108,12 @@ class FaceMotion(TensorFields):
 
 @dataclass
 class MMFAState(VolumeState):
-    """A source, encoded."""
+    """Encoded source."""
 
     motion: FaceMotion
-    """Its pose and expression."""
+    """Pose and expression of the source."""
     image_motion: FaceMotion
-    """Those of the picture itself, from which it is warped; `motion` may be put in their place."""
+    """Pose and expression of the picture itself, from which it is warped; `motion` may be replaced by an edit."""
 
 
 @dataclass
@@ -223,7 +223,7 @@ class MMFA(Reenactor[MMFAState, FaceMotion]):
         return fold(copy.deepcopy(self).eval())
 
     def _jacobian(self, source: FaceMotion, driving: FaceMotion) -> Tensor | None:
-        """Of the map from driving to source, (B, 1, 3, 3): `(f_s / f_d) R_s R_d^T` follows from eq. (5)."""
+        """Jacobian of the map from driving to source, (B, 1, 3, 3): `(f_s / f_d) R_s R_d^T` follows from eq. (5)."""
         if self.config.jacobian == "none":
             return None
         jacobian = product(source.rotation, driving.rotation.transpose(1, 2)).unsqueeze(1)

@@ -16,7 +16,7 @@ from reenact.models.mmfa.network import MMFA
 from reenact.models.mmfa_vae.network import ExpressionVAE
 
 ENCODER = "network.encoder."
-"""What the names of the expression encoder's weights start with."""
+"""Prefix of the names of the expression encoder's weights."""
 
 
 @dataclass(frozen=True)

@@ -75,11 +75,11 @@ class MMFAVAEModule(AdversarialTraining[Reconstruction]):
 
     @property
     def needs(self) -> Needs:
-        """Images alone."""
+        """Requirements on portraits: images alone."""
         return Needs()
 
     def setup(self, stage: str) -> None:
-        """Load the MMFA.
+        """Load the frozen MMFA.
 
         Raises:
             ReenactError: if none is named, or it is not the one that the VAE is of.
@@ -133,7 +133,7 @@ class MMFAVAEModule(AdversarialTraining[Reconstruction]):
             self._evaluate(batch, f"val/{self.loader_name('val', dataloader_idx)}")
 
     def test_step(self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """As `validation_step`."""
+        """Evaluate a batch of the first test loader."""
         if not dataloader_idx:
             self._evaluate(batch, f"test/{self.loader_name('test', dataloader_idx)}")
 

@@ -19,7 +19,7 @@ DIGEST_SIZE = 32
 
 @dataclass(frozen=True)
 class VAEConfig:
-    """Size of the VAE."""
+    """Sizes of the VAE."""
 
     expression: int = 256
     """Length of MMFA's expression feature."""
@@ -34,13 +34,13 @@ class Reconstruction(TensorFields):
     """Features, and what the VAE makes of them; both standardised."""
 
     features: Tensor
-    """(B, E)."""
+    """(B, E) expression features."""
     rebuilt: Tensor
-    """(B, E)."""
+    """(B, E) features out of the decoder."""
     mean: Tensor
-    """(B, Z) of the codes."""
+    """(B, Z) means of the codes."""
     log_variance: Tensor
-    """(B, Z) of the codes."""
+    """(B, Z) log variances of the codes."""
 
     def divergence(self) -> Tensor:
         """(B, Z) KL divergence of each dimension's normal distribution from the standard one, in nats."""

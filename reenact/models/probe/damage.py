@@ -1,4 +1,4 @@
-"""What the probe's training pictures suffer, so that it reads the imperfect pictures that methods make."""
+"""Damage to the probe's training pictures, so that it reads the imperfect pictures that methods make."""
 
 from __future__ import annotations
 

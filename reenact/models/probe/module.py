@@ -30,7 +30,7 @@ class ProbeLosses:
     shape: float = 0.5
     """Mean smooth-L1 distance of the identity coefficients, in standard deviations."""
     expression: float = 6.0
-    """The same of expression, jaw, eyes and camera."""
+    """Mean smooth-L1 distance of expression, jaw, eyes and camera, in standard deviations."""
     identity: float = 0.12
     """Cross entropy of the person among all those of the training set, with a margin (CosFace, CVPR 2018)."""
 
@@ -141,7 +141,7 @@ class ProbeModule(PortraitModule):
         self._evaluate(batch, f"val/{self.loader_name('val', dataloader_idx)}")
 
     def test_step(self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """As `validation_step`."""
+        """Evaluate a batch of a test loader."""
         self._evaluate(batch, f"test/{self.loader_name('test', dataloader_idx)}")
 
     def _evaluate(self, batch: PortraitPair, stage: str) -> None:

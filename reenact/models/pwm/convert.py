@@ -37,7 +37,7 @@ RELEASED = {
 
 
 def recognises(official: Mapping[str, Any]) -> bool:
-    """Whether it holds `torch.save` of `{"generator", "discriminator", "global_step"}`, bare state dicts of PWM."""
+    """Return True if the file holds state dicts `generator` and `discriminator` of PWM's training code."""
     generator, discriminator = official.get("generator"), official.get("discriminator")
     return isinstance(generator, dict) and isinstance(discriminator, dict) and "up_layers.x1_out.weight" in generator
 

@@ -40,6 +40,6 @@ class Discriminator(nn.Module):
         self.discs = nn.ModuleDict({"x1": PatchDiscriminator(widths)})
 
     def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
-        """As `PatchDiscriminator`."""
+        """Features of each layer and the logits of images, as `PatchDiscriminator` gives them."""
         features, logits = self.discs["x1"](image)
         return features, logits

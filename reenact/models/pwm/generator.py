@@ -24,7 +24,7 @@ PAPER_WIDTHS = (32, 64, 128, 256, 512, 1024)
 
 @dataclass
 class SourceFeatures(TensorFields):
-    """What the decoder takes from the source."""
+    """Features of the source that the decoder reads."""
 
     image: Tensor
     """(B, 3, H, W) in [0, 1]."""
@@ -38,7 +38,7 @@ class SourceFeatures(TensorFields):
 
 @dataclass
 class Decoded(TensorFields):
-    """What the decoder makes; displacements as in `reenact.nn.resample.warp` with the grid `centres`."""
+    """Output of the decoder; displacements as in `reenact.nn.resample.warp` with the grid `centres`."""
 
     image: Tensor
     """(B, 3, H, W) in [0, 1]."""

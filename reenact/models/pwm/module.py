@@ -190,5 +190,5 @@ class PWMModule(AdversarialModule):
 
 
 def _unit(image: Tensor) -> Tensor:
-    """From the package's [-1, 1] to the [0, 1] of PWM's networks."""
+    """Map an image from the package's [-1, 1] to the [0, 1] of PWM's networks."""
     return (image + 1) / 2

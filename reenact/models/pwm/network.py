@@ -21,7 +21,7 @@ from reenact.models.retarget import FIELDS_OF_PART, retarget
 from reenact.nn.resample import warp
 
 Guidance = Literal["both", "displacement", "codes", "nmfc"]
-"""What the posed meshes are rendered with: rows of the paper's Table 1."""
+"""Attributes that the posed meshes are rendered with: rows of the paper's Table 1."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class PWMConfig:
 
     @property
     def displaced(self) -> bool:
-        """Whether the guidance holds a displacement."""
+        """True if the guidance holds a displacement."""
         return self.guidance in ("both", "displacement")
 
 
@@ -60,10 +60,10 @@ def check_widths(part: str, widths: Sequence[int], least: int) -> None:
 
 @dataclass
 class PWMState(SourceState):
-    """A source, encoded."""
+    """Encoded source."""
 
     motion: FaceParams
-    """Its face parameters."""
+    """Face parameters of the source."""
     vertices: Tensor
     """(B, V, 3) posed source mesh in normalised device coordinates."""
     features: SourceFeatures
@@ -150,13 +150,13 @@ class PWM(Reenactor[PWMState, FaceParams]):
     def retarget(
         self, state: PWMState, driving: FaceParams, transfer: Transfer, reference: FaceParams | None = None
     ) -> FaceParams:
-        """As `reenact.models.retarget.retarget`; the source keeps its shape."""
+        """Retarget face parameters by `reenact.models.retarget.retarget`; the source keeps its shape."""
         self.check_transfer(transfer)
         parts = transfer.parts or tuple(self.parts)
         return retarget(state.motion, driving, transfer.mode, reference, transfer.strength, parts)
 
     def check_transfer(self, transfer: Transfer) -> None:
-        """As of every method; also refuses a part that the face model has not."""
+        """Refuse what no method can do, and a part that the face model lacks."""
         super().check_transfer(transfer)
         movable_fields = {"expression", "camera", *self.face_model.rotations}
         movable = [part for part, fields in self.parts.items() if movable_fields.intersection(fields)]
@@ -191,7 +191,7 @@ class PWM(Reenactor[PWMState, FaceParams]):
             return self.face_model.posed(params)
 
     def _codes(self) -> Tensor | None:
-        """What every vertex wears on source and driving mesh, (V, C)."""
+        """Attributes (V, C) of every vertex on source and driving mesh."""
         if self.config.guidance == "displacement":
             return None
         if self.config.guidance == "nmfc":
@@ -199,7 +199,7 @@ class PWM(Reenactor[PWMState, FaceParams]):
         return self.embeds
 
     def _attributes(self, source: Tensor, driving: Tensor) -> Tensor | None:
-        """What every vertex wears in the guidance, (B, V, M): codes first, then the displacement to the source."""
+        """Attributes (B, V, M) of every vertex in the guidance: codes first, then the displacement to the source."""
         codes = self._codes()
         if not self.config.displaced:
             return codes

@@ -34,7 +34,7 @@ class Converter(Protocol):
     """Interface of the module that `Method.converter` names."""
 
     TITLE: str
-    """What people call the format."""
+    """Common name of the format."""
     RELEASED: Mapping[str, tuple[object, ...]]
     """Sizes of the released files by their names in the official configuration, with all values that occur."""
 

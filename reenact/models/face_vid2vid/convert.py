@@ -49,7 +49,7 @@ RELEASED = {
     f"{GENERATOR}.dense_motion_params.num_blocks": (5,),
     f"{GENERATOR}.dense_motion_params.compress": (4,),
 }
-"""Those of `vox-256.yaml` and `vox-256-beta.yaml`."""
+"""Sizes of `vox-256.yaml` and `vox-256-beta.yaml`."""
 
 
 def recognises(official: Mapping[str, Any]) -> bool:

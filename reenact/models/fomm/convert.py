@@ -46,7 +46,7 @@ RELEASED = {
     f"{GENERATOR}.dense_motion_params.num_blocks": (5,),
     f"{GENERATOR}.dense_motion_params.scale_factor": (0.25,),
 }
-"""Those of `vox-256.yaml` and `vox-adv-256.yaml`."""
+"""Sizes of `vox-256.yaml` and `vox-adv-256.yaml`."""
 
 
 def recognises(official: Mapping[str, Any]) -> bool:

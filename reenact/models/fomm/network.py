@@ -40,7 +40,7 @@ class FOMMConfig:
     detector_largest: int = 1024
     """Largest width of the detector."""
     detector_blocks: int = 5
-    """Its halvings."""
+    """Number of halvings in the detector."""
     detector_padding: int = 0
     """Rows and columns of zeros around its features before the heads of keypoints and Jacobians."""
     motion_width: int = 64

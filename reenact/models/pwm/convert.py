@@ -33,7 +33,7 @@ RELEASED = {
     "channels at full size": (32,),
     "MODEL.GUIDANCE": tuple(OFFICIAL_GUIDANCE.values()),
 }
-"""Those of `config.py`, which tells channels by a ratio with a lower bound."""
+"""Sizes of `config.py`, which gives channels by a ratio with a lower bound."""
 
 
 def recognises(official: Mapping[str, Any]) -> bool:

@@ -173,8 +173,8 @@ def find_face_box(landmarks: NDArray[np.float64]) -> tuple[float, float, float, 
     Detectors count the forehead in: the box of the landmarks grows upwards by a quarter of its height (our own figure).
     """
     points = landmarks.reshape(-1, 2)
-    (left, top), (right, bottom) = points.min(0), points.max(0)
-    return left, top - 0.25 * (bottom - top), right, bottom
+    (x_min, y_min), (x_max, y_max) = points.min(0), points.max(0)
+    return x_min, y_min - 0.25 * (y_max - y_min), x_max, y_max
 
 
 def _like(points: Points, *values: float) -> Points:

@@ -85,10 +85,10 @@ def check_import(class_path: str) -> None:
 def _zoo_class(header: Header, name: str) -> type[PortraitModule]:
     method = find_method(header.method)
     if method is None or not is_zoo_class(str(method.class_path)):
-        known = ", ".join(other.name for other in list_methods())
-        raise ReenactError(f"{name} is of the method {header.method!r}, not one of {known}")
-    found = _load_class(method, name)
-    if header.class_path is not None and header.class_path.rpartition(".")[2] != found.__name__:
+        names = ", ".join(other.name for other in list_methods())
+        raise ReenactError(f"{name} is of the method {header.method!r}, not one of {names}")
+    module_class = _load_class(method, name)
+    if header.class_path is not None and header.class_path.rpartition(".")[2] != module_class.__name__:
         raise ReenactError(
             f"{name} is of the class {header.class_path}, which this version of reenact has not: use the version that"
             " wrote it"
@@ -131,4 +131,4 @@ def _load(path: str, name: str) -> type[PortraitModule]:
         ) from error
     if not (isinstance(module_class, type) and issubclass(module_class, PortraitModule)):
         raise ReenactError(f"{name} is of the class {path}, and {module} has no method of this name: use its version")
-    return found
+    return module_class

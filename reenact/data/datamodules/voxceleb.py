@@ -99,7 +99,7 @@ class VoxCeleb(ReenactmentDataModule):
 
     @property
     def recipe(self) -> dict[str, str]:
-        """How the store was prepared; the raw layout holds FOMM's crops."""
+        """Settings by which the store was prepared; the raw layout holds FOMM's crops."""
         return self._store.info.recipe if self._store else {"crop": find_default_crop("videos")}
 
     def describe(self) -> Carries:

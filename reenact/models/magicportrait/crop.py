@@ -17,6 +17,6 @@ def crop_first_frame(landmarks: NDArray[np.float64], size: int) -> Crop:
         landmarks: (T, 68, 2) in frame pixels.
         size: side of the crop image in pixels.
     """
-    left, top, right, bottom = find_face_box(landmarks[:1])
-    side = 1.5 * 512 / 352 * (right - left)
-    return Crop((left + right - side) / 2, (top + bottom - side) / 2, side, size)
+    x_min, y_min, x_max, y_max = find_face_box(landmarks[:1])
+    side = 1.5 * 512 / 352 * (x_max - x_min)
+    return Crop((x_min + x_max - side) / 2, (y_min + y_max - side) / 2, side, size)

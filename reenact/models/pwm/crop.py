@@ -19,6 +19,6 @@ def crop_perimeter(landmarks: NDArray[np.float64], size: int) -> Crop:
         size: side of the crop image in pixels.
     """
     points = landmarks.reshape(-1, 2)
-    (left, top), (right, bottom) = points.min(0), points.max(0)
-    side = float(int(1.35 * 1.1 * ((right - left) + (bottom - top)) / 2))
-    return Crop((left + right) / 2 - side / 2, (top + bottom) / 2 - 0.6 * side, side, size)
+    (x_min, y_min), (x_max, y_max) = points.min(0), points.max(0)
+    side = float(int(1.35 * 1.1 * ((x_max - x_min) + (y_max - y_min)) / 2))
+    return Crop((x_min + x_max) / 2 - side / 2, (y_min + y_max) / 2 - 0.6 * side, side, size)

@@ -3,10 +3,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint bench docs
+.PHONY: help quickstart test coverage test-lowest test-bare lint bench docs
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 # The stamp makes `make` install again when the project's dependencies change.
 $(VENV)/.installed: pyproject.toml
@@ -20,6 +20,23 @@ quickstart: $(VENV)/.installed ## Train pwm_flame at tiny scale, evaluate it, le
 
 test: $(VENV)/.installed ## Run the default test suite
 	$(BIN)/python -m pytest
+
+coverage: $(VENV)/.installed ## Run the default test suite and list what it does not reach
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+test-lowest: ## Run the default test suite on the oldest versions that the project takes
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install --quiet --disable-pip-version-check uv
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[dlib,dev]'
+	.venv-lowest/bin/python -m pytest
+
+test-bare: ## Run the tests that need no extra, without any extra
+	$(PYTHON) -m venv .venv-bare
+	.venv-bare/bin/pip install --quiet --disable-pip-version-check --editable . pytest hypothesis
+	.venv-bare/bin/python -m reenact doctor
+	.venv-bare/bin/python -m pytest tests/faces tests/nn tests/models tests/callbacks tests/test_python.py
 
 lint: $(VENV)/.installed ## Check style and types
 	$(BIN)/ruff check .

@@ -69,6 +69,18 @@ def test_what_everybody_imports_imports_nobody(name):
     assert {other for path in files if path.is_file() for _, other in imported(path)} <= EVERYBODY
 
 
+def test_no_method_is_known_by_name_outside_its_folder():
+    names = {path.parent.name for path in PACKAGE.glob("models/*/network.py")}
+    modules = tuple(f"reenact.models.{name}" for name in names)
+    places = []
+    for path in sorted(set(PACKAGE.rglob("*.py")) - set(PACKAGE.glob("models/**/*.py"))):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            imports = isinstance(node, ast.ImportFrom) and str(node.module).startswith(modules)
+            if imports or (isinstance(node, ast.Constant) and node.value in names):
+                places.append(f"{path.relative_to(PACKAGE.parent)}:{node.lineno}")
+    assert not places
+
+
 def test_networks_know_nothing_of_lightning():
     for path in [*PACKAGE.glob("models/*/network.py"), *PACKAGE.glob("nn/*.py"), *PACKAGE.glob("faces/**/*.py")]:
         assert "pytorch_lightning" not in path.read_text(encoding="utf-8"), path

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,12 +13,19 @@ from torch import Tensor
 from reenact.apps.animator import Animator
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
-from reenact.models.checkpoint import load_module, read
-from reenact.models.mmfa.network import MMFA
-from reenact.models.mmfa_vae.frozen import check_same, digest_of
-from reenact.models.mmfa_vae.network import ExpressionVAE
+from reenact.methods.registry import find_method, list_methods, load_object
 
 KEYS = ("from", "sample")
+
+
+class ExpressionCodes(Protocol):
+    """A network through whose codes expressions (B, E) are interpolated or drawn."""
+
+    def between(self, source: Tensor, driving: Tensor, weight: float) -> Tensor:
+        """Return the expressions at a weight, 0 to 1, on the way from the source's to the driving face's."""
+
+    def sample(self, seed: int) -> Tensor:
+        """Return a random expression (1, E), the same for the same seed."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Expressions:
     """The source's."""
     other: Tensor | None
     """That of another picture."""
-    vae: ExpressionVAE | None
+    vae: ExpressionCodes | None
     """Through which expressions are sampled and gone between."""
 
     @torch.inference_mode()
@@ -63,7 +71,7 @@ class Expressions:
 
 
 def known_expressions(
-    parts: Mapping[str, tuple[str, ...]], own: TensorFields, other: TensorFields | None, vae: ExpressionVAE | None
+    parts: Mapping[str, tuple[str, ...]], own: TensorFields, other: TensorFields | None, vae: ExpressionCodes | None
 ) -> Expressions:
     """Return the expressions that `exp` accepts, for a source's motion and another picture's."""
     if "expression" not in parts:
@@ -72,16 +80,15 @@ def known_expressions(
     return Expressions(field, getattr(own, field), None if other is None else getattr(other, field), vae)
 
 
-def load_vae(path: Path, animator: Animator) -> ExpressionVAE:
-    """The expression VAE of a checkpoint, for a trained MMFA.
+def load_vae(path: Path, animator: Animator) -> ExpressionCodes:
+    """Load the codes of expressions for a trained method, by the function that the method names.
 
     Raises:
-        ReenactError: if either file is of another method, or the VAE was trained on another MMFA.
+        ReenactError: if the method has none, or the checkpoint is of another method or was trained on another one.
     """
-    if not isinstance(animator.network, MMFA):
-        raise ReenactError(f"--expression-vae is for mmfa and {animator.checkpoint} is of {animator.module.method}")
-    vae = load_module(path).network
-    if not isinstance(vae, ExpressionVAE):
-        raise ReenactError(f"--expression-vae {path} is of another method: give a checkpoint of mmfa_vae")
-    check_same(vae, digest_of(read(animator.checkpoint)["state_dict"]), animator.checkpoint)
-    return vae.to(animator.device)
+    method = find_method(animator.module.method)
+    if method is None or method.expression_codes is None:
+        able = ", ".join(other.name for other in list_methods() if other.expression_codes is not None)
+        raise ReenactError(f"--expression-vae is for {able} and {animator.checkpoint} is of {animator.module.method}")
+    codes: ExpressionCodes = load_object(method.expression_codes)(path, animator.checkpoint, animator.device)
+    return codes

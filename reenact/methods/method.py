@@ -94,6 +94,9 @@ class Method:
     """Name of `pairs --preset` -> plan."""
     converter: str | None = None
     """Module that keeps `reenact.models.convert.Converter`."""
+    expression_codes: str | None = None
+    """`module:function` that loads the codes of expressions for `edit --expression-vae`, of the paths of their and of
+    the method's checkpoint and a device; see `reenact.apps.edit_expression.ExpressionCodes`."""
     packages: tuple[str, ...] = ()
     """Packages that it imports beyond those of reenact itself."""
     install: str = ""

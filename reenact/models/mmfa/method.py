@@ -27,5 +27,6 @@ METHOD = Method(
     recipes={"mmfa": Recipe(crop="fomm", size=256, fps=Fraction(25))},
     # 80 image-video pairs, about 25,000 frames; portraits of CelebA and FFHQ, test clips of VoxCeleb.
     pair_plans={"mmfa": PairPlan(clips=80, self_clips=True, cross_clips=True, portraits=80)},
+    expression_codes="reenact.models.mmfa_vae.frozen:load_expression_codes",
     toys="reenact.models.mmfa.toys:list_toys",
 )

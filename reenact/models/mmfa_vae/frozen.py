@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
-from reenact.models.checkpoint import load_method, read
+from reenact.models.checkpoint import load_method, load_module, read
 from reenact.models.mmfa.network import MMFA
 from reenact.models.mmfa_vae.network import ExpressionVAE
 
@@ -72,3 +72,16 @@ def check_same(vae: ExpressionVAE, digest: Tensor, mmfa: Path) -> None:
             f"the expression VAE was trained on another MMFA than {mmfa}: train one on it with reenact fit --model"
             f" mmfa_vae --model.mmfa {mmfa}"
         )
+
+
+def load_expression_codes(path: Path, mmfa: Path, device: torch.device) -> ExpressionVAE:
+    """Load the VAE of a checkpoint, for a trained MMFA.
+
+    Raises:
+        ReenactError: if the checkpoint is of another method, or was trained on another MMFA.
+    """
+    vae = load_module(path).network
+    if not isinstance(vae, ExpressionVAE):
+        raise ReenactError(f"--expression-vae {path} is of another method: give a checkpoint of mmfa_vae")
+    check_same(vae, digest_of(read(mmfa)["state_dict"]), mmfa)
+    return vae.to(device)

@@ -18,10 +18,10 @@ class ReenactError(Exception):
         super().__init__(sentence)
 
 
-def suggest(name: str, known: list[str]) -> str:
+def suggest(name: str, names: list[str]) -> str:
     """Half a sentence that names the known names near to `name`, or all of them where none is near."""
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.55)
-    near += [other for other in known if name and other.startswith(name) and other not in near]
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.55)
+    near += [other for other in names if name and other.startswith(name) and other not in near]
     if near:
         return f"did you mean {' or '.join(near[:4])}?"
-    return f"known: {', '.join(known)}" if known else "none is installed"
+    return f"known: {', '.join(names)}" if names else "none is installed"

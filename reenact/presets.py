@@ -101,8 +101,8 @@ def scale_files(scale: str, method: str | None, preset: str | None = None) -> li
     common = find("scale", scale)
     offered = next((other.configs for other in list_offered_methods() if other.name == method), None)
     folder_of_scale = (offered or folder()) / "scale" / scale
-    own = [folder_of_scale / f"{name}.yaml" for name in dict.fromkeys((method, preset)) if name]
-    return [common, *(path for path in own if path.is_file())]
+    overlays = [folder_of_scale / f"{name}.yaml" for name in dict.fromkeys((method, preset)) if name]
+    return [common, *(path for path in overlays if path.is_file())]
 
 
 def _offered_models() -> dict[str, Path]:

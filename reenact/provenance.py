@@ -17,7 +17,7 @@ def mark_words(method: str = "", checkpoint_sha256: str = "") -> dict[str, str]:
     """
     generator = f"reenact {__version__}"
     by = f", method {method}" if method else ""
-    words = {
+    mark = {
         "synthetic": "true",
         "comment": f"Synthetic media: not a recording. Made with {generator}{by}.",
         "generator": generator,
@@ -25,4 +25,4 @@ def mark_words(method: str = "", checkpoint_sha256: str = "") -> dict[str, str]:
         "checkpoint_sha256": checkpoint_sha256,
         "digital_source_type": DIGITAL_SOURCE,
     }
-    return {key: value for key, value in words.items() if value}
+    return {key: value for key, value in mark.items() if value}

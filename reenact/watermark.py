@@ -65,12 +65,12 @@ def _change(low: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the change of the low band (h, w) with which every 4x4 patch's largest singular value holds its bit."""
     rows, columns = low.shape[0] // 4, low.shape[1] // 4
     patches = _patches(low)
-    left, value, right = _leading_singular(patches)
+    left_vectors, value, right = _leading_singular(patches)
     bits = np.resize(np.array(WORD, np.float32), len(patches))
     # The nearest value that tells the bit, in whichever cell; the library stays in its cell and changes a third more
     offset = 0.25 + 0.5 * bits
-    wanted = (np.rint(value / SCALE - offset) + offset) * SCALE
-    change = (wanted - value)[:, None, None] * left[:, :, None] * right[:, None, :]
+    target_values = (np.rint(value / SCALE - offset) + offset) * SCALE
+    change = (target_values - value)[:, None, None] * left_vectors[:, :, None] * right[:, None, :]
     return np.asarray(change.reshape(rows, columns, 4, 4).swapaxes(1, 2).reshape(low.shape), np.float32)
 
 
@@ -84,12 +84,12 @@ def _leading_singular(
     """
     right = np.full(patches.shape[:2], 0.5, np.float32)
     for _ in range(4):
-        left = (patches * right[:, None, :]).sum(2)
-        left /= np.maximum(np.linalg.norm(left, axis=1, keepdims=True), 1e-6)
-        right = (patches * left[:, :, None]).sum(1)
+        left_vectors = (patches * right[:, None, :]).sum(2)
+        left_vectors /= np.maximum(np.linalg.norm(left_vectors, axis=1, keepdims=True), 1e-6)
+        right = (patches * left_vectors[:, :, None]).sum(1)
         value = np.linalg.norm(right, axis=1)
         right = right / np.maximum(value, 1e-6)[:, None]
-    return left, value, right
+    return left_vectors, value, right
 
 
 def read_frames(frames: list[NDArray[np.uint8]]) -> Reading:

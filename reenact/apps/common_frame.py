@@ -51,8 +51,8 @@ def share_size(source: FaceClip, driving: FaceClip, face_model: FaceModel | None
 def _map(crop: Crop, before: Crop, after: Crop) -> Crop:
     """The crop that lies to `after` as `crop` lies to `before`."""
     scale = after.size_in_frame / before.size_in_frame
-    left, top = after.left + scale * (crop.left - before.left), after.top + scale * (crop.top - before.top)
-    return Crop(left, top, scale * crop.size_in_frame, crop.size)
+    left_edge, top = after.left + scale * (crop.left - before.left), after.top + scale * (crop.top - before.top)
+    return Crop(left_edge, top, scale * crop.size_in_frame, crop.size)
 
 
 def _enlarge(camera: Tensor, ratio: Tensor) -> Tensor:

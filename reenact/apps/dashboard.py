@@ -58,8 +58,8 @@ def dashboard(
     if not wandb_key.present():
         raise ReenactError("reenact dashboard: no key of Weights & Biases; `wandb login` first, or look with --dry-run")
     try:
-        found = entity or wandb.Api().default_entity
-        return "\n".join(str(view.save().url) for view in views(project, str(found)))  # type: ignore[no-untyped-call]
+        team = entity or wandb.Api().default_entity
+        return "\n".join(str(view.save().url) for view in views(project, str(team)))  # type: ignore[no-untyped-call]
     except Exception as error:  # the library raises its own, requests' and GraphQL's
         raise ReenactError(f"reenact dashboard: the server refused ({str(error).splitlines()[0]})") from error
 

@@ -196,13 +196,13 @@ def edit(
     start = make_neutral(animator) if neutral else animator.motion
     if pose_from is not None:
         start = take_pose(animator, start, face, open_clip(pose_from, animator.target))
-    known = _known(animator, start, expression_from, expression_vae)
-    if not isinstance(known, Expressions) and (expression_from or expression_vae or expression_sample is not None):
+    controls = _known(animator, start, expression_from, expression_vae)
+    if not isinstance(controls, Expressions) and (expression_from or expression_vae or expression_sample is not None):
         raise ReenactError(
             f"--expression-from, --expression-vae and --expression-sample are for methods driven by keypoints:"
             f" {animator.module.method} takes a picture's expression in reenact animate --parts expression jaw eyes"
         )
-    motion = request.motions(animator.motion, start, known)
+    motion = request.motions(animator.motion, start, controls)
     count = len(next(value for value in vars(motion).values() if isinstance(value, Tensor)))
     composer = Composer(side_by_side, paste_back)
     chunks = (motion[start : start + batch_size] for start in range(0, count, batch_size))
@@ -239,13 +239,13 @@ class Request:
     steps: list[Step]
     sweep: Sweep | None
 
-    def motions(self, source: Motion, start: Motion, known: Known) -> Motion:
+    def motions(self, source: Motion, start: Motion, controls: Known) -> Motion:
         """The motions (batch F) that edits of a start make; `reset` goes back to the source (both of batch 1)."""
         for item in self.edits:
-            start = apply_edit(start, item, known)
+            start = apply_edit(start, item, controls)
         if self.sweep is not None:
-            return type(source).cat([apply_edit(start, item, known) for item in self.sweep.edits()])
-        return run_script(self.steps, source, known, start)
+            return type(source).cat([apply_edit(start, item, controls) for item in self.sweep.edits()])
+        return run_script(self.steps, source, controls, start)
 
 
 def _check_picture(path: Path, option: str) -> None:

@@ -96,47 +96,47 @@ Known: TypeAlias = "FaceModel | Expressions"
 Motion = TypeVar("Motion", bound=TensorFields)
 
 
-def parse_script(text: str, where: str) -> list[Step]:
+def parse_script(text: str, place: str) -> list[Step]:
     """Read a script.
 
     Args:
         text: The script.
-        where: What to call it in errors: the file or the option.
+        place: What to call it in errors: the file or the option.
 
     Raises:
         ReenactError: if a line is malformed; the message has its number.
     """
     steps: list[Step] = []
     for number, line in enumerate(text.splitlines(), 1):
-        words = iter(line.partition("#")[0].split())
-        for name in words:
-            steps.append(_step(name, words, f"{where} line {number}"))
+        tokens = iter(line.partition("#")[0].split())
+        for name in tokens:
+            steps.append(_step(name, tokens, f"{place} line {number}"))
     return steps
 
 
-def _step(name: str, words: Iterator[str], where: str) -> Step:
+def _step(name: str, tokens: Iterator[str], place: str) -> Step:
     if name == "reset":
         return Reset()
     if name == "frames":
-        count = next(words, "")
+        count = next(tokens, "")
         if not count.isdigit() or not int(count):
-            raise ReenactError(f"{where}: `frames` needs a whole number above 0, not {count!r}")
+            raise ReenactError(f"{place}: `frames` needs a whole number above 0, not {count!r}")
         return Frames(int(count))
     if name in CONTROLS:
-        value = next(words, None)
+        value = next(tokens, None)
         if value is None:
-            raise ReenactError(f"{where}: {name!r} needs a value, as in `yaw 15`")
-        return Edit(*CONTROLS[name], parse_number(value, f"{where}: {name}"))
+            raise ReenactError(f"{place}: {name!r} needs a value, as in `yaw 15`")
+        return Edit(*CONTROLS[name], parse_number(value, f"{place}: {name}"))
     if name not in NAMES:
         words_of_scripts = ", ".join((*CONTROLS, *NAMES, "reset", "frames"))
-        raise ReenactError(f"{where}: unknown name {name!r}; use one of {words_of_scripts}")
-    key, value = next(words, None), next(words, None)
+        raise ReenactError(f"{place}: unknown name {name!r}; use one of {words_of_scripts}")
+    key, value = next(tokens, None), next(tokens, None)
     if key is None or value is None:
-        raise ReenactError(f"{where}: {name!r} needs a key and a value, as in `global_pose yaw 15`")
-    return Edit(NAMES[name], key, parse_number(value, f"{where}: {name} {key}"))
+        raise ReenactError(f"{place}: {name!r} needs a key and a value, as in `global_pose yaw 15`")
+    return Edit(NAMES[name], key, parse_number(value, f"{place}: {name} {key}"))
 
 
-def parse_number(text: str, where: str) -> float:
+def parse_number(text: str, place: str) -> float:
     """A finite number.
 
     Raises:
@@ -147,11 +147,11 @@ def parse_number(text: str, where: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ReenactError(f"{where}: {text!r} is not a number")
+        raise ReenactError(f"{place}: {text!r} is not a number")
     return number
 
 
-def apply_edit(motion: Motion, edit: Edit, known: Known) -> Motion:
+def apply_edit(motion: Motion, edit: Edit, controls: Known) -> Motion:
     """The motion (batch 1) with one value set; motions other than face parameters as `set_head`.
 
     Angles are extrinsic y, x, z Euler angles: yaw turns to the subject's left, pitch bends down (opens the jaw), roll
@@ -161,10 +161,10 @@ def apply_edit(motion: Motion, edit: Edit, known: Known) -> Motion:
         ReenactError: if the edit's key is unknown or out of range.
     """
     if not isinstance(motion, FaceParams):
-        assert isinstance(known, Expressions)
-        return set_head(motion, edit.name, edit.key, edit.value, known)
-    assert not isinstance(known, Expressions)
-    return _apply_to_params(motion, edit, known)  # type: ignore[return-value]  # Motion is FaceParams here
+        assert isinstance(controls, Expressions)
+        return set_head(motion, edit.name, edit.key, edit.value, controls)
+    assert not isinstance(controls, Expressions)
+    return _apply_to_params(motion, edit, controls)  # type: ignore[return-value]  # Motion is FaceParams here
 
 
 def _apply_to_params(params: FaceParams, edit: Edit, face_model: FaceModel) -> FaceParams:
@@ -207,13 +207,13 @@ def _coefficient(edit: Edit, count: int, face_model: FaceModel) -> int:
     return int(edit.key)
 
 
-def run_script(steps: list[Step], source: Motion, known: Known, start: Motion) -> Motion:
+def run_script(steps: list[Step], source: Motion, controls: Known, start: Motion) -> Motion:
     """The faces that a script asks for.
 
     Args:
         steps: The script.
         source: The source's own parameters, batch 1, to which `reset` goes back.
-        known: What its words mean.
+        controls: What its words mean.
         start: The face that the script begins with, batch 1.
 
     Returns:
@@ -226,7 +226,7 @@ def run_script(steps: list[Step], source: Motion, known: Known, start: Motion) -
     frames: list[Motion] = []
     for step in steps:
         if isinstance(step, Edit):
-            current = apply_edit(current, step, known)
+            current = apply_edit(current, step, controls)
         elif isinstance(step, Reset):
             current = source
         else:

@@ -154,8 +154,8 @@ def _parts(
     clips = open_gallery(target or pairs.parent, "--target", size)
     portraits = clips if source is None else open_gallery(source, "--source", size)
     return [
-        _part(kind, made, clips, clips if kind == "self" else portraits, matches, metrics, device)
-        for kind, (made, matches) in by_pairs(pairs, lines, generated, clips, portraits).items()
+        _part(kind, pair_results, clips, clips if kind == "self" else portraits, matches, metrics, device)
+        for kind, (pair_results, matches) in by_pairs(pairs, lines, generated, clips, portraits).items()
     ]
 
 
@@ -206,32 +206,32 @@ def _score(part: Part, batch_size: int, device: torch.device) -> None:
 
 
 def _update(part: Part, batch: list[Sample], device: torch.device) -> None:
-    made, wanted, shown = (
+    generated, target, source = (
         torch.stack(list(images)).to(device)
         for images in zip(*((s.generated, s.driving, _source(s)) for s in batch), strict=True)
     )
     results = ", ".join(dict.fromkeys(sample.match.result for sample in batch))
     scene = Scene(
-        generated=Frames(made, f"{part.generated.option} ({results})"),
-        source=Frames(shown, "the source frames"),
-        driving=Frames(wanted, f"{part.target.option} ({', '.join(dict.fromkeys(s.match.driving for s in batch))})"),
+        generated=Frames(generated, f"{part.generated.option} ({results})"),
+        source=Frames(source, "the source frames"),
+        driving=Frames(target, f"{part.target.option} ({', '.join(dict.fromkeys(s.match.driving for s in batch))})"),
         same_identity=part.kind == "self",
     )
-    part.suite.update(scene, _named(part, batch, shown, wanted))
+    part.suite.update(scene, _named(part, batch, source, target))
 
 
-def _named(part: Part, batch: Sequence[Sample], shown: Tensor, wanted: Tensor) -> PortraitPair:
+def _named(part: Part, batch: Sequence[Sample], source_image: Tensor, target: Tensor) -> PortraitPair:
     """The pair that names the rows."""
     sources = [("", -1) if s.match.source is None else s.match.source for s in batch]
     people = ["" if not clip or part.sources is None else part.sources.identity(clip) for clip, _ in sources]
     source = Portrait(
-        image=shown,
+        image=source_image,
         frame=torch.tensor([frame for _, frame in sources]),
         identity=people,
         clip=[clip for clip, _ in sources],
     )
     driving = Portrait(
-        image=wanted,
+        image=target,
         frame=torch.tensor([sample.driving_frame for sample in batch]),
         identity=[part.target.identity(sample.match.driving) for sample in batch],
         clip=[sample.match.driving for sample in batch],
@@ -249,11 +249,11 @@ def _write(parts: Iterable[Part], out: Path, about: dict[str, object]) -> None:
     for part in parts:
         write_rows(part.suite.rows, out / f"frames_{part.kind}.parquet")
         size = part.shown[0].generated.shape
-        shown = [sample for sample in part.shown if sample.generated.shape == size]
+        samples = [sample for sample in part.shown if sample.generated.shape == size]
         columns = {
-            **({} if part.sources is None else {"source": torch.stack([_source(s) for s in shown])}),
-            "driving": torch.stack([sample.driving for sample in shown]),
-            "result": torch.stack([sample.generated for sample in shown]),
+            **({} if part.sources is None else {"source": torch.stack([_source(s) for s in samples])}),
+            "driving": torch.stack([sample.driving for sample in samples]),
+            "result": torch.stack([sample.generated for sample in samples]),
         }
         write_image(out / "pictures" / f"{part.kind}.png", embed(grid(columns, SHOWN)), mark_words())
     frames: dict[str, FrameSet] = {part.kind: frame_set(part.suite.keys) for part in parts}

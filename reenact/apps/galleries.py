@@ -136,10 +136,10 @@ class FolderGallery:
         """The frames of a clip that is no video: picture files, or arrays."""
         if path.suffix.lower() == ARRAY and path.is_file():
             return self._array(path)  # type: ignore[return-value]  # a sequence along its first axis
-        found = pictures_in(path) if path.is_dir() else [path]
-        if not found:
+        pictures = pictures_in(path) if path.is_dir() else [path]
+        if not pictures:
             raise ReenactError(f"{path} is a folder without pictures; it should hold the frames of a clip")
-        return found
+        return pictures
 
     def _array(self, path: Path) -> NDArray[Any]:
         try:
@@ -147,8 +147,8 @@ class FolderGallery:
         except (OSError, ValueError) as error:
             raise ReenactError(f"{path} is not an array file; write it with numpy.save") from error
         array = array[None] if array.ndim == 3 else array
-        known = array.dtype == np.uint8 or array.dtype.kind == "f"
-        if array.ndim != 4 or array.shape[3] != 3 or not known:
+        supported = array.dtype == np.uint8 or array.dtype.kind == "f"
+        if array.ndim != 4 or array.shape[3] != 3 or not supported:
             raise ReenactError(
                 f"{path} holds {array.dtype} of {' x '.join(map(str, array.shape))}; expected frames x height x width"
                 " x 3 of bytes, or of numbers in [-1, 1]"
@@ -261,8 +261,8 @@ def _is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
 
 
-def _still(still: Path | NDArray[Any]) -> Tensor:
-    return _picture(still) if isinstance(still, Path) else _tensor(still)
+def _still(picture: Path | NDArray[Any]) -> Tensor:
+    return _picture(picture) if isinstance(picture, Path) else _tensor(picture)
 
 
 def _picture(path: Path) -> Tensor:

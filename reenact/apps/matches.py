@@ -50,7 +50,7 @@ def by_name(generated: Gallery, target: Gallery, sources: Gallery | None) -> lis
         ReenactError: if a clip of one folder is not in the other; of a store, clips without a result are left out.
     """
     names = {name: target.find(name) for name in generated.names()}
-    _none_missing([name for name, found in names.items() if found is None], target, generated)
+    _none_missing([name for name, result in names.items() if result is None], target, generated)
     if isinstance(target, FolderGallery):  # a store has other clips as well
         _none_missing([name for name in target.names() if name not in names.values()], generated, target)
     only = sources.names()[0] if sources is not None and len(sources.names()) == 1 else None
@@ -95,9 +95,9 @@ def pair_matches(path: Path, lines: Sequence[NamedPair], target: Gallery, source
         # As the loaders read lists: a pair of one clip is inside of the driving clips, whatever the sources are.
         origin = target if line.source == line.driving else sources
         driving, source = target.find(line.driving), origin.find(line.source)
-        for name, found, where in ((line.driving, driving, target), (line.source, source, origin)):
-            if found is None:
-                raise ReenactError(f"{path} names the clip {name}, and {where.option} has none of that name")
+        for name, name_in_gallery, gallery in ((line.driving, driving, target), (line.source, source, origin)):
+            if name_in_gallery is None:
+                raise ReenactError(f"{path} names the clip {name}, and {gallery.option} has none of that name")
         assert driving is not None
         assert source is not None
         same = origin is target and origin.identity(source) == target.identity(driving)
@@ -112,32 +112,34 @@ def samples(generated: Gallery, target: Gallery, sources: Gallery | None, match:
         ReenactError: if both have not the same number of frames, all of one size, with values in [-1, 1].
     """
     source = None
-    for number, (made, wanted) in enumerate(_paired(generated, target, match)):
-        if made.shape != wanted.shape:
+    for number, (generated_frame, target_frame) in enumerate(_paired(generated, target, match)):
+        if generated_frame.shape != target_frame.shape:
             raise ReenactError(
-                f"{generated.option}: {match.result} is of {_size(made)} pixels and {match.driving} of {target.option}"
-                f" of {_size(wanted)}; resize one of them"
+                f"{generated.option}: {match.result} is of {_size(generated_frame)} pixels and {match.driving}"
+                f" of {target.option} of {_size(target_frame)}; resize one of them"
             )
-        check_values(made, f"{generated.option}: frame {number} of {match.result}")
-        check_values(wanted, f"{target.option}: frame {number} of {match.driving}")
+        check_values(generated_frame, f"{generated.option}: frame {number} of {match.result}")
+        check_values(target_frame, f"{target.option}: frame {number} of {match.driving}")
         if sources is not None and match.source is not None and source is None:
-            source = resized(sources.frame(*match.source), made)
-        yield Sample(made, wanted, source, match, number, (match.first or 0) + number)
+            source = resized(sources.frame(*match.source), generated_frame)
+        yield Sample(generated_frame, target_frame, source, match, number, (match.first or 0) + number)
 
 
 def _paired(generated: Gallery, target: Gallery, match: Match) -> Iterator[tuple[Tensor, Tensor]]:
-    made = generated.frames(match.result)
+    generated_frames = generated.frames(match.result)
     if match.first is not None:
-        yield from ((frame, target.frame(match.driving, number)) for frame, number in zip(made, count(match.first)))
+        yield from (
+            (frame, target.frame(match.driving, number)) for frame, number in zip(generated_frames, count(match.first))
+        )
         return
     counts = generated.count(match.result), target.count(match.driving)
     if None not in counts and counts[0] != counts[1]:
         raise _unequal(generated, target, match, str(counts[0]), str(counts[1]))
-    for number, (frame, wanted) in enumerate(zip_longest(made, target.frames(match.driving))):
-        if frame is None or wanted is None:
-            says = str(number) if frame is None else "more", str(number) if wanted is None else "more"
+    for number, (frame, target_frame) in enumerate(zip_longest(generated_frames, target.frames(match.driving))):
+        if frame is None or target_frame is None:
+            says = str(number) if frame is None else "more", str(number) if target_frame is None else "more"
             raise _unequal(generated, target, match, *says)
-        yield frame, wanted
+        yield frame, target_frame
 
 
 def _numbered(
@@ -160,24 +162,26 @@ def frame_by_frame(match: Match, target: Gallery) -> list[Match]:
     """Return one match for each driving frame of a match."""
     if match.first is not None:
         return [match]
-    known = target.count(match.driving)
-    frames = sum(1 for _ in target.frames(match.driving)) if known is None else known
+    target_count = target.count(match.driving)
+    frames = sum(1 for _ in target.frames(match.driving)) if target_count is None else target_count
     return [Match("", match.driving, number, match.source) for number in range(frames)]
 
 
-def _none_missing(absent: Sequence[str], where: Gallery, other: Gallery) -> None:
+def _none_missing(absent: Sequence[str], gallery: Gallery, other: Gallery) -> None:
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise ReenactError(
-            f"{where.option} lacks {absent[0]}{more} of {other.option}; give each clip the same name in both, or name "
-            "a list with --pairs"
+            f"{gallery.option} lacks {absent[0]}{more} of {other.option}; give each clip the same name in both, or"
+            " name a list with --pairs"
         )
 
 
-def _unequal(generated: Gallery, target: Gallery, match: Match, made: str, wanted: str) -> ReenactError:
+def _unequal(
+    generated: Gallery, target: Gallery, match: Match, generated_length: str, target_length: str
+) -> ReenactError:
     return ReenactError(
-        f"{generated.option}: {match.result} has {made} frames and {match.driving} of {target.option} has {wanted};"
-        " give as many"
+        f"{generated.option}: {match.result} has {generated_length} frames and {match.driving} of {target.option}"
+        f" has {target_length}; give as many"
     )
 
 

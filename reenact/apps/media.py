@@ -33,8 +33,8 @@ def check_input(path: Path, option: str) -> None:
     if not path.is_file():
         raise ReenactError(f"{option} {path} is not a file; give the path of a picture or a video")
     if not is_picture(path) and not is_video(path):
-        known = ", ".join(sorted(PICTURE_SUFFIXES | VIDEO_SUFFIXES))
-        raise ReenactError(f"{option} {path} is neither a picture nor a video; give a file of one of {known}")
+        suffixes = ", ".join(sorted(PICTURE_SUFFIXES | VIDEO_SUFFIXES))
+        raise ReenactError(f"{option} {path} is neither a picture nor a video; give a file of one of {suffixes}")
 
 
 def check_output(path: Path, overwrite: bool) -> None:

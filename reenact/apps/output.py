@@ -42,12 +42,12 @@ def write_frames(
         ReenactError: if the file can't be written; nothing is left of it then.
     """
     marked = map(embed, frames) if watermark else frames
-    shown = track(marked, f"writing {escape(out.name)}", total=count, console=open_progress_console())
+    tracked = track(marked, f"writing {escape(out.name)}", total=count, console=open_progress_console())
     if is_picture(out):
-        (frame,) = shown
+        (frame,) = tracked
         write_image(out, frame, mark)
         return
-    stream = iter(shown)
+    stream = iter(tracked)
     first = next(stream)
     size = first.shape[1], first.shape[0]
     with VideoWriter(out, fps, size, audio_from=sound, metadata=mark) as writer:

@@ -47,12 +47,12 @@ class Performance:
         anchor = self._refer_to(reference)
         sources = pick(self.source.images(), timeline.source)
         drivings = pick(self.driving.images(), timeline.driving)
-        still = self.source.fps is None
+        is_picture = self.source.fps is None
         for start in range(0, len(timeline), self.batch_size):
             part = timeline.part(start, self.batch_size)
             source_images = [next(sources) for _ in range(len(part))]
             driving_images = [next(drivings) for _ in range(len(part))]
-            if not still:
+            if not is_picture:
                 self.animator.prepare(self.source.portraits(part.source, source_images), anchor)
             elif start == 0:
                 self.animator.prepare(self.source.portraits(part.source[:1], source_images[:1]))

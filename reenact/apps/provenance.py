@@ -34,12 +34,12 @@ def read_mark(path: Path) -> dict[str, str]:
         ReenactError: if a video cannot be read.
     """
     if is_picture(path):
-        words = _picture_words(path)
+        mark = _picture_words(path)
     else:
         probe(path)
         with open_media(path) as container:
-            words = dict(container.metadata)
-    return words if "synthetic" in words else {}
+            mark = dict(container.metadata)
+    return mark if "synthetic" in mark else {}
 
 
 def _picture_words(path: Path) -> dict[str, str]:

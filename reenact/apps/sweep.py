@@ -40,10 +40,10 @@ def parse_sweep(text: str) -> Sweep:
     Raises:
         ReenactError: if the text has another form.
     """
-    words = text.split(":")
-    if len(words) != 4:
+    parts = text.split(":")
+    if len(parts) != 4:
         raise ReenactError(f"--sweep {text}: write NAME:START:STOP:COUNT, as in yaw:-30:30:9")
-    name, start, stop, count = words
+    name, start, stop, count = parts
     if not count.isdigit() or int(count) < 2:
         raise ReenactError(f"--sweep {text}: COUNT is a whole number from 2 on, not {count!r}")
     target, key = _control(name, text)

@@ -84,12 +84,12 @@ def pick(items: Iterable[Item], numbers: NDArray[np.int64]) -> Iterator[Item]:
     Raises:
         ValueError: if the stream ends before the last number.
     """
-    wanted = numbers.tolist()
+    chosen_numbers = numbers.tolist()
     place = 0
     for number, item in enumerate(items):
-        while place < len(wanted) and wanted[place] == number:
+        while place < len(chosen_numbers) and chosen_numbers[place] == number:
             yield item
             place += 1
-        if place == len(wanted):
+        if place == len(chosen_numbers):
             return
-    raise ValueError(f"the stream has no item {wanted[place]}")
+    raise ValueError(f"the stream has no item {chosen_numbers[place]}")

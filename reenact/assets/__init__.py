@@ -15,10 +15,10 @@ __all__ = ["ASSETS", "Asset", "File", "cache_dir", "describe", "locate", "requir
 def locate(name: str) -> Path | None:
     """The path of an asset's file, or of a pack's folder; None where it, or a part of the pack, is absent."""
     asset = ASSETS[name]
-    found = next((paths for paths in asset.places() if all(path.is_file() for path in paths)), None)
-    if found is None:
+    existing = next((paths for paths in asset.places() if all(path.is_file() for path in paths)), None)
+    if existing is None:
         return None
-    return found[0].parent if asset.pack else found[0]
+    return existing[0].parent if asset.pack else existing[0]
 
 
 def require(name: str) -> Path:
@@ -51,7 +51,7 @@ def describe(name: str) -> str:
     if asset.pack:
         place = f"{', '.join(file.name for file in asset.files)} in {cache_dir() / asset.folder}"
         for paths in asset.places():
-            lacking = [path.name for path in paths if not path.is_file()]
-            if len(lacking) < len(paths):
-                return f"{paths[0].parent} is incomplete, it lacks {', '.join(lacking)}: {asset.source}"
+            missing = [path.name for path in paths if not path.is_file()]
+            if len(missing) < len(paths):
+                return f"{paths[0].parent} is incomplete, it lacks {', '.join(missing)}: {asset.source}"
     return f"{asset.purpose} is missing: put {place} ({asset.licence}; {asset.source})"

@@ -55,12 +55,12 @@ class Asset:
 
     def places(self) -> list[list[Path]]:
         """The sets of paths that would do, each whole: a pack's files together, otherwise one file a set."""
-        ours, library = cache_dir(), self._library()
-        found = [ours / file.path for file in self.files]
-        theirs = [library / file.name for file in self.files] if library else []
+        cache, library = cache_dir(), self._library()
+        cached = [cache / file.path for file in self.files]
+        library_paths = [library / file.name for file in self.files] if library else []
         if self.pack:
-            return [paths for paths in (found, theirs) if paths]
-        return [[path] for path in found + theirs]
+            return [paths for paths in (cached, library_paths) if paths]
+        return [[path] for path in cached + library_paths]
 
     def _library(self) -> Path | None:
         if not self.elsewhere:

@@ -55,10 +55,10 @@ def describe(root: Path | None) -> str:
         return "the synthetic world, drawn by this package"
     prepared = open_prepared(root)
     table, info = prepared.table, prepared.info
-    how = ", ".join(f"{key} {value}" for key, value in info.recipe.items())
+    settings = ", ".join(f"{key} {value}" for key, value in info.recipe.items())
     return (
         f"{root.name}: {len(table.names):,} clips of {len(table.identity_names):,} people, {info.size} px, face model"
-        f" {info.face_model or 'none'} ({how})"
+        f" {info.face_model or 'none'} ({settings})"
     )
 
 

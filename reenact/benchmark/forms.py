@@ -45,8 +45,10 @@ def comma_separated(report: Report) -> str:
         row = line.result.row
         numbers = [n for cell in line.cells for n in (cell.ours, cell.paper, cell.difference)]
         notes = sorted({*line.notes, *(cell.note for cell in line.cells if cell.note)})
-        said = "; ".join(report.footnotes[number - 1] for number in notes)
-        writer.writerow([row.id, row.method, row.model or "", *("" if n is None else repr(n) for n in numbers), said])
+        notes_text = "; ".join(report.footnotes[number - 1] for number in notes)
+        writer.writerow(
+            [row.id, row.method, row.model or "", *("" if n is None else repr(n) for n in numbers), notes_text]
+        )
     return buffer.getvalue()
 
 
@@ -125,8 +127,8 @@ def _latex_rows(line: Line, notes: _Letters) -> list[str]:
     printed = any(cell.paper is not None for cell in line.cells)
     if not line.result.scores:
         return [" & ".join([method + (" (paper)" if printed else "") + marks, *paper]) + r" \\"]
-    ours = [_latex_cell(cell, notes) for cell in line.cells]
-    rows = [" & ".join([method + marks, *ours]) + r" \\"]
+    cells = [_latex_cell(cell, notes) for cell in line.cells]
+    rows = [" & ".join([method + marks, *cells]) + r" \\"]
     return [*rows, " & ".join([r"\quad paper", *paper]) + r" \\"] if printed else rows
 
 
@@ -164,8 +166,8 @@ def _title(report: Report) -> str:
     return f"{report.table.id}: {report.table.title}{paper}"
 
 
-def _paper_metric(ours: str, paper: str) -> str:
-    return "" if ours == paper else f" in place of `{paper}`"
+def _paper_metric(metric: str, paper: str) -> str:
+    return "" if metric == paper else f" in place of `{paper}`"
 
 
 def _bars(cells: list[str]) -> str:

@@ -52,29 +52,29 @@ def table_frames(pairs: Path, target: Path, sources: Path | None, size: int) -> 
     return sets
 
 
-def difference(theirs: Mapping[str, FrameSet], ours: Mapping[str, FrameSet], loaders: Iterable[str]) -> str:
+def difference(other_sets: Mapping[str, FrameSet], table_sets: Mapping[str, FrameSet], loaders: Iterable[str]) -> str:
     """Return how the frames of two files of scores differ, empty where they are the same.
 
     Args:
-        theirs: Loader -> frames of another program.
-        ours: Loader -> frames of the table.
+        other_sets: Loader -> frames of another program.
+        table_sets: Loader -> frames of the table.
         loaders: Those that the table has columns of.
     """
     for loader in loaders:
-        other, own = theirs.get(loader), ours.get(loader)
+        other, expected = other_sets.get(loader), table_sets.get(loader)
         if other is None:
             continue
-        if own is None:
+        if expected is None:
             return f"the table has no {loader} pairs"
-        if other.frames != own.frames:
-            return f"{other.frames:,} {loader} frames, where the table has {own.frames:,}"
-        if other.sizes != own.sizes:
-            return f"{loader} frames of {' and '.join(other.sizes)}, where the table has {' and '.join(own.sizes)}"
-        if other.pairs != own.pairs:
+        if other.frames != expected.frames:
+            return f"{other.frames:,} {loader} frames, where the table has {expected.frames:,}"
+        if other.sizes != expected.sizes:
+            return f"{loader} frames of {' and '.join(other.sizes)}, where the table has {' and '.join(expected.sizes)}"
+        if other.pairs != expected.pairs:
             return f"other {loader} pairs than the table's"
-        if other.targets != own.targets:
+        if other.targets != expected.targets:
             return f"other driving frames than the table's, in {loader}-reenactment"
-        if other.sources != own.sources:
+        if other.sources != expected.sources:
             return f"other source portraits than the table's, in {loader}-reenactment"
     return ""
 

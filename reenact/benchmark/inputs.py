@@ -27,18 +27,18 @@ def fingerprint(inputs: Any) -> str:  # noqa: ANN401 - anything that JSON holds
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
 
 
-def settings(command: str, words: Sequence[str]) -> dict[str, Any]:
+def settings(command: str, arguments: Sequence[str]) -> dict[str, Any]:
     """Return the settings of a command line: the contents of its presets in order, then its own words.
 
     Args:
         command: `fit` or `test`.
-        words: Its words, without run folder and checkpoint.
+        arguments: Its words, without run folder and checkpoint.
 
     Raises:
         ReenactError: if a preset is unknown.
     """
     # The run folder and, for a test, the checkpoint are none of the settings.
-    expanded = expand(read("fit" if command == "test" else command, [*words, "--out", "."]))
+    expanded = expand(read("fit" if command == "test" else command, [*arguments, "--out", "."]))
     files, rest = [], []
     for option, value in zip(expanded[::2], expanded[1::2], strict=True):
         if option == "--config":
@@ -50,13 +50,13 @@ def settings(command: str, words: Sequence[str]) -> dict[str, Any]:
 
 def classes(inputs: dict[str, Any]) -> list[str]:
     """The modules of the classes that settings name: the method's and the data's."""
-    found: dict[str, str] = {}
+    class_paths: dict[str, str] = {}
     for content in inputs["files"]:
         for kind in ("model", "data"):
             path = content.get(kind, {}).get("class_path")
             if path:
-                found[kind] = path.rpartition(".")[0]
-    return list(found.values())
+                class_paths[kind] = path.rpartition(".")[0]
+    return list(class_paths.values())
 
 
 def code(modules: Iterable[str]) -> str:
@@ -64,19 +64,19 @@ def code(modules: Iterable[str]) -> str:
 
     What a function imports when it runs is not followed, so that a method added to the zoo changes no other's row.
     """
-    seen: dict[str, bytes] = {}
+    digests: dict[str, bytes] = {}
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
         path = _file(module)
-        if module in seen or path is None:
+        if module in digests or path is None:
             continue
-        seen[module] = path.read_bytes()
+        digests[module] = path.read_bytes()
         waiting += _imports(path)
     digest = hashlib.sha256()
-    for module in sorted(seen):
+    for module in sorted(digests):
         digest.update(module.encode())
-        digest.update(seen[module])
+        digest.update(digests[module])
     return digest.hexdigest()[:LENGTH]
 
 
@@ -95,19 +95,19 @@ def networks(metrics: Sequence[str]) -> dict[str, dict[str, str]]:
     }
 
 
-def training(words: Sequence[str], root: Path | None) -> dict[str, Any]:
+def training(arguments: Sequence[str], root: Path | None) -> dict[str, Any]:
     """Return the inputs of a checkpoint.
 
     Args:
-        words: Of `reenact fit`.
+        arguments: Of `reenact fit`.
         root: The store that it trains on, None for the synthetic world.
     """
-    chosen = settings("fit", words)
+    chosen = settings("fit", arguments)
     return {"settings": chosen, "code": code(_modules(chosen, root)), "data": data.content(root)}
 
 
 def scoring(
-    words: Sequence[str],
+    arguments: Sequence[str],
     root: Path | None,
     sources: Path | None,
     pairs: Path | None,
@@ -117,14 +117,14 @@ def scoring(
     """Return the inputs of a row's scores.
 
     Args:
-        words: Of `reenact test`, without checkpoint.
+        arguments: Of `reenact test`, without checkpoint.
         root: The store that it tests on, None for the synthetic world.
         sources: The store of source portraits.
         pairs: The list of pairs.
         checkpoint: The trained weights.
         metrics: Names.
     """
-    chosen = settings("test", words)
+    chosen = settings("test", arguments)
     return {
         "settings": chosen,
         "code": code([*_modules(chosen, root), "reenact.metrics.suite", "reenact.metrics.readers"]),
@@ -160,12 +160,12 @@ def _file(module: str) -> Path | None:
 @cache
 def _imports(path: Path) -> tuple[str, ...]:
     """Return the modules that a file imports when it is loaded or for its types, and their packages."""
-    found: list[str] = []
+    modules: list[str] = []
     body = ast.parse(path.read_text(encoding="utf-8")).body
     guarded = [inner for node in body if isinstance(node, ast.If) for inner in node.body]
     for node in (*body, *guarded):
         if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
+            modules += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return tuple(found)
+            modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(modules)

@@ -49,8 +49,8 @@ class Settings:
     @property
     def size(self) -> int:
         """Side of all frames in pixels: that of the scale, since methods' own sizes would not compare."""
-        own = self.table.overrides.get("data.size")
-        return int(own or presets.load(presets.find("scale", self.scale))["data"]["init_args"]["size"])
+        table_size = self.table.overrides.get("data.size")
+        return int(table_size or presets.load(presets.find("scale", self.scale))["data"]["init_args"]["size"])
 
     def row_folder(self, row: Row) -> Path:
         """Return the folder of a row's scores."""
@@ -61,9 +61,9 @@ class Settings:
         named = ["--trainer.logger.init_args.name", f"{self.table.id} {run}"] if self.logger == "wandb" else []
         return ["--logger", self.logger, *named] if self.logger else []
 
-    def run(self, words: Sequence[str], log: Path) -> Outcome:
+    def run(self, arguments: Sequence[str], log: Path) -> Outcome:
         """Run `reenact WORDS`."""
-        return reenact(words, log, self.lock)
+        return reenact(arguments, log, self.lock)
 
 
 @dataclass(frozen=True)

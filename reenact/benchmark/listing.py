@@ -19,16 +19,16 @@ def show(root: Path) -> None:
     """
     for name in spec.names():
         table = spec.load(name)
-        here = [row.id for row in table.rows if row.model in presets.names("model")]
-        listed = f" ({', '.join(here)})" if here else ""
-        rows = f"{len(here)} of {len(table.rows)} rows{listed}"
+        available = [row.id for row in table.rows if row.model in presets.names("model")]
+        listed = f" ({', '.join(available)})" if available else ""
+        rows = f"{len(available)} of {len(table.rows)} rows{listed}"
         lines = [
             f"{name}: {table.title}{f'; {table.paper}' if table.paper else ''}",
             f"  in the zoo: {rows}",
             f"  on {'the synthetic world' if table.test == SYNTHETIC else 'its own data'}: {own_data(table, root)}",
         ]
         if table.test != SYNTHETIC:
-            lines.append(f"  with --world synthetic: {_embedded(table, len(here))}")
+            lines.append(f"  with --world synthetic: {_embedded(table, len(available))}")
         sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.write(
         f"Stores are looked for in {root}/ (--root), named as the data presets. n/a: files of networks are missing;"
@@ -38,14 +38,14 @@ def show(root: Path) -> None:
 
 def own_data(table: Table, root: Path) -> str:
     """Return `yes` where a table can run on its own data, else the missing inputs."""
-    here = [row for row in table.rows if row.model in presets.names("model")]
-    lacking = [path.name for row in here for path in data.missing(table, row, root)]
+    available = [row for row in table.rows if row.model in presets.names("model")]
+    missing_names = [path.name for row in available for path in data.missing(table, row, root)]
     problems = [m.metric for m in measure(table.columns, table.test == SYNTHETIC) if m.problem]
     parts = []
-    if not here:
+    if not available:
         parts.append("no row is in the zoo yet")
-    if lacking:
-        parts.append(f"no store {', '.join(dict.fromkeys(lacking))}")
+    if missing_names:
+        parts.append(f"no store {', '.join(dict.fromkeys(missing_names))}")
     if problems:
         parts.append(f"n/a: {', '.join(dict.fromkeys(problems))}")
     return "; ".join(parts) or "yes"

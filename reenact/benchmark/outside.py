@@ -23,15 +23,15 @@ def from_outside(row: Row, settings: Settings) -> Result:
     loaders = list(dict.fromkeys(measured.column.loader for measured in settings.measured))
     try:
         file = read_scores(path)
-        ours = _frames(settings)
+        table_sets = _frames(settings)
     except ReenactError as error:
         return Result(row, {}, f"its scores are left out: {error}")
     if not file.frames:
         wrong = "the file does not say of which frames; score them again with this version"
-    elif not ours:
+    elif not table_sets:
         wrong = "the table's own frames are not here to compare with: neither its stores, nor a row that was run"
     else:
-        differs = difference(file.frames, ours, loaders)
+        differs = difference(file.frames, table_sets, loaders)
         wrong = f"they are of {differs}" if differs else ""
     if wrong:
         return Result(row, {}, f"its scores are left out: {wrong}")
@@ -85,7 +85,7 @@ def _waits(row: Row, settings: Settings) -> bool:
 def how_to_fill(row: Row, settings: Settings, target: Path) -> str:
     """Return the command that scores frames of another program for a row."""
     sources = data.portraits(settings.table, settings.root)
-    words = ["reenact", "evaluate", "--generated", str(settings.folder / "frames" / row.id)]
-    words += ["--pairs", str(settings.pairs), "--target", str(target)]
-    words += [] if sources is None else ["--source", str(sources)]
-    return shlex.join([*words, "--metrics", *metric_names(settings), "--out", str(settings.row_folder(row))])
+    arguments = ["reenact", "evaluate", "--generated", str(settings.folder / "frames" / row.id)]
+    arguments += ["--pairs", str(settings.pairs), "--target", str(target)]
+    arguments += [] if sources is None else ["--source", str(sources)]
+    return shlex.join([*arguments, "--metrics", *metric_names(settings), "--out", str(settings.row_folder(row))])

@@ -113,7 +113,7 @@ def _cell(cell: Cell, first: bool) -> str:
     small = "" if cell.paper is None else f"<small>{cell.text(cell.paper)}</small>"
     small += "" if cell.difference is None else f"<small>{cell.text(cell.difference, sign=True)}</small>"
     mark = "" if cell.note is None else _mark(cell.note)
-    classes = " ".join(name for name, here in (("best", cell.best), ("first", first)) if here)
+    classes = " ".join(name for name, applies in (("best", cell.best), ("first", first)) if applies)
     kind = f' class="{classes}"' if classes else ""
     return f"<td{kind}>{cell.ours_text()}{mark}{small}</td>"
 
@@ -123,10 +123,10 @@ def _mark(note: int) -> str:
 
 
 def _figures(lines: Iterable[Line], folder: Path) -> Iterable[str]:
-    shown = [line for line in lines if line.pictures]
-    if shown:
+    pictured = [line for line in lines if line.pictures]
+    if pictured:
         yield "<h2>Pictures</h2>"
-    for line in shown:
+    for line in pictured:
         method = escape(line.result.row.method)
         for loader, path in line.pictures.items():
             link = escape(Path(os.path.relpath(path, folder)).as_posix())

@@ -108,7 +108,7 @@ def make(
     results: Sequence[Result],
     folder: Path,
     remarks: Sequence[str],
-    own: bool,
+    own_data: bool,
 ) -> Report:
     """Put results beside the paper's numbers.
 
@@ -118,13 +118,13 @@ def make(
         results: Its rows.
         folder: Where the rows' pictures lie.
         remarks: What holds for the whole table.
-        own: Whether it runs on its own data, so that numbers of the same metric can be subtracted.
+        own_data: Whether it runs on its own data, so that numbers of the same metric can be subtracted.
     """
     notes = _Footnotes()
     best = {m.column.id: _best(m, results) for m in measured}
     lines = []
     for result in results:
-        cells = tuple(_cell(m, result, notes, own, best[m.column.id]) for m in measured)
+        cells = tuple(_cell(m, result, notes, own_data, best[m.column.id]) for m in measured)
         marks = [notes.number(result.problem, result.remedy)] if result.problem else []
         if result.weights:
             weights, _, digest = result.weights.partition("; sha256 ")
@@ -138,7 +138,7 @@ def make(
     return Report(table, tuple(measured), tuple(lines), tuple(notes.texts), tuple(notes.reasons), tuple(remarks))
 
 
-def _cell(measured: Measured, result: Result, notes: _Footnotes, own: bool, best: float | None) -> Cell:
+def _cell(measured: Measured, result: Result, notes: _Footnotes, own_data: bool, best: float | None) -> Cell:
     column = measured.column
     paper = result.row.values.get(column.id)
     if result.problem and not result.scores:
@@ -147,7 +147,7 @@ def _cell(measured: Measured, result: Result, notes: _Footnotes, own: bool, best
     if score is None or math.isnan(score.value):
         reason = measured.problem or (score.note if score else "") or "the row's scores do not have it"
         return Cell(column, paper=paper, note=notes.number(reason))
-    same = own and measured.metric == column.metric
+    same = own_data and measured.metric == column.metric
     difference = score.value - paper if same and paper is not None else None
     note = notes.number(score.note) if score.note else None
     # As printed: equal numbers are both the best.
@@ -162,11 +162,11 @@ def column_text(column: Column, value: float) -> str:
 
 def _best(measured: Measured, results: Sequence[Result]) -> float | None:
     """The best of our numbers in a column, None where there are not two."""
-    found = [
+    values = [
         score.value
         for result in results
         if (score := result.scores.get(measured.column.loader, {}).get(measured.metric)) and not math.isnan(score.value)
     ]
-    if len(found) < 2:
+    if len(values) < 2:
         return None
-    return max(found) if measured.column.direction == "up" else min(found)
+    return max(values) if measured.column.direction == "up" else min(values)

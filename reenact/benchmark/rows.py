@@ -32,9 +32,9 @@ def run_row(row: Row, settings: Settings) -> Result:
     folder = settings.row_folder(row)
     if not in_zoo(row):
         return from_outside(row, settings)
-    lacking = data.missing(settings.table, row, settings.root)
-    if lacking:
-        return Result(row, {}, f"no store at {', '.join(map(str, lacking))}; make it with `reenact prepare`")
+    missing_stores = data.missing(settings.table, row, settings.root)
+    if missing_stores:
+        return Result(row, {}, f"no store at {', '.join(map(str, missing_stores))}; make it with `reenact prepare`")
     try:
         return _run(row, folder, settings)
     except ReenactError as error:
@@ -72,8 +72,8 @@ def _train(row: Row, settings: Settings) -> tuple[Path, str] | Result:
     """A row's checkpoint, trained to its end, and its description; or why there is none."""
     table = settings.table
     store = data.store(table.train, row, settings.root)
-    words = _words(row, settings, table.train, store)
-    made_from = inputs.training(words, store)
+    arguments = _words(row, settings, table.train, store)
+    made_from = inputs.training(arguments, store)
     run = settings.out / "models" / f"{_method(row)}-{inputs.fingerprint(made_from)}"
     last = run / LAST
     if not ((run / DONE).is_file() and last.is_file()):
@@ -84,7 +84,7 @@ def _train(row: Row, settings: Settings) -> tuple[Path, str] | Result:
             shutil.rmtree(run)  # interrupted before its first checkpoint: nothing to go on from
         LOG.info("%s: %s", row.id, "training goes on" if resume else "training")
         log = _log(settings, f"{row.id}.fit.txt")
-        outcome = settings.run(["fit", *words, *settings.logging(f"{row.id} fit"), *resume, "--out", str(run)], log)
+        outcome = settings.run(["fit", *arguments, *settings.logging(f"{row.id} fit"), *resume, "--out", str(run)], log)
         if not outcome.done:
             return Result(row, {}, outcome.problem, failed=True)
         _mark(run / DONE, made_from)
@@ -97,13 +97,13 @@ def _score(row: Row, folder: Path, settings: Settings, checkpoint: Path, weights
     table = settings.table
     store = data.store(table.test, row, settings.root)
     sources, pairs = data.portraits(table, settings.root), settings.pairs
-    words = _words(row, settings, table.test, store)
+    arguments = _words(row, settings, table.test, store)
     if pairs is not None:
-        words += ["--data.pairs", str(pairs)]
+        arguments += ["--data.pairs", str(pairs)]
     if sources is not None:
-        words += ["--data.sources", str(sources)]
+        arguments += ["--data.sources", str(sources)]
     names = metric_names(settings)
-    made_from = inputs.scoring(words, store, sources, pairs, checkpoint, names)
+    made_from = inputs.scoring(arguments, store, sources, pairs, checkpoint, names)
     if _unchanged(folder / DONE, made_from):
         return finished(row, settings)
     if not names:
@@ -113,9 +113,9 @@ def _score(row: Row, folder: Path, settings: Settings, checkpoint: Path, weights
     for old in (folder / DONE, folder / "scores.json"):
         old.unlink(missing_ok=True)
     shutil.rmtree(run, ignore_errors=True)
-    words += ["--metrics.names", json.dumps(names), "--ckpt_path", str(checkpoint), "--out", str(run)]
+    arguments += ["--metrics.names", json.dumps(names), "--ckpt_path", str(checkpoint), "--out", str(run)]
     log = _log(settings, f"{row.id}.test.txt")
-    outcome = settings.run(["test", *words, *settings.logging(f"{row.id} test")], log)
+    outcome = settings.run(["test", *arguments, *settings.logging(f"{row.id} test")], log)
     if not outcome.done:
         return Result(row, {}, outcome.problem, failed=True)
     weights = f"{weights}{_perceptual(checkpoint)}; sha256 {inputs.file_hash(checkpoint)[:12]}"
@@ -151,12 +151,12 @@ def _gather(run: Path, folder: Path, about: dict[str, Any]) -> None:
 def _words(row: Row, settings: Settings, name: str, store: Path | None) -> list[str]:
     """Return the arguments that `fit` and `test` of a row have in common."""
     assert row.model is not None
-    words = ["--model", row.model, "--data", name, "--scale", settings.scale, "--data.size", str(settings.size)]
-    words += [] if store is None else ["--data.root", str(store)]
+    arguments = ["--model", row.model, "--data", name, "--scale", settings.scale, "--data.size", str(settings.size)]
+    arguments += [] if store is None else ["--data.root", str(store)]
     table = settings.table
     seed = {"data.seed": table.seed} if table.seed else {}
     options = {**seed, **table.overrides, **row.overrides}
-    return words + [word for key, value in options.items() for word in (f"--{key}", _spelled(value))]
+    return arguments + [word for key, value in options.items() for word in (f"--{key}", _spelled(value))]
 
 
 def _method(row: Row) -> str:

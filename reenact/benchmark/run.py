@@ -81,23 +81,25 @@ def benchmark(
             presets.find(kind, name)
     chosen = replace(chosen, rows=(*chosen.rows, *_added(add, chosen)))
     rows = _chosen(row, chosen)
-    given = _checkpoints(checkpoint, chosen)
+    checkpoints = _checkpoints(checkpoint, chosen)
     quiet.begin()
     try:
         with locked(out) as lock:
             measured = tuple(measure(chosen.columns, chosen.test == SYNTHETIC))
-            settings = Settings(chosen, out, root, chosen_scale(chosen, scale), measured, train, logger, lock, given)
+            settings = Settings(
+                chosen, out, root, chosen_scale(chosen, scale), measured, train, logger, lock, checkpoints
+            )
             _plan_pairs(settings)
             results = _run(settings, rows)
     finally:
         quiet.close()
-    made = _report(settings, results)
-    write_text(made, sys.stdout, shutil.get_terminal_size().columns)
+    report = _report(settings, results)
+    write_text(report, sys.stdout, shutil.get_terminal_size().columns)
     sys.stdout.write(f"written: {settings.folder}/table.md, .csv, .tex, .html\n")
     if logger == "wandb":
         from reenact.benchmark.wandb_table import log_table
 
-        log_table(made, out)
+        log_table(report, out)
     return int(any(result.failed for result in results))
 
 
@@ -123,9 +125,9 @@ def _earlier(result: Result) -> Result:
 
 
 def _report(settings: Settings, results: Sequence[Result]) -> Report:
-    own = settings.table.test != SYNTHETIC or not settings.table.paper
+    own_data = settings.table.test != SYNTHETIC or not settings.table.paper
     remarks = _remarks(settings.table, settings.measured, settings)
-    return report.make(settings.table, settings.measured, results, settings.folder, remarks, own)
+    return report.make(settings.table, settings.measured, results, settings.folder, remarks, own_data)
 
 
 def _remarks(table: Table, measured: Sequence[Measured], settings: Settings) -> list[str]:
@@ -151,18 +153,18 @@ def _remarks(table: Table, measured: Sequence[Measured], settings: Settings) -> 
         )
     if table.overrides:
         remarks.append("Options of every row: " + ", ".join(f"{k} {v}" for k, v in table.overrides.items()) + ".")
-    where = " in the paper" if table.paper else ""
-    remarks += [f"{split.capitalize()}-reenactment{where}: {text}." for split, text in table.protocol.items()]
+    place = " in the paper" if table.paper else ""
+    remarks += [f"{split.capitalize()}-reenactment{place}: {text}." for split, text in table.protocol.items()]
     return [*remarks, *table.notes]
 
 
-def _write(made: Report, folder: Path) -> None:
+def _write(report: Report, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
-        "table.md": forms.markdown(made),
-        "table.csv": forms.comma_separated(made),
-        "table.tex": forms.latex(made),
-        "table.html": page(made, folder),
+        "table.md": forms.markdown(report),
+        "table.csv": forms.comma_separated(report),
+        "table.tex": forms.latex(report),
+        "table.html": page(report, folder),
     }
     for name, text in texts.items():
         temporary = folder / f".{name}.part"
@@ -178,18 +180,20 @@ def _plan_pairs(settings: Settings) -> None:
     plans = list(collect_pair_plans())
     if table.pairs not in plans:
         raise ReenactError(f"The table {table.id} names the pairs {table.pairs}; {suggest(table.pairs, plans)}")
-    there, sources = data.target(table, settings.root), data.portraits(table, settings.root)
-    if there is None or (sources is not None and not is_prepared(sources)):
+    target_root, sources = data.target(table, settings.root), data.portraits(table, settings.root)
+    if target_root is None or (sources is not None and not is_prepared(sources)):
         return
     portraits = None if sources is None else str(sources)
     settings.folder.mkdir(parents=True, exist_ok=True)
-    write_plan(str(there), preset=table.pairs, out=settings.folder / "pairs.csv", sources=portraits, seed=table.seed)
+    write_plan(
+        str(target_root), preset=table.pairs, out=settings.folder / "pairs.csv", sources=portraits, seed=table.seed
+    )
 
 
-def _added(words: Sequence[str], table: Table) -> list[Row]:
+def _added(entries: Sequence[str], table: Table) -> list[Row]:
     """The rows of `--add`."""
     rows: list[Row] = []
-    for word in words:
+    for word in entries:
         name, equals, model = word.partition("=")
         check_name(name, f"--add {word}: the row")
         if name.lower() in {row.id.lower() for row in (*table.rows, *rows)}:
@@ -201,21 +205,21 @@ def _added(words: Sequence[str], table: Table) -> list[Row]:
 
 
 def _chosen(rows: Sequence[str], table: Table) -> list[str]:
-    known = [row.id for row in table.rows]
+    row_ids = [row.id for row in table.rows]
     for name in rows:
-        if name not in known:
-            raise ReenactError(f"--row {name}: {table.id} has no such row; {suggest(name, known)}")
-    return [*rows] or known
+        if name not in row_ids:
+            raise ReenactError(f"--row {name}: {table.id} has no such row; {suggest(name, row_ids)}")
+    return [*rows] or row_ids
 
 
-def _checkpoints(given: Sequence[str], table: Table) -> dict[str, Path]:
-    known = [row.id for row in table.rows]
-    found = {}
-    for word in given:
+def _checkpoints(entries: Sequence[str], table: Table) -> dict[str, Path]:
+    row_ids = [row.id for row in table.rows]
+    paths = {}
+    for word in entries:
         name, equals, path = word.partition("=")
-        if not equals or name not in known:
-            raise ReenactError(f"--checkpoint {word}: expected ROW=FILE with one of the rows {', '.join(known)}")
+        if not equals or name not in row_ids:
+            raise ReenactError(f"--checkpoint {word}: expected ROW=FILE with one of the rows {', '.join(row_ids)}")
         if not Path(path).is_file():
             raise ReenactError(f"--checkpoint {word}: there is no such file")
-        found[name] = Path(path)
-    return found
+        paths[name] = Path(path)
+    return paths

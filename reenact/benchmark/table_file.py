@@ -149,11 +149,11 @@ def read_table(path: Path) -> TablePart:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"] if "[" not in str(part))[:100]
-        said = first["msg"].removeprefix("Value error, ")
-        where = f"{place}: " if place else ""
-        raise ReenactError(f"{path} is no table: {where}{said}; see docs/benchmark.md") from error
+        problem = first["msg"].removeprefix("Value error, ")
+        prefix = f"{place}: " if place else ""
+        raise ReenactError(f"{path} is no table: {prefix}{problem}; see docs/benchmark.md") from error
 
 
 def _line(error: BaseException) -> str:
-    said = " ".join(str(error).split())[:300] or type(error).__name__
-    return said.encode("utf-8", "replace").decode()
+    line = " ".join(str(error).split())[:300] or type(error).__name__
+    return line.encode("utf-8", "replace").decode()

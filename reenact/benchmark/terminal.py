@@ -56,14 +56,14 @@ def _label(line: Line) -> str:
 
 def _blocks(report: Report, columns: Sequence[int], width: int) -> Iterator[list[int]]:
     block: list[int] = []
-    taken = 0
+    used_width = 0
     for column in columns:
         needed = _width(report, column)
-        if block and taken + needed > width:
+        if block and used_width + needed > width:
             yield block
-            block, taken = [], 0
+            block, used_width = [], 0
         block.append(column)
-        taken += needed
+        used_width += needed
     if block:
         yield block
 
@@ -84,8 +84,10 @@ def _rows(line: Line, columns: Sequence[int]) -> Iterator[tuple[str, list[str]]]
     """The lines of a row, with what each says: our numbers, the paper's, the differences."""
     cells = [line.cells[column] for column in columns]
     marks = ["" if cell.note is None else f"[{cell.note}]" for cell in cells]
-    ours = [cell.ours_text() + ("*" if cell.best else "") + mark for cell, mark in zip(cells, marks, strict=True)]
-    yield "", ours
+    measured_cells = [
+        cell.ours_text() + ("*" if cell.best else "") + mark for cell, mark in zip(cells, marks, strict=True)
+    ]
+    yield "", measured_cells
     if any(cell.paper is not None for cell in cells):
         yield "  paper", [cell.text(cell.paper) for cell in cells]
     if any(cell.difference is not None for cell in cells):

@@ -49,11 +49,11 @@ def locked(out: Path) -> Iterator[IO[bytes]]:
         yield file
 
 
-def reenact(words: Sequence[str], log: Path, lock: IO[bytes]) -> Outcome:
+def reenact(arguments: Sequence[str], log: Path, lock: IO[bytes]) -> Outcome:
     """Run `reenact WORDS` in a process of its own, in sight of the terminal.
 
     Args:
-        words: The command line.
+        arguments: The command line.
         log: File for what it writes to its error stream.
         lock: Held by the process as well.
 
@@ -63,7 +63,7 @@ def reenact(words: Sequence[str], log: Path, lock: IO[bytes]) -> Outcome:
     allowed = [word for name in sorted(allowed_packages()) for word in (OPTION, name)]
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "reenact", *words, *allowed],
+            [sys.executable, "-P", "-m", "reenact", *arguments, *allowed],
             env={**os.environ, "PYTHONSAFEPATH": "1"},  # a numpy.py of the current folder is none of its modules
             stderr=errors,
             stdin=subprocess.DEVNULL,
@@ -76,18 +76,18 @@ def reenact(words: Sequence[str], log: Path, lock: IO[bytes]) -> Outcome:
     if code == 0:
         return Outcome(done=True)
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    said = next((line for line in reversed(lines) if line.startswith(REFUSAL)), "")
-    return Outcome(False, said.removeprefix(REFUSAL) or f"it broke off with code {code}; {log} says why")
+    refusal = next((line for line in reversed(lines) if line.startswith(REFUSAL)), "")
+    return Outcome(False, refusal.removeprefix(REFUSAL) or f"it broke off with code {code}; {log} says why")
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
     """Wait for a process; hand on each interruption, and wait on."""
-    asked = False
+    interrupted = False
     while True:
         try:
             code = process.wait()
         except KeyboardInterrupt:
-            asked = True
+            interrupted = True
             process.send_signal(signal.SIGINT)
         else:
-            return INTERRUPTED if asked else code
+            return INTERRUPTED if interrupted else code

@@ -77,8 +77,8 @@ class Checkpoints(ModelCheckpoint):
             raise KeyboardInterrupt
         self._is_whole = False
         self._step = trainer.global_step
-        done = trainer.fit_loop.total_batch_idx // trainer.accumulate_grad_batches
-        trainer.fit_loop.epoch_loop._batches_that_stepped = done
+        completed_steps = trainer.fit_loop.total_batch_idx // trainer.accumulate_grad_batches
+        trainer.fit_loop.epoch_loop._batches_that_stepped = completed_steps
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, batch: object, batch_idx: int
@@ -138,8 +138,8 @@ class Checkpoints(ModelCheckpoint):
             return self._signals.asked, late
         flags = torch.tensor([self._signals.asked, late], dtype=torch.int32, device=trainer.strategy.root_device)
         all_reduce(flags, ReduceOp.MAX)
-        asked, late = (bool(flag) for flag in flags.tolist())
-        return asked, late
+        requested, late = (bool(flag) for flag in flags.tolist())
+        return requested, late
 
     def _stop_if_asked(self, trainer: pl.Trainer) -> None:
         if self._is_whole and self._agree(trainer)[0]:

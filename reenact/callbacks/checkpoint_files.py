@@ -70,12 +70,12 @@ def check_finite(checkpoint: Mapping[str, Any]) -> None:
         ReenactError: names the first such tensor.
     """
     step = checkpoint.get("global_step")
-    for part, what in (("state_dict", "network"), ("optimizer_states", "optimiser")):
+    for part, subject in (("state_dict", "network"), ("optimizer_states", "optimiser")):
         for name, tensor in _numbers(checkpoint.get(part, {})):
             if not torch.isfinite(tensor).all():
                 raise ReenactError(
-                    f"The {what} has numbers that are not finite at step {step} (first in {name}), so it is not saved:"
-                    " lower the learning rate or look at the data"
+                    f"The {subject} has numbers that are not finite at step {step} (first in {name}), so it is not"
+                    " saved: lower the learning rate or look at the data"
                 )
 
 

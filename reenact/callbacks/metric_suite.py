@@ -200,8 +200,8 @@ class MetricSuite(pl.Callback):
             scores = suite.scores()
             for score in scores:
                 if not math.isnan(score.value):
-                    shown = score.label in [choice.name for choice in self.choices[:ON_THE_BAR]]
-                    pl_module.log(f"{stage}/{loader}/{score.label}", score.value, prog_bar=shown)
+                    on_bar = score.label in [choice.name for choice in self.choices[:ON_THE_BAR]]
+                    pl_module.log(f"{stage}/{loader}/{score.label}", score.value, prog_bar=on_bar)
             rows = [row for part in _of_all_processes(suite.rows, trainer) for row in part]
             keys = [key for part in _of_all_processes(suite.keys, trainer) for key in part]
             extremes = _Extremes(self.keep)

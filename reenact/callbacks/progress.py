@@ -76,10 +76,10 @@ class ProgressLines(ProgressBar):
         speed = (step - self._first) / max(time.monotonic() - self._began, 1e-9)
         metrics = {name: value for name, value in self.get_metrics(trainer, pl_module).items() if name != "v_num"}
         figures = "  ".join(f"{name} {float(str(value)):.4g}" for name, value in metrics.items())
-        of, left = "", ""
+        of, remaining = "", ""
         if math.isfinite(self._total):
-            of, left = f"/{int(self._total)}", f"  {_clock((self._total - step) / speed)} left"
-        LOG.info("step %d%s  %s  %.2f steps/s%s", step, of, figures, speed, left)
+            of, remaining = f"/{int(self._total)}", f"  {_clock((self._total - step) / speed)} left"
+        LOG.info("step %d%s  %s  %.2f steps/s%s", step, of, figures, speed, remaining)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the figures of a validation."""

@@ -57,11 +57,11 @@ def write_picture(picture: NDArray[np.uint8], path: Path, watermark: bool = True
         path: The file.
         watermark: Change pixels for the invisible mark; not in pictures that are to be scored.
     """
-    words = PngInfo()
+    metadata = PngInfo()
     for key, value in mark_words().items():
-        words.add_itxt(key, value)
+        metadata.add_itxt(key, value)
     with replace_file(path) as partial:
-        Image.fromarray(embed(picture) if watermark else picture).save(partial, format="PNG", pnginfo=words)
+        Image.fromarray(embed(picture) if watermark else picture).save(partial, format="PNG", pnginfo=metadata)
 
 
 def remove_parts(folder: Path) -> None:

@@ -69,7 +69,7 @@ class Request:
         return Path(self.names["out"])
 
 
-def read(command: str, words: list[str]) -> Request:
+def read(command: str, arguments: list[str]) -> Request:
     """Sort the words of a command line.
 
     Raises:
@@ -77,8 +77,8 @@ def read(command: str, words: list[str]) -> Request:
     """
     request = Request(command)
     position = 0
-    while position < len(words):
-        option, equals, value = words[position].partition("=")
+    while position < len(arguments):
+        option, equals, value = arguments[position].partition("=")
         kind = {"-c": "config", "--config": "config"}.get(option, option.removeprefix("--"))
         position += 1
         if option == "--help-all":
@@ -87,12 +87,12 @@ def read(command: str, words: list[str]) -> Request:
         if kind.replace(".init_args.", ".") in FIXED:
             raise ReenactError(f"{option}: can't be set; {FIXED[kind.replace('.init_args.', '.')]}")
         if not option.startswith("-") or kind not in (*OPTION_KINDS, "config", *PACKAGE_OPTION):
-            request.rest.append(words[position - 1])
+            request.rest.append(arguments[position - 1])
             continue
         if not equals:
-            if position == len(words) or words[position].startswith("-"):
+            if position == len(arguments) or arguments[position].startswith("-"):
                 raise ReenactError(f"{option}: a value is missing{_values(kind)}")
-            value = words[position]
+            value = arguments[position]
             position += 1
         if kind == "config":
             request.configs.append(Path(value))
@@ -120,18 +120,18 @@ def expand(request: Request) -> list[str]:
     for path, content in zip(request.configs, contents, strict=True):
         check_classes(content, str(path))
         request.classes += _classes(content)
-    given = {key for content in contents for key in content} | set(request.names) | set(request.saved)
-    if "model" not in given:
+    keys = {key for content in contents for key in content} | set(request.names) | set(request.saved)
+    if "model" not in keys:
         typo = next(
             (word for word in request.rest if get_close_matches(word.partition("=")[0], ["--model"], 1, 0.8)), None
         )
         if typo is not None:
             raise ReenactError(f"{typo}: no such option; did you mean --model?")
-        known = ", ".join(presets.names("model"))
-        raise ReenactError(f"--model is missing: name a method ({known}), or give --ckpt_path or --config")
-    if "data" not in given:
+        preset_names = ", ".join(presets.names("model"))
+        raise ReenactError(f"--model is missing: name a method ({preset_names}), or give --ckpt_path or --config")
+    if "data" not in keys:
         request.names["data"] = "synthetic"
-    if "scale" not in given and "model" in request.names:
+    if "scale" not in keys and "model" in request.names:
         request.names["scale"] = default_scale(request.names.get("data"))
     whole = [path for path in request.configs if "class_path" in presets.load(path).get("model", {})]
     tweaks = [path for path in request.configs if path not in whole]
@@ -144,20 +144,20 @@ def expand(request: Request) -> list[str]:
     request.title = _title(request)
     if "out" not in request.names:
         request.names["out"] = str(new_run(request.title)) if is_first() else shared_run()
-    words = ["--config", str(presets.find("trainer", "default"))]
-    words += ["--config", json.dumps(request.saved)] if request.saved else []
-    words += [word for path in (*whole, *named, *tweaks) for word in ("--config", str(path))]
+    arguments = ["--config", str(presets.find("trainer", "default"))]
+    arguments += ["--config", json.dumps(request.saved)] if request.saved else []
+    arguments += [word for path in (*whole, *named, *tweaks) for word in ("--config", str(path))]
     for kind in ("model", "data"):
-        words += _class_path(request, kind)
-    words += request.rest
+        arguments += _class_path(request, kind)
+    arguments += request.rest
     if request.names.get("logger") == "none":
-        words += ["--trainer.logger", "false"]
-    words += ["--out", request.names["out"]]
+        arguments += ["--trainer.logger", "false"]
+    arguments += ["--out", request.names["out"]]
     # A run whose settings are used may itself have gone on from a checkpoint.
-    words += ["--ckpt_path", request.names.get("ckpt_path", "null")]
+    arguments += ["--ckpt_path", request.names.get("ckpt_path", "null")]
     if "weights" in request.names:
-        words += ["--weights", request.names["weights"]]
-    return words
+        arguments += ["--weights", request.names["weights"]]
+    return arguments
 
 
 def default_scale(data: str | None) -> str:
@@ -200,8 +200,8 @@ def _take_settings(request: Request, checkpoint: Path, run: Path | None) -> None
     from reenact.models.checkpoint import saved_settings  # imports torch, which the run is about to need
 
     if run is not None:
-        given = {key for path in request.configs for key in presets.load(path)}
-        request.saved = load_settings(run, {*request.names, *given} & {"data"})
+        keys = {key for path in request.configs for key in presets.load(path)}
+        request.saved = load_settings(run, {*request.names, *keys} & {"data"})
         request.run_title = title_of(run) or ""
     request.saved |= saved_settings(checkpoint)
     request.classes += _classes(request.saved)

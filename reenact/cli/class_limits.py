@@ -35,12 +35,12 @@ _earlier: set[str] = set()
 """Classes of earlier contexts, which the parser refuses until they are named again, they or a package around them."""
 
 
-def check_class(class_path: str, where: str = "") -> None:
+def check_class(class_path: str, place: str = "") -> None:
     """Refuse a class of a package that nobody has named, unless an installed method offers it.
 
     Args:
         class_path: dotted.
-        where: the file and key that name it.
+        place: the file and key that name it.
 
     Raises:
         ReenactError: names the class and the option that allows it.
@@ -50,12 +50,12 @@ def check_class(class_path: str, where: str = "") -> None:
     if inside or class_path in _named or is_allowed(class_path) or find_method_of_class(class_path) is not None:
         return
     raise ReenactError(
-        f"{where}{class_path}: a file may name classes of {', '.join(PACKAGES)} alone; if you trust the package, add"
+        f"{place}{class_path}: a file may name classes of {', '.join(PACKAGES)} alone; if you trust the package, add"
         f" {OPTION} {package}"
     )
 
 
-def check_classes(content: object, where: str) -> None:
+def check_classes(content: object, place: str) -> None:
     """Refuse classes of other packages anywhere in settings; `where` names their file. Raises `ReenactError`."""
     waiting: list[tuple[str, object]] = [("", content)]
     while waiting:
@@ -63,7 +63,7 @@ def check_classes(content: object, where: str) -> None:
         if isinstance(value, dict):
             path = value.get("class_path")
             if isinstance(path, str) and "." in path:
-                check_class(path, f"{where}: {key or 'class_path'} names ")
+                check_class(path, f"{place}: {key or 'class_path'} names ")
             waiting += [(f"{key}.{name}".strip("."), part) for name, part in value.items()]
         elif isinstance(value, list):
             waiting += [(key, part) for part in value]
@@ -100,15 +100,15 @@ def limited_classes(classes: Iterable[str], packages: Iterable[str]) -> Iterator
 
 def shipped_classes(folders: Iterable[Path], load: Any) -> dict[tuple[str, str], str]:  # noqa: ANN401 - a function
     """Return the class paths in preset files by package and name."""
-    found: dict[tuple[str, str], str] = {}
+    class_paths: dict[tuple[str, str], str] = {}
     waiting: list[object] = [load(path) for folder in folders for path in sorted(folder.glob("*.yaml"))]
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
             path = value.get("class_path")
             if isinstance(path, str):
-                found[path.partition(".")[0], path.rpartition(".")[2]] = path
+                class_paths[path.partition(".")[0], path.rpartition(".")[2]] = path
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value
-    return found
+    return class_paths

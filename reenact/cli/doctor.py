@@ -85,9 +85,9 @@ def packages() -> Iterator[Finding]:
         "packages", "python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     )
     for name in CORE:
-        found = _version(name)
+        version = _version(name)
         yield Finding(
-            "packages", name, "ok" if found else "bad", found or f"missing; pip install --upgrade {DISTRIBUTION}"
+            "packages", name, "ok" if version else "bad", version or f"missing; pip install --upgrade {DISTRIBUTION}"
         )
 
 
@@ -131,9 +131,9 @@ def codecs() -> Iterator[Finding]:
 def optional_packages() -> Iterator[Finding]:
     """Packages behind single features."""
     for name, (module, purpose, remedy) in OPTIONAL.items():
-        found = find_spec(module) is not None
-        detail = f"{_version(name) or ''} {purpose}".strip() if found else f"{purpose}; {remedy}"
-        yield Finding("optional", name, "ok" if found else "absent", detail)
+        installed = find_spec(module) is not None
+        detail = f"{_version(name) or ''} {purpose}".strip() if installed else f"{purpose}; {remedy}"
+        yield Finding("optional", name, "ok" if installed else "absent", detail)
 
 
 def list_broken_methods() -> Iterator[Finding]:

@@ -35,12 +35,12 @@ class _HelpFormatter(DefaultHelpFormatter):
         return text.removesuffix(" (default: %(default)s)") if silent else text
 
 
-def run(name: str, words: list[str]) -> int:
+def run(name: str, arguments: list[str]) -> int:
     """Run a command of the table.
 
     Args:
         name: Its name.
-        words: What follows it on the command line; options may be spelled with `-` or `_`.
+        arguments: What follows it on the command line; options may be spelled with `-` or `_`.
 
     Raises:
         ReenactError: for wrong options and for what the function refuses.
@@ -48,7 +48,7 @@ def run(name: str, words: list[str]) -> int:
     command = COMMANDS[name]
     signature = read_signature(command.function)
     parser = build_parser(name, command, signature)
-    spelled = [dashed(word) for word in words]
+    spelled = [dashed(word) for word in arguments]
     try:
         values = parser.parse_args(spelled)
     except ArgumentError as error:
@@ -126,6 +126,6 @@ def dashed(word: str) -> str:
     return f"--{option[2:].replace('_', '-')}{equals}{value}"
 
 
-def _complaint(message: str, command: Command, signature: Signature, words: list[str]) -> ReenactError:
+def _complaint(message: str, command: Command, signature: Signature, arguments: list[str]) -> ReenactError:
     names = [name.replace("_", "-") for name in signature.parameters]
-    return sentences.from_parser(message, lambda class_path: names, words, command.positional)
+    return sentences.from_parser(message, lambda class_path: names, arguments, command.positional)

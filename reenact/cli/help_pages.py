@@ -39,7 +39,7 @@ EXAMPLES = {
 def overview() -> str:
     """The page of `reenact --help`."""
     lightning = _table(TRAINER_COMMANDS)
-    ours = _table({name: command.summary for name, command in COMMANDS.items()})
+    own_commands = _table({name: command.summary for name, command in COMMANDS.items()})
     return f"""\
 usage: reenact COMMAND [options]
 
@@ -49,7 +49,7 @@ Training (PyTorch Lightning's commands):
 {lightning}
 
 Data, use, and the rest:
-{ours}
+{own_commands}
 
 `reenact COMMAND --help` explains a command. First steps on any machine, with nothing to download:
   reenact fit --model {_first_preset()} --scale tiny
@@ -99,5 +99,5 @@ def _known(kind: str) -> str:
 
 
 def _table(rows: dict[str, str]) -> str:
-    width = max(len(left) for left in rows)
-    return "\n".join(f"  {left:<{width}}  {right}" for left, right in rows.items())
+    width = max(len(label) for label in rows)
+    return "\n".join(f"  {label:<{width}}  {right}" for label, right in rows.items())

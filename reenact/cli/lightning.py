@@ -124,10 +124,14 @@ class ReenactCLI(LightningCLI):
             others = config.logger if isinstance(config.logger, list) else [config.logger]
             named = [logger for logger in others if logger not in (None, True)]
             kwargs["logger"] = [MetricsFile(self.request.out), *named]
-        own: list[Callback] = [PredictedPictures(self.request.out / "predictions"), MetricsTail(), HeldOut()]
+        standard_callbacks: list[Callback] = [
+            PredictedPictures(self.request.out / "predictions"),
+            MetricsTail(),
+            HeldOut(),
+        ]
         if config.enable_progress_bar is not False and not config.barebones:
-            own.append(progress_bar())
-        kwargs["callbacks"] = [*(config.callbacks or []), *own]
+            standard_callbacks.append(progress_bar())
+        kwargs["callbacks"] = [*(config.callbacks or []), *standard_callbacks]
         try:
             trainer = super().instantiate_trainer(**kwargs)
         except (MisconfigurationException, ValueError, TypeError) as error:
@@ -150,13 +154,13 @@ class ReenactCLI(LightningCLI):
         """Tell if a run to go on with has no step left, and say so."""
         if self._resumed is None:
             return False
-        for done, option in zip(self._resumed, ("max_steps", "max_epochs"), strict=True):
+        for completed, option in zip(self._resumed, ("max_steps", "max_epochs"), strict=True):
             limit = getattr(self.trainer, option)
-            if limit is not None and 0 <= limit <= done:
+            if limit is not None and 0 <= limit <= completed:
                 unit = option.removeprefix("max_")
                 quiet.LOG.info(
                     "nothing to train: %s is at %d of %d %s; go on with a larger --trainer.%s",
-                    self.request.names["ckpt_path"], done, limit, unit, option,
+                    self.request.names["ckpt_path"], completed, limit, unit, option,
                 )  # fmt: skip
                 return True
         return False
@@ -251,12 +255,14 @@ def check_needs(model: PortraitModule, data: ReenactmentDataModule, command: str
         if getattr(needs, name) and not getattr(carries, name)
     ]
     if missing:
-        words = {"params": "face parameters"}
-        what = " and ".join(words.get(name, name) for name in missing)
+        labels = {"params": "face parameters"}
+        missing_text = " and ".join(labels.get(name, name) for name in missing)
         remedy = REMEDY
         if needs.texture or needs.light:  # landmarks say nothing about them: a network's estimate does
             remedy = remedy.replace("STORE,", "STORE --parameters deep3d (or deca, for FLAME),", 1)
-        raise ReenactError(f"{type(model).__name__} needs {what} of every portrait and the data has none; {remedy}")
+        raise ReenactError(
+            f"{type(model).__name__} needs {missing_text} of every portrait and the data has none; {remedy}"
+        )
     if needs.clip_length != carries.clip_length:
         raise ReenactError(
             f"{type(model).__name__} needs clips of {needs.clip_length} frames; "

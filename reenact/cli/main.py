@@ -39,10 +39,10 @@ def main(args: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 2 bad input, 130 interrupted by Ctrl-C or SIGTERM. Faults of the program
         itself are raised. With the environment variable `REENACT_TRACEBACK=1`, bad input is raised as well.
     """
-    words = list(sys.argv[1:] if args is None else args)
+    arguments = list(sys.argv[1:] if args is None else args)
     try:
         with _terminated_as_interrupted():
-            return _dispatch(words)
+            return _dispatch(arguments)
     except ReenactError as error:
         if os.environ.get("REENACT_TRACEBACK") == "1":
             raise
@@ -63,10 +63,10 @@ def _terminated_as_interrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    shown = terminals()
+    descriptors = terminals()
 
     def hang_up(number: int, frame: FrameType | None) -> None:
-        leave(shown)
+        leave(descriptors)
         raise KeyboardInterrupt
 
     previous = {signal.SIGTERM: signal.signal(signal.SIGTERM, _interrupt)}
@@ -83,14 +83,14 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _dispatch(words: list[str]) -> int:
-    if not words or words[0] in ("-h", "--help", "help"):
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
         sys.stdout.write(help_pages.overview())
         return 0
-    if words[0] in ("-V", "--version"):
+    if arguments[0] in ("-V", "--version"):
         sys.stdout.write(f"reenact {__version__}\n")
         return 0
-    command, rest = words[0], words[1:]
+    command, rest = arguments[0], arguments[1:]
     if command in TRAINER_COMMANDS:
         return _train(command, rest)
     if command in COMMANDS:
@@ -98,12 +98,12 @@ def _dispatch(words: list[str]) -> int:
     raise ReenactError(f"{command}: no such command; {suggest(command, [*TRAINER_COMMANDS, *COMMANDS])}")
 
 
-def _train(command: str, words: list[str]) -> int:
+def _train(command: str, argv: list[str]) -> int:
     """Answer what the presets alone can answer, then import Lightning and run."""
-    if "-h" in words or "--help" in words:
+    if "-h" in argv or "--help" in argv:
         sys.stdout.write(help_pages.trainer_command(command))
         return 0
-    request = read(command, words)
+    request = read(command, argv)
     with allow_packages(request.packages):
         arguments = expand(request)
         try:

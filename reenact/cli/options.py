@@ -49,8 +49,8 @@ def chosen_classes(arguments: Sequence[str]) -> dict[str, str]:
             chosen[option.removeprefix("--")] = value
         elif option == "--config":
             content = json.loads(value) if value.startswith("{") else presets.load(Path(value))
-            found = {key: content.get(key, {}).get("class_path") for key in ("model", "data")}
-            chosen |= {key: path for key, path in found.items() if path}
+            class_paths = {key: content.get(key, {}).get("class_path") for key in ("model", "data")}
+            chosen |= {key: path for key, path in class_paths.items() if path}
     return chosen
 
 
@@ -75,5 +75,5 @@ def resolve(class_path: str) -> type:
     """Import a class whose package is allowed; raises `ReenactError` for others."""
     check_class(class_path)
     module, _, name = class_path.rpartition(".")
-    found: type = getattr(import_module(module), name)
-    return found
+    resolved: type = getattr(import_module(module), name)
+    return resolved

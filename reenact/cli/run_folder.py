@@ -64,9 +64,9 @@ def checkpoint_of(option: str, path: str, run: str | None = None, title: str | N
     runs = _runs(title) if run is None else [Path(run)]
     dated = [(max(_times(folder)), folder) for folder in runs if _times(folder)]
     if not dated:
-        where = RUNS / (title or "*") / "*" if run is None else Path(run)
+        pattern = RUNS / (title or "*") / "*" if run is None else Path(run)
         raise ReenactError(
-            f"{option} last: no checkpoint in {where / LAST.parent}; train first with reenact fit, or give a file"
+            f"{option} last: no checkpoint in {pattern / LAST.parent}; train first with reenact fit, or give a file"
         )
     return _last_of(max(dated)[1], option)
 
@@ -86,14 +86,14 @@ def record_run(out: Path, title: str) -> None:
 
 def _runs(title: str | None) -> list[Path]:
     """Return the run folders that were started in this working folder."""
-    found = [path for path in RUNS.glob(f"{title or '*'}/*") if path.is_dir()]
+    folders = [path for path in RUNS.glob(f"{title or '*'}/*") if path.is_dir()]
     if (RUNS / ELSEWHERE).is_file():
         for line in (RUNS / ELSEWHERE).read_text(encoding="utf-8", errors="replace").splitlines():
             with suppress(ValueError, TypeError, KeyError):
                 entry = json.loads(line)
                 if title in (None, entry["title"]):
-                    found.append(Path(os.path.relpath(entry["folder"])))
-    return list(dict.fromkeys(found))
+                    folders.append(Path(os.path.relpath(entry["folder"])))
+    return list(dict.fromkeys(folders))
 
 
 def _times(run: Path) -> list[float]:

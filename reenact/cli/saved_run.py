@@ -40,10 +40,10 @@ def load_settings(run: Path, replaced: Collection[str]) -> dict[str, Any]:
     """
     path = run / FILE
     content = presets.load(path)
-    known = shipped_classes([presets.folder() / kind for kind in NAMED], presets.load)
+    shipped = shipped_classes([presets.folder() / kind for kind in NAMED], presets.load)
     settings: dict[str, Any] = {}
     for section in (name for name in SECTIONS if isinstance(content.get(name), dict) and name not in replaced):
-        settings[section] = _values(content[section], section, path, known)
+        settings[section] = _values(content[section], section, path, shipped)
     if type(content.get("seed_everything")) is int:
         settings["seed_everything"] = content["seed_everything"]
     trainer = settings.get("trainer", {})
@@ -59,13 +59,13 @@ def title_of(run: Path) -> str | None:
     return parts[1] if len(parts) == 3 and parts[0] == "runs" and presets.is_name(parts[1]) else None
 
 
-def _values(value: Any, key: str, path: Path, known: dict[tuple[str, str], str]) -> Any:  # noqa: ANN401 - any setting
+def _values(value: Any, key: str, path: Path, shipped: dict[tuple[str, str], str]) -> Any:  # noqa: ANN401 - any setting
     if isinstance(value, list):
-        return [_values(part, key, path, known) for part in value]
+        return [_values(part, key, path, shipped) for part in value]
     if isinstance(value, dict):
-        copy = {name: _values(part, f"{key}.{name}", path, known) for name, part in value.items()}
+        copy = {name: _values(part, f"{key}.{name}", path, shipped) for name, part in value.items()}
         if "class_path" in value:
-            copy["class_path"] = _known_class(value["class_path"], key, path, known)
+            copy["class_path"] = _known_class(value["class_path"], key, path, shipped)
         return copy
     if isinstance(value, str) and key.startswith("trainer.") and not key.endswith(".class_path"):
         plain = _TRAINER_TEXT.fullmatch(value) or ".init_args." in key or key == "trainer.default_root_dir"
@@ -74,12 +74,12 @@ def _values(value: Any, key: str, path: Path, known: dict[tuple[str, str], str])
     return value
 
 
-def _known_class(class_path: object, key: str, path: Path, known: dict[tuple[str, str], str]) -> str:
+def _known_class(class_path: object, key: str, path: Path, shipped: dict[tuple[str, str], str]) -> str:
     text = class_path if isinstance(class_path, str) else ""
-    found = known.get((text.partition(".")[0], text.rpartition(".")[2]))
-    if found is None:
+    class_name = shipped.get((text.partition(".")[0], text.rpartition(".")[2]))
+    if class_name is None:
         raise _refusal(class_path, key, path)
-    return found
+    return class_name
 
 
 def _refusal(value: object, key: str, path: Path) -> ReenactError:

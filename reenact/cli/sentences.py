@@ -34,13 +34,13 @@ Known = Callable[[str | None], Iterable[str]]
 """From a class path (or None for the parser itself) to the dotted names it knows."""
 
 
-def from_parser(message: str, known: Known, words: list[str], by_place: Collection[str] = ()) -> ReenactError:
+def from_parser(message: str, options: Known, arguments: list[str], by_place: Collection[str] = ()) -> ReenactError:
     """Translate a parser's complaint.
 
     Args:
         message: The complaint, often of many lines.
-        known: Gives the names to suggest.
-        words: The command line, to tell options from keys of a configuration file.
+        options: Gives the names to suggest.
+        arguments: The command line, to tell options from keys of a configuration file.
         by_place: What is given without an option.
     """
     keys = [match.group("key") for match in _KEY.finditer(message)]
@@ -57,30 +57,30 @@ def from_parser(message: str, known: Known, words: list[str], by_place: Collecti
             f"--{'.'.join(keys)} {missing.group('path')}: no class for this; give a preset's name or a class path"
         )
     for pattern in _UNKNOWN:
-        found = pattern.search(message)
-        if found:
-            name = found.group("name").removeprefix("--").partition("=")[0]
-            return _unknown(".".join([*keys, name]), message, known, words)
+        matched = pattern.search(message)
+        if matched:
+            name = matched.group("name").removeprefix("--").partition("=")[0]
+            return _unknown(".".join([*keys, name]), message, options, arguments)
     required = _REQUIRED.search(message)
     if required:
         names = [name.removeprefix("--") for name in required.group("names").split(", ")]
-        shown = [name.upper() if name in by_place else f"--{'.'.join([*keys, name])}" for name in names]
-        return ReenactError(f"missing: {', '.join(shown)}; --help explains the options")
+        spelled = [name.upper() if name in by_place else f"--{'.'.join([*keys, name])}" for name in names]
+        return ReenactError(f"missing: {', '.join(spelled)}; --help explains the options")
     if "expected one argument" in message:
-        return _without_value(message, words)
+        return _without_value(message, arguments)
     if keys and _EXPECTED.search(message):
-        return _wrong_value(".".join(keys), message, words)
+        return _wrong_value(".".join(keys), message, arguments)
     return ReenactError(" ".join(message.split()))
 
 
-def _unknown(name: str, message: str, known: Known, words: list[str]) -> ReenactError:
-    if name in words and f"--{name}" not in words:
+def _unknown(name: str, message: str, options: Known, arguments: list[str]) -> ReenactError:
+    if name in arguments and f"--{name}" not in arguments:
         return ReenactError(f"{name}: a word that belongs to no option; options start with --")
     class_path = _CLASS.search(message)
     group = name.partition(".")[0]
-    candidates = [f"--{group}.{other}" for other in known(class_path.group("path"))] if class_path else []
-    candidates += [f"--{other}" for other in known(None)]
-    return ReenactError(f"{_spell(name, words)}: no such option; {_near(f'--{name}', candidates)}")
+    candidates = [f"--{group}.{other}" for other in options(class_path.group("path"))] if class_path else []
+    candidates += [f"--{other}" for other in options(None)]
+    return ReenactError(f"{_spell(name, arguments)}: no such option; {_near(f'--{name}', candidates)}")
 
 
 def _near(name: str, candidates: list[str]) -> str:
@@ -91,32 +91,34 @@ def _near(name: str, candidates: list[str]) -> str:
     return f"known: {', '.join(siblings)}" if siblings else "--help lists the options"
 
 
-def _without_value(message: str, words: list[str]) -> ReenactError:
-    for word, following in zip(words, [*words[1:], "--"], strict=True):
+def _without_value(message: str, arguments: list[str]) -> ReenactError:
+    for word, following in zip(arguments, [*arguments[1:], "--"], strict=True):
         if word.startswith("--") and "=" not in word and following.startswith("--"):
             return ReenactError(f"{word}: a value is missing")
     return ReenactError(" ".join(message.split()))
 
 
-def _wrong_value(key: str, message: str, words: list[str]) -> ReenactError:
+def _wrong_value(key: str, message: str, arguments: list[str]) -> ReenactError:
     got = [match.group("value") or match.group("given") for match in _GOT.finditer(message)]
     value = re.sub(r"^NestedArg\(key='[^']*', val=(.*)\)$", r"\1", got[0].strip()) if got else ""
-    shown = repr(value.strip("'\""))
+    value_text = repr(value.strip("'\""))
     if "dot import path string" in message:
-        return ReenactError(f"{_spell(key, words)}: holds several settings; give them as --{key}.NAME, got {shown}")
+        return ReenactError(
+            f"{_spell(key, arguments)}: holds several settings; give them as --{key}.NAME, got {value_text}"
+        )
     # The unions of the outer keys follow the reason; only a complaint about one key has its whole union to itself.
     types = [_plain(match.group("type")) for match in _EXPECTED.finditer(message)]
     if "class_path" in message:
         types = types[:1]
-    wanted = _joined([kind for kind in types if kind != "NoneType"])
-    if value.strip("'\"") in words and not any(_bare(word.partition("=")[0]) == _bare(key) for word in words):
-        return ReenactError(f"{shown}: expected {wanted}")
-    return ReenactError(f"{_spell(key, words)}: expected {wanted}, got {shown}")
+    expected = _joined([kind for kind in types if kind != "NoneType"])
+    if value.strip("'\"") in arguments and not any(_bare(word.partition("=")[0]) == _bare(key) for word in arguments):
+        return ReenactError(f"{value_text}: expected {expected}")
+    return ReenactError(f"{_spell(key, arguments)}: expected {expected}, got {value_text}")
 
 
-def _spell(key: str, words: list[str]) -> str:
+def _spell(key: str, arguments: list[str]) -> str:
     """The option as it was typed, or the key of the file it stands in."""
-    for word in words:
+    for word in arguments:
         option = word.partition("=")[0]
         if option.startswith("--") and _bare(option) == _bare(key):
             return option

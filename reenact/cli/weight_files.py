@@ -46,9 +46,9 @@ def verify(file: File, path: Path) -> str:
         )
     if file.holds:
         names = list(names_in(path))
-        lacking = [name for name in file.holds if not any(other.startswith(name) for other in names)]
-        if lacking:
-            raise ReenactError(f"{path} is not {file.name}: it holds no {', '.join(lacking)}")
+        missing = [name for name in file.holds if not any(other.startswith(name) for other in names)]
+        if missing:
+            raise ReenactError(f"{path} is not {file.name}: it holds no {', '.join(missing)}")
     return digest
 
 

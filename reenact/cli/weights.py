@@ -75,9 +75,9 @@ def _needed_by(preset: str, scale: str) -> list[Asset]:
     return [ASSETS[name] for name in find_needed_files(preset, scale)]
 
 
-def show_all(shown: list[Asset]) -> None:
+def show_all(listed: list[Asset]) -> None:
     """Print a table of assets."""
-    if not shown:
+    if not listed:
         Console().print("Training it needs no file.", highlight=False)
         return
     console = Console()
@@ -86,10 +86,10 @@ def show_all(shown: list[Asset]) -> None:
     )
     for column, ratio in (("name", None), ("here", None), ("what it is for", 3), ("licence", 3), ("to get it", None)):
         table.add_column(column, ratio=ratio, no_wrap=ratio is None, overflow="fold")
-    for asset in shown:
+    for asset in listed:
         present = Text("yes", "green") if assets.locate(asset.name) else Text("no", "yellow")
-        way = "get" if asset.free and asset.url else "accept, get" if asset.url else "by hand"
-        table.add_row(asset.name, present, Text(asset.purpose), Text(asset.licence), way)
+        action = "get" if asset.free and asset.url else "accept, get" if asset.url else "by hand"
+        table.add_row(asset.name, present, Text(asset.purpose), Text(asset.licence), action)
     console.print(table)
     console.print(
         "\nreenact weights list NAME        everything about one, with how to get it\n"
@@ -151,9 +151,9 @@ def get(asset: Asset, accept_licence: bool) -> Path:
     Raises:
         ReenactError: if it has no address, its licence was not accepted, or it can't be fetched.
     """
-    here = assets.locate(asset.name)
-    if here is not None:
-        return here
+    present = assets.locate(asset.name)
+    if present is not None:
+        return present
     if not asset.url:
         raise ReenactError(
             f"{asset.name} has no address to fetch from: {asset.source}; then 'reenact weights add {asset.name} FILE'"
@@ -177,7 +177,7 @@ def _checked(asset: Asset, path: Path) -> tuple[bool, str]:
     """Tell if an asset's files are intact, and by which comparison."""
     remembered = Manifest.read().sha256
     files = asset.files if asset.pack else [file for file in asset.files if path.name == file.name][:1]
-    known = []
+    comparisons = []
     for file in files:
         place = path / file.name if asset.pack else path
         try:
@@ -187,7 +187,7 @@ def _checked(asset: Asset, path: Path) -> tuple[bool, str]:
         before = remembered.get(file.path)
         if before and before != digest and place.is_relative_to(assets.cache_dir()):
             return False, f"{place} has changed since it was added: get it again from its official source"
-        known.append("as published" if file.sha256 else "as when it was added" if before else "")
-    if all(known):
-        return True, f"SHA-256 {' and '.join(dict.fromkeys(known))}; {path}"
+        comparisons.append("as published" if file.sha256 else "as when it was added" if before else "")
+    if all(comparisons):
+        return True, f"SHA-256 {' and '.join(dict.fromkeys(comparisons))}; {path}"
     return True, f"holds what it should, nobody publishes its SHA-256; {path}"

@@ -18,8 +18,8 @@ def list_zoo() -> None:
         table.add_column("--model", no_wrap=True)
         table.add_column("what")
         table.add_column("needs")
-        for name, what in method.presets.items():
-            table.add_row(name, Text(what), Text(method.needs))
+        for name, summary in method.presets.items():
+            table.add_row(name, Text(summary), Text(method.needs))
         console.print(table, Text(describe_absence(method)))
     for problem in scan_methods().problems.values():
         console.print(Text(f"left out: {problem}"), "")

@@ -61,12 +61,12 @@ def parse(text: str) -> Name:
     """
     match = _FORM.fullmatch(text)
     name = Name(**match.groupdict()) if match else None  # type: ignore[arg-type]  # the pattern names references
-    known = [*PIXELS, *readers.NETWORKS, *PARTS]
-    if name is None or name.family not in known:
-        raise ReenactError(f"There is no metric {text!r}; {suggest(name.family if name else text, known)}")
+    families = [*PIXELS, *readers.NETWORKS, *PARTS]
+    if name is None or name.family not in families:
+        raise ReenactError(f"There is no metric {text!r}; {suggest(name.family if name else text, families)}")
     if name.family in PIXELS:
         if text not in PIXELS:
-            variants = [known for known in PIXELS if known.partition(".")[0] == name.family]
+            variants = [families for families in PIXELS if families.partition(".")[0] == name.family]
             raise ReenactError(f"There is no metric {text!r}; write {' or '.join(variants)}")
         return name
     _check_parts(text, name)

@@ -145,8 +145,8 @@ class VideoDistance(FrechetDistance):
         """The clips that end within a scene, or None; the frames behind the last wait for the next scene."""
         reference: Frames = getattr(scene, self.reference)
         check_alike(scene.generated, reference)
-        made, shown = (list(frames.bytes) for frames in (scene.generated, reference))
-        runs = self._runs.add(places, list(zip(made, shown, reference.digests, strict=True)))
+        generated_frames, reference_frames = (list(frames.bytes) for frames in (scene.generated, reference))
+        runs = self._runs.add(places, list(zip(generated_frames, reference_frames, reference.digests, strict=True)))
         whole = [list(zip(*run, strict=True)) for run in runs if run is not None]
         if not whole:
             return None

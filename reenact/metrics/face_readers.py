@@ -58,9 +58,9 @@ class FaceFinder:
     def __call__(self, image: Tensor) -> Found:
         """Look at pictures (B, 3, H, W) in [-1, 1]."""
         find = _finder(self.name, str(image.device))
-        found = [find(picture) for picture in pictures(image)]
+        face_points = [find(picture) for picture in pictures(image)]
         empty = np.full((5 if self.name == "scrfd" else 68, 2), np.nan, np.float32)
-        points = np.stack([empty if face is None else face for face in found])
+        points = np.stack([empty if face is None else face for face in face_points])
         size = image.new_tensor(image.shape[:-3:-1]).expand(len(image), 2)
         return Found(torch.from_numpy(points).to(image), size)
 
@@ -73,7 +73,7 @@ def finder(name: Finder) -> Reader[Found]:
 
 def landmarks(name: Finder) -> Reader[FaceReading]:
     """Landmarks as the finder places them."""
-    return Chain(name, finder(name), lambda _, found: FaceReading(found.points / found.size[:, None] * 2 - 1))
+    return Chain(name, finder(name), lambda _, faces: FaceReading(faces.points / faces.size[:, None] * 2 - 1))
 
 
 def identity(label: str, network: IdentityNetwork, name: Finder) -> Reader[FaceReading]:
@@ -86,14 +86,14 @@ def identity(label: str, network: IdentityNetwork, name: Finder) -> Reader[FaceR
     """
     widths = {"embedding": 128 if network == "dlib" else 512}
 
-    def read(image: Tensor, found: Found) -> FaceReading:
+    def read(image: Tensor, faces: Found) -> FaceReading:
         embed = _embedder(network, name, str(image.device))
 
-        def each(seen: list[Image], points: Points) -> dict[str, Tensor]:
-            rows = [embed(picture, face) for picture, face in zip(seen, points, strict=True)]
+        def each(pictures_of_faces: list[Image], points: Points) -> dict[str, Tensor]:
+            rows = [embed(picture, face) for picture, face in zip(pictures_of_faces, points, strict=True)]
             return {"embedding": torch.from_numpy(np.stack(rows))}
 
-        return FaceReading(**_where_found(image, found, widths, each))
+        return FaceReading(**_where_found(image, faces, widths, each))
 
     return Chain(label, finder(name), read)
 
@@ -109,10 +109,12 @@ def parameters(label: str, network: RegressorChoice, name: Finder) -> Reader[Fac
     deep3d = network == "deep3d"
     widths = {"expression": 64 if deep3d else 50, "angles": 3, "euler": 3, **({"translation": 3} if deep3d else {})}
 
-    def read(image: Tensor, found: Found) -> FaceReading:
+    def read(image: Tensor, faces: Found) -> FaceReading:
         regressor = _regressor(network, str(image.device))
         return FaceReading(
-            **_where_found(image, found, widths, lambda seen, points: _moved(regressor.codes(seen, points)))
+            **_where_found(
+                image, faces, widths, lambda face_pictures, points: _moved(regressor.codes(face_pictures, points))
+            )
         )
 
     return Chain(label, finder(name), read)
@@ -136,13 +138,13 @@ def _moved(codes: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _where_found(
     image: Tensor,
-    found: Found,
+    faces: Found,
     widths: dict[str, int],
     read: Callable[[list[Image], Points], dict[str, Tensor]],
 ) -> dict[str, Tensor]:
     """Read the pictures in which there is a face; the rows of all others are NaN."""
     whole = {part: image.new_full((len(image), width), torch.nan) for part, width in widths.items()}
-    points = found.points.cpu().numpy()
+    points = faces.points.cpu().numpy()
     rows = np.flatnonzero(np.isfinite(points).all((1, 2))).tolist()
     if rows:
         for part, values in read(pictures(image[rows]), points[rows]).items():

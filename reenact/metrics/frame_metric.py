@@ -52,10 +52,10 @@ class FrameMetric(Metric):
 
     def update(self, values: Tensor) -> None:
         """Add the numbers (B,) that `of` gave."""
-        known = values.double()[~values.isnan()]
-        self.total += known.sum()
-        self.count += len(known)
-        self.missing += len(values) - len(known)
+        valid = values.double()[~values.isnan()]
+        self.total += valid.sum()
+        self.count += len(valid)
+        self.missing += len(values) - len(valid)
 
     def compute(self) -> Tensor:
         """The mean over frames that have a number; NaN where none has."""
@@ -67,10 +67,10 @@ class FrameMetric(Metric):
 
     def note(self) -> str:
         """Return the reason why there is no value, or the number of frames without one."""
-        known, missing = self.counts()
+        valid, missing = self.counts()
         if not missing:
-            return "" if known else self.none()
-        return f"{missing} of {known + missing} frames have no value: {self.absent}"
+            return "" if valid else self.none()
+        return f"{missing} of {valid + missing} frames have no value: {self.absent}"
 
     def none(self) -> str:
         """Return the reason why no frame counts."""

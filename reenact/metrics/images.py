@@ -108,8 +108,8 @@ def _blurred(maps: Tensor) -> Tensor:
     if maps.device.type == "cpu":
         planes = maps.detach().reshape(-1, height, width).numpy()
         inner = slice(RADIUS, -RADIUS)
-        found = np.stack([cv2.sepFilter2D(plane, -1, window, window)[inner, inner] for plane in planes])
-        return torch.from_numpy(found).reshape(*maps.shape[:-2], *found.shape[-2:])
+        blurred = np.stack([cv2.sepFilter2D(plane, -1, window, window)[inner, inner] for plane in planes])
+        return torch.from_numpy(blurred).reshape(*maps.shape[:-2], *blurred.shape[-2:])
     rows, columns = (_band(side, torch.from_numpy(window)).to(maps) for side in (height, width))
     return rows.T @ (maps @ columns)
 

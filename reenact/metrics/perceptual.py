@@ -145,7 +145,7 @@ def _lpips(backbone: Backbone) -> nn.Module:
         network: nn.Module = lpips.LPIPS(net=backbone, pnet_rand=True, verbose=False)
     body = network.get_submodule("net")
     # the package cuts torchvision's `features` into slices and keeps their numbers
-    own = {name: f"features.{name.partition('.')[2]}" for name in body.state_dict()}
+    backbone_names = {name: f"features.{name.partition('.')[2]}" for name in body.state_dict()}
     state = read_weights(path)
-    load_strictly(body, {name: state[key] for name, key in own.items() if key in state}, path, "features")
+    load_strictly(body, {name: state[key] for name, key in backbone_names.items() if key in state}, path, "features")
     return network.eval().requires_grad_(False)

@@ -91,13 +91,13 @@ def split(spec: str) -> tuple[str, Finder | None]:
         ReenactError: if the finder is no other than the network's own, or unknown, or the network has none.
     """
     network, _, named = spec.partition(",")
-    own = KNOWN[network].finder
+    own_finder = KNOWN[network].finder
     if not named:
-        return network, own
-    others = [finder for finder in FINDERS if finder != own]
-    if own is None or named not in others:
-        way = f"name one of {', '.join(others)}, or none" if own else f"write {network} alone"
-        raise ReenactError(f"{network!r} can't be measured on faces found by {named!r}: {way}")
+        return network, own_finder
+    others = [finder for finder in FINDERS if finder != own_finder]
+    if own_finder is None or named not in others:
+        remedy = f"name one of {', '.join(others)}, or none" if own_finder else f"write {network} alone"
+        raise ReenactError(f"{network!r} can't be measured on faces found by {named!r}: {remedy}")
     return network, cast(Finder, named)
 
 
@@ -149,11 +149,11 @@ def check(spec: str | None) -> None:
     for name in (network, finder):
         if name is None:
             continue
-        known = KNOWN[name]
-        for module in known.modules:
+        requirements = KNOWN[name]
+        for module in requirements.modules:
             if find_spec(module) is None:
-                raise ReenactError(f"Metrics with {name} need the package {module}: {install_hint(known.extra)}")
-        for file in known.files:
+                raise ReenactError(f"Metrics with {name} need the package {module}: {install_hint(requirements.extra)}")
+        for file in requirements.files:
             assets.require(file)
     if network == probe_reader.NAME and not WEIGHTS.is_file():
         raise ReenactError(f"This copy of the package has no {WEIGHTS.name}; make it with benchmarks/probe.py")

@@ -150,10 +150,10 @@ class Frames:
         if self.memory is None:
             return self._looked(reader, everything)
         digests = [self.digests[row] for row in self._different[0]]
-        lacking = [row for row in everything if not self.memory.knows(reader, digests[row])]
-        if lacking:
-            reading = self._looked(reader, lacking)
-            if not self.memory.keep(reader, [digests[row] for row in lacking], reading):
+        missing_rows = [row for row in everything if not self.memory.knows(reader, digests[row])]
+        if missing_rows:
+            reading = self._looked(reader, missing_rows)
+            if not self.memory.keep(reader, [digests[row] for row in missing_rows], reading):
                 return reading  # too large for all pictures alike, so that none was known
         return self.memory.recall(reader, digests, self.image.device)
 
@@ -206,7 +206,7 @@ class Scene:
 
     def part(self, rows: slice) -> Scene:
         """Some of its frames."""
-        made, source, driving = (
+        generated, source, driving = (
             Frames(frames.given[rows], frames.name) for frames in (self.generated, self.source, self.driving)
         )
-        return Scene(made, source, driving, self.same_identity)
+        return Scene(generated, source, driving, self.same_identity)

@@ -65,10 +65,10 @@ class Suite:
     """Metrics that this loader allows, by name."""
 
     def __post_init__(self) -> None:
-        made = {name: catalogue.make(name) for name in self.names}
+        metrics = {name: catalogue.make(name) for name in self.names}
         self._possible = {
             name: metric.to(self.device)
-            for name, metric in made.items()
+            for name, metric in metrics.items()
             if self.same_identity or metric.reference != "target"
         }
         self.metrics = self._possible
@@ -99,8 +99,8 @@ class Suite:
                 columns[name] = values.tolist()
             else:
                 self._add_features(name, metric, scene, places)
-        for row, who in enumerate(names):
-            self.rows.append({**who, **{name: columns[name][row] for name in self.metrics if name in columns}})
+        for row, facts in enumerate(names):
+            self.rows.append({**facts, **{name: columns[name][row] for name in self.metrics if name in columns}})
         self.keys += _keys(scene, names)
 
     def _add_features(
@@ -157,11 +157,13 @@ def scene_of(image: Tensor, pair: PortraitPair) -> Scene:
     driving, source = pair.driving.image, pair.source.image
     if image.ndim == 5:
         source = source[:, None].expand(-1, image.shape[1], -1, -1, -1)
-    generated, wanted, shown = (part.flatten(0, -4) if part.ndim == 5 else part for part in (image, driving, source))
+    generated, target, source_frames = (
+        part.flatten(0, -4) if part.ndim == 5 else part for part in (image, driving, source)
+    )
     return Scene(
         generated=Frames(generated, "the generated frames"),
-        source=Frames(shown, "the source frames"),
-        driving=Frames(wanted, "the driving frames"),
+        source=Frames(source_frames, "the source frames"),
+        driving=Frames(target, "the driving frames"),
         same_identity=pair.same_identity,
     )
 

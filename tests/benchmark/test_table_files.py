@@ -140,7 +140,7 @@ def test_a_spoiled_table_is_a_table_or_a_sentence(tmp_path, name, number):
     except ReenactError:
         return
     results = [Result(row, {}, "not run") for row in table.rows]
-    made = report.make(table, measured, results, tmp_path, ["x"], own=True)
+    made = report.make(table, measured, results, tmp_path, ["x"], own_data=True)
     for text in (forms.markdown(made), forms.comma_separated(made), forms.latex(made), page(made, tmp_path)):
         text.encode()
     out = io.StringIO()

@@ -87,7 +87,7 @@ def test_a_benchmark_logs_one_table(tmp_path):
     rows = (Row("a", "A", "own", "pwm_flame", values={"self.psnr": 20.0}), Row("b", "B", "baseline"))
     table = Table("t1", "Title", "", "x", "x", "", "", 0, {}, (column,), rows)
     results = [Result(rows[0], {"self": {"psnr": Score("psnr", 21.5, 4)}}), Result(rows[1], {}, "not in the zoo")]
-    report = make(table, [Measured(column, "psnr")], results, tmp_path, [], own=True)
+    report = make(table, [Measured(column, "psnr")], results, tmp_path, [], own_data=True)
     log_table(report, tmp_path)
     wandb.finish()
     file = only_file(tmp_path)

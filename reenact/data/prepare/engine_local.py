@@ -108,7 +108,11 @@ class LocalEngine:
         self._gone = self._idle = 0
 
     def run(
-        self, clips: Sequence[ClipInput], job: Job, done: Callable[[ClipRecord], None], seen: Callable[[int], None]
+        self,
+        clips: Sequence[ClipInput],
+        job: Job,
+        on_clip: Callable[[ClipRecord], None],
+        on_frames: Callable[[int], None],
     ) -> None:
         """Bring every clip into the manifest; see `Engine.run`."""
         groups = groups_of(job)
@@ -118,7 +122,7 @@ class LocalEngine:
         devices += ["gpu"] if any(group.device == "gpu" for group in groups) else []
         workers = [_started(device, job) for device in devices]
         try:
-            self._serve(workers, queue, clips, job, done, seen)
+            self._serve(workers, queue, clips, job, on_clip, on_frames)
         finally:
             _stop(workers)
 
@@ -128,8 +132,8 @@ class LocalEngine:
         queue: _Queue,
         clips: Sequence[ClipInput],
         job: Job,
-        done: Callable[[ClipRecord], None],
-        seen: Callable[[int], None],
+        on_clip: Callable[[ClipRecord], None],
+        on_frames: Callable[[int], None],
     ) -> None:
         writer = StoreWriter(job.out, store_info(job.settings))
         while queue.left:
@@ -146,15 +150,15 @@ class LocalEngine:
                     raise answer
                 if answer is not None and worker.task is not None:
                     for row in queue.answered(worker.task, answer):
-                        done(row)
+                        on_clip(row)
                     worker.task, self._idle = None, 0
                 elif answer is not None:
                     worker.ready = True
                 elif not worker.process.is_alive():
                     for row in self._bury(worker, queue, clips, writer):
-                        done(row)
+                        on_clip(row)
                     workers[place] = _started(worker.device, job)
-            seen(self._gone + sum(worker.frames.value for worker in workers))
+            on_frames(self._gone + sum(worker.frames.value for worker in workers))
 
     def _bury(
         self,
@@ -166,18 +170,18 @@ class LocalEngine:
         """Give a dead worker's clips to others; the rows of those that have cost enough workers."""
         worker.process.join()
         self._gone += worker.frames.value
-        how = _how(worker.process.exitcode)
+        cause = _how(worker.process.exitcode)
         if worker.task is None:
             self._idle += 1
             if self._idle > MOST_IDLE:
-                raise ReenactError(f"Workers die before they have a clip in hand ({how}); see what they print above")
+                raise ReenactError(f"Workers die before they have a clip in hand ({cause}); see what they print above")
             return []
         task, rows = worker.task, []
         queue.deaths.update(task.clips)
         for clip in task.clips:
             # Of several clips in hand any may be the cause; only one that is alone is blamed.
             if queue.deaths[clip] >= ATTEMPTS and len(task.clips) == 1:
-                rows.append(blame(clips[clip], writer, how))
+                rows.append(blame(clips[clip], writer, cause))
             else:
                 queue.waiting[task.group].appendleft(clip)
         queue.left -= len(rows)
@@ -186,17 +190,17 @@ class LocalEngine:
 
 def _started(device: Device, job: Job) -> _Worker:
     context = _context()
-    ours, theirs = context.Pipe()
+    parent_end, child_end = context.Pipe()
     frames: Synchronized[int] = context.Value("q", 0, lock=False)  # a killed owner would keep a lock
-    process = context.Process(target=_work, args=(theirs, job, device, frames, dict(os.environ)), daemon=True)
+    process = context.Process(target=_work, args=(child_end, job, device, frames, dict(os.environ)), daemon=True)
     # The terminal sends Ctrl-C to every process; held back until `_work` ignores it, it never reaches a worker.
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
-    theirs.close()
-    return _Worker(device, process, ours, frames)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    child_end.close()
+    return _Worker(device, process, parent_end, frames)
 
 
 @cache

@@ -47,7 +47,11 @@ class RayEngine:
         self._ray = _connected(address, workers)
 
     def run(
-        self, clips: Sequence[ClipInput], job: Job, done: Callable[[ClipRecord], None], seen: Callable[[int], None]
+        self,
+        clips: Sequence[ClipInput],
+        job: Job,
+        on_clip: Callable[[ClipRecord], None],
+        on_frames: Callable[[int], None],
     ) -> None:
         """Bring every clip into the manifest; see `Engine.run`. Frames are counted when their clip is through."""
         calls = _Calls(self._ray, groups_of(job), job)
@@ -55,8 +59,8 @@ class RayEngine:
         deaths: Counter[int] = Counter()
         waiting = deque((0.0, 0, number) for number in range(len(clips)))
         running: dict[Any, tuple[int, int]] = {}
-        left, frames = len(clips), 0
-        while left:
+        remaining, frames = len(clips), 0
+        while remaining:
             while waiting and len(running) < calls.room and waiting[0][0] <= time.monotonic():
                 _, group, number = waiting.popleft()
                 running[calls.submit(group, clips[number])] = group, number
@@ -67,10 +71,10 @@ class RayEngine:
                 group, number = running.pop(reference)
                 row = self._row(reference, number, clips, deaths, writer)
                 if row is not None:
-                    done(row)
+                    on_clip(row)
                     frames += row.num_frames
-                    seen(frames)
-                    left -= 1
+                    on_frames(frames)
+                    remaining -= 1
                 elif deaths[number] or group + 1 == len(calls.groups):
                     # Begin again: what is finished lies on the disk, or another run has it in hand.
                     waiting.append((time.monotonic() + PAUSE, 0, number))

@@ -38,15 +38,19 @@ class Engine(Protocol):
     """Runs a job."""
 
     def run(
-        self, clips: Sequence[ClipInput], job: Job, done: Callable[[ClipRecord], None], seen: Callable[[int], None]
+        self,
+        clips: Sequence[ClipInput],
+        job: Job,
+        on_clip: Callable[[ClipRecord], None],
+        on_frames: Callable[[int], None],
     ) -> None:
         """Bring every clip into the manifest.
 
         Args:
             clips: Those that are not in it yet.
             job: What to do with them.
-            done: Called with the row of each clip.
-            seen: Called now and then with the number of frames tracked so far.
+            on_clip: Called with the row of each clip.
+            on_frames: Called now and then with the number of frames tracked so far.
 
         Raises:
             ReenactError: if the store can't be written, weights are missing, or the machines can't be reached.
@@ -57,7 +61,11 @@ class InlineEngine:
     """This process, clip after clip."""
 
     def run(
-        self, clips: Sequence[ClipInput], job: Job, done: Callable[[ClipRecord], None], seen: Callable[[int], None]
+        self,
+        clips: Sequence[ClipInput],
+        job: Job,
+        on_clip: Callable[[ClipRecord], None],
+        on_frames: Callable[[int], None],
     ) -> None:
         """Bring every clip into the manifest; see `Engine.run`."""
         names = tuple(stage.name for stage in STAGES)
@@ -65,12 +73,12 @@ class InlineEngine:
         frames = itertools.count(1)
         waiting = deque(clips)
         while waiting:
-            (row,) = run_stages(names, [waiting[0]], job, lambda: seen(next(frames)))
+            (row,) = run_stages(names, [waiting[0]], job, lambda: on_frames(next(frames)))
             if row is None:
                 waiting.rotate(-1)
                 time.sleep(PAUSE)
             else:
-                done(row)
+                on_clip(row)
                 waiting.popleft()
 
 
@@ -82,7 +90,7 @@ def groups_of(job: Job) -> list[Group]:
     ]
 
 
-def blame(clip: ClipInput, writer: StoreWriter, how: str) -> ClipRecord:
+def blame(clip: ClipInput, writer: StoreWriter, cause: str) -> ClipRecord:
     """Quarantine a clip on which workers died.
 
     Its key is empty, so that the next run tries it again.
@@ -93,7 +101,7 @@ def blame(clip: ClipInput, writer: StoreWriter, how: str) -> ClipRecord:
         identity=clip.identity,
         source=clip.source,
         key="",
-        reason=f"{ATTEMPTS} workers died on it ({how}); out of memory? Try again with fewer --workers",
+        reason=f"{ATTEMPTS} workers died on it ({cause}); out of memory? Try again with fewer --workers",
     )
     writer.put(record)
     return record

@@ -35,8 +35,8 @@ def name_apart(clips: Sequence[ClipInput], writer: StoreWriter, settings: Settin
         for clip in clips
         if clip.name in owners and _owns(clip, *owners[clip.name], writer, settings)
     }
-    taken = writer.reserve(((clip.name, clip.source) for clip in clips), same)
-    renamed = {clip.name: _renamed(clip) for clip in clips if clip.name in taken}
+    reserved = writer.reserve(((clip.name, clip.source) for clip in clips), same)
+    renamed = {clip.name: _renamed(clip) for clip in clips if clip.name in reserved}
     writer.reserve(((clip.name, clip.source) for clip in renamed.values()), {})
     return [renamed.get(clip.name, clip) for clip in clips]
 

@@ -47,8 +47,8 @@ def _estimated(hands: Sequence[Hand], regressor: ParameterRegressor) -> list[Res
     for number, hand in enumerate(hands):
         with hand.blamed(STAGE):
             shot = shot_of(hand)
-            seen = shot.rows(np.flatnonzero(shot.visible))
-            for image, points in zip(frames_at(hand, seen.frames), seen.landmarks, strict=True):
+            visible_rows = shot.rows(np.flatnonzero(shot.visible))
+            for image, points in zip(frames_at(hand, visible_rows.frames), visible_rows.landmarks, strict=True):
                 batch.add(number, image, points)
     batch.run()
     return [
@@ -69,8 +69,8 @@ def estimate_track(track: FaceTrack, images: Iterable[Image], regressor: Paramet
         T rows; cameras belong to the square around the whole frame.
     """
     batch = _Batch(regressor, 1)
-    for image, points, seen in zip(images, track.landmarks, track.visible, strict=True):
-        if seen:
+    for image, points, visible in zip(images, track.landmarks, track.visible, strict=True):
+        if visible:
             batch.add(0, image, points)
     batch.run()
     return params_of(_filled(track.visible, batch.found[0]))
@@ -100,12 +100,12 @@ class _Batch:
             self.found[clip].append({name: array[row] for name, array in arrays.items()})
 
 
-def _filled(visible: NDArray[np.bool_], found: list[dict[str, NDArray[np.float32]]]) -> dict[str, NDArray[np.float32]]:
+def _filled(visible: NDArray[np.bool_], frames: list[dict[str, NDArray[np.float32]]]) -> dict[str, NDArray[np.float32]]:
     """Parameters of every frame from those of the frames that show the face."""
-    seen, every = np.flatnonzero(visible), np.arange(len(visible))
+    visible_rows, every = np.flatnonzero(visible), np.arange(len(visible))
     arrays = {}
-    for name in found[0]:
-        known = np.stack([frame[name] for frame in found])
-        columns = [np.interp(every, seen, column) for column in known.reshape(len(seen), -1).T]
-        arrays[name] = np.stack(columns, 1).reshape(len(every), *known.shape[1:]).astype(np.float32)
+    for name in frames[0]:
+        values = np.stack([frame[name] for frame in frames])
+        columns = [np.interp(every, visible_rows, column) for column in values.reshape(len(visible_rows), -1).T]
+        arrays[name] = np.stack(columns, 1).reshape(len(every), *values.shape[1:]).astype(np.float32)
     return arrays

@@ -205,11 +205,11 @@ def _check_device(device: str, engine: Literal["local", "ray"]) -> None:
 
 def _nothing_usable(path: Path, records: Sequence[ClipRecord]) -> str:
     """The sentence for an input without a usable clip."""
-    there = next((record for record in records if record.status != "missing"), None)
-    if there is None:
+    first_record = next((record for record in records if record.status != "missing"), None)
+    if first_record is None:
         return f"{path} holds no clip that its metadata name ({records[0].reason}); get the files from their owners"
-    remedy = "" if ";" in there.reason else "; give a clip or picture with a clearly visible face"
-    return f"{there.source} {there.reason}{remedy}"
+    remedy = "" if ";" in first_record.reason else "; give a clip or picture with a clearly visible face"
+    return f"{first_record.source} {first_record.reason}{remedy}"
 
 
 def _auto_crop(path: Path, dataset: DatasetChoice, clips: Sequence[ClipInput], paper: str | None) -> CropChoice:
@@ -241,7 +241,7 @@ def _run(clips: Sequence[ClipInput], job: Job, engine: Engine) -> None:
         TextColumn("clips, {task.fields[frames]} frames seen"),
         TimeRemainingColumn(),
     )
-    known = {record.name for record in Store(job.out).scan()}
+    stored_names = {record.name for record in Store(job.out).scan()}
     with Progress(*columns, console=open_progress_console()) as progress:
         task = progress.add_task("prepare", total=len(clips), frames=0)
 
@@ -250,7 +250,7 @@ def _run(clips: Sequence[ClipInput], job: Job, engine: Engine) -> None:
 
         waiting = []
         for clip in clips:  # only what has a row may be finished, and is worth looking into its file here
-            record = run_stages((), [clip], job)[0] if clip.name in known else None
+            record = run_stages((), [clip], job)[0] if clip.name in stored_names else None
             if record is None:
                 waiting.append(clip)
             else:

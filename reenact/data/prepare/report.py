@@ -98,8 +98,8 @@ def print_report(
         console.print(f"{sum(waiting.values())} clips are waiting; run the same command again to go on")
     if usable:
         rates = {stage: summary.frames.total() / took for stage, took in summary.seconds.items() if took}
-        shown = (f"{stage} {rate:.{0 if rate >= 10 else 1}f}" for stage, rate in rates.items())
-        console.print(f"Frames/s per worker: {', '.join(shown)}")
+        rate_texts = (f"{stage} {rate:.{0 if rate >= 10 else 1}f}" for stage, rate in rates.items())
+        console.print(f"Frames/s per worker: {', '.join(rate_texts)}")
     if usable and wall_seconds is not None:
         console.print(f"{wall_seconds:.1f} s in all; look at {escape(str(root / 'previews'))} to judge the fits")
     return summary
@@ -110,8 +110,8 @@ def print_status(root: Path) -> None:
     store = Store(root)
     print_report(root, store.scan(), waiting=store.waiting())
     settings = {"face_model": store.info.face_model, "size": store.info.size, **store.info.recipe}
-    made = ", ".join(f"{name} {value}" for name, value in settings.items() if value not in ("", "None"))
-    Console().print(f"Made with {escape(made)}")
+    settings_text = ", ".join(f"{name} {value}" for name, value in settings.items() if value not in ("", "None"))
+    Console().print(f"Made with {escape(settings_text)}")
 
 
 def _clips(records: Iterable[ClipRecord]) -> Table:
@@ -145,6 +145,6 @@ def _splits(summary: Summary) -> Table:
 def _reasons(summary: Summary) -> Table:
     table = Table("clips", "status", Column("reason", overflow="fold"), Column("such as", overflow="fold"), box=None)
     most_first = sorted(summary.reasons.items(), key=lambda item: -item[1].clips)
-    for (status, words), reason in most_first[:MOST_ROWS]:
-        table.add_row(str(reason.clips), status, escape(words), escape(reason.example))
+    for (status, phrase), reason in most_first[:MOST_ROWS]:
+        table.add_row(str(reason.clips), status, escape(phrase), escape(reason.example))
     return table

@@ -37,10 +37,10 @@ def all_frames(hand: Hand) -> Iterator[Image]:
 
 def frames_at(hand: Hand, numbers: NDArray[np.int64]) -> Iterator[Image]:
     """The frames of ascending numbers; raises `ReenactError` if one is gone."""
-    wanted = set(numbers.tolist())
+    chosen = set(numbers.tolist())
     last = int(numbers[-1])
     for number, image in enumerate(frames_of(hand).read()):
-        if number in wanted:
+        if number in chosen:
             yield image
         if number == last:
             return
@@ -49,11 +49,11 @@ def frames_at(hand: Hand, numbers: NDArray[np.int64]) -> Iterator[Image]:
 
 def shot_of(hand: Hand) -> FaceTrack:
     """The frames that are used: the longest shot, of an album all."""
-    found, looks = hand.work["landmarks"].arrays, hand.work["cuts"].facts
+    arrays, looks = hand.work["landmarks"].arrays, hand.work["cuts"].facts
     return FaceTrack(
-        np.asarray(found["landmarks"], np.float32),
-        np.asarray(found["visible"], np.bool_),
-        np.asarray(found["frames"], np.int64),
+        np.asarray(arrays["landmarks"], np.float32),
+        np.asarray(arrays["visible"], np.bool_),
+        np.asarray(arrays["frames"], np.int64),
         (),
         looks["width"],
         looks["height"],

@@ -100,14 +100,14 @@ def run_stages(
     """
     tools = _tools(job)
     with _threads(names, job), ExitStack() as claims:
-        found = [_take(clip, job, tools, claims, on_frame) for clip in clips]
-        hands = [item for item in found if isinstance(item, Hand)]
+        taken_clips = [_take(clip, job, tools, claims, on_frame) for clip in clips]
+        hands = [item for item in taken_clips if isinstance(item, Hand)]
         for name in names:
             ready = [hand for hand in hands if hand.is_next(name)]
             if ready:
                 tools.load(name)  # what is missing here ends the run: it is no clip's fault
                 _run_stage(name, ready, tools)
-        return [_finished(item, tools.writer) if isinstance(item, Hand) else item for item in found]
+        return [_finished(item, tools.writer) if isinstance(item, Hand) else item for item in taken_clips]
 
 
 def load_tools(names: Sequence[str], job: Job) -> None:
@@ -144,9 +144,9 @@ def _take(
     """A clip to work on, or its row where it is finished, or None where another process has it in hand."""
     writer = tools.writer
     if clip.missing:
-        known = writer.finished(clip.name, "")
-        if known is not None and (known.status, known.reason) == ("missing", clip.missing):
-            return known
+        stored = writer.finished(clip.name, "")
+        if stored is not None and (stored.status, stored.reason) == ("missing", clip.missing):
+            return stored
         return _failed(clip, "", "missing", clip.missing, writer)
     if clip.fault:
         return _failed(clip, "", "quarantined", clip.fault, writer)
@@ -154,8 +154,8 @@ def _take(
     key = keys[STAGES[-1].name]
 
     def row() -> ClipRecord | None:
-        found = writer.finished(clip.name, key)
-        return None if found is not None and found.status == "quarantined" and job.retry else found
+        finished = writer.finished(clip.name, key)
+        return None if finished is not None and finished.status == "quarantined" and job.retry else finished
 
     folder = work_stem(writer.root, clip.name)
     claim = folder.with_name(f"{folder.name}.claim")
@@ -183,8 +183,8 @@ def _sweep(folder: Path, claim: Path) -> None:
     """Remove what a process has left that died right after it wrote a clip's row."""
     if not (folder.exists() or claim.exists()):
         return
-    with suppress(OSError), claimed(claim) as held:
-        if held:
+    with suppress(OSError), claimed(claim) as owned:
+        if owned:
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -87,7 +87,7 @@ def landmarks(hand: Hand, tools: Tools) -> Result:
     points: list[Points | None] = []
     for image, box in zip(all_frames(hand), boxes.tolist(), strict=True):
         points.append(None if np.isnan(box[0]) else _place(image, FaceBox(*box), hand, tools))
-    if all(seen is None for seen in points):
+    if all(face is None for face in points):
         raise ReenactError(f"shows a face on which {tools.finder.name} can't place landmarks; use other --landmarks")
     whole = assemble(points, looks.arrays["changed"], looks.facts["width"], looks.facts["height"])
     shot = whole if hand.clip.album else whole.longest_shot()
@@ -109,13 +109,13 @@ def crop(hand: Hand, tools: Tools) -> Result:
 
 def camera(hand: Hand, tools: Tools) -> Result:
     """Face parameters of the kept frames, with cameras of the stored crop; fact `error` says how well they fit."""
-    found, stored = hand.work["parameters"].arrays, crop_of(hand)
+    parameters, stored = hand.work["parameters"].arrays, crop_of(hand)
     if hand.settings.parameters == "fit":
-        params = params_of({name: array for name, array in found.items() if name != "error"})
-        error = found["error"]
+        params = params_of({name: array for name, array in parameters.items() if name != "error"})
+        error = parameters["error"]
     else:
         shot, rows = shot_of(hand), hand.work["crop"].arrays["rows"]
-        params = params_of({name: array[rows] for name, array in found.items()})
+        params = params_of({name: array[rows] for name, array in parameters.items()})
         params.camera = carry_camera(params.camera, Crop.whole(shot.height, shot.width), stored)
         error = _errors(kept_track(hand), stored, tools.face_model, params)
     mean = float(np.nanmean(error))
@@ -127,19 +127,19 @@ def camera(hand: Hand, tools: Tools) -> Result:
 
 def write(hand: Hand, tools: Tools) -> Result:
     """Writes the clip's files; array `tiles` is what the preview needs of the frames."""
-    kept, stored = kept_track(hand), crop_of(hand)
+    track, stored = kept_track(hand), crop_of(hand)
     arrays = ClipArrays(
         crop=hand.work["crop"].arrays["crop"],
-        visible=kept.visible,
-        landmarks=stored.to_crop(kept.landmarks),
+        visible=track.visible,
+        landmarks=stored.to_crop(track.landmarks),
         params=params_of(hand.work["camera"].arrays),
     )
-    shown = set(preview_rows(len(kept)))
+    preview_numbers = set(preview_rows(len(track)))
     tiles: list[NDArray[np.uint8]] = []
 
     def pictures() -> Iterator[Image]:
-        for row, image in enumerate(frames_at(hand, kept.frames)):
-            if row in shown:
+        for row, image in enumerate(frames_at(hand, track.frames)):
+            if row in preview_numbers:
                 tiles.append(preview_tiles(image, stored))
             yield stored.warp_to_crop(image, outside="edge")
 
@@ -149,42 +149,42 @@ def write(hand: Hand, tools: Tools) -> Result:
 
 def preview(hand: Hand, tools: Tools) -> Result:
     """Writes the picture by which a person judges the clip."""
-    kept, stored = kept_track(hand), crop_of(hand)
-    rows = torch.tensor(preview_rows(len(kept)))
+    track, stored = kept_track(hand), crop_of(hand)
+    rows = torch.tensor(preview_rows(len(track)))
     name, error = hand.clip.name, hand.work["camera"].facts["error"]
     sheet = draw_preview(
         hand.work["write"].arrays["tiles"],
-        stored.to_crop(kept.landmarks[rows.numpy()]) / stored.size,
+        stored.to_crop(track.landmarks[rows.numpy()]) / stored.size,
         tools.face_model,
         params_of(hand.work["camera"].arrays)[rows],
-        f"{name}: {len(kept)} frames, error {error:.1%} of the inter-ocular distance",
+        f"{name}: {len(track)} frames, error {error:.1%} of the inter-ocular distance",
     )
-    made, path = hand.work.folder / "preview.jpg", tools.writer.root / "previews" / f"{name}.jpg"
+    picture, path = hand.work.folder / "preview.jpg", tools.writer.root / "previews" / f"{name}.jpg"
     with tools.writer.guarded():
         make_folder(path.parent)
         try:
-            write_image(made, sheet)
+            write_image(picture, sheet)
         except ReenactError as failure:
             raise StoreWriteError(str(failure)) from failure
-        made.replace(path)
+        picture.replace(path)
     return Result()
 
 
 def record_of(hand: Hand) -> ClipRecord:
     """The row of a clip whose stages up to `camera` are finished."""
-    clip, kept = hand.clip, kept_track(hand)
+    clip, track = hand.clip, kept_track(hand)
     return ClipRecord(
         name=clip.name,
         split=clip.split,
         identity=clip.identity,
         status="ok",
-        reason=_note(hand, kept),
+        reason=_note(hand, track),
         source=clip.source,
         key=hand.key,
-        num_frames=len(kept),
+        num_frames=len(track),
         fps=Fraction(hand.work["probe"].facts["fps"]),
-        source_width=kept.width,
-        source_height=kept.height,
+        source_width=track.width,
+        source_height=track.height,
         error=hand.work["camera"].facts["error"],
         seconds=hand.work.seconds(),
     )
@@ -209,11 +209,11 @@ def clip_crop(
 
 def _place(image: Image, box: FaceBox, hand: Hand, tools: Tools) -> Points | None:
     """(68, 2) landmarks of the face in a detector's box, None where they can't be placed."""
-    own: FaceBox | None = box
+    face_box: FaceBox | None = box
     if hand.settings.detector is not None:  # every landmark network expects the boxes of its own detector
-        own = tools.finder.detector.detect_near(image, box)
+        face_box = tools.finder.detector.detect_near(image, box)
     try:
-        return tools.finder.landmarks.landmarks(image, own) if own else None
+        return tools.finder.landmarks.landmarks(image, face_box) if face_box else None
     except ReenactError:  # MediaPipe looks for the face again, and may not see it in every frame
         return None
 
@@ -238,8 +238,8 @@ def _errors(track: FaceTrack, crop: Crop, face_model: FaceModel, params: FacePar
     corners = face_model.project(near, params.camera)[..., :2].reshape(len(near), 68, -1, 2)
     mesh = (corners * face_model.landmark_weights[..., None]).sum(2).double().cpu().numpy()
     placed = crop.to_frame(crop.from_ndc(mesh))[:, INNER]
-    far = np.linalg.norm(placed - track.landmarks[:, INNER], axis=-1).mean(1)
-    return np.where(track.visible, far / inter_ocular_distance(track.landmarks), np.nan)
+    distances = np.linalg.norm(placed - track.landmarks[:, INNER], axis=-1).mean(1)
+    return np.where(track.visible, distances / inter_ocular_distance(track.landmarks), np.nan)
 
 
 def _note(hand: Hand, track: FaceTrack) -> str:

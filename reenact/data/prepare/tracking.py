@@ -147,9 +147,9 @@ class FaceTracker:
         """The face anywhere: when nothing is known, after a sudden change, and now and then while it is lost."""
         if self._lost % SEARCH_EVERY and not changed:
             return None
-        found = self._detector.detect(image)
-        boxes = [box for box in found if not box.lies]
-        self._lying |= len(boxes) < len(found)
+        detected = self._detector.detect(image)
+        boxes = [box for box in detected if not box.lies]
+        self._lying |= len(boxes) < len(detected)
         self._most = max(self._most, len(boxes))
         if self._box is None or self._lost > SEARCH_EVERY or changed:
             return self._chosen(boxes, image)
@@ -159,8 +159,8 @@ class FaceTracker:
         if self._index is not None:
             return boxes[self._index] if len(boxes) > self._index else None
         if self._region is not None:
-            (left, top, right, bottom), (height, width) = self._region, image.shape[:2]
-            return _nearest(boxes, FaceBox(left * width, top * height, right * width, bottom * height))
+            (left_edge, top, right, bottom), (height, width) = self._region, image.shape[:2]
+            return _nearest(boxes, FaceBox(left_edge * width, top * height, right * width, bottom * height))
         clear = len(boxes) == 1 or (boxes and boxes[1].area < ALIKE * boxes[0].area)
         return boxes[0] if clear else None
 
@@ -206,7 +206,7 @@ def assemble(points: list[Points | None], changed: NDArray[np.bool_], width: int
         width: Of the frames, in pixels.
         height: The same.
     """
-    visible = np.array([seen is not None for seen in points], np.bool_)
+    visible = np.array([face is not None for face in points], np.bool_)
     cuts = _cuts(points, changed)
     landmarks = np.empty((len(points), 68, 2), np.float32)
     for start, end in itertools.pairwise([0, *cuts, len(points)]):
@@ -250,19 +250,21 @@ def _jumped(points: Points, last: Points) -> bool:
 
 
 def _nearest(boxes: list[FaceBox], box: FaceBox) -> FaceBox | None:
-    near = (found for found in boxes if found.overlap(box) > IN_REGION)
+    near = (candidate for candidate in boxes if candidate.overlap(box) > IN_REGION)
     return max(near, key=box.overlap, default=None)
 
 
 def _filled(shot: list[Points | None], clip: list[Points | None]) -> NDArray[np.float32]:
     """Landmarks (T, 68, 2) of one shot, steadied, with gaps filled in along straight lines."""
-    seen = [number for number, points in enumerate(shot) if points is not None]
-    if not seen:
+    visible_numbers = [number for number, points in enumerate(shot) if points is not None]
+    if not visible_numbers:
         first = next(points for points in clip if points is not None)
         return np.repeat(first[None], len(shot), axis=0)
-    known = np.stack([points for points in shot if points is not None])
+    visible_points = np.stack([points for points in shot if points is not None])
     numbers = np.arange(len(shot))
-    columns = [np.interp(numbers, seen, column) for column in known.reshape(len(seen), -1).T]
+    columns = [
+        np.interp(numbers, visible_numbers, column) for column in visible_points.reshape(len(visible_numbers), -1).T
+    ]
     filled = np.stack(columns, axis=1).reshape(len(shot), 68, 2)
     if len(shot) >= SMOOTHING_WINDOW:
         filled = savgol_filter(filled, SMOOTHING_WINDOW, polyorder=2, axis=0, mode="interp")

@@ -56,9 +56,9 @@ class Work:
     def has(self, stage: str) -> bool:
         """Tell if a stage is finished for the keys of this clip; a damaged file counts as unfinished."""
         if stage not in self._known:
-            found = _load(self._path(stage), self._keys[stage])
-            if found is not None:
-                self._known[stage] = found
+            result = _load(self._path(stage), self._keys[stage])
+            if result is not None:
+                self._known[stage] = result
         return stage in self._known
 
     def save(self, stage: str, result: Result, seconds: float) -> None:

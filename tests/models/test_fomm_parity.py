@@ -160,7 +160,7 @@ def test_pyramid(tensors):
 
 
 def test_equivariance(tensors, scalars, detector):
-    from reenact.models.fomm.module import equivariance
+    from reenact.models.fomm.module import compute_equivariance
 
     warp = RandomWarp(
         tensors["input/transform/theta"],
@@ -178,6 +178,6 @@ def test_equivariance(tensors, scalars, detector):
         "jacobian_at_kp": warp.jacobian(found.value),
     }
     check(seen, tensors, "output/transform/", 5)
-    value, jacobian = equivariance(keypoints(tensors, "driving"), found, warp)
+    value, jacobian = compute_equivariance(keypoints(tensors, "driving"), found, warp)
     assert 10 * value.item() == pytest.approx(scalars["output/loss/equivariance_value"], rel=1e-4)
     assert 10 * jacobian.item() == pytest.approx(scalars["output/loss/equivariance_jacobian"], rel=1e-4)

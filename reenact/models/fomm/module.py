@@ -71,14 +71,14 @@ class FOMMModule(KeypointModule):
             return {}
         image = (batch.driving.image + 1) / 2
         warp = RandomWarp.draw(image, self.random())
-        value, jacobian = equivariance(result.keypoints, self.network.detector(warp.frame(image)), warp)
+        value, jacobian = compute_equivariance(result.keypoints, self.network.detector(warp.frame(image)), warp)
         return {
             "equivariance": self.losses.equivariance * value,
             "equivariance_jacobian": self.losses.equivariance_jacobian * jacobian,
         }
 
 
-def equivariance(driving: Keypoints, warped: Keypoints, warp: RandomWarp) -> tuple[Tensor, Tensor]:
+def compute_equivariance(driving: Keypoints, warped: Keypoints, warp: RandomWarp) -> tuple[Tensor, Tensor]:
     """Measure the distance of keypoints of a warped image from the image's warped keypoints (eq. 9 to 12).
 
     Args:

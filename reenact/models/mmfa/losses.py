@@ -55,7 +55,7 @@ def relative_invariance(feature: Tensor, shaken_feature: Tensor, other: Tensor) 
     return ratio
 
 
-def equivariance(points: Tensor, driving: Tensor) -> Tensor:
+def compute_equivariance(points: Tensor, driving: Tensor) -> Tensor:
     """Sum over keypoints (B, K, n) of the L1 distance across and down, the mean over the batch (eq. 15)."""
     return (points[..., :2] - driving[..., :2]).abs().sum((1, 2)).mean()
 

@@ -24,7 +24,7 @@ from reenact.models.mmfa.losses import (
     GUIDES,
     InvarianceKind,
     canonical_consistency,
-    equivariance,
+    compute_equivariance,
     expression_invariance,
     guide_changes,
     guide_distance,
@@ -212,7 +212,7 @@ class MMFAModule(KeypointModule):
         if weights.equivariance:
             warp = RandomWarp.draw(driving, random)
             warped = self._keypoints(warp.frame(driving))
-            distance = equivariance(warp.points(warped[..., :2]), result.keypoints)
+            distance = compute_equivariance(warp.points(warped[..., :2]), result.keypoints)
             losses["equivariance"] = weights.equivariance * distance
         if weights.expression:
             other = network.encoder(shaken(driving, random))

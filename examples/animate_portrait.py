@@ -45,8 +45,9 @@ def main(words: list[str] | None = None) -> None:
 
     print(reenact.animate(options.checkpoint, portrait, video, options.out, overwrite=True))
 
-    driving = reenact.read_face(video)
-    turns = driving.params.global_pose - driving.params.global_pose[:1]
+    params = reenact.read_face(video).params
+    assert params is not None  # they are fitted by default
+    turns = params.global_pose - params.global_pose[:1]
     print(f"the driving head turns by up to {turns.norm(dim=-1).max().rad2deg():.1f} degrees")
 
 

@@ -36,7 +36,7 @@ test-bare: ## Run the tests that need no extra, without any extra
 	$(PYTHON) -m venv .venv-bare
 	.venv-bare/bin/pip install --quiet --disable-pip-version-check --editable . pytest hypothesis
 	.venv-bare/bin/python -m reenact doctor
-	.venv-bare/bin/python -m pytest tests/faces tests/nn tests/models tests/callbacks tests/test_python.py
+	.venv-bare/bin/python -m pytest tests/faces tests/nn tests/data/test_store.py tests/data/test_sampling.py tests/test_python.py
 
 lint: $(VENV)/.installed ## Check style and types
 	$(BIN)/ruff check .

@@ -15,6 +15,13 @@ from pytorch_lightning.utilities.types import STEP_OUTPUT
 from torch.distributed import ReduceOp, all_reduce
 
 from reenact.callbacks.checkpoint_files import CheckpointFiles
+from reenact.callbacks.lone_failure import (
+    BufferCopies,
+    announce_failure,
+    has_whole_state,
+    rewind_batch,
+    write_checkpoint_alone,
+)
 from reenact.callbacks.stop_signals import StopSignals
 from reenact.callbacks.whole_files import remove_parts
 from reenact.errors import ReenactError
@@ -31,8 +38,10 @@ class Checkpoints(ModelCheckpoint):
     weights. Nothing is ever saved between the batches of one step, because gradients are in no checkpoint, and no
     weights that are not finite.
 
-    Several processes agree after each step, so that all of them stop at the same one. They save nothing where one of
-    them fails, because the others are already in the next step.
+    Several processes agree after each step, so that all of them stop at the same one. Where one of them fails, it saves
+    the last whole step without the others, and the first process does so too where it learns of the failure. A step
+    that fails before an optimiser has changed a weight leaves the step before it whole, which is saved then; after
+    that nothing is.
 
     Args:
         every_n_minutes: Longest time from one checkpoint to the next, besides the interval of steps; 0 for no limit.
@@ -44,8 +53,13 @@ class Checkpoints(ModelCheckpoint):
         self.every_n_minutes = every_n_minutes
         self.has_started = False
         """Training has started, so that `last.ckpt` is of this run."""
+        self.is_bystander = False
+        """Another process has failed, and this one because of it."""
+        self._buffers: BufferCopies | None = None
         self._signals = StopSignals()
         self._stopping = False
+        self._is_alone = False
+        self._is_unchanged = False
         self._is_whole = True
         self._step = 0
         self._saved_at = 0.0
@@ -61,6 +75,7 @@ class Checkpoints(ModelCheckpoint):
         super().on_train_start(trainer, pl_module)
         if trainer.is_global_zero:
             remove_parts(self._folder)
+        self._buffers = BufferCopies(pl_module) if trainer.world_size > 1 else None
         self.has_started, self._stopping, self._is_whole = True, False, True
         self._last_global_step_saved = trainer.global_step
         self._saved_at = time.monotonic()
@@ -75,15 +90,24 @@ class Checkpoints(ModelCheckpoint):
         """
         if self._stopping:
             raise KeyboardInterrupt
-        self._is_whole = False
+        self._is_unchanged, self._is_whole = self._is_whole, False
+        if self._is_unchanged and self._buffers is not None:
+            self._buffers.update()
         self._step = trainer.global_step
         completed_steps = trainer.fit_loop.total_batch_idx // trainer.accumulate_grad_batches
         trainer.fit_loop.epoch_loop._batches_that_stepped = completed_steps
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Note that weights are about to change."""
+        self._is_unchanged = False
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, batch: object, batch_idx: int
     ) -> None:
         """Save when one is due, at the last step, or when the run is asked to stop."""
+        self._is_unchanged = False
         if trainer.global_step == self._step:
             return
         self._is_whole = True
@@ -120,9 +144,9 @@ class Checkpoints(ModelCheckpoint):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Save the last whole step where the run failed after it, and stop to listen."""
         try:
-            if isinstance(exception, Exception) and trainer.world_size == 1 and self.has_started:
+            if isinstance(exception, Exception):
                 with suppress(ReenactError):  # the first error is the one to report
-                    self._save_last_step(trainer)
+                    self._save_after_failure(trainer)
         finally:
             self._signals.restore()
 
@@ -148,6 +172,19 @@ class Checkpoints(ModelCheckpoint):
         if self._stopping:
             raise KeyboardInterrupt
 
+    def _save_after_failure(self, trainer: pl.Trainer) -> None:
+        """Save the last whole step; one of several processes saves it alone, and gives up what it has of the next."""
+        self._is_alone = trainer.world_size > 1
+        self.is_bystander = self._is_alone and not announce_failure()
+        if self._is_alone and ((self.is_bystander and not trainer.is_global_zero) or not has_whole_state(trainer)):
+            return
+        if self._is_alone and self._is_unchanged and self._buffers is not None:
+            self._buffers.restore()
+            self._is_whole = True
+        if self.has_started and self._is_whole:
+            rewind_batch(trainer)
+            self._save_last_step(trainer)
+
     def _save_last_step(self, trainer: pl.Trainer) -> None:
         """Write `last.ckpt`, unless it is of this step already or the step is not whole."""
         if self._is_whole and not self._should_skip_saving_checkpoint(trainer):
@@ -162,6 +199,9 @@ class Checkpoints(ModelCheckpoint):
     def _save_checkpoint(self, trainer: pl.Trainer, filepath: str) -> None:
         """Save, unless an earlier attempt at this step has failed."""
         self._is_whole = False
-        super()._save_checkpoint(trainer, filepath)
+        if self._is_alone:
+            write_checkpoint_alone(trainer, filepath, self.save_weights_only)
+        else:
+            super()._save_checkpoint(trainer, filepath)
         self._is_whole = True
         self._saved_at = time.monotonic()

@@ -22,7 +22,7 @@ PART = ".part"
 
 @contextmanager
 def replace_file(path: Path, durable: bool = False) -> Iterator[Path]:
-    """Write a file beside its place and rename it once it is whole.
+    """Write a file beside its place and rename it once it is whole; two processes may do so at the same time.
 
     Args:
         path: The file; its folder is created.
@@ -34,7 +34,7 @@ def replace_file(path: Path, durable: bool = False) -> Iterator[Path]:
     Raises:
         ReenactError: if the disk does not take the file; the file that was there before stays.
     """
-    partial = path.with_name(f".{path.name}{PART}")
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PART}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial

@@ -28,6 +28,7 @@ from reenact.callbacks.predictions import PredictedPictures
 from reenact.callbacks.progress import progress_bar
 from reenact.cli import quiet, wandb_key
 from reenact.cli.arguments import Request
+from reenact.cli.launching import set_launcher
 from reenact.cli.processes import is_first, sharing
 from reenact.cli.run_folder import hold, record_run
 from reenact.data.datamodule import ReenactmentDataModule
@@ -136,6 +137,7 @@ class ReenactCLI(LightningCLI):
             trainer = super().instantiate_trainer(**kwargs)
         except (MisconfigurationException, ValueError, TypeError) as error:
             raise ReenactError(f"a --trainer option is wrong: {error}") from error
+        set_launcher(trainer)
         if config.sync_batchnorm and self.request.command == "fit":
             check_synchronised(trainer)
         return trainer

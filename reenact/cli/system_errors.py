@@ -33,6 +33,11 @@ def from_system(error: BaseException) -> ReenactError | None:
     if code in _DISK or "No space left on device" in message:
         place = f"{error.filename} " if isinstance(error, OSError) and error.filename else "A file of the run "
         return ReenactError(f"{place}cannot be written ({_reason(error)}); make room on the disk")
+    if isinstance(error, RuntimeError) and ("gloo" in message or "NCCL" in message) and "onnection" in message:
+        return ReenactError(
+            "Another process of the run has ended: its own message says why, or the system has killed it where memory"
+            " is full"
+        )
     killed = "DataLoader worker" in message and ("exited unexpectedly" in message or "killed by signal" in message)
     if killed or _lost_a_process(error):
         return ReenactError(

@@ -26,6 +26,7 @@ from reenact.models.class_names import check_import, needs_allowing
 from reenact.models.module import ReenactmentModule
 from reenact.models.packages import OPTION, allowed_packages
 
+BAD_INPUT = 2
 INTERRUPTED = 130
 
 
@@ -98,6 +99,9 @@ def _run(request: Request, arguments: list[str], claims: ExitStack) -> int:
             launcher.kill(signal.SIGKILL)  # the others may wait for this process, and would for ever
         if isinstance(error, ReenactError) and is_first() and not request.resumes:
             discard(request.out)
+        saver = cli.trainer.checkpoint_callback
+        if isinstance(saver, Checkpoints) and saver.is_bystander:
+            return BAD_INPUT  # the process that failed says what failed
         _report(error, request, cli)
         raise
     for line in _closing(request, cli) if is_first() else ():

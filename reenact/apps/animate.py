@@ -145,7 +145,7 @@ def animate(
     if audio == "source" and is_picture(source):
         raise ReenactError(f"--audio source: the picture {source} has no sound; use driving or none")
     if is_picture(out) and not (is_picture(source) and is_picture(driving)):
-        raise ReenactError(f"output {out} is a picture but the result is a video; name it .mp4")
+        raise ReenactError(f"--out {out} is a picture but the result is a video; name it .mp4")
     sounding = {"driving": driving, "source": source, "none": None}[audio]
     if sounding is not None and is_video(sounding):
         check_sound(sounding)

@@ -169,7 +169,7 @@ def edit(
         _check_picture(pose_from, "--pose-from")
         if frontalize:
             raise ReenactError("--pose-from and --frontalize: give one, a picture's head pose or that of a front view")
-    edits = [Edit("global_pose", angle, 0.0) for angle in ANGLES if frontalize]
+    edits = [Edit("global_pose", angle, 0.0, "--frontalize") for angle in ANGLES if frontalize]
     values = {
         "yaw": yaw, "pitch": pitch, "roll": roll, "jaw_open": jaw_open, "jaw_yaw": jaw_yaw, "jaw_roll": jaw_roll,
         "left_eye_yaw": left_eye_yaw, "left_eye_pitch": left_eye_pitch, "right_eye_yaw": right_eye_yaw,
@@ -181,9 +181,10 @@ def edit(
         raise ReenactError("--expression-from and --expression-sample: give one, a picture's expression or a draw")
     if expression_from is not None:
         _check_picture(expression_from, "--expression-from")
-        edits.append(Edit("exp", "from", parse_number(str(expression_weight), "--expression-weight")))
+        weight = "--expression-weight"
+        edits.append(Edit("exp", "from", parse_number(str(expression_weight), weight), weight))
     if expression_sample is not None:
-        edits.append(Edit("exp", "sample", expression_sample))
+        edits.append(Edit("exp", "sample", expression_sample, "--expression-sample"))
     request = Request(
         edits=edits,
         steps=parse_script(_read_script(script), str(script)) if script else [],
@@ -212,7 +213,7 @@ def edit(
         grid = labelled_grid(list(frames), request.sweep.labels(), columns or math.ceil(math.sqrt(count)))
         write_frames(out, iter([grid]), 1, STILL_FPS, mark, watermark=watermark)
     elif is_picture(out) and count > 1:
-        raise ReenactError(f"output {out} is a picture but the script has {count} frames; name it .mp4")
+        raise ReenactError(f"--out {out} is a picture but the script has {count} frames; name it .mp4")
     else:
         write_frames(out, frames, count, Fraction(fps).limit_denominator(1001), mark, watermark=watermark)
     return EditResult(out, count, saw_synthetic_only(animator.module.recipe))
@@ -268,7 +269,7 @@ def _known(animator: Animator, start: TensorFields, picture: Path | None, vae: P
 
 def _named(values: dict[str, float | None]) -> list[Edit]:
     return [
-        Edit(*CONTROLS[option], parse_number(str(value), f"--{option}"))
+        Edit(*CONTROLS[option], parse_number(str(value), f"--{option}"), f"--{option}")
         for option, value in values.items()
         if value is not None
     ]
@@ -280,7 +281,7 @@ def _coefficients(option: str, name: str, pairs: Sequence[str]) -> list[Edit]:
         key, equals, value = pair.partition("=")
         if not equals:
             raise ReenactError(f"{option} {pair}: write NUMBER=VALUE, as in 0=1.5")
-        edits.append(Edit(name, key.strip(), parse_number(value, f"{option} {key}")))
+        edits.append(Edit(name, key.strip(), parse_number(value, f"{option} {pair}"), f"{option} {pair}"))
     return edits
 
 

@@ -42,31 +42,32 @@ class Expressions:
     """Through which expressions are sampled and gone between."""
 
     @torch.inference_mode()
-    def at(self, key: str, value: float) -> Tensor:
+    def at(self, key: str, value: float, subject: str = "exp") -> Tensor:
         """An expression (batch 1).
 
         Args:
             key: `from`, the way from the source's to the other picture's, in a straight line through the codes of the
                 VAE where there is one (MMFA, section 3.3); `sample`, one drawn from the VAE.
             value: how far, 0 to 1; the number of the draw.
+            subject: beginning of messages.
 
         Raises:
             ReenactError: if the key is unknown, the value out of range, or the picture or VAE not given.
         """
         if key not in KEYS:
-            raise ReenactError(f"exp {key}: unknown key; methods driven by keypoints know {' and '.join(KEYS)}")
+            raise ReenactError(f"{subject}: unknown key; methods driven by keypoints know {' and '.join(KEYS)}")
         if key == "from":
             if self.other is None:
-                raise ReenactError("exp from: no other picture is known; give it with --expression-from")
+                raise ReenactError(f"{subject}: no other picture is known; give it with --expression-from")
             if not 0 <= value <= 1:
-                raise ReenactError(f"exp from {value:g} is out of range: give 0 (the source's) to 1 (the picture's)")
+                raise ReenactError(f"{subject} {value:g} is out of range: give 0 (the source's) to 1 (the picture's)")
             if self.vae is None:
                 return torch.lerp(self.own, self.other, value)
             return self.vae.between(self.own, self.other, value)
         if self.vae is None:
-            raise ReenactError("exp sample: no VAE is known to draw from; give its checkpoint with --expression-vae")
+            raise ReenactError(f"{subject}: no VAE is known to draw from; give its checkpoint with --expression-vae")
         if value < 0 or value != int(value):
-            raise ReenactError(f"exp sample {value:g}: draws are numbered by whole numbers from 0 on")
+            raise ReenactError(f"{subject} {value:g}: draws are numbered by whole numbers from 0 on")
         return self.vae.sample(int(value))
 
 

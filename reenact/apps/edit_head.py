@@ -34,36 +34,38 @@ class Head(Protocol):
 Motion = TypeVar("Motion", bound=TensorFields)
 
 
-def set_head(motion: Motion, name: str, key: str, value: float, expressions: Expressions) -> Motion:
+def set_head(motion: Motion, name: str, key: str, value: float, expressions: Expressions, subject: str = "") -> Motion:
     """The motion (batch 1) with one value set.
 
     Angles are those of the method's pose network, in degrees and with its signs; places are right and down in units of
-    half the picture; scale multiplies the canonical keypoints; expressions are those of `Expressions.at`.
+    half the picture; scale multiplies the canonical keypoints; expressions are those of `Expressions.at`. Messages
+    begin with `subject`, by default with name and key.
 
     Raises:
         ReenactError: if the method knows no such control, or the value is out of range: it is refused, never clamped.
     """
+    subject = subject or f"{name} {key}"
     head: object = motion
     if not isinstance(head, Head):
         raise ReenactError("the method's keypoints move as one and can't be edited by hand: choose another method")
     if name == "global_pose" and key in ANGLES:
-        _check(f"{name} {key}", value, -LARGEST_ANGLE, LARGEST_ANGLE)
+        _check(subject, value, -LARGEST_ANGLE, LARGEST_ANGLE)
         composition: Composition = getattr(motion, "composition", "pitch-yaw-roll")
         angles = angles_of(head.rotation, composition)
         angles[:, ANGLES.index(key)] = value
         return replace(motion, **{"rotation": rotation_of(angles, composition)})
     if name == "cam" and key in ("tx", "ty"):
-        _check(f"{name} {key}", value, -1.0, 1.0)
+        _check(subject, value, -1.0, 1.0)
         place = head.translation.clone()
         place[:, ("tx", "ty").index(key)] = value
         return replace(motion, **{"translation": place})
     if name == "exp" and expressions.field:
-        return replace(motion, **{expressions.field: expressions.at(key, value)})
+        return replace(motion, **{expressions.field: expressions.at(key, value, subject)})
     scale = getattr(motion, "scale", None)
     if name == "cam" and key == "scale" and isinstance(scale, Tensor):
-        _check(f"{name} {key}", value, 0.1, 10.0)
+        _check(subject, value, 0.1, 10.0)
         return replace(motion, **{"scale": torch.full_like(scale, value)})
-    raise ReenactError(f"{name} {key}: the method has no such control; use {CONTROLS}")
+    raise ReenactError(f"{subject}: the method has no such control; use {CONTROLS}")
 
 
 def between_heads(first: Motion, second: Motion, weight: float) -> Motion:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import TypeAlias, TypeVar
 
@@ -76,6 +76,13 @@ class Edit:
     name: str
     key: str
     value: float
+    typed: str = field(default="", compare=False)
+    """The option or the words of a script that ask for it, for messages."""
+
+    @property
+    def subject(self) -> str:
+        """The beginning of a message about the edit."""
+        return self.typed or f"{self.name} {self.key}"
 
 
 @dataclass(frozen=True)
@@ -126,14 +133,16 @@ def _step(name: str, tokens: Iterator[str], place: str) -> Step:
         value = next(tokens, None)
         if value is None:
             raise ReenactError(f"{place}: {name!r} needs a value, as in `yaw 15`")
-        return Edit(*CONTROLS[name], parse_number(value, f"{place}: {name}"))
+        typed = f"{place}: {name}"
+        return Edit(*CONTROLS[name], parse_number(value, typed), typed)
     if name not in NAMES:
         words_of_scripts = ", ".join((*CONTROLS, *NAMES, "reset", "frames"))
         raise ReenactError(f"{place}: unknown name {name!r}; use one of {words_of_scripts}")
     key, value = next(tokens, None), next(tokens, None)
     if key is None or value is None:
         raise ReenactError(f"{place}: {name!r} needs a key and a value, as in `global_pose yaw 15`")
-    return Edit(NAMES[name], key, parse_number(value, f"{place}: {name} {key}"))
+    typed = f"{place}: {name} {key}"
+    return Edit(NAMES[name], key, parse_number(value, typed), typed)
 
 
 def parse_number(text: str, place: str) -> float:
@@ -162,7 +171,7 @@ def apply_edit(motion: Motion, edit: Edit, controls: Known) -> Motion:
     """
     if not isinstance(motion, FaceParams):
         assert isinstance(controls, Expressions)
-        return set_head(motion, edit.name, edit.key, edit.value, controls)
+        return set_head(motion, edit.name, edit.key, edit.value, controls, edit.subject)
     assert not isinstance(controls, Expressions)
     return _apply_to_params(motion, edit, controls)  # type: ignore[return-value]  # Motion is FaceParams here
 
@@ -171,7 +180,9 @@ def _apply_to_params(params: FaceParams, edit: Edit, face_model: FaceModel) -> F
     if edit.name in ROTATIONS:
         field, part = ROTATIONS[edit.name]
         if field not in face_model.rotations:
-            raise ReenactError(f"{edit.name} turns nothing of the face model {face_model.name}; use global_pose or exp")
+            raise ReenactError(
+                f"{edit.subject} turns nothing of the face model {face_model.name}; use yaw, pitch, roll or expression"
+            )
         value = getattr(params, field).clone()
         value[..., part] = _with_angle(value[..., part], edit)
     elif edit.name == "cam":
@@ -193,7 +204,7 @@ def _with_angle(axis_angle: Tensor, edit: Edit) -> Tensor:
 
 def _one_of(edit: Edit, keys: tuple[str, ...]) -> int:
     if edit.key not in keys:
-        raise ReenactError(f"{edit.name}: unknown key {edit.key!r}; use one of {', '.join(keys)}")
+        raise ReenactError(f"{edit.subject}: unknown key {edit.key!r}; use one of {', '.join(keys)}")
     return keys.index(edit.key)
 
 
@@ -203,7 +214,7 @@ def _coefficient(edit: Edit, count: int, face_model: FaceModel) -> int:
         return names.index(edit.key)
     if not edit.key.isdigit() or int(edit.key) >= count:
         also = f", or one of {', '.join(get_close_matches(edit.key, names, 5, 0.4) or names)}" if names else ""
-        raise ReenactError(f"{edit.name}: no coefficient {edit.key!r}; use a number from 0 to {count - 1}{also}")
+        raise ReenactError(f"{edit.subject}: no coefficient {edit.key!r}; use a number from 0 to {count - 1}{also}")
     return int(edit.key)
 
 

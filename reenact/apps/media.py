@@ -44,13 +44,13 @@ def check_output(path: Path, overwrite: bool) -> None:
         ReenactError: if its suffix is not written here, its folder is missing or not writable, or it exists.
     """
     if path.suffix.lower() not in (*OUTPUT_VIDEOS, *OUTPUT_PICTURES):
-        raise ReenactError(f"output {path} has no known suffix; name it .mp4 for a video or .png for a picture")
+        raise ReenactError(f"--out {path} has no known suffix; name it .mp4 for a video or .png for a picture")
     if path.is_dir():
-        raise ReenactError(f"output {path} is a folder; give the path of a file")
+        raise ReenactError(f"--out {path} is a folder; give the path of a file")
     if not path.parent.is_dir():
         raise ReenactError(f"output folder {path.parent} does not exist; make it or choose another")
     if path.exists() and not overwrite:
-        raise ReenactError(f"output {path} exists; choose another path or pass --overwrite")
+        raise ReenactError(f"--out {path} exists; choose another path or pass --overwrite")
     trial = partial_path(path)
     try:
         # Permission bits don't tell: root passes them all, and a disk can be read-only or full.

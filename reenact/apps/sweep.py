@@ -27,7 +27,8 @@ class Sweep:
     def edits(self) -> list[Edit]:
         """One edit per value, both ends included."""
         step = (self.stop - self.start) / (self.count - 1)
-        return [Edit(self.name, self.key, self.start + i * step) for i in range(self.count)]
+        typed = f"--sweep {self.control}"
+        return [Edit(self.name, self.key, self.start + i * step, typed) for i in range(self.count)]
 
     def labels(self) -> list[str]:
         """The words over each picture of a grid."""

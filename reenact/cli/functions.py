@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from argparse import Action, ArgumentError
 from collections.abc import Callable, Collection, Sequence
@@ -20,6 +21,7 @@ from reenact.cli.signatures import Signature, read_signature
 from reenact.errors import ReenactError
 from reenact.models.packages import OPTION, allow_packages
 
+_OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*(?![\w-]|\.\w)")
 PACKAGES = OPTION.removeprefix("--").replace("-", "_")
 
 
@@ -60,8 +62,14 @@ def run(name: str, arguments: list[str]) -> int:
         chosen[command.checkpoint] = checkpoint_of(f"--{command.checkpoint}", "last")
     with Console(stderr=True).status("loading"):
         function = resolve(command)
-    with allow_packages(values.get(PACKAGES) or ()):
-        result = function(**chosen)
+    try:
+        with allow_packages(values.get(PACKAGES) or ()):
+            result = function(**chosen)
+    except ReenactError as error:
+        message = spell_options(str(error), command, signature, arguments)
+        if message == str(error):
+            raise
+        raise ReenactError(message) from error
     if isinstance(result, int):
         return result
     if result is not None:
@@ -124,6 +132,30 @@ def dashed(word: str) -> str:
         return word
     option, equals, value = word.partition("=")
     return f"--{option[2:].replace('_', '-')}{equals}{value}"
+
+
+def spell_options(message: str, command: Command, signature: Signature, arguments: list[str]) -> str:
+    """Spell the command's own options in a message as they were typed, others of them as the help does.
+
+    Args:
+        message: A function's complaint, which names options by its parameters.
+        command: The command.
+        signature: The function's.
+        arguments: The words of the command line.
+    """
+    typed = {dashed(option): option for option in (word.partition("=")[0] for word in arguments) if option[:1] == "-"}
+
+    complaint = message.partition(";")[0]  # the remedy may name other commands, which have no short names
+
+    def spell(match: re.Match[str]) -> str:
+        option = dashed(match.group())
+        parameter = option.removeprefix("--").replace("-", "_")
+        if parameter not in signature.parameters:
+            return match.group()
+        names = (option, *(command.aliases.get(parameter, ()) if match.start() < len(complaint) else ()))
+        return next((typed[name] for name in names if name in typed), option)
+
+    return _OPTION.sub(spell, message)
 
 
 def _complaint(message: str, command: Command, signature: Signature, arguments: list[str]) -> ReenactError:

@@ -88,7 +88,7 @@ def test_options_that_cannot_be_used(tmp_path: Path, checkpoint: Path, clips: Pa
     script.write_text("global_pose yaw 3\nnose yaw 3\n")
     cases = [
         ({"expression": ["0:1"]}, "--expression 0:1: write NUMBER=VALUE"),
-        ({"expression": ["frobnicate=1"]}, "no coefficient 'frobnicate'"),
+        ({"expression": ["frobnicate=1"]}, "--expression frobnicate=1: no coefficient 'frobnicate'"),
         ({"yaw": float("inf")}, "--yaw: 'inf' is not a number"),
         ({"script": script}, r"bad\.txt line 2: unknown name 'nose'"),
         ({"script": tmp_path / "none.txt"}, "--script .* can't be read"),

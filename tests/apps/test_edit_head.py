@@ -3,9 +3,12 @@
 import pytest
 import torch
 
+from reenact.apps.edit import _named
 from reenact.apps.edit_expression import Expressions
 from reenact.apps.edit_head import between_heads
 from reenact.apps.edit_head import set_head as set_known_head
+from reenact.apps.edit_script import parse_script, run_script
+from reenact.apps.sweep import parse_sweep
 from reenact.errors import ReenactError
 from reenact.models.face_vid2vid.estimator import HeadMotion
 from reenact.models.fomm.detector import Keypoints
@@ -52,3 +55,20 @@ def test_what_cannot_be_set_is_refused():
     for motion, name, key, value, message in cases:
         with pytest.raises(ReenactError, match=message):
             set_head(motion, name, key, value)
+
+
+@pytest.mark.parametrize(
+    ("edits", "message"),
+    [
+        (_named({"yaw": 95.0}), "--yaw 95 is out of range: give -90 to 90"),
+        (_named({"jaw_open": 5.0}), "--jaw_open: the method has no such control"),
+        (parse_sweep("pitch:0:95:2").edits(), "--sweep pitch 95 is out of range"),
+        (parse_sweep("cam.scale:0:1:2").edits(), "--sweep cam.scale 0 is out of range"),
+        (parse_script("tx 0.5\nty 2", "nod.txt"), "nod.txt line 2: ty 2 is out of range: give -1 to 1"),
+        (parse_script("global_pose roll 95", "nod.txt"), "nod.txt line 1: global_pose roll 95 is out of range"),
+    ],
+)
+def test_a_refusal_names_the_control_as_it_was_typed(edits, message):
+    with pytest.raises(ReenactError) as caught:
+        run_script(edits, face(), Expressions("", torch.zeros(1), None, None), face())
+    assert str(caught.value).startswith(message)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from reenact.cli.commands import COMMANDS
+from reenact.cli.functions import spell_options
+from reenact.cli.signatures import read_signature
+
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
@@ -51,3 +55,23 @@ def test_refused_in_one_sentence(place, refuse, words, sentence):
 def test_what_a_command_of_ours_lacks_is_named_as_it_is_given(refuse):
     assert refuse("export") == "missing: CHECKPOINT, --out; --help explains the options"
     assert refuse("export", "x.ckpt") == "missing: --out; --help explains the options"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("prepare x --max-error 0", "--max-error 0.0 must be more than 0"),
+        ("prepare x --max_error=0", "--max_error 0.0 must be more than 0"),
+        ("prepare x --face-index -1", "--face-index -1 must be at least 0"),
+        ("prepare x --face_index -1 --max-error 1", "--face_index -1 must be at least 0"),
+    ],
+)
+def test_an_option_of_a_command_of_ours_is_named_as_it_was_typed(place, refuse, words, sentence):
+    assert refuse(*words.split(), "--out", "store").startswith(sentence)
+
+
+def test_short_names_of_options_are_named_in_the_complaint_alone():
+    command = COMMANDS["edit"]
+    message = "--out x.mp4 exists; name another --out, fit --data.size 3, or pass --overwrite with --face_index"
+    spelled = spell_options(message, command, read_signature(command.function), ["-o", "x.mp4"])
+    assert spelled == message.replace("--out", "-o", 1).replace("--face_index", "--face-index")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytorch_lightning as pl
 import torch.distributed as dist
+from pytorch_lightning.loops.progress import _ProcessedTracker
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.distributed.distributed_c10d import _get_default_store
@@ -46,9 +47,10 @@ def write_checkpoint_alone(trainer: pl.Trainer, path: str, weights_only: bool) -
 def rewind_batch(trainer: pl.Trainer) -> None:
     """Let the loop's counts forget a batch that has begun and is not processed."""
     progress = trainer.fit_loop.epoch_loop.batch_progress
-    if progress.current.ready > progress.current.processed:
-        progress.is_last_batch = False
     for counts in (progress.total, progress.current):
+        assert isinstance(counts, _ProcessedTracker)
+        if counts.ready > counts.processed:
+            progress.is_last_batch = False
         counts.ready = counts.started = counts.processed
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -77,3 +79,8 @@ def test_a_folder_that_takes_no_index_is_no_fault(clip, tmp_path):
     (tmp_path / "home").write_bytes(b"")
     assert probe(clip, on_disk=True).num_frames == 8
     assert list(clip.parent.iterdir()) == [clip]
+
+
+def test_what_tests_keep_is_not_in_the_cache_of_the_user(cache_folder, tmp_path):
+    assert index_path(tmp_path / "a.mp4").is_relative_to(cache_folder)
+    assert not cache_folder.is_relative_to(Path.home() / ".cache")

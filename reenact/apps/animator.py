@@ -161,6 +161,16 @@ class Animator:
         motion: TensorFields = self.network.retarget(state, driving, Transfer(mode))
         return motion
 
+    @torch.inference_mode()
+    def build_canonical_motion(self) -> TensorFields:
+        """Return the motion (batch 1) that puts the source's keypoints where its canonical keypoints are.
+
+        Raises:
+            ReenactError: if no source was prepared, or the method has no canonical keypoints.
+        """
+        motion: TensorFields = self.network.build_canonical_motion(self._prepared())
+        return motion
+
     @property
     def motion(self) -> TensorFields:
         """The source's own motion, from which edits start; raises `ReenactError` if no source was prepared."""

@@ -26,7 +26,7 @@ from reenact.apps.edit_script import (
     parse_script,
     run_script,
 )
-from reenact.apps.edit_start import make_neutral, take_pose
+from reenact.apps.edit_start import Neutral, make_neutral, take_pose
 from reenact.apps.face_clip import FaceClip
 from reenact.apps.media import check_input, check_output, is_picture
 from reenact.apps.notices import SYNTHETIC_NOTICE, saw_synthetic_only
@@ -86,7 +86,7 @@ def edit(
     ty: float | None = None,
     frontalize: bool = False,
     pose_from: PathLike | None = None,
-    neutral: bool = False,
+    neutral: Neutral | None = None,
     script: PathLike | None = None,
     sweep: str | None = None,
     columns: int = 0,
@@ -128,7 +128,8 @@ def edit(
         ty: place of the face upwards, in the face model's unit; for keypoints downwards.
         frontalize: turn the head to the camera before anything else.
         pose_from: picture whose head pose, place and size are taken before anything else; the expression stays.
-        neutral: take the expression off before anything else, with the jaw closed and the eyes straight.
+        neutral: begin with a face without an expression: `expression` sets its numbers to 0, with the jaw closed and
+            the eyes straight; `canonical`, for methods of canonical keypoints, draws these as they are, in front view.
         script: file of edits, see `reenact.apps.edit_script`; it starts from the face that the options give.
         sweep: one control over a range, as in `yaw:-30:30:9` or `exp.0:-2:2:5`: a labelled grid or a video.
         columns: columns of a sweep's grid; as square as possible by default.
@@ -190,11 +191,13 @@ def edit(
         steps=parse_script(_read_script(script), str(script)) if script else [],
         sweep=parse_sweep(sweep) if sweep else None,
     )
+    if neutral == "canonical" and request.sets("exp"):
+        raise ReenactError("--neutral canonical draws a face without an expression: omit it, or the expression")
     animator = Animator(checkpoint, device=device, parameters=parameters)
     face = open_clip(source, animator.target, face_index=face_index)
     image = next(face.images())
     animator.prepare(face.portraits(np.zeros(1, np.int64), [image]))
-    start = make_neutral(animator) if neutral else animator.motion
+    start = animator.motion if neutral is None else make_neutral(animator, neutral)
     if pose_from is not None:
         start = take_pose(animator, start, face, open_clip(pose_from, animator.target))
     controls = _known(animator, start, expression_from, expression_vae)
@@ -239,6 +242,11 @@ class Request:
     edits: list[Edit]
     steps: list[Step]
     sweep: Sweep | None
+
+    def sets(self, name: str) -> bool:
+        """Tell if any edit sets a value of a name."""
+        steps = [*self.edits, *(step for step in self.steps if isinstance(step, Edit))]
+        return any(edit.name == name for edit in steps) or (self.sweep is not None and self.sweep.name == name)
 
     def motions(self, source: Motion, start: Motion, controls: Known) -> Motion:
         """The motions (batch F) that edits of a start make; `reset` goes back to the source (both of batch 1)."""

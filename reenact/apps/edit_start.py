@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 
@@ -10,6 +12,9 @@ from reenact.apps.common_frame import share_frame, share_size
 from reenact.apps.face_clip import FaceClip
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
+
+Neutral = Literal["expression", "canonical"]
+"""Faces without an expression."""
 
 
 def take_pose(animator: Animator, start: TensorFields, source: FaceClip, other: FaceClip) -> TensorFields:
@@ -31,12 +36,19 @@ def take_pose(animator: Animator, start: TensorFields, source: FaceClip, other: 
     return animator.transfer_to(start, animator.read(portrait), "pose")
 
 
-def make_neutral(animator: Animator) -> TensorFields:
-    """The source's motion without an expression, batch 1: all numbers of its expression, jaw and eyes are 0.
+def make_neutral(animator: Animator, kind: Neutral) -> TensorFields:
+    """Return a motion of the source without an expression, batch 1.
+
+    Args:
+        animator: A method with its source prepared.
+        kind: `expression` sets all numbers of its expression, jaw and eyes to 0 and leaves the head where it is;
+            `canonical` gives the canonical keypoints themselves, in front view.
 
     Raises:
-        ReenactError: if the method's motion has no expression.
+        ReenactError: if the method's motion has no expression, or the method no canonical keypoints.
     """
+    if kind == "canonical":
+        return animator.build_canonical_motion()
     if "expression" not in animator.network.modes:
         raise ReenactError(f"--neutral: the motion of {animator.module.method} has no expression; omit it")
     motion = animator.motion

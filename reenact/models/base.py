@@ -115,6 +115,14 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
             ReenactError: if the method knows no such mode or part.
         """
 
+    def build_canonical_motion(self, state: State) -> Motion:
+        """Return the motion (batch 1 or B) that puts the source's keypoints where its canonical keypoints are.
+
+        Raises:
+            ReenactError: if the method has no canonical keypoints.
+        """
+        raise ReenactError(f"{type(self).__name__} has no canonical keypoints: give --neutral expression")
+
     def drive(self, state: State, driving: Portrait) -> Reenactment:
         """The source with the motion of `driving`, as it is."""
         return self.perform(state, self.read(driving))

@@ -15,7 +15,7 @@ from reenact.apps.edit_start import make_neutral, take_pose
 from reenact.apps.sweep import parse_sweep
 from reenact.apps.tracking import Target
 from reenact.data.pictures import read_image, write_image
-from reenact.data.store import to_tensor
+from reenact.data.store import to_image, to_tensor
 from reenact.data.video import VideoReader
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
@@ -132,7 +132,7 @@ def test_the_head_pose_of_a_picture_and_a_neutral_face(trained, clips, smile, wo
     portraits = [clip.portraits(np.zeros(1, np.int64), [read_image(clip.path)]) for clip in (source, other)]
     own = method.prepare(portraits[0]).motion
     method._target = Target(None, None, SIZE)  # its crop rule alone is asked for
-    neutral = make_neutral(method)
+    neutral = make_neutral(method, "expression")
     moved, read = take_pose(method, neutral, source, other), method.read(portraits[1])
     for name in ("rotation", "scale", "translation"):
         assert torch.equal(getattr(neutral, name), getattr(own, name))
@@ -149,10 +149,34 @@ def test_the_head_pose_of_a_picture_and_a_neutral_face(trained, clips, smile, wo
     torch.testing.assert_close(ways.expression[[0, 2]], torch.cat((own.expression, read.expression)))
 
 
+def test_the_canonical_face_has_the_canonical_keypoints(trained, clips, world, known_faces, tmp_path):
+    method = Animator(trained / "mmfa.ckpt", device="cpu")
+    source = known_clip(world, clips / "0.png").portraits(np.zeros(1, np.int64), [read_image(clips / "0.png")])
+    method.prepare(source)
+    canonical = make_neutral(method, "canonical")
+    with torch.inference_mode():
+        state = method.network.encode(source)
+        drawn = method.network.perform(state, canonical)
+        expressionless = method.network.perform(state, make_neutral(method, "expression"))
+    assert torch.equal(drawn.keypoints, state.canonical)
+    assert not drawn.deformation.any()
+    assert expressionless.deformation.any()
+    common = {"watermark": False, "device": "cpu"}
+    edit(trained / "mmfa.ckpt", clips / "0.png", tmp_path / "out.png", neutral="canonical", **common)
+    np.testing.assert_array_equal(read_image(tmp_path / "out.png"), to_image(drawn.image)[0])
+    sweep = edit(
+        trained / "mmfa.ckpt", clips / "0.png", tmp_path / "grid.png", neutral="canonical", sweep="yaw:-20:20:3"
+    )
+    assert sweep.frames == 3
+
+
 def test_what_cannot_be_used_is_refused(trained, checkpoint, clips, smile, tmp_path):
     mmfa, vae = trained / "mmfa.ckpt", trained / "vae.ckpt"
     cases = [
         (mmfa, {"expression_from": smile, "expression_sample": 1}, "give one, a picture's expression or a draw"),
+        (mmfa, {"expression_from": smile, "neutral": "canonical"}, "a face without an expression: omit it"),
+        (mmfa, {"sweep": "exp.sample:0:3:4", "neutral": "canonical"}, "a face without an expression: omit it"),
+        (checkpoint, {"neutral": "canonical"}, "PWM has no canonical keypoints: give --neutral expression"),
         (mmfa, {"expression_from": clips / "1.mp4"}, "--expression-from .* is a video"),
         (
             mmfa,

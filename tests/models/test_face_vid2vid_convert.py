@@ -139,3 +139,13 @@ def test_jacobians_of_keypoints_are_refused(tensors, tmp_path, config):
     with pytest.raises(ReenactError, match="Face-vid2vid that estimates Jacobians"):
         convert(tmp_path / "jacobian.pth.tar", tmp_path / "ours.ckpt", config=config)
     assert not (tmp_path / "ours.ckpt").exists()
+
+
+@torch.no_grad()
+def test_the_canonical_face_has_the_canonical_keypoints(tensors, tmp_path, config):
+    torch.save(official(tensors, "generator"), tmp_path / "own.pth.tar")
+    network = load_method(convert(tmp_path / "own.pth.tar", tmp_path / "ours.ckpt", config=config)).network
+    state = network.encode(Portrait(2 * tensors["input/source"] - 1))
+    drawn = network.perform(state, network.build_canonical_motion(state))
+    assert torch.equal(drawn.keypoints, state.canonical)
+    assert not torch.equal(drawn.keypoints, state.keypoints)

@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass, field, fields
 from typing import ClassVar, Self
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -238,6 +239,13 @@ class FaceVid2Vid(Reenactor[FaceVid2VidState, HeadMotion]):
         self.config.check(portrait.image, "Face-vid2vid")
         estimate: Estimate = self.estimator((portrait.image + 1) / 2)
         return estimate
+
+    def build_canonical_motion(self, state: FaceVid2VidState) -> HeadMotion:
+        """Return R = I, t = 0 and no deformation: the keypoints are p_c itself."""
+        own = state.motion
+        rotation = torch.eye(3, device=own.rotation.device, dtype=own.rotation.dtype).expand_as(own.rotation)
+        nothing = torch.zeros_like
+        return HeadMotion(rotation, nothing(own.translation), nothing(own.deformation), own.composition)
 
     def forward(self, source: Portrait, driving: Portrait) -> FaceVid2VidReenactment:
         """Encode and drive in one call, which estimates the driving portrait once for result and losses."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -98,6 +98,8 @@ class FaceMotion(TensorFields):
     """(B, 2) translation t, right and down."""
     expression: Tensor
     """(B, E) expression feature e."""
+    deformed: Tensor | None = None
+    """(B, 1) factor of the deformation `D_e(e, p_c)`: 1, or 0 for the canonical face, which has none; None for 1."""
 
     def keypoints(self, canonical: Tensor, deformation: Tensor) -> Tensor:
         """`R f (p_c + delta) + t` (eq. 5) of canonical keypoints and deformations (B, K, 3), of batch B or 1."""
@@ -179,7 +181,17 @@ class MMFA(Reenactor[MMFAState, FaceMotion]):
             self._pose = HeadPose(self.config.pose)
         image = (driving.image + 1) / 2
         scale, translation = self.affine(image)
-        return FaceMotion(rotation_of(self._pose(driving.image)), scale, translation, self.encoder(image))
+        rotation = rotation_of(self._pose(driving.image))
+        return FaceMotion(rotation, scale, translation, self.encoder(image), torch.ones_like(scale))
+
+    def build_canonical_motion(self, state: MMFAState) -> FaceMotion:
+        """Return R = I, f = 1 and t = 0 without a deformation: the keypoints are p_c itself."""
+        own = state.motion
+        rotation = torch.eye(3, device=own.rotation.device, dtype=own.rotation.dtype).expand_as(own.rotation)
+        nothing = torch.zeros_like(own.scale)
+        return replace(
+            own, rotation=rotation, scale=nothing + 1, translation=torch.zeros_like(own.translation), deformed=nothing
+        )
 
     def retarget(
         self, state: MMFAState, driving: FaceMotion, transfer: Transfer, reference: FaceMotion | None = None
@@ -209,6 +221,8 @@ class MMFA(Reenactor[MMFAState, FaceMotion]):
     def perform(self, state: MMFAState, motion: FaceMotion) -> MMFAReenactment:
         """The source with its keypoints moved."""
         deformation = self.decoder(motion.expression, state.canonical)
+        if motion.deformed is not None:
+            deformation = deformation * motion.deformed.unsqueeze(2)
         keypoints = motion.keypoints(state.canonical, deformation)
         jacobian = self._jacobian(state.image_motion, motion)
         dense = self.dense_motion(state.compressed, state.keypoints, keypoints, jacobian)

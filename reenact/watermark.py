@@ -10,6 +10,7 @@ resizing or cropping.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -26,6 +27,10 @@ THRESHOLD = 28
 """Matching bits of 32 that count as present: an unmarked file reaches it with probability 1e-5."""
 
 
+FEW_PIXELS = 128 * 128
+"""Fewer leave less than 8 blocks a frame for a bit."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """Watermark reading of a file."""
@@ -39,6 +44,11 @@ class Reading:
     def present(self) -> bool:
         """Tell if the file carries the mark."""
         return self.matching_bits >= THRESHOLD
+
+
+def choose_crf(width: int, height: int) -> int:
+    """Return the quality of x264 at which a marked video of one frame reads back: 17, or 8 for frames of few pixels."""
+    return 17 if width * height >= FEW_PIXELS else 8
 
 
 def embed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -92,16 +102,17 @@ def _leading_singular(
     return left_vectors, value, right
 
 
-def read_frames(frames: list[NDArray[np.uint8]]) -> Reading:
+def read_frames(frames: Iterable[NDArray[np.uint8]]) -> Reading:
     """Look for the mark in (H, W, 3) RGB frames of one file; their blocks vote together."""
     totals = np.zeros((2, len(WORD)))
-    for frame in frames:
+    count = 0
+    for count, frame in enumerate(frames, 1):  # noqa: B007 - the number is that of frames read
         bits = read_bits(frame)
         places = np.arange(len(bits)) % len(WORD)
         totals += np.bincount(places, bits, len(WORD)), np.bincount(places, minlength=len(WORD))
     ones, votes = totals
     matching = (votes > 0) & ((ones > votes / 2) == np.array(WORD, np.bool_))
-    return Reading(int(matching.sum()), len(frames))
+    return Reading(int(matching.sum()), count)
 
 
 def read_bits(frame: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from reenact.data.pictures import write_image
 from reenact.data.video import Image
 from reenact.data.video_writer import VideoWriter
 from reenact.progress import open_progress_console
-from reenact.watermark import embed
+from reenact.watermark import choose_crf, embed
 
 
 def write_frames(
@@ -50,6 +50,7 @@ def write_frames(
     stream = iter(tracked)
     first = next(stream)
     size = first.shape[1], first.shape[0]
-    with VideoWriter(out, fps, size, audio_from=sound, metadata=mark) as writer:
+    crf = choose_crf(*size) if watermark else 17
+    with VideoWriter(out, fps, size, audio_from=sound, metadata=mark, crf=crf) as writer:
         for frame in chain([first], stream):
             writer.write(frame)

@@ -24,7 +24,7 @@ from reenact.data.video_writer import VideoWriter
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.module import ReenactmentModule
 from reenact.provenance import mark_words
-from reenact.watermark import embed
+from reenact.watermark import choose_crf, embed
 
 
 class WandbRun(pl.Callback):
@@ -81,7 +81,8 @@ class WandbRun(pl.Callback):
             path.parent.mkdir(parents=True, exist_ok=True)
             frames = list(_frames(pl_module, pair, data.batch_size))
             size = frames[0].shape[1], frames[0].shape[0]
-            with VideoWriter(path, Fraction(self.fps), size, metadata=mark_words(pl_module.method)) as video:
+            words = mark_words(pl_module.method)
+            with VideoWriter(path, Fraction(self.fps), size, metadata=words, crf=choose_crf(*size)) as video:
                 for frame in frames:
                     video.write(embed(frame))
             for logger in _loggers(trainer):

@@ -4,10 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reenact.apps.output import write_frames
 from reenact.apps.watermark import detect
 from reenact.data.pictures import write_image
+from reenact.data.synthetic.world import World
 from reenact.data.video_writer import VideoWriter
-from reenact.watermark import WORD, Reading, embed, read_bits, read_frames
+from reenact.watermark import WORD, Reading, choose_crf, embed, read_bits, read_frames
 
 
 def portrait_like(seed: int, size: int = 128) -> np.ndarray:
@@ -86,3 +88,21 @@ def test_odd_sizes(shape: tuple[int, int]) -> None:
     np.testing.assert_array_equal(marked[rest[0] :], image[rest[0] :])
     if min(rest):
         assert read_frames([marked]).present
+
+
+@pytest.mark.parametrize("size", [64, 72, 96])
+@pytest.mark.parametrize("count", [1, 4])
+def test_short_videos_of_few_pixels_read_back(tmp_path: Path, world: World, size: int, count: int) -> None:
+    frames = world.sequence(0, 0, range(count), size)[0]
+    write_frames(tmp_path / "clip.mp4", iter(frames), count, Fraction(25), {})
+    assert detect(tmp_path / "clip.mp4").present
+
+
+@pytest.mark.parametrize(("size", "crf"), [((64, 64), 8), ((128, 64), 8), ((128, 128), 17), ((1280, 720), 17)])
+def test_frames_of_few_pixels_are_written_better(size: tuple[int, int], crf: int) -> None:
+    assert choose_crf(*size) == crf
+
+
+def test_frames_that_come_one_by_one_are_counted() -> None:
+    assert read_frames(embed(portrait_like(seed)) for seed in range(3)) == Reading(32, 3)
+    assert read_frames(iter(())) == Reading(0, 0)

@@ -74,7 +74,9 @@ def read_bfm(path: Path) -> BfmArrays:
         "texBase": (3 * vertices, TEXTURE),
         "point_buf": (vertices, 8),
     }
-    sizes = {"meantex": 3 * vertices, "keypoints": 68, "skinmask": vertices}
+    sizes = {"meanshape": 3 * vertices, "meantex": 3 * vertices, "keypoints": 68, "skinmask": vertices}
+    if not vertices or content["tri"].ndim != 2 or content["tri"].shape[1] != 3 or not len(content["tri"]):
+        raise ReenactError(f"{path} holds no mesh: its triangles have shape {content['tri'].shape}; build it again")
     for key, shape in shapes.items():
         if content[key].shape != shape:
             raise ReenactError(f"{path}: {key} has shape {content[key].shape}, not {shape}; build the file again")
@@ -87,39 +89,26 @@ def read_bfm(path: Path) -> BfmArrays:
         shape_basis=_float(content["idBase"]),
         expression_basis=_float(content["exBase"]),
         texture_basis=_float(content["texBase"]),
-        triangles=_index(content["tri"]),
-        rings=_index(content["point_buf"]),
-        landmarks=_index(content["keypoints"]).ravel(),
+        triangles=_index(path, "tri", content["tri"], vertices),
+        rings=_index(path, "point_buf", content["point_buf"], len(content["tri"]) + 1),
+        landmarks=_index(path, "keypoints", content["keypoints"], vertices).ravel(),
         skin=np.asarray(content["skinmask"]).ravel() > 0,
     )
-    _check_indices(path, arrays, vertices)
-    return arrays
-
-
-def _check_indices(path: Path, arrays: BfmArrays, vertices: int) -> None:
-    faces = len(arrays.triangles)
-    limits = {
-        "tri": (arrays.triangles, vertices),
-        "point_buf": (arrays.rings, faces + 1),
-        "keypoints": (arrays.landmarks, vertices),
-    }
-    for key, (values, limit) in limits.items():
-        if values.min() < 0 or values.max() >= limit:
-            raise ReenactError(f"{path} is damaged: {key} points outside of the mesh; build the file again")
-    if not all(np.isfinite(part).all() for part in (arrays.mean_shape, arrays.shape_basis, arrays.expression_basis)):
+    parts = arrays.mean_shape, arrays.mean_texture, arrays.shape_basis, arrays.expression_basis, arrays.texture_basis
+    if not all(np.isfinite(part).all() for part in parts):
         raise ReenactError(f"{path} is damaged: it holds numbers that are none; build the file again")
+    return arrays
 
 
 def _built(path: Path, model: dict[str, Array]) -> dict[str, Array]:
     """The content of `BFM_model_front.mat`, from the files that it is made of."""
     folder = path.parent
-    front = _entry(folder / "BFM_front_idx.mat", "idx").ravel().astype(np.int64) - 1
-    trimmed = _entry(folder / "BFM_exp_idx.mat", "trimIndex").ravel().astype(np.int64) - 1
+    chosen, kept = folder / "BFM_front_idx.mat", folder / "BFM_exp_idx.mat"
+    trimmed = _index(kept, "trimIndex", _entry(kept, "trimIndex").ravel(), ALL_VERTICES)
+    front = _index(chosen, "idx", _entry(chosen, "idx").ravel(), min(len(trimmed), EXPRESSION_VERTICES))
     info = _mat(folder / "facemodel_info.mat")
     whole = trimmed[front]
-    for key, size in (("shapeMU", 3 * ALL_VERTICES), ("texMU", 3 * ALL_VERTICES)):
-        if model[key].size != size:
-            raise ReenactError(f"{path}: {key} has {model[key].size} entries, not {size}; request the file of 2009")
+    _check_2009(path, model)
     expression = _expression(folder)
 
     def rows(values: Array, which: Array) -> Array:
@@ -135,6 +124,22 @@ def _built(path: Path, model: dict[str, Array]) -> dict[str, Array]:
         "exBase": rows(expression, front),
         **{key: info[key] for key in ("tri", "point_buf", "keypoints", "skinmask") if key in info},
     }
+
+
+def _check_2009(path: Path, model: dict[str, Array]) -> None:
+    """Refuse a file of 2009 whose arrays lack entries."""
+    names = [f"{kind}{part}" for kind in ("shape", "tex") for part in ("MU", "PC", "EV")]
+    if missing := [name for name in names if name not in model]:
+        raise ReenactError(f"{path} lacks {', '.join(missing)}; request the file of 2009")
+    for kind, count in (("shape", SHAPE), ("tex", TEXTURE)):
+        mean, basis, spread = (model[f"{kind}{part}"] for part in ("MU", "PC", "EV"))
+        entries = 3 * ALL_VERTICES
+        if mean.size != entries:
+            raise ReenactError(f"{path}: {kind}MU has {mean.size} entries, not {entries}; request the file of 2009")
+        if basis.ndim != 2 or len(basis) != mean.size or basis.shape[1] < count or spread.size < count:
+            raise ReenactError(
+                f"{path}: {kind}PC has shape {basis.shape} and {kind}EV {spread.size} entries; request the file of 2009"
+            )
 
 
 def _expression(folder: Path) -> Array:
@@ -178,5 +183,8 @@ def _float(values: Array) -> Array:
     return np.asarray(values, np.float32)
 
 
-def _index(values: Array) -> Array:
+def _index(path: Path, key: str, values: Array, limit: int) -> Array:
+    """Return indices from 0 of indices from 1; raise `ReenactError` unless all are whole and below a limit from 0."""
+    if not ((values >= 1) & (values <= limit) & (values == np.floor(values))).all():
+        raise ReenactError(f"{path} is damaged: {key} points outside of the mesh; build the file again")
     return np.asarray(values, np.int64) - 1

@@ -195,3 +195,31 @@ def test_the_route_of_2009(tmp_path, tensors, monkeypatch):
     (folder / "std_exp.txt").write_text("1 2 3")
     with pytest.raises(ReenactError, match=r"std_exp\.txt is damaged"):
         read_bfm(folder / "01_MorphableModel.mat")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.update(tri=m["tri"][:0]),
+        lambda m: m.update(tri=m["tri"].reshape(1, -1)),
+        lambda m: m.update(tri=m["tri"] + np.float32(0.5)),
+        lambda m: m.update(point_buf=m["point_buf"] * np.float32(np.nan)),
+        lambda m: m.update(keypoints=m["keypoints"] * 0),
+        lambda m: m.update(meanshape=np.zeros((1, 0))),
+        lambda m: m.update(texBase=m["texBase"] * np.float32(np.inf)),
+        lambda m: m.update(shapePC=np.ones((3, 3))),
+    ],
+)
+def test_arrays_that_are_no_mesh_are_refused(change, tmp_path):
+    ones = np.ones((18, 80), np.float32)
+    content = {
+        "meanshape": ones[:, :1].T, "meantex": ones[:, :1].T, "idBase": ones, "exBase": ones[:, :64], "texBase": ones,
+        "tri": ones[:5, :3], "point_buf": ones[:6, :8], "keypoints": ones[:1, :68], "skinmask": ones[:1, :6],
+    }  # fmt: skip
+    path = tmp_path / "BFM_model_front.mat"
+    scipy.io.savemat(path, content)
+    assert read_bfm(path).triangles.shape == (5, 3)
+    change(content)
+    scipy.io.savemat(path, content)
+    with pytest.raises(ReenactError, match=r"\.mat"):
+        read_bfm(path)

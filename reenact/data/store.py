@@ -109,7 +109,7 @@ class Store:
             with closing(connect(self.root)) as database:
                 for row in database.execute("SELECT * FROM clips ORDER BY name"):
                     yield record_of(row, self.root)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the name of a column may be no text
             raise _damaged(self.root, error) from error
 
     def sources(self) -> dict[str, tuple[str, str]]:
@@ -183,7 +183,7 @@ class Store:
         try:
             with closing(connect(self.root)) as database:
                 return database.execute(query, values).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the name of a column may be no text
             raise _damaged(self.root, error) from error
 
 

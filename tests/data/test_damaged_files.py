@@ -167,6 +167,19 @@ def test_any_value_of_a_manifest(root, column, value, key, setting):
             manifest.write_bytes(content)
 
 
+def test_a_column_whose_name_is_no_text_is_damage(root):
+    manifest = root / MANIFEST
+    content = manifest.read_bytes()
+    assert b"source_width" in content
+    try:
+        manifest.write_bytes(content.replace(b"source_width", b"source_widt\xb1"))
+        for read in (lambda store: list(store.scan()), lambda store: store.clips(), lambda store: store.clip("p2#0")):
+            with pytest.raises(ReenactError, match="is damaged"):
+                read(Store(root))
+    finally:
+        manifest.write_bytes(content)
+
+
 def test_a_picture_that_states_a_huge_size_is_damaged(root):
     store = Store(root)
     path = store.frames_path("p2#0")

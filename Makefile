@@ -19,7 +19,7 @@ quickstart: $(VENV)/.installed ## Train pwm_flame at tiny scale, evaluate it, le
 	$(BIN)/python benchmarks/quickstart.py
 
 test: $(VENV)/.installed ## Run the default test suite
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile # a thread each; files stay whole, their fixtures too
 
 coverage: $(VENV)/.installed ## Run the default test suite and list what it does not reach
 	$(BIN)/coverage run -m pytest

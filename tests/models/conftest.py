@@ -5,7 +5,7 @@ import pytorch_lightning as pl
 from zoo import ZOO
 
 
-@pytest.fixture(params=ZOO, ids=str)
+@pytest.fixture(scope="module", params=ZOO, ids=str)
 def case(request):
     return request.param
 

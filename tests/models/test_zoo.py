@@ -1,37 +1,68 @@
 """What every method of the zoo must do."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
 import torch
-from zoo import Pairs, loader, pair, portrait, trainer
+from zoo import FIRST, Pairs, loader, pair, portrait, trainer
 
 from reenact.errors import ReenactError
 from reenact.models.base import Transfer
 from reenact.models.checkpoint import load_method
+from reenact.models.module import ReenactmentModule
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-def test_fits_validates_tests_and_predicts(module, tmp_path):
-    run = trainer(tmp_path, fast_dev_run=True)
-    run.fit(module, Pairs())
-    assert run.global_step == 1
+LONG = pytest.mark.parametrize("case", FIRST, ids=str)
+"""For proofs that train: a case of each method."""
+
+
+@dataclass
+class Training:
+    """A case after three steps."""
+
+    run: pl.Trainer
+    module: ReenactmentModule
+    checkpoint: Path
+
+
+@pytest.fixture(scope="module")
+def training(case, tmp_path_factory):
+    """One training of each case, which tests read and don't go on with."""
+    folder = tmp_path_factory.mktemp("training")
+    pl.seed_everything(0)
+    module = case.make()
+    run = trainer(folder, max_steps=3, limit_val_batches=0)
+    run.fit(module, Pairs(2))
+    run.save_checkpoint(folder / "method.ckpt")
+    return Training(run, module, folder / "method.ckpt")
+
+
+def test_global_step_counts_iterations(training):
+    assert training.run.global_step == 3
+
+
+def test_validates_tests_and_predicts(training, tmp_path):
+    run, module = trainer(tmp_path, fast_dev_run=True), training.module
+    run.validate(module, Pairs(), verbose=False)
     assert {"val/self/psnr", "val/self/l1"} <= set(run.callback_metrics)
     assert not any(name.startswith("val/cross") for name in run.callback_metrics)
-    run.validate(module, Pairs(), verbose=False)
     run.test(module, Pairs(), verbose=False)
     assert "test/self/psnr" in run.callback_metrics
     own, cross = run.predict(module, Pairs())
     assert own[0].image.shape == cross[0].image.shape == (4, 3, 32, 32)
 
 
-def test_global_step_counts_iterations(module, tmp_path):
-    run = trainer(tmp_path, max_steps=3, limit_val_batches=0)
-    run.fit(module, Pairs(2))
-    assert run.global_step == 3
+@LONG
+def test_validates_while_it_trains(module, tmp_path):
+    run = trainer(tmp_path, fast_dev_run=True)
+    run.fit(module, Pairs())
+    assert run.global_step == 1
+    assert {"val/self/psnr", "val/self/l1"} <= set(run.callback_metrics)
 
 
 def test_pictures_are_images_in_range_with_the_result_last(module):
@@ -44,16 +75,12 @@ def test_pictures_are_images_in_range_with_the_result_last(module):
         assert picture.abs().max() <= 1, name
 
 
-def test_checkpoint_round_trip(module, tmp_path):
-    run = trainer(tmp_path, max_steps=2, limit_val_batches=0)
-    run.fit(module, Pairs())
-    path = tmp_path / "method.ckpt"
-    run.save_checkpoint(path)
+def test_checkpoint_round_trip(training):
     batch = pair(2, seed=9)
     with torch.no_grad():
-        wanted = module.eval()(batch.source, batch.driving).image
-        plain = load_method(path, fold=False)
-        folded = load_method(path)
+        wanted = training.module.eval()(batch.source, batch.driving).image
+        plain = load_method(training.checkpoint, fold=False)
+        folded = load_method(training.checkpoint)
         assert torch.equal(plain(batch.source, batch.driving).image, wanted)
         torch.testing.assert_close(folded(batch.source, batch.driving).image, wanted, atol=2e-4, rtol=0)
     assert not any(parameter.requires_grad for parameter in folded.parameters())
@@ -68,36 +95,43 @@ def test_checkpoint_holds_no_mesh(module):
     assert not [name for name, shape in shapes.items() if vertices in shape and shape not in learned]
 
 
+@LONG
 def test_resumes_exactly(case, tmp_path):
-    def fit(epochs, resume=None):
+    half = tmp_path / "half.ckpt"
+
+    class SaveFirstEpoch(pl.Callback):
+        def on_train_epoch_end(self, run, module):
+            if run.current_epoch == 0:
+                run.save_checkpoint(half)
+
+    def fit(callbacks, resume=None):
         pl.seed_everything(0)
         module = case.make()
-        run = trainer(tmp_path, max_epochs=epochs, limit_val_batches=0)
+        run = trainer(tmp_path, max_epochs=2, limit_val_batches=0, callbacks=callbacks)
         run.fit(module, Pairs(2), ckpt_path=resume)
-        return run, module
+        assert run.global_step == 4
+        return module
 
-    _, whole = fit(2)
-    first, _ = fit(1)
-    path = tmp_path / "half.ckpt"
-    first.save_checkpoint(path)
-    second, resumed = fit(2, path)
-    assert second.global_step == 4
+    whole = fit([SaveFirstEpoch()])
+    assert torch.load(half, weights_only=True)["global_step"] == 2
+    resumed = fit([], half)
     for name, value in whole.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], value), name
 
 
+@LONG
 def test_learns_a_batch(module, tmp_path):
-    batches = [pair(4)]
+    batch = pair(4)
 
     def error():
         with torch.no_grad():
-            result = module.eval()(batches[0].source, batches[0].driving).image
-        return torch.nn.functional.l1_loss(result, batches[0].driving.image).item()
+            result = module.eval()(batch.source, batch.driving).image
+        return torch.nn.functional.l1_loss(result, batch.driving.image).item()
 
-    before = torch.nn.functional.l1_loss(batches[0].source.image, batches[0].driving.image).item()
+    before = torch.nn.functional.l1_loss(batch.source.image, batch.driving.image).item()
     module.train()
     run = trainer(tmp_path, max_steps=60, limit_val_batches=0)
-    run.fit(module, loader(batches))
+    run.fit(module, loader([batch]))
     assert error() < 0.7 * before
 
 

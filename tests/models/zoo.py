@@ -22,17 +22,20 @@ SIZE = 32
 class Case:
     name: str
     make: Callable[[], ReenactmentModule]
+    is_first: bool
+    """The first case of its method, on which the long proofs run."""
 
     def __str__(self) -> str:
         return self.name
 
 
 ZOO = [
-    Case(name, make)
+    Case(name, make, is_first=number == 0)
     for method in list_methods()
     if method.toys is not None
-    for name, make in load_object(method.toys)().items()
+    for number, (name, make) in enumerate(load_object(method.toys)().items())
 ]
+FIRST = [case for case in ZOO if case.is_first]
 CASES = {case.name: case for case in ZOO}
 
 

@@ -27,6 +27,7 @@ COMMANDS = (
     "doctor --help",
     "list",
     "weights list",
+    "benchmark --list",
     "fit --model no_such_preset",
     "animate --no-such-option",
     "evaluate --no-such-option",

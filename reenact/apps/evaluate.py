@@ -24,8 +24,8 @@ from reenact.data.pictures import pictures_in, write_image
 from reenact.devices import pick_device
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.metrics import catalogue
 from reenact.metrics.frame_set import FrameSet, frame_set
+from reenact.metrics.metric_names import check_metrics, find_reference, parse_metric
 from reenact.metrics.scene import Frames, Scene
 from reenact.metrics.suite import Score, Suite
 from reenact.paths import PathLike, to_path
@@ -115,7 +115,7 @@ def evaluate(
         raise ReenactError("--cross goes with --target alone; with --pairs the identities tell")
     if batch_size < 1:
         raise ReenactError(f"--batch_size {batch_size} must be at least 1")
-    catalogue.check(metrics)
+    check_metrics(metrics)
     chosen = pick_device(device)
     about: dict[str, object] = {"generated": str(generated), "pairs": None if pairs is None else str(pairs)}
     with new_folder(out):
@@ -180,7 +180,7 @@ def _part(
 ) -> Part:
     possible, absent = [], []
     for name in metrics:
-        reference = catalogue.make(name).reference
+        reference = find_reference(parse_metric(name))
         if kind == "cross" and reference == "target":
             absent.append(Score(name, math.nan, 0, "it needs the wanted picture, which cross-reenactment has not"))
         elif sources is None and reference == "source":

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from reenact.data.listing import list_folder
 from reenact.data.pictures import PICTURE_SUFFIXES, open_picture, pictures_in, read_image
-from reenact.data.prepared import is_prepared, open_prepared
+from reenact.data.prepared import open_prepared
+from reenact.data.root_files import is_prepared
 from reenact.data.video import VIDEO_SUFFIXES, VideoReader
 from reenact.errors import ReenactError
 from reenact.faces.portrait import unit_range

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reenact.benchmark.spec import Column
 from reenact.errors import ReenactError
-from reenact.metrics import catalogue
+from reenact.metrics.metric_names import check_metrics, find_reference, parse_metric
 
 _NAME = re.compile(r"(?P<what>[a-z0-9_]+)(?P<part>\.[a-z]+)?\[[a-z0-9_,]+\](?P<rest>.*)")
 
@@ -47,8 +47,8 @@ def measure(columns: tuple[Column, ...], synthetic: bool) -> list[Measured]:
         metric = on_probe(column.metric) if synthetic else column.metric
         problem = ""
         try:
-            catalogue.check([metric])
-            if column.loader == "cross" and catalogue.make(metric).reference == "target":
+            check_metrics([metric])
+            if column.loader == "cross" and find_reference(parse_metric(metric)) == "target":
                 problem = "it needs the wanted picture, which cross-reenactment has not"
         except ReenactError as error:
             problem = str(error)

@@ -1,4 +1,4 @@
-"""The data at hand: prepared stores in one folder, named as the data presets."""
+"""The data at hand: prepared stores in one folder, named as the data presets. No torch until a store is read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reenact.benchmark.spec import SYNTHETIC, Row, Table
-from reenact.data.prepared import is_prepared, open_prepared
+from reenact.data.root_files import is_prepared
 
 
 def store(name: str, row: Row, root: Path) -> Path | None:
@@ -39,6 +39,8 @@ def content(root: Path | None) -> str:
 
     Clips are told apart by name, split, person and number of frames: hashing terabytes would take days.
     """
+    from reenact.data.prepared import open_prepared
+
     if root is None:
         return SYNTHETIC
     prepared = open_prepared(root)
@@ -51,6 +53,8 @@ def content(root: Path | None) -> str:
 
 def describe(root: Path | None) -> str:
     """One line about a data set for a table's footnotes."""
+    from reenact.data.prepared import open_prepared
+
     if root is None:
         return "the synthetic world, drawn by this package"
     prepared = open_prepared(root)

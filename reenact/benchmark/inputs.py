@@ -14,7 +14,8 @@ import yaml
 
 from reenact.benchmark import data
 from reenact.cli.arguments import expand, read
-from reenact.metrics import catalogue, readers
+from reenact.metrics.metric_names import parse_metric
+from reenact.metrics.networks import network_files
 
 PACKAGE = Path(__file__).resolve().parents[1]
 LENGTH = 12
@@ -88,9 +89,9 @@ def file_hash(path: Path) -> str:
 
 def networks(metrics: Sequence[str]) -> dict[str, dict[str, str]]:
     """Network -> its weight files, by SHA-256, of the networks that metrics read with."""
-    specs = {catalogue.parse(name).network for name in metrics}
+    specs = {parse_metric(name).network for name in metrics}
     return {
-        spec: {file.name: _weights_hash(file) for path in readers.files(spec) for file in _files(path)}
+        spec: {file.name: _weights_hash(file) for path in network_files(spec) for file in _files(path)}
         for spec in sorted(filter(None, specs))
     }
 

@@ -20,9 +20,9 @@ from reenact.callbacks.score_text import score_text
 from reenact.callbacks.whole_files import write_picture
 from reenact.errors import ReenactError
 from reenact.faces.portrait import PortraitPair
-from reenact.metrics import catalogue
 from reenact.metrics.frame_metric import FrameMetric
 from reenact.metrics.frame_set import frame_set
+from reenact.metrics.metric_names import check_metrics
 from reenact.metrics.suite import Score, Suite, scene_of
 from reenact.metrics.temporal import TemporalMetric
 from reenact.models.base import Reenactment
@@ -107,7 +107,7 @@ class MetricSuite(pl.Callback):
                     f"--metrics.names: {choice.name} is no list of metrics, each a name or"
                     " {name: fid[inception], loaders: [cross], every_n_steps: 5000}"
                 )
-        catalogue.check([choice.name for choice in self.choices])
+        check_metrics([choice.name for choice in self.choices])
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start over with the metrics that are due, keeping what was read in the real frames."""

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from rich.filesize import decimal
 from rich.progress import track
 
-from reenact.data.shards import INDEX, SHARD, encode_index
+from reenact.data.root_files import INDEX
+from reenact.data.shards import SHARD, encode_index
 from reenact.data.store import Store
 from reenact.errors import ReenactError
 from reenact.paths import PathLike

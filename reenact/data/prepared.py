@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from reenact.data.byte_ranges import is_url
-from reenact.data.shards import INDEX, Shards
-from reenact.data.store import MANIFEST, Store
+from reenact.data.root_files import INDEX
+from reenact.data.shards import Shards
+from reenact.data.store import Store
 
 
 def open_prepared(root: str | Path) -> Store | Shards:
@@ -18,8 +19,3 @@ def open_prepared(root: str | Path) -> Store | Shards:
     if is_url(str(root)) or (Path(root) / INDEX).is_file():
         return Shards(str(root))
     return Store(Path(root))
-
-
-def is_prepared(root: str | Path) -> bool:
-    """Tell if a root is a URL or a folder that holds a store or shards."""
-    return is_url(str(root)) or any((Path(root) / name).is_file() for name in (INDEX, MANIFEST))

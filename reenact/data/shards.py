@@ -28,6 +28,7 @@ from safetensors.numpy import load, save
 from reenact.data.byte_ranges import LocalFiles, RemoteFiles, is_url, read_whole
 from reenact.data.clip_files import ClipPlace, ClipReader
 from reenact.data.clip_table import ClipTable, Names
+from reenact.data.root_files import INDEX
 from reenact.data.schema import (
     MOST_FRAMES,
     check_array,
@@ -42,7 +43,6 @@ from reenact.errors import ReenactError
 SCHEMA = 1
 SHARD = re.compile(r"reenact-[0-9]{5,}\.tar")
 """Pattern of the names of shards."""
-INDEX = "clips.safetensors"
 _REMEDY = "copy the shards again or make them again with `reenact pack`"
 
 

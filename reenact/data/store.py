@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from reenact.data.byte_ranges import LocalFiles
 from reenact.data.clip_files import ClipPlace, ClipReader
 from reenact.data.clip_table import ClipTable
+from reenact.data.root_files import MANIFEST
 from reenact.data.schema import MOST_FRAMES, MOST_SIDE, check_face_model, check_integer, check_text, check_texts
 from reenact.data.video import Image
 from reenact.errors import ReenactError
@@ -40,7 +41,6 @@ SCHEMA = 2
 """Version of the stores that this package writes."""
 READABLE = (1, 2)
 """Schemas that it reads: 1 had no status `missing`."""
-MANIFEST = "manifest.sqlite"
 STATUSES = ("ok", "quarantined", "missing")
 
 

@@ -23,8 +23,8 @@ from reenact.data.byte_ranges import LocalFiles
 from reenact.data.claims import locked
 from reenact.data.clip_files import PARAMS, ClipPlace, ClipReader
 from reenact.data.frame_file import write_frames
+from reenact.data.root_files import MANIFEST
 from reenact.data.store import (
-    MANIFEST,
     SCHEMA,
     ClipRecord,
     Store,

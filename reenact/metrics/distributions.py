@@ -11,7 +11,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 
-from reenact.metrics.frame_metric import Reference, check_alike
+from reenact.metrics.frame_metric import check_alike
+from reenact.metrics.metric_names import Reference
 from reenact.metrics.scene import Frames, Scene
 from reenact.metrics.sets import CLIP_LENGTH
 from reenact.metrics.temporal import Place, Runs

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import torch
@@ -27,9 +27,9 @@ from reenact.faces.bfm import angles_to_matrix
 from reenact.faces.portrait import to_bytes
 from reenact.faces.rotation import axis_angle_to_euler, matrix_to_euler
 from reenact.metrics.faces import FaceReading
+from reenact.metrics.networks import Finder
 from reenact.metrics.scene import Chain, Reader
 
-Finder = Literal["fan", "dlib", "mediapipe", "scrfd"]
 LIBRARIES: Final[dict[Finder, LandmarkLibrary]] = {
     "fan": "face-alignment",
     "dlib": "dlib",

@@ -14,12 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reenact.metrics.frame_metric import FrameMetric, Reference
+from reenact.metrics.frame_metric import FrameMetric
+from reenact.metrics.metric_names import Norm, Reference
 from reenact.metrics.scene import Frames, Reader
 
-Norm = Literal["l1", "sum", "l2", "l2sq", "rmse", "degrees"]
-"""Mean or sum of absolute differences, Euclidean distance or its square, root of the mean square, or the mean absolute
-difference in degrees."""
 Part = Literal["identity", "expression", "rotation", "pose"]
 """Identity embedding; expression coefficients; three angles; angles and translation as the network gives them."""
 

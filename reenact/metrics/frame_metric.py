@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
 from reenact.errors import ReenactError
+from reenact.metrics.metric_names import Reference
 from reenact.metrics.scene import Frames, Scene
-
-Reference = Literal["target", "source", "driving"]
-"""Reference of generated frames: the target (in self-reenactment alone), the source, the driving frame."""
 
 
 class FrameMetric(Metric):

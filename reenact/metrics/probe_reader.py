@@ -10,10 +10,10 @@ from torch import Tensor
 from reenact.faces.rotation import matrix_to_euler
 from reenact.faces.vector import ParameterVector
 from reenact.metrics.faces import FaceReading
+from reenact.metrics.networks import PROBE
 from reenact.metrics.scene import Part, Reader
 from reenact.nn.probe import fitted, load_probe
 
-NAME = "probe"
 LAYOUT = ParameterVector(num_shape=62, num_expression=39)
 """Coefficients of the built-in head, which the shipped network reads."""
 
@@ -30,7 +30,7 @@ class ProbeView:
 
 
 class _ProbeReader:
-    name = NAME
+    name = PROBE
 
     def __call__(self, image: Tensor) -> ProbeView:
         probe = load_probe().to(image.device)
@@ -56,16 +56,16 @@ def whole() -> Reader[ProbeView]:
 @functools.cache
 def faces() -> Reader[FaceReading]:
     """Landmarks, expression, pose, identity; the probe finds a face in every picture."""
-    return Part(NAME, whole(), lambda view: view.face)
+    return Part(PROBE, whole(), lambda view: view.face)
 
 
 @functools.cache
 def layers() -> Reader[list[Tensor]]:
     """The layers of the LPIPS-like distance."""
-    return Part(NAME, whole(), lambda view: view.layers)
+    return Part(PROBE, whole(), lambda view: view.layers)
 
 
 @functools.cache
 def features() -> Reader[Tensor]:
     """The features of the FID-like distance."""
-    return Part(NAME, whole(), lambda view: view.pooled)
+    return Part(PROBE, whole(), lambda view: view.pooled)

@@ -17,6 +17,7 @@ from reenact.metrics.distributions import FrechetDistance, KernelDistance, Video
 from reenact.metrics.frame_metric import FrameMetric
 from reenact.metrics.frame_set import FrameKey
 from reenact.metrics.memory import Memory
+from reenact.metrics.metric_names import parse_metric
 from reenact.metrics.perceptual import LayerDistance
 from reenact.metrics.scene import Frames, Scene
 from reenact.metrics.temporal import Place, TemporalMetric
@@ -46,7 +47,7 @@ class Suite:
     """Metrics over the frames of one loader.
 
     Args:
-        names: The metrics, as `catalogue.parse` reads them.
+        names: The metrics, as `metric_names.parse_metric` reads them.
         same_identity: Whether driving frames are the wanted results; without, metrics that need those are left out.
         device: Where sums are kept.
     """
@@ -106,7 +107,7 @@ class Suite:
     def _add_features(
         self, name: str, metric: FrechetDistance | KernelDistance, scene: Scene, places: list[Place]
     ) -> None:
-        reader = readers.features(catalogue.parse(name).network or "")
+        reader = readers.features(parse_metric(name).network or "")
         if not isinstance(metric, VideoDistance):
             metric.update(scene.generated.read(reader), real=False)
             metric.update(getattr(scene, metric.reference).read(reader), real=True)

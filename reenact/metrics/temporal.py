@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from reenact.metrics.faces import FACELESS, FaceReading, present
-from reenact.metrics.frame_metric import FrameMetric, Reference, check_alike
+from reenact.metrics.frame_metric import FrameMetric, check_alike
+from reenact.metrics.metric_names import Reference
 from reenact.metrics.scene import Frames, Reader, Scene
 
 Item = TypeVar("Item")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import itertools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import torch
@@ -20,8 +19,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-WEIGHTS: Final = Path(__file__).with_name("probe.safetensors")
-"""The shipped weights in float16; `docs/probe.md` has the command, seed and report of their training."""
+from reenact.nn.probe_file import WEIGHTS
+
 SIDE: Final = 128
 """Side in pixels of the images that the network reads; others are resized."""
 REACH: Final = 1.1

@@ -70,7 +70,7 @@ def random_probe(tmp_path, monkeypatch):
     state = Probe().state_dict()
     save_file({name: value.half() if value.is_floating_point() else value for name, value in state.items()}, file)
     monkeypatch.setattr(probe_module, "WEIGHTS", file)
-    monkeypatch.setattr("reenact.metrics.readers.WEIGHTS", file, raising=False)
+    monkeypatch.setattr("reenact.metrics.networks.WEIGHTS", file)
     probe_module._shipped.cache_clear()
     yield
     probe_module._shipped.cache_clear()

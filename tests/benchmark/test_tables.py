@@ -11,7 +11,7 @@ from reenact.benchmark.columns import measure, on_probe
 from reenact.cli.arguments import expand, read
 from reenact.errors import ReenactError
 from reenact.methods.registry import collect_pair_plans, list_methods
-from reenact.metrics import catalogue
+from reenact.metrics.metric_names import parse_metric
 
 OURS = {"quick"}
 
@@ -45,7 +45,7 @@ def test_numbers_are_the_papers(printed, name):
 def test_columns_are_metrics_and_loaders_fit(name):
     for column in spec.load(name).columns:
         assert column.loader == ("cross" if column.id.startswith("cross.") else "self")
-        catalogue.parse(column.metric)
+        parse_metric(column.metric)
 
 
 @pytest.mark.parametrize("name", spec.names())
@@ -76,7 +76,7 @@ def test_the_quick_table_has_every_method_of_the_zoo():
 )
 def test_the_probe_stands_for_networks_of_photographs(metric, probe):
     assert on_probe(metric) == probe
-    catalogue.parse(probe)
+    parse_metric(probe)
 
 
 def test_what_can_not_be_measured_has_a_reason():

@@ -27,9 +27,10 @@ print("RESULT", codes, heavy)
 
 
 def test_help_lists_and_wrong_names_need_no_torch():
-    lines = ["--help", "--version", "fit --help", "predict -h", "list", "weights list", "fti", "fit --model pwm_flam"]
+    lines = ["--help", "--version", "fit --help", "predict -h", "list", "weights list"]
+    lines += ["benchmark --list", "fti", "fit --model pwm_flam"]
     done = subprocess.run([sys.executable, "-c", SCRIPT, *lines], capture_output=True, text=True, timeout=60)
-    assert done.stdout.splitlines()[-1] == "RESULT [0, 0, 0, 0, 0, 0, 2, 2] []", done.stderr
+    assert done.stdout.splitlines()[-1] == "RESULT [0, 0, 0, 0, 0, 0, 0, 2, 2] []", done.stderr
     assert done.stderr.splitlines()[0] == "reenact: error: fti: no such command; did you mean fit?"
     assert "--model pwm_flam: no such preset; did you mean pwm_flame" in done.stderr
 

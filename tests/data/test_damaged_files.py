@@ -18,8 +18,9 @@ from safetensors.numpy import load, save
 
 from reenact.data.datamodules.clips import Clips
 from reenact.data.pack import pack
-from reenact.data.shards import INDEX, Shards
-from reenact.data.store import MANIFEST, Store
+from reenact.data.root_files import INDEX, MANIFEST
+from reenact.data.shards import Shards
+from reenact.data.store import Store
 from reenact.errors import ReenactError
 
 from .made_store import made_store

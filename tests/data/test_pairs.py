@@ -10,7 +10,8 @@ from reenact.data.datamodules.clips import Clips
 from reenact.data.pack import pack
 from reenact.data.pair_lists import NamedPair, read_pairs, write_pairs
 from reenact.data.pair_plans import write_plan
-from reenact.data.store import MANIFEST, Store
+from reenact.data.root_files import MANIFEST
+from reenact.data.store import Store
 from reenact.errors import ReenactError
 from reenact.methods.registry import collect_pair_plans
 

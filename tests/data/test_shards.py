@@ -25,8 +25,9 @@ from reenact.data import pack as packing
 from reenact.data.datamodules.clips import Clips
 from reenact.data.pack import pack, parse_size
 from reenact.data.prepared import open_prepared
-from reenact.data.shards import INDEX, Shards
-from reenact.data.store import MANIFEST, Store
+from reenact.data.root_files import INDEX, MANIFEST
+from reenact.data.shards import Shards
+from reenact.data.store import Store
 from reenact.data.store_writer import failed_record
 from reenact.errors import ReenactError
 

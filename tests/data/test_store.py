@@ -11,7 +11,8 @@ from safetensors.numpy import load_file, save_file
 
 from reenact.data import clip_files
 from reenact.data.clip_files import PARAMS
-from reenact.data.store import MANIFEST, Store, clip_stem, to_image
+from reenact.data.root_files import MANIFEST
+from reenact.data.store import Store, clip_stem, to_image
 from reenact.data.store_writer import StoreWriteError, StoreWriter, failed_record
 from reenact.data.video import VideoReader
 from reenact.errors import ReenactError

@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 
 from reenact.errors import ReenactError
-from reenact.metrics.catalogue import PARTS, PIXELS, Name, make, parse
-from reenact.metrics.readers import FACE_PARTS, NETWORKS
+from reenact.metrics.catalogue import PIXEL_METRICS, make
+from reenact.metrics.metric_names import PARTS, PIXELS, Name, find_reference, parse_metric
+from reenact.metrics.networks import FACE_PARTS, NETWORKS
 
 
 def test_a_name_is_taken_apart():
-    assert parse("aed.expression[probe].l2@driving") == Name("aed", "expression", "probe", "l2", "driving")
-    assert parse("psnr") == Name("psnr", None, None, None, None)
-    assert parse("p_rmse.rotation[probe]").family == "p_rmse"
+    assert parse_metric("aed.expression[probe].l2@driving") == Name("aed", "expression", "probe", "l2", "driving")
+    assert parse_metric("psnr") == Name("psnr", None, None, None, None)
+    assert parse_metric("p_rmse.rotation[probe]").family == "p_rmse"
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,11 @@ def test_a_name_is_taken_apart():
 )
 def test_other_names_are_refused_with_the_way_out(text, sentence):
     with pytest.raises(ReenactError, match=sentence):
-        parse(text)
+        parse_metric(text)
+
+
+def test_metrics_without_a_network_have_their_names():
+    assert set(PIXEL_METRICS) == set(PIXELS)
 
 
 def every_name() -> list[str]:
@@ -62,7 +67,7 @@ def every_name() -> list[str]:
 def test_a_metric_has_its_name_and_no_network_inside(name):
     metric = make(name)
     assert metric.label == name
-    assert metric.reference in ("target", "source", "driving")
+    assert metric.reference == find_reference(parse_metric(name))
     assert not metric.state_dict()
     assert not list(metric.parameters())
     assert not list(metric.children())

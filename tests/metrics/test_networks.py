@@ -9,6 +9,7 @@ from skimage.transform import resize
 from metrics.made_networks import SmallI3D, write_backbone, write_i3d, write_inception, write_openface
 from reenact.errors import ReenactError
 from reenact.metrics import catalogue, openface, sets
+from reenact.metrics.metric_names import check_metrics
 from reenact.metrics.scene import Frames
 
 
@@ -103,9 +104,9 @@ def test_openface_has_the_official_names_and_sees_the_whole_frame(home):
 
 def test_missing_packages_and_files_are_named(home, monkeypatch):
     with pytest.raises(ReenactError, match=r"AlexNet, for LPIPS is missing: put alexnet-owt"):
-        catalogue.check(["psnr", "lpips[alex]"])
+        check_metrics(["psnr", "lpips[alex]"])
     with pytest.raises(ReenactError, match="Inception of 2015-12-05, for FID and KID is missing"):
-        catalogue.check(["kid[inception]"])
-    monkeypatch.setattr("reenact.metrics.readers.find_spec", lambda module: None)
+        check_metrics(["kid[inception]"])
+    monkeypatch.setattr("reenact.metrics.networks.find_spec", lambda module: None)
     with pytest.raises(ReenactError, match=r"need the package torch_fidelity: pip install 'reenact-zoo\[metrics\]'"):
-        catalogue.check(["fid[inception]"])
+        check_metrics(["fid[inception]"])

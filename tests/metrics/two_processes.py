@@ -14,6 +14,7 @@ from metrics.made_networks import SmallI3D
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.metrics import catalogue, probe_reader, sets
 from reenact.metrics.faces import CSIM
+from reenact.metrics.metric_names import parse_metric
 from reenact.metrics.scene import Frames
 from reenact.metrics.suite import Suite, scene_of
 
@@ -55,7 +56,7 @@ def score(videos: list[int], out: Path | None) -> None:
     value = lost.compute().item()
     with lost.sync_context():
         values["missing"] = [value, *lost.counts()]
-    assert set(catalogue.parse(name).family for name in NAMES) >= {"fid", "fvd", "kid"}
+    assert set(parse_metric(name).family for name in NAMES) >= {"fid", "fvd", "kid"}
     if out:
         out.write_text(json.dumps(values))
 

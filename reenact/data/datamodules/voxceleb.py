@@ -18,7 +18,8 @@ from reenact.data.frame_file import resize
 from reenact.data.layouts.folders import identity_of
 from reenact.data.listing import is_system_file
 from reenact.data.pictures import pictures_in, read_image
-from reenact.data.prepared import is_prepared, open_prepared
+from reenact.data.prepared import open_prepared
+from reenact.data.root_files import is_prepared
 from reenact.data.store import to_tensor
 from reenact.data.video import VIDEO_SUFFIXES, VideoReader, probe
 from reenact.errors import ReenactError

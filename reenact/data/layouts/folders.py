@@ -9,7 +9,7 @@ from pathlib import Path
 from reenact.data.clip_input import ClipInput
 from reenact.data.listing import walk_folders
 from reenact.data.pictures import PICTURE_SUFFIXES, pictures_in
-from reenact.data.prepared import is_prepared
+from reenact.data.root_files import is_prepared
 from reenact.data.video import VIDEO_SUFFIXES
 from reenact.errors import ReenactError
 

@@ -26,7 +26,8 @@ from reenact.data.prepare.naming import name_apart
 from reenact.data.prepare.report import print_report, print_status
 from reenact.data.prepare.stages import run_stages
 from reenact.data.prepare.work import remove_empty_folders
-from reenact.data.store import MANIFEST, ClipRecord, Store
+from reenact.data.root_files import MANIFEST
+from reenact.data.store import ClipRecord, Store
 from reenact.data.store_writer import StoreWriter
 from reenact.devices import pick_device
 from reenact.errors import ReenactError, suggest

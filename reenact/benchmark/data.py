@@ -35,14 +35,15 @@ def portraits(table: Table, root: Path) -> Path | None:
 
 
 def content(root: Path | None) -> str:
-    """A hash of which clips a store has and how they were made; the synthetic world is its settings and its code.
+    """A hash of which clips a store has and how they were made; the synthetic world is its version.
 
     Clips are told apart by name, split, person and number of frames: hashing terabytes would take days.
     """
     from reenact.data.prepared import open_prepared
+    from reenact.data.synthetic.world import WORLD_VERSION
 
     if root is None:
-        return SYNTHETIC
+        return f"{SYNTHETIC} {WORLD_VERSION}"
     prepared = open_prepared(root)
     table = prepared.table
     digest = hashlib.sha256(repr(prepared.info).encode())

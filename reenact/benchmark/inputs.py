@@ -1,4 +1,9 @@
-"""Inputs of a row's numbers as one short hash: settings, code, data, checkpoint, metrics."""
+"""Inputs of a row's training and scores, as one short hash.
+
+A training depends on settings, data and the version that its method declares, so that no edit of a file repeats a
+training of days. Scores also depend on the code that draws and measures, which is hashed without docstrings and
+comments.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,7 @@ import yaml
 
 from reenact.benchmark import data
 from reenact.cli.arguments import expand, read
+from reenact.methods.registry import list_methods
 from reenact.metrics.metric_names import parse_metric
 from reenact.metrics.networks import network_files
 
@@ -60,8 +66,17 @@ def classes(inputs: dict[str, Any]) -> list[str]:
     return list(class_paths.values())
 
 
+def method_version(inputs: dict[str, Any]) -> list[Any]:
+    """Return the class of the method that settings name, and the version that its method declares; 0 without one."""
+    paths = [content["model"]["class_path"] for content in inputs["files"] if "class_path" in content.get("model", {})]
+    versions = {method.class_path: method.version for method in list_methods()}
+    return [[path, versions.get(path, 0)] for path in paths]
+
+
 def code(modules: Iterable[str]) -> str:
-    """A hash of the source files of modules and of all that they import of this package when they are loaded.
+    """A hash of the code of modules and of all that they import of this package when they are loaded.
+
+    Docstrings and comments are left out.
 
     What a function imports when it runs is not followed, so that a method added to the zoo changes no other's row.
     """
@@ -72,7 +87,7 @@ def code(modules: Iterable[str]) -> str:
         path = _file(module)
         if module in digests or path is None:
             continue
-        digests[module] = path.read_bytes()
+        digests[module] = _plain_code(path)
         waiting += _imports(path)
     digest = hashlib.sha256()
     for module in sorted(digests):
@@ -104,7 +119,7 @@ def training(arguments: Sequence[str], root: Path | None) -> dict[str, Any]:
         root: The store that it trains on, None for the synthetic world.
     """
     chosen = settings("fit", arguments)
-    return {"settings": chosen, "code": code(_modules(chosen, root)), "data": data.content(root)}
+    return {"settings": chosen, "method": method_version(chosen), "data": data.content(root)}
 
 
 def scoring(
@@ -170,3 +185,19 @@ def _imports(path: Path) -> tuple[str, ...]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     return tuple(modules)
+
+
+@cache
+def _plain_code(path: Path) -> bytes:
+    """The code of a file without docstrings, comments and line numbers."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            # A string as a statement does nothing: docstrings of modules, classes, functions and attributes.
+            node.body = [part for part in body if not _is_text(part)]  # type: ignore[attr-defined]
+    return ast.dump(tree).encode()
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

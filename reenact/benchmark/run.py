@@ -29,8 +29,8 @@ def benchmark(
 ) -> int:
     """Make a table of a paper again: train what has no checkpoint, score it, write the numbers beside the paper's.
 
-    Finished rows are kept until their settings, code, data, checkpoint or metrics change. Interrupt it anywhere; the
-    same command goes on.
+    Finished rows are kept until their settings, data, checkpoint, metrics or code that measures change, trainings until
+    their settings, data or the version of their method change. Interrupt it anywhere; the same command goes on.
 
     Args:
         table: id of a table (--list shows them), or a YAML file of your own.

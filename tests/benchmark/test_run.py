@@ -16,12 +16,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cli.conftest import HERE
 
 from reenact import presets
 from reenact.benchmark import inputs, spec
 from reenact.benchmark.terminal import command_lines
 from reenact.benchmark.work import locked, reenact
 from reenact.cli import main
+from reenact.methods.method import Method
 
 OUT = Path("runs/benchmark/mini")
 
@@ -187,6 +189,19 @@ def test_other_weights_are_scored_again(table, runs):
     assert "given checkpoint last.ckpt" in numbers()["one"]["notes"]
 
 
+def test_a_training_is_repeated_for_its_methods_version_not_for_its_code(table, runs, monkeypatch):
+    assert benchmark(table, "--row", "one") == 0
+    runs.forget()
+    monkeypatch.setattr(inputs, "code", lambda modules: "another")
+    assert benchmark(table, "--row", "one") == 0
+    assert runs.kinds == ["test"]
+    runs.forget()
+    method = Method(name="standin", summary="", paper="", needs="", class_path=f"{HERE}.Method", version=2)
+    monkeypatch.setattr(inputs, "list_methods", lambda: (method,))
+    assert benchmark(table, "--row", "one") == 0
+    assert runs.kinds[0] == "fit"
+
+
 def test_changed_code_runs_the_rows_that_use_it(tmp_path, monkeypatch):
     package = tmp_path / "reenact"
     for name, text in {
@@ -202,11 +217,16 @@ def test_changed_code_runs_the_rows_that_use_it(tmp_path, monkeypatch):
 
     def both() -> tuple[str, str]:
         inputs._imports.cache_clear()
+        inputs._plain_code.cache_clear()
         return inputs.code(["reenact.a"]), inputs.code(["reenact.d"])
 
     first, second = both()
     (package / "c.py").write_text("x = 2\n")  # imported by a function alone
     assert both() == (first, second)
+    (package / "b.py").write_text('"""B."""\nimport reenact\n\n\ndef f():\n    """F."""\n    import reenact.c  # why\n')
+    assert both() != (first, second)  # an import more
+    (package / "b.py").write_text('"""B."""\n\n\ndef f():\n    """F."""\n    import reenact.c  # why\n')
+    assert both() == (first, second)  # a docstring more, a comment more
     (package / "b.py").write_text("z = 1\n")
     assert both()[0] != first
     assert both()[1] == second

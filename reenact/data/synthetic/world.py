@@ -48,6 +48,8 @@ from reenact.data.synthetic.wear import cloth_picture
 from reenact.faces.params import FaceParams
 
 Array = NDArray[np.float64]
+WORLD_VERSION = 1
+"""Raise it with `tests/data/synthetic/golden.json`: tables then train again what was trained on other pictures."""
 SHADOW_SIDE = 128
 _SHADOW_REACH = 0.19
 """Half the side of the space that the shadow map covers, metres."""

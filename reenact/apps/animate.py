@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -11,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from reenact.apps.animator import Animator, Smoothing
-from reenact.apps.common_frame import share_frame, share_size
+from reenact.apps.common_frame import align_shots, share_frame, share_size
 from reenact.apps.compose import Composer
 from reenact.apps.face_clip import FaceClip, OnMissing, check_missing
 from reenact.apps.media import check_input, check_output, is_picture, is_video
@@ -19,13 +20,14 @@ from reenact.apps.notices import SYNTHETIC_NOTICE, saw_synthetic_only
 from reenact.apps.output import write_frames
 from reenact.apps.performance import Performance
 from reenact.apps.provenance import make_mark
-from reenact.apps.reference import reference_number
+from reenact.apps.reference import anchor_number, reference_number
 from reenact.apps.smoothing import OneEuro
 from reenact.apps.timeline import Length, make_timeline
 from reenact.apps.tracking import CropMotion, ParameterSource, open_clip
 from reenact.choices import check_choices
 from reenact.data.sound import check_sound
 from reenact.errors import ReenactError
+from reenact.faces.params import FaceParams
 from reenact.models.base import Mode, Transfer
 from reenact.paths import PathLike
 
@@ -157,9 +159,14 @@ def animate(
     driver = _smooth(open_clip(driving, animator.target, rule, driving_face_index, driving_clip), smoothing)
     check_missing(driver, on_missing)
     reference = reference_number(reference_frame, actor, driver, animator.face_model)
+    anchor = anchor_number(reference_frame, actor, driver)
+    actor = align_shots(actor, anchor, animator.target.crop)
+    driver = align_shots(driver, reference, animator.target.crop)
     if mode != "relative":
-        driver = share_frame(actor, driver, reference, animator.target.crop)
+        driver = share_frame(actor, driver, reference, animator.target.crop, anchor)
         driver = share_size(actor, driver, animator.face_model)
+    if rule == "per_frame":
+        animator.keep_place()
     timeline = make_timeline((len(driver), driver.fps), (len(actor), actor.fps), length)
     missing = ~(driver.found[timeline.driving] & actor.found[timeline.source])
     sound = {"driving": driver.sound, "source": actor.sound, "none": None}[audio]
@@ -170,7 +177,9 @@ def animate(
     composer = Composer(side_by_side, paste_back)
     performance = Performance(animator, actor, driver, composer, batch_size)
     mark = make_mark(animator.module.method, checkpoint)
-    write_frames(out, performance.frames(timeline, reference), len(timeline), timeline.fps, mark, sound, watermark)
+    write_frames(
+        out, performance.frames(timeline, reference, anchor), len(timeline), timeline.fps, mark, sound, watermark
+    )
     synthetic = saw_synthetic_only(animator.module.recipe)
     cuts = tuple(
         f"{clip.path} has cuts at frames {', '.join(map(str, clip.cuts))}" for clip in (actor, driver) if clip.cuts
@@ -184,9 +193,11 @@ def _mode(driving: Path) -> Mode:
 
 
 def _smooth(clip: FaceClip, smoothing: Smoothing) -> FaceClip:
+    """Steady the face of each shot; a filter that went through a cut would move the one face into the other."""
     if smoothing == "none" or clip.params is None:
         return clip
-    return replace(clip, params=OneEuro()(clip.params))
+    edges = itertools.pairwise([0, *clip.cuts, len(clip)])
+    return replace(clip, params=FaceParams.cat([OneEuro()(clip.params[start:end]) for start, end in edges]))
 
 
 def _check_numbers(strength: float, batch_size: int, face_index: int, driving_face_index: int) -> None:

@@ -90,6 +90,17 @@ class Animator:
         self._state = state
         return self
 
+    def keep_place(self) -> Self:
+        """Leave the head's place and size in the crop to the source, unless the parts that move were chosen.
+
+        In crops that follow two faces these change with expressions and turns alone, which the box around the
+        landmarks grows and shifts with.
+        """
+        if not self.transfer.parts:
+            moving = tuple(part for part in self.network.movable_parts() if part not in self.network.places)
+            self.transfer = replace(self.transfer, parts=moving)
+        return self
+
     def refer_to(self, reference: Portrait) -> Self:
         """Set the driving face (batch 1) that corresponds to the source's in relative mode; else the first step's."""
         with torch.inference_mode():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -59,6 +60,12 @@ class FaceClip:
         if self.record is not None:
             return Path(self.record.source) if Path(self.record.source).is_file() else None
         return self.path if self.fps is not None else None
+
+    @property
+    def follows(self) -> bool:
+        """True where the crop follows the face from frame to frame within a shot."""
+        pairs = itertools.pairwise(self.crops)
+        return any(first != second and k not in self.cuts for k, (first, second) in enumerate(pairs, start=1))
 
     def images(self) -> Iterator[Image]:
         """The full frames in order, (H, W, 3) RGB."""

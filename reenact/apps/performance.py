@@ -30,21 +30,21 @@ class Performance:
     outside: int = 0
     """Frames so far in which the driving face or the result's reaches over the edge of its crop."""
 
-    def frames(self, timeline: Timeline, reference: int = 0) -> Iterator[Image]:
+    def frames(self, timeline: Timeline, reference: int = 0, anchor: int = 0) -> Iterator[Image]:
         """The frames of the result.
 
         A still source is encoded once. A moving one is encoded frame by frame, and in relative motion the driving
-        change is applied to its face at the time of the reference frame, so that a clip driven by itself stays as it
-        is.
+        change is applied to its face in the anchor frame, so that a clip driven by itself stays as it is.
 
         Args:
             timeline: Which frames meet.
             reference: The driving frame from which relative motion starts.
+            anchor: The frame of a moving source that corresponds to it.
 
         Raises:
             ReenactError: if a file turns out damaged.
         """
-        anchor = self._refer_to(reference)
+        anchor_portrait = self._refer_to(reference, anchor)
         sources = pick(self.source.images(), timeline.source)
         drivings = pick(self.driving.images(), timeline.driving)
         is_picture = self.source.fps is None
@@ -53,7 +53,7 @@ class Performance:
             source_images = [next(sources) for _ in range(len(part))]
             driving_images = [next(drivings) for _ in range(len(part))]
             if not is_picture:
-                self.animator.prepare(self.source.portraits(part.source, source_images), anchor)
+                self.animator.prepare(self.source.portraits(part.source, source_images), anchor_portrait)
             elif start == 0:
                 self.animator.prepare(self.source.portraits(part.source[:1], source_images[:1]))
             results = self.animator.step(self.driving.portraits(part.driving, driving_images))
@@ -64,15 +64,12 @@ class Performance:
             self.outside += int(outside.sum())
             yield from self._composed(part, results, source_images, driving_images, landmarks)
 
-    def _refer_to(self, number: int) -> Portrait | None:
-        """Set the driving reference of relative motion; returns the source at the same moment, where it moves."""
+    def _refer_to(self, reference: int, anchor: int) -> Portrait | None:
+        """Set the driving reference of relative motion; returns the source's frame for it, where the source moves."""
         if self.animator.transfer.mode != "relative":
             return None
-        self.animator.refer_to(_portrait(self.driving, number))
-        if self.source.fps is None:
-            return None
-        seconds = 0 if self.driving.fps is None else number / self.driving.fps
-        return _portrait(self.source, min(int(seconds * self.source.fps), len(self.source) - 1))
+        self.animator.refer_to(_portrait(self.driving, reference))
+        return None if self.source.fps is None else _portrait(self.source, anchor)
 
     def _composed(
         self,

@@ -50,13 +50,29 @@ def reference_number(which: str, source: FaceClip, driving: FaceClip, face_model
             return _most_alike(source.params[:1], driving.params, face_model)
         if source.landmarks is None or driving.landmarks is None:
             raise ReenactError("--reference_frame best: no landmarks are known to compare the faces by; give a number")
-        return _most_alike_points(source.landmarks[0], driving.landmarks)
+        return nearest_points(source.landmarks[0], driving.landmarks)
     if not which.isdigit() or int(which) >= count:
         raise ReenactError(
             f"--reference_frame {which}: use auto, first, best, or a frame number of the driving clip from 0 to"
             f" {count - 1}"
         )
     return int(which)
+
+
+def anchor_number(which: str, source: FaceClip, driving: FaceClip) -> int:
+    """Return the frame of the source that corresponds to the reference frame.
+
+    It is the first, which the driving frames are compared with; for a number, the source's frame at that time, so that
+    a clip driven by itself stays as it is.
+
+    Args:
+        which: as of `reference_number`.
+        source: The source.
+        driving: The driving clip.
+    """
+    if not which.isdigit() or source.fps is None or driving.fps is None:
+        return 0
+    return min(int(int(which) / driving.fps * source.fps), len(source) - 1)
 
 
 def _same_picture(source: FaceClip, driving: FaceClip) -> int | None:
@@ -84,8 +100,11 @@ def _landmarks(params: FaceParams, face_model: FaceModel) -> Tensor:
     return face_model.landmarks68(face_model.vertices(params))
 
 
-def _most_alike_points(source: NDArray[np.floating[Any]], driving: NDArray[np.floating[Any]]) -> int:
-    """The frame of (T, 68, 2) nearest to (68, 2), centred and of the same hull: FOMM's `find_best_frame`."""
+def nearest_points(source: NDArray[np.floating[Any]], driving: NDArray[np.floating[Any]]) -> int:
+    """Return the number of the frame of (T, 68, 2) nearest to (68, 2), centred and of the same hull.
+
+    It is FOMM's `find_best_frame`.
+    """
     target = _normalised(source)
     return int(np.argmin([np.square(_normalised(points) - target).sum() for points in driving]))
 

@@ -87,6 +87,9 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
     """Ways of `Transfer` that the method knows."""
     parts: ClassVar[Mapping[str, tuple[str, ...]]]
     """Parts that can move apart from the rest -> their fields in the method's motion."""
+    places: ClassVar[tuple[str, ...]] = ()
+    """The parts that hold the head's place and size in the crop and nothing else, which a crop that follows the face
+    takes out of a clip."""
 
     @abstractmethod
     def encode(self, source: Portrait) -> State:
@@ -134,6 +137,10 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
     def folded(self) -> Self:
         """The network for inference: same outputs, not trainable; a method that can be made faster returns a copy."""
         return self.eval().requires_grad_(False)
+
+    def movable_parts(self) -> tuple[str, ...]:
+        """Return the parts that can move; a method with a face model leaves out what the model has not."""
+        return tuple(self.parts)
 
     def check_transfer(self, transfer: Transfer) -> None:
         """Hold a transfer against what the method knows.

@@ -14,7 +14,8 @@ from reenact.apps.animator import Animator
 from reenact.apps.compose import Composer
 from reenact.apps.performance import Performance
 from reenact.apps.provenance import read_mark
-from reenact.apps.reference import reference_number
+from reenact.apps.reference import anchor_number, reference_number
+from reenact.apps.smoothing import OneEuro
 from reenact.apps.timeline import make_timeline
 from reenact.apps.watermark import detect
 from reenact.data.pictures import read_image
@@ -22,6 +23,7 @@ from reenact.data.synthetic import World
 from reenact.data.video import VideoReader, probe
 from reenact.data.video_writer import VideoWriter
 from reenact.errors import ReenactError
+from reenact.faces.params import FaceParams
 from reenact.models.base import Transfer
 
 from .conftest import FRAME, NTSC, SIZE, known_clip
@@ -36,9 +38,10 @@ def perform(checkpoint: Path, world: World, source: Path, driving: Path, transfe
     timeline = make_timeline((len(clips[1]), clips[1].fps), (len(clips[0]), clips[0].fps), "min")
     composer = Composer()
     method = Animator(checkpoint, transfer, device="cpu")
-    reference = reference_number(options.pop("reference", "first"), *clips, method.face_model)
+    which = options.pop("reference", "first")
+    numbers = reference_number(which, *clips, method.face_model), anchor_number(which, *clips)
     return np.stack(
-        list(Performance(method, *clips, composer, **{"batch_size": 4, **options}).frames(timeline, reference))
+        list(Performance(method, *clips, composer, **{"batch_size": 4, **options}).frames(timeline, *numbers))
     )
 
 
@@ -97,6 +100,49 @@ def test_parts_that_do_not_move_stay_with_a_moving_source(checkpoint: Path, worl
     moved = torch.cat([params.expression for params in driven])
     change = driving.params.expression[torch.from_numpy(timeline.driving)] - driving.params.expression[0]
     torch.testing.assert_close(moved, source.params.expression[0] + change)
+
+
+@pytest.mark.parametrize("motion", ["relative", "absolute"])
+@pytest.mark.parametrize("crop", ["per_frame", "fixed"])
+def test_a_head_in_crops_that_follow_it_keeps_its_size_and_place(
+    tmp_path: Path, checkpoint: Path, world: World, clips: Path, known_faces: Known,
+    monkeypatch: pytest.MonkeyPatch, motion: str, crop: str,
+) -> None:  # fmt: skip
+    """Where the crop follows both faces the camera tells expressions; a fixed one tells how far the driver moved."""
+    cameras = []
+
+    def record(animator: Animator, params: FaceParams) -> np.ndarray:
+        animator._motion = params
+        cameras.append(params.camera)
+        return np.zeros((len(params.camera), SIZE, SIZE, 3), np.uint8)
+
+    monkeypatch.setattr(Animator, "pose", record)
+    options = {"motion": motion, "crop": crop, "smoothing": "none", "device": "cpu"}
+    animate(checkpoint, clips / "2.mp4", clips / "1.mp4", tmp_path / "out.mp4", **options)
+    source, driving = known_clip(world, clips / "2.mp4"), known_clip(world, clips / "1.mp4")
+    timeline = make_timeline((len(driving), driving.fps), (len(source), source.fps), "min")
+    own = source.params.camera[torch.from_numpy(timeline.source)]
+    if crop == "per_frame":
+        torch.testing.assert_close(torch.cat(cameras), own)
+    else:
+        assert (torch.cat(cameras) - own).abs().max() > 1e-4
+
+
+def test_smoothing_begins_anew_at_a_cut(world: World, clips: Path) -> None:
+    clip = replace(known_clip(world, clips / "1.mp4"), cuts=(4, 12))
+    smooth = animate_module._smooth(clip, "one_euro").params
+    for start, end in ((0, 4), (4, 12), (12, 21)):
+        torch.testing.assert_close(smooth.expression[start], clip.params.expression[start])
+        alone = OneEuro()(clip.params[start:end])
+        torch.testing.assert_close(smooth.global_pose[start:end], alone.global_pose)
+
+
+@pytest.mark.parametrize(("which", "number"), [("first", 0), ("best", 0), ("auto", 0), ("10", 8), ("20", 8), ("5", 4)])
+def test_the_source_s_frame_for_the_reference(world: World, clips: Path, which: str, number: int) -> None:
+    """A chosen frame meets the source at its time; the others are compared with the source's first frame."""
+    source, driving = known_clip(world, clips / "2.mp4"), known_clip(world, clips / "1.mp4")
+    assert anchor_number(which, source, driving) == number
+    assert anchor_number(which, known_clip(world, clips / "0.png"), driving) == 0
 
 
 def test_file_keeps_rate_length_and_sound(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:

@@ -12,7 +12,7 @@ from reenact.apps.animator import Animator
 from reenact.apps.compose import Composer
 from reenact.apps.edit import edit
 from reenact.apps.performance import Performance
-from reenact.apps.reference import reference_number
+from reenact.apps.reference import anchor_number, reference_number
 from reenact.apps.timeline import make_timeline
 from reenact.data.store import to_tensor
 from reenact.data.video import VideoReader
@@ -47,13 +47,8 @@ def keypoints(tmp_path_factory, world):
 def performed(checkpoint, source, driving, transfer, reference="first"):
     timeline = make_timeline((len(driving), driving.fps), (len(source), source.fps), "min")
     method = Animator(checkpoint, transfer, device="cpu")
-    return np.stack(
-        list(
-            Performance(method, source, driving, Composer(), 4).frames(
-                timeline, reference_number(reference, source, driving, None)
-            )
-        )
-    )
+    numbers = reference_number(reference, source, driving, None), anchor_number(reference, source, driving)
+    return np.stack(list(Performance(method, source, driving, Composer(), 4).frames(timeline, *numbers)))
 
 
 @pytest.mark.parametrize("reference", ["first", "5"])

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from reenact.apps.common_frame import share_frame, share_size
+from reenact.apps.common_frame import align_shots, share_frame, share_size
 from reenact.apps.face_clip import FaceClip
 from reenact.apps.head_mask import head_mask
 from reenact.apps.reference import reference_number
 from reenact.apps.tracking import Target, fit_clip
 from reenact.data.prepare.tracking import FaceTrack, track_faces
-from reenact.faces.crop import Crop
+from reenact.faces.camera import carry_camera
+from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.landmarks import inter_ocular_distance
 from reenact.faces.registry import load_face_model
 from reenact.methods.registry import collect_crop_rules
@@ -88,6 +89,71 @@ def test_shapes_of_two_sizes_are_shown_equally_large(head):
     torch.testing.assert_close(ratio, torch.full_like(ratio, 1.09), atol=0.01, rtol=0)
     same = share_size(driving, driving, head).params.camera
     torch.testing.assert_close(same, driving.params.camera, atol=1e-5, rtol=0)
+
+
+def place_of(params):
+    """(T, 2) of the model's origin in normalised device coordinates, and (T,) size of the head."""
+    return params.camera[:, :1] * params.camera[:, 1:] * torch.tensor([1.0, -1.0]), params.camera[:, 0]
+
+
+def shots(head, motion="fixed"):
+    """A walk, then a close-up of the same head that stands still: exact parameters, nothing fitted."""
+    bases = [Crop(100 + 60 * k, 100, 200, 256) for k in range(4)] + [Crop(80, 20, 400, 256)] * 3
+    params = head.neutral(7)
+    points = head.landmarks68(head.posed(params[:1]))[0, :, :2].numpy()
+    landmarks = np.stack([base.to_frame(base.from_ndc(points)) for base in bases]).astype(np.float32)
+    if motion == "fixed":
+        crops = [crop_from_landmarks(landmarks[:4])] * 4 + [crop_from_landmarks(landmarks[4:])] * 3
+    else:
+        crops = [crop_from_landmarks(row) for row in landmarks]
+    pairs = zip(params.camera, bases, crops, strict=True)
+    params = replace(params, camera=torch.stack([carry_camera(*pair) for pair in pairs]))
+    found = np.ones(7, np.bool_)
+    return FaceClip(Path("x"), Fraction(25), crops, found, params, landmarks=landmarks, cuts=(4,))
+
+
+@pytest.mark.parametrize("number", [0, 3, 5])
+def test_a_close_up_after_a_walk_shows_the_head_in_one_size(head, number):
+    clip = shots(head)
+    sizes = place_of(clip.params)[1]
+    assert sizes[4] > 1.5 * sizes[0], "the crop of the walk spans it"
+    places, sizes = place_of(align_shots(clip, number, "pwm").params)
+    torch.testing.assert_close(sizes, sizes[number].expand(7), rtol=0.01, atol=0)
+    other = slice(4, 7) if number < 4 else slice(0, 1)
+    torch.testing.assert_close(places[other], places[number].expand_as(places[other]), rtol=0, atol=0.01)
+
+
+def test_shots_whose_crops_follow_the_face_stay_as_they_are(head):
+    clip = shots(head, "per_frame")
+    assert clip.follows
+    assert align_shots(clip, 0, "pwm") is clip
+
+
+@pytest.mark.parametrize("mode", ["relative", "absolute"])
+def test_a_driver_of_two_shots_keeps_the_head_in_its_place(mode, head):
+    """At the cut the head neither grows nor jumps: the close-up begins where the source is."""
+    clip = shots(head)
+    source = replace(clip, fps=None, crops=clip.crops[4:5], found=clip.found[:1], params=clip.params[4:5],
+                     landmarks=clip.landmarks[4:5], cuts=())  # fmt: skip
+    driving = align_shots(clip, 0, "pwm")
+    if mode == "absolute":
+        driving = share_frame(source, driving, 0, "pwm")
+    result = retarget(source.params, driving.params, mode, driving.params[:1])
+    places, sizes = place_of(result)
+    torch.testing.assert_close(sizes, source.params.camera[:, 0].expand(7), rtol=0.01, atol=0)
+    torch.testing.assert_close(places[4:], place_of(source.params)[0].expand(3, -1), rtol=0, atol=0.01)
+    assert (places[3] - places[0]).norm() > 1
+
+
+def test_a_picture_s_wider_crop_serves_a_driver_that_is_followed(head):
+    """A picture's crop leaves room that crops which follow a face do not have; the driving crop gets the same."""
+    clip = shots(head, "per_frame")
+    wide = clip.crops[4].grown(1.2)
+    source = replace(clip, fps=None, crops=[wide], found=clip.found[:1], params=None,
+                     landmarks=clip.landmarks[4:5], cuts=())  # fmt: skip
+    driving = share_frame(source, replace(clip, params=None), 2, "pwm")
+    for crop, own in zip(driving.crops, clip.crops, strict=True):
+        assert crop.to_array() == pytest.approx(own.grown(1.2).to_array(), abs=0.01)
 
 
 def test_reference_frame_is_the_source_s_own_where_the_clip_holds_it(head):

@@ -107,6 +107,7 @@ class PWM(Reenactor[PWMState, FaceParams]):
 
     needs = Needs(params=True)
     parts = FIELDS_OF_PART
+    places = ("camera",)
 
     def __init__(self, config: PWMConfig, face_model: FaceModel) -> None:
         super().__init__()
@@ -155,11 +156,15 @@ class PWM(Reenactor[PWMState, FaceParams]):
         parts = transfer.parts or tuple(self.parts)
         return retarget(state.motion, driving, transfer.mode, reference, transfer.strength, parts)
 
+    def movable_parts(self) -> tuple[str, ...]:
+        """Return the parts of face parameters that the face model has."""
+        movable_fields = {"expression", "camera", *self.face_model.rotations}
+        return tuple(part for part, fields in self.parts.items() if movable_fields.intersection(fields))
+
     def check_transfer(self, transfer: Transfer) -> None:
         """Refuse what no method can do, and a part that the face model lacks."""
         super().check_transfer(transfer)
-        movable_fields = {"expression", "camera", *self.face_model.rotations}
-        movable = [part for part, fields in self.parts.items() if movable_fields.intersection(fields)]
+        movable = self.movable_parts()
         immovable = sorted(set(transfer.parts) - set(movable))
         if immovable:
             name = self.face_model.name

@@ -103,9 +103,9 @@ def shots(head, motion="fixed"):
     points = head.landmarks68(head.posed(params[:1]))[0, :, :2].numpy()
     landmarks = np.stack([base.to_frame(base.from_ndc(points)) for base in bases]).astype(np.float32)
     if motion == "fixed":
-        crops = [crop_from_landmarks(landmarks[:4])] * 4 + [crop_from_landmarks(landmarks[4:])] * 3
+        crops = [crop_from_landmarks(landmarks[:4], "pwm")] * 4 + [crop_from_landmarks(landmarks[4:], "pwm")] * 3
     else:
-        crops = [crop_from_landmarks(row) for row in landmarks]
+        crops = [crop_from_landmarks(row, "pwm") for row in landmarks]
     pairs = zip(params.camera, bases, crops, strict=True)
     params = replace(params, camera=torch.stack([carry_camera(*pair) for pair in pairs]))
     found = np.ones(7, np.bool_)

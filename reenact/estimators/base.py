@@ -18,10 +18,6 @@ Image = NDArray[np.uint8]
 Points = NDArray[np.float32]
 
 
-LYING = 60.0
-"""Degrees from which a face counts as lying."""
-
-
 @dataclass(frozen=True)
 class FaceBox:
     """Position of a face in a picture."""
@@ -33,12 +29,13 @@ class FaceBox:
     score: float = 1.0
     """The detector's confidence, in its own unit."""
     roll: float = 0.0
-    """Angle in degrees by which the face is turned in the picture, counter-clockwise, where a detector measures it."""
+    """Angle in degrees by which the face is turned in the picture, counter-clockwise, where its landmarks do not turn
+    with it; see `FaceSearch`."""
 
     @property
     def lies(self) -> bool:
-        """Tell if the face lies on its side or upside down, where landmark networks place their points anywhere."""
-        return abs(self.roll) >= LYING
+        """Tell if the face lies on its side or upside down, so that its landmarks are wrong."""
+        return self.roll != 0
 
     @property
     def area(self) -> float:
@@ -65,11 +62,15 @@ class FaceBox:
         """Tell if a point (x, y) lies within the box."""
         return self.left <= point[0] <= self.right and self.top <= point[1] <= self.bottom
 
-    def overlap(self, other: FaceBox) -> float:
-        """Compute the intersection over union with another box, 0 to 1."""
+    def common_area(self, other: FaceBox) -> float:
+        """Compute the area that both boxes cover, in square pixels."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
-        shared = max(0.0, width) * max(0.0, height)
+        return max(0.0, width) * max(0.0, height)
+
+    def overlap(self, other: FaceBox) -> float:
+        """Compute the intersection over union with another box, 0 to 1."""
+        shared = self.common_area(other)
         return shared / (self.area + other.area - shared) if shared else 0.0
 
     def mapped(self, scale: float, shift_x: float, shift_y: float) -> FaceBox:

@@ -5,7 +5,6 @@ The 68-point predictor was trained on 300-W, which excludes commercial use.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +18,8 @@ from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox, Image, Points
 from reenact.install import install_hint
 
+LEAST_FACE = 80 / 2560
+"""Size of the smallest face that HOG finds at its largest scale, in longer sides of the picture."""
 HOG_SIDES = (320, 640, 1280, 2560)
 """Longest sides at which the HOG detector looks; it finds faces of 80 pixels and more."""
 HOG_SURE = 0.5
@@ -33,8 +34,6 @@ CLOSE_UP = 0.12
 """Share of the picture from which a face leaves no room for another as large, so that the CNN need not look."""
 CNN_SURE = 0.6
 """CNN score from which a further face is believed."""
-TURNS = (-120, -90, -60, 60, 90, 120)
-"""Angles in degrees at which HOG looks at a face that it does not see upright."""
 PATCH = 400
 """Side of the patch in which landmarks are placed: dlib rounds them to whole pixels."""
 JITTER = ((0.0, 0.0, 1.0), (-0.04, 0.0, 1.0), (0.04, 0.0, 1.0), (0.0, -0.04, 1.05), (0.0, 0.04, 0.95))
@@ -55,7 +54,7 @@ class DlibDetector:
         self._cnn: Any = None
 
     def detect(self, image: Image) -> list[FaceBox]:
-        """All faces, the largest first; those that the CNN alone sees have their `roll` measured."""
+        """All faces, the largest first."""
         boxes: list[FaceBox] = []
         longest = max(image.shape[:2])
         tried = 0
@@ -91,22 +90,7 @@ class DlibDetector:
             self._cnn = _dlib().cnn_face_detection_model_v1(weights("mmod_human_face_detector.dat"))
         detections = self._cnn(_scaled(image, scale), 0)
         boxes = _boxes(([face.rect for face in detections], [face.confidence for face in detections]))
-        whole = [box.mapped(1 / scale, 0, 0) for box in boxes]
-        return [replace(box, roll=self._roll(image, box)) for box in whole]
-
-    def _roll(self, image: Image, box: FaceBox) -> float:
-        """Measure the angle of a face by the turned patch in which HOG sees it; 0 where it sees it in none."""
-        side = 260
-        scale = box.size / 110
-        x_min, y_min = box.centre[0] - side * scale / 2, box.centre[1] - side * scale / 2
-        patch = _patch(image, x_min, y_min, scale, side)
-        scores = {angle: self._best_score(_turned(patch, angle)) for angle in (0, -30, 30, *TURNS)}
-        best = max(scores, key=lambda angle: scores[angle])
-        upright = max(scores[angle] for angle in (0, -30, 30))
-        return float(-best) if best in TURNS and scores[best] >= HOG_SURE and upright < 0 else 0.0
-
-    def _best_score(self, patch: Image) -> float:
-        return max(self._hog.run(patch, 0, -1.0)[1], default=-1.0)
+        return [box.mapped(1 / scale, 0, 0) for box in boxes]
 
 
 class DlibLandmarks:
@@ -219,13 +203,6 @@ def _patch(image: Image, x_min: float, y_min: float, scale: float, side: int) ->
         matrix = np.array([[inner, 0, x_min / step + inner / 2 - 0.5], [0, inner, y_min / step + inner / 2 - 0.5]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(image, matrix, (side, side), flags=flags).astype(np.uint8, copy=False)
-
-
-def _turned(patch: Image, angle: float) -> Image:
-    """Turn a square picture about its middle, counter-clockwise by degrees."""
-    middle = (len(patch) - 1) / 2
-    matrix = cv2.getRotationMatrix2D((middle, middle), angle, 1.0)
-    return cv2.warpAffine(patch, matrix, patch.shape[1::-1]).astype(np.uint8, copy=False)
 
 
 def _merged(boxes: list[FaceBox], more: list[FaceBox]) -> list[FaceBox]:

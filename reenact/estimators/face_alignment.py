@@ -18,6 +18,8 @@ from reenact.install import install_hint
 
 DETECTION_SIDE = 640
 """Longest side at which S3FD looks; its cost grows with the area."""
+LEAST_FACE = 20 / DETECTION_SIDE
+"""Size of the smallest face that it sees there, in longer sides of the picture: its smallest anchors have 16 pixels."""
 
 
 class FaceAlignmentEstimator:

@@ -22,6 +22,9 @@ from reenact.install import install_hint
 DETECTION_SIZES: Final = ((128, 128), (640, 640))
 """Sizes at which SCRFD sees a whole picture: a face that fills it is found at the small one. Releases have differed in
 their default, so it is never left to them."""
+LEAST_FACE: Final = 20 / 640
+"""Size of the smallest face that it sees at the large one, in longer sides of the picture: its smallest anchors have 16
+pixels."""
 NEAR_SIZE: Final = 192
 """Size at which it sees the surroundings of a known face, three times the face's box."""
 SURE = 0.5

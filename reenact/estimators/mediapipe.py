@@ -1,13 +1,12 @@
 """MediaPipe Face Landmarker: 478 points with irises, its two networks and its graph in torch.
 
-Its own detector sees faces of about a fifth of the picture and more, so small ones are looked for in pieces of it.
+Its own detector sees faces of about a fifth of the picture and more; `FaceSearch` looks for small ones in pieces of it.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,12 +24,8 @@ from reenact.nn import face_detector, face_mesh
 Region = NDArray[np.float64]
 """(2, 3) map from the pixels of a region, which a network reads, to the picture's."""
 
-PIECES = (2, 4)
-"""The picture's longer side in pieces' sides, piece overlapping piece by half: where smaller faces are looked for."""
-LEAST_PIECE = 96
-"""Pixels; in smaller pieces a face has too few pixels for its landmarks."""
-BATCH = 16
-"""Pieces that the detector reads at once."""
+LEAST_FACE = 0.2
+"""Size of the smallest face that its detector sees, in longer sides of the picture."""
 MOST_FACES = 16
 """Largest number of faces that are looked for in one picture."""
 REACHES = (2.0, 1.5, 3.0)
@@ -101,12 +96,9 @@ class MediaPipeEstimator:
     def detect(self, image: Image) -> list[FaceBox]:
         """All faces, the largest first."""
         faces: list[MediaPipeFace] = []
-        places = list(_pieces(*image.shape[:2]))
-        pieces = [image[y_min : y_min + side, x_min : x_min + side] for x_min, y_min, side in places]
-        for (x_min, y_min, _), piece, regions in zip(places, pieces, self._regions(pieces), strict=True):
-            for face in self._faces(piece, regions, Crop(x_min, y_min, 1, 1)):
-                if all(face.box.overlap(other.box) < SAME for other in faces):
-                    faces.append(face)
+        for face in self._faces(image, self._regions(image), Crop(0, 0, 1, 1)):
+            if all(face.box.overlap(other.box) < SAME for other in faces):
+                faces.append(face)
         return sorted((face.box for face in faces), key=lambda box: box.area, reverse=True)
 
     def detect_near(self, image: Image, box: FaceBox) -> FaceBox | None:
@@ -132,8 +124,7 @@ class MediaPipeEstimator:
             side = reach * size
             crop = Crop(x - side / 2, y - side / 2, side, SIDE)
             picture = crop.warp_to_crop(image)
-            (regions,) = self._regions([picture])
-            near = [face for face in self._faces(picture, regions, crop) if face.box.overlap(box) > SAME]
+            near = [face for face in self._faces(picture, self._regions(picture), crop) if face.box.overlap(box) > SAME]
             if near:
                 return max(near, key=lambda face: face.box.overlap(box))
         return None
@@ -144,26 +135,16 @@ class MediaPipeEstimator:
         for region in regions:
             cut = cut_out(picture, region, face_mesh.SIDE, cv2.BORDER_REPLICATE)
             with torch.inference_mode():
-                points, presence = self._mesh.read(_tensor([cut]) / 255)
+                points, presence = self._mesh.read(_tensor(cut) / 255)
             if float(presence) >= PRESENT:
                 yield MediaPipeFace(_in_frame(points[0].double().numpy(), region, crop, scale))
 
-    def _regions(self, pictures: Sequence[Image]) -> list[list[Region]]:
-        """The regions of the faces in each picture. The detector sees a picture in the middle of a black square."""
-        squares = [Crop.whole(*picture.shape[:2]).resized(face_detector.SIDE) for picture in pictures]
-        cuts = [
-            cut_out(picture, _map_to_picture(square), square.size, cv2.BORDER_CONSTANT)
-            for picture, square in zip(pictures, squares, strict=True)
-        ]
-        detections = [
-            faces
-            for at in range(0, len(cuts), BATCH)
-            for faces in self._detector(_tensor(cuts[at : at + BATCH]) / 127.5 - 1, SURE)
-        ]
-        return [
-            [region_of(face, square) for face in faces[:MOST_FACES].double().numpy()]
-            for faces, square in zip(detections, squares, strict=True)
-        ]
+    def _regions(self, picture: Image) -> list[Region]:
+        """The regions of the faces in a picture. The detector sees it in the middle of a black square."""
+        square = Crop.whole(*picture.shape[:2]).resized(face_detector.SIDE)
+        cut = cut_out(picture, _map_to_picture(square), square.size, cv2.BORDER_CONSTANT)
+        (faces,) = self._detector(_tensor(cut) / 127.5 - 1, SURE)
+        return [region_of(face, square) for face in faces[:MOST_FACES].double().numpy()]
 
 
 def region_of(face: NDArray[np.float64], square: Crop) -> Region:
@@ -196,9 +177,9 @@ def cut_out(picture: Image, region: Region, side: int, border: int) -> Image:
     return np.asarray(cv2.warpAffine(picture, region, (side, side), flags=flags, borderMode=border), np.uint8)
 
 
-def _tensor(pictures: Sequence[Image]) -> Tensor:
-    """(B, 3, H, W) float32 in [0, 255], with channels last in memory, which halves the time on a CPU."""
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()
+def _tensor(picture: Image) -> Tensor:
+    """(1, 3, H, W) float32 in [0, 255], with channels last in memory, which halves the time on a CPU."""
+    return torch.from_numpy(picture[None]).permute(0, 3, 1, 2).float()
 
 
 def _in_frame(points: NDArray[np.float64], region: Region, crop: Crop, scale: float) -> NDArray[np.float32]:
@@ -206,22 +187,3 @@ def _in_frame(points: NDArray[np.float64], region: Region, crop: Crop, scale: fl
     place = (points[:, :2] @ region[:, :2].T + region[:, 2]) * scale + (crop.left, crop.top)
     depth = points[:, 2:] * np.linalg.norm(region[:, 0]) * scale
     return np.hstack((place, depth)).astype(np.float32)
-
-
-def _pieces(height: int, width: int) -> Iterator[tuple[int, int, int]]:
-    """Left, top and side of the whole picture and of its overlapping square pieces, large ones first."""
-    longer = max(height, width)
-    yield 0, 0, longer
-    for count in PIECES:
-        side = longer // count
-        if side < LEAST_PIECE:
-            return
-        rows, columns = _starts(height, side), _starts(width, side)
-        yield from ((x_min, y_min, side) for y_min, x_min in itertools.product(rows, columns))
-
-
-def _starts(length: int, side: int) -> list[int]:
-    """Start of each piece along one axis: pieces overlap by half or more and reach both ends."""
-    room = max(0, length - side)
-    count = -(-2 * room // side) + 1
-    return [round(start) for start in np.linspace(0, room, count)]

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from reenact import assets
 from reenact.errors import ReenactError
 from reenact.estimators.base import Detector, IdentityEmbedder, LandmarkDetector, ParameterRegressor
+from reenact.estimators.face_search import FaceSearch
 
 LandmarkLibrary = Literal["face-alignment", "face-alignment-3d", "insightface", "mediapipe", "dlib"]
 LandmarkChoice = Literal["auto", "face-alignment", "face-alignment-3d", "insightface", "mediapipe", "dlib"]
@@ -62,23 +63,28 @@ def load_face_finder(choice: LandmarkChoice = "auto", device: str = "cpu") -> Fa
     """
     library = resolve_landmarks(choice)
     if library == "dlib":
-        from reenact.estimators.dlib import DlibDetector, DlibLandmarks
+        from reenact.estimators import dlib
 
-        return FaceFinder(DlibDetector(), DlibLandmarks())
+        return _search_faces(dlib.DlibDetector(), dlib.DlibLandmarks(), dlib.LEAST_FACE)
     if library == "mediapipe":
-        from reenact.estimators.mediapipe import MediaPipeEstimator
+        from reenact.estimators import mediapipe
 
-        reader = MediaPipeEstimator()
-        return FaceFinder(reader, reader)
+        reader = mediapipe.MediaPipeEstimator()
+        return _search_faces(reader, reader, mediapipe.LEAST_FACE)
     if library == "insightface":
-        from reenact.estimators.insightface import InsightFaceEstimator
+        from reenact.estimators import insightface
 
-        networks = InsightFaceEstimator(device)
-        return FaceFinder(networks, networks)
-    from reenact.estimators.face_alignment import FaceAlignment3D, FaceAlignmentEstimator
+        networks = insightface.InsightFaceEstimator(device)
+        return _search_faces(networks, networks, insightface.LEAST_FACE)
+    from reenact.estimators import face_alignment
 
-    estimator = FaceAlignment3D(device) if library == "face-alignment-3d" else FaceAlignmentEstimator(device)
-    return FaceFinder(estimator, estimator)
+    three_d = library == "face-alignment-3d"
+    estimator = face_alignment.FaceAlignment3D(device) if three_d else face_alignment.FaceAlignmentEstimator(device)
+    return _search_faces(estimator, estimator, face_alignment.LEAST_FACE)
+
+
+def _search_faces(detector: Detector, landmarks: LandmarkDetector, least_face: float) -> FaceFinder:
+    return FaceFinder(FaceSearch(detector, landmarks, least_face), landmarks)
 
 
 def resolve_identity(choice: IdentityChoice) -> IdentityNetwork:

@@ -12,6 +12,7 @@ from reenact.estimators.base import FaceBox
 from reenact.faces.registry import load_face_model
 
 SQUARE = 60
+FILL = 4 | 1 << 8 | cv2.FLOODFILL_MASK_ONLY | cv2.FLOODFILL_FIXED_RANGE
 
 
 class Squares:
@@ -38,7 +39,15 @@ class Squares:
         return near[0] if near else None
 
     def landmarks(self, image, box):
-        return (self.template * (box.right - box.left) + [box.left, box.top]).astype(np.float32)
+        """Turn with the square, as landmarks of a network turn with the face."""
+        x, y = (int(place) for place in box.centre)
+        mask = np.zeros(tuple(side + 2 for side in image.shape[:2]), np.uint8)
+        cv2.floodFill(np.ascontiguousarray(image), mask, (x, y), 0, (60,) * 3, (60,) * 3, FILL)
+        angle = cv2.minAreaRect(cv2.findNonZero(mask[1:-1, 1:-1]))[2] % 90
+        turn = np.deg2rad(angle - 90 if angle > 45 else angle)
+        upright = (self.template - 0.5) * (box.right - box.left)
+        middle = np.array([box.left, box.top]) + (box.right - box.left) / 2
+        return (upright @ [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]] + middle).astype(np.float32)
 
 
 def picture(*corners, size=SQUARE, background=60, shape=(160, 200), smaller=12):

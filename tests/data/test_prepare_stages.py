@@ -113,7 +113,7 @@ def test_two_runs_at_once_share_the_work(tmp_path):
     ("change", "again"),
     [
         ({}, ()),
-        ({"max_error": 0.2}, ("camera",)),
+        ({"max_error": 0.2}, ("landmarks", "crop", "parameters", "camera")),
         ({"face_model": "other"}, ("parameters", "camera")),
         ({"size": 64}, ("crop", "parameters", "camera")),
         ({"crop": "pwm"}, ("crop", "parameters", "camera")),

@@ -10,14 +10,18 @@ import pytest
 import torch
 
 from reenact.data.pictures import read_image
+from reenact.data.prepare.tracking import track_faces
 from reenact.data.video import VideoReader
 from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox
 from reenact.estimators.dlib import DlibDetector, DlibLandmarks
-from reenact.estimators.mediapipe import IBUG68, MediaPipeEstimator, _pieces
-from reenact.estimators.registry import load_face_finder, resolve_landmarks
+from reenact.estimators.face_search import FaceSearch
+from reenact.estimators.mediapipe import IBUG68, LEAST_FACE, MediaPipeEstimator
+from reenact.estimators.registry import FaceFinder, load_face_finder, resolve_landmarks
 from reenact.faces.crop import Crop
 from reenact.faces.landmarks import MIRROR, inter_ocular_distance, mirror_landmarks
+
+from .painted_faces import turn_picture
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +41,11 @@ def estimator(home):
         return MediaPipeEstimator()
 
 
+@pytest.fixture(scope="module")
+def search(estimator):
+    return FaceSearch(estimator, estimator, LEAST_FACE)
+
+
 REFERENCE = np.load(Path(__file__).parents[1] / "data" / "mediapipe_pictures.npz")
 """Points of 11 pictures of MediaPipe 1.2.3 in picture mode, at a confidence of `SURE`; in 32nds of a pixel."""
 
@@ -51,8 +60,7 @@ def first_frame(path):
 def test_points_are_those_of_mediapipe_itself(number, real, estimator):
     path, points = real / str(REFERENCE["name"][number]), REFERENCE["points"][number] / 32
     image = read_image(path) if path.suffix == ".jpg" else first_frame(path)
-    (regions,) = estimator._regions([image])
-    (face,) = estimator._faces(image, regions, Crop(0, 0, 1, 1))
+    (face,) = estimator._faces(image, estimator._regions(image), Crop(0, 0, 1, 1))
     errors = np.linalg.norm((face.points - points)[:, :2], axis=1)
     across = np.ptp(points[:, 0])
     assert errors.mean() < 0.001 * across
@@ -107,18 +115,51 @@ def test_what_else_it_reads(real, estimator):
     assert face.points[4, 2] < face.points[[127, 356], 2].min()
 
 
-def test_small_faces_are_found_in_pieces_and_a_dog_is_none(real, estimator):
+def test_small_faces_are_found_in_pieces_and_a_dog_is_none(real, search):
     frame = next(iter(VideoReader(real / "full_body_s13.mp4")))
-    (box,) = estimator.detect(frame)
+    (box,) = search.detect(frame)
     assert 60 < box.size < 110
-    assert estimator.detect(read_image(real / "not_a_face_dog.jpg")) == []
+    assert search.detect(read_image(real / "not_a_face_dog.jpg")) == []
     portraits = [read_image(real / f"portrait_{name}.jpg") for name in ("s42", "d19", "d8")]
     scene = np.zeros((720, 1280, 3), np.uint8)
     for place, portrait in zip((0, 500, 1000), portraits, strict=True):
         scene[300:500, place : place + 200] = cv2.resize(portrait, (200, 200), interpolation=cv2.INTER_AREA)
-    boxes = estimator.detect(scene)
+    boxes = search.detect(scene)
     assert sorted(int(box.centre[0] // 500) for box in boxes) == [0, 1, 2]
     assert [box.area for box in boxes] == sorted((box.area for box in boxes), reverse=True)
+
+
+def test_a_face_of_259_pixels_in_a_frame_of_3840(real, estimator, search):
+    image = read_image(real / "portrait_s42.jpg")
+    scale = 259 / estimator.detect(image)[0].size
+    face = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    frame = np.full((2160, 3840, 3), 90, np.uint8)
+    frame[900 : 900 + len(face), 1500 : 1500 + face.shape[1]] = face
+    (box,) = search.detect(frame)
+    assert box.size == pytest.approx(259, rel=0.05)
+    assert estimator.detect(frame) == []
+
+
+def test_two_people_side_by_side_are_two_faces(real, search):
+    people = [cv2.resize(read_image(real / f"portrait_{name}.jpg"), (512, 512)) for name in ("s42", "d8")]
+    boxes = search.detect(np.ascontiguousarray(np.concatenate(people, axis=1)))
+    assert sorted(box.centre[0] // 512 for box in boxes) == [0, 1]
+
+
+@pytest.mark.parametrize("roll", [45, 90, 135, 180, -90])
+def test_landmarks_of_a_turned_face_are_right_or_it_is_refused(roll, real, search, estimator):
+    image = cv2.resize(read_image(real / "portrait_s42.jpg"), (400, 400), interpolation=cv2.INTER_AREA)
+    points = estimator.landmarks(image, estimator.detect(image)[0])
+    turned, matrix = turn_picture(image, roll)
+    refusals = ("shows no face", "shows a face that lies on its side; turn the picture or video upright")
+    try:
+        (landmarks,) = track_faces([turned], FaceFinder(search, estimator)).landmarks
+    except ReenactError as error:
+        if str(error) not in refusals:
+            raise
+    else:
+        right = points @ matrix[:, :2].T + matrix[:, 2]
+        assert np.linalg.norm(landmarks - right, axis=1).mean() < 0.05 * inter_ocular_distance(points)
 
 
 def test_a_face_is_followed_and_lost(real, estimator):
@@ -132,19 +173,6 @@ def test_a_face_is_followed_and_lost(real, estimator):
     assert estimator.detect_near(empty, box) is None
     with pytest.raises(ReenactError, match="sees no face"):
         estimator.landmarks(empty, box)
-
-
-def test_pieces_cover_the_picture_and_overlap_by_half():
-    assert list(_pieces(100, 80)) == [(0, 0, 100)]
-    for height, width in ((720, 1280), (1000, 400), (500, 500)):
-        for count in (2, 4):
-            side = max(height, width) // count
-            pieces = [piece for piece in _pieces(height, width) if piece[2] == side]
-            for axis, length in ((0, width), (1, height)):
-                starts = sorted({piece[axis] for piece in pieces})
-                assert starts[0] == 0
-                assert starts[-1] == max(0, length - side)
-                assert max(np.diff(starts), default=0) <= side / 2 + 1
 
 
 def test_auto_takes_it_where_it_is(home, tmp_path, monkeypatch):

@@ -56,7 +56,8 @@ class Settings:
     detector: LandmarkLibrary | None = None
     """Library that detects faces; by default the one of the landmarks."""
     max_error: float = 0.1
-    """Landmark error, as a fraction of the inter-ocular distance, above which the parameters can't be right."""
+    """Landmark error, as a fraction of the inter-ocular distance, above which landmarks can't be right: between a frame
+    and its turned copies, and between the landmarks and the face parameters."""
     version: int = 2
     """Raised when `prepare` changes what it writes."""
 
@@ -167,8 +168,8 @@ def stage_keys(content: str, clip: ClipInput, settings: Settings) -> dict[str, s
 
     add("probe", content, clip.span, settings.fps)
     add("cuts", keys["probe"])
-    add("track", keys["cuts"], settings.detector or settings.landmarks, settings.face_index, clip.region)
-    add("landmarks", keys["track"], settings.landmarks, *(["album"] if clip.album else []))
+    add("track", keys["cuts"], settings.detector or settings.landmarks, settings.face_index, clip.region, "pieces")
+    add("landmarks", keys["track"], settings.landmarks, settings.max_error, *(["album"] if clip.album else []))
     add("crop", keys["landmarks"], settings.crop, settings.size, settings.on_missing)
     if settings.parameters == "fit":  # starts from the crop's camera; a regressor cuts its own picture out of the frame
         add("parameters", "fit", keys["crop"], settings.face_model)

@@ -92,8 +92,9 @@ def prepare(
             none for what is cropped already, and fomm for all else.
         on_missing: Frames without a face: hold (fill in from their neighbours), skip, or error (refuse the clip).
         face_index: Which face, 0 is the largest of the first picture; the one that is meant by default.
-        max_error: Mean landmark error above which a clip is quarantined, as a fraction of the distance between the
-            outer eye corners.
+        max_error: Landmark error, as a fraction of the distance between the outer eye corners: above it, between a
+            frame and its turned copies, the face counts as not seen; above it, between landmarks and face parameters
+            (mean), a clip is quarantined.
         engine: local (processes of this machine) or ray (a cluster).
         ray_address: HOST:PORT of the Ray cluster's head; Ray is started here by default.
         workers: Processes; as many as cores by default.

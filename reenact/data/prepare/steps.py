@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from reenact.data.pictures import write_image
 from reenact.data.prepare.job import OnMissing, Tools
+from reenact.data.prepare.placing import LandmarkPlacer
 from reenact.data.prepare.preview import draw_preview, preview_rows, preview_tiles
 from reenact.data.prepare.results import (
     all_frames,
@@ -30,7 +31,7 @@ from reenact.data.store import ClipRecord
 from reenact.data.store_writer import ClipArrays, StoreWriteError, make_folder, param_arrays
 from reenact.data.video import Image
 from reenact.errors import ReenactError
-from reenact.estimators.base import FaceBox, Points
+from reenact.estimators.base import FaceBox
 from reenact.faces.camera import carry_camera
 from reenact.faces.crop import Crop, crop_from_landmarks, crop_of_region
 from reenact.faces.landmarks import inter_ocular_distance
@@ -84,11 +85,10 @@ def track(hand: Hand, tools: Tools) -> Result:
 def landmarks(hand: Hand, tools: Tools) -> Result:
     """The longest shot as a `FaceTrack`, and where the cuts are; of an album all of it, without black ends."""
     looks, boxes = hand.work["cuts"], hand.work["track"].arrays["boxes"]
-    points: list[Points | None] = []
-    for image, box in zip(all_frames(hand), boxes.tolist(), strict=True):
-        points.append(None if np.isnan(box[0]) else _place(image, FaceBox(*box), hand, tools))
-    if all(face is None for face in points):
-        raise ReenactError(f"shows a face on which {tools.finder.name} can't place landmarks; use other --landmarks")
+    placer = LandmarkPlacer(tools.finder.landmarks, hand.settings.max_error)
+    for image, box, changed in zip(all_frames(hand), boxes.tolist(), looks.arrays["changed"], strict=True):
+        placer.step(image, None if np.isnan(box[0]) else _own_box(image, FaceBox(*box), hand, tools), bool(changed))
+    points = placer.collect_points()
     whole = assemble(points, looks.arrays["changed"], looks.facts["width"], looks.facts["height"])
     shot = whole if hand.clip.album else whole.longest_shot()
     lit = np.flatnonzero(~looks.arrays["dark"][shot.frames] | shot.visible)
@@ -207,15 +207,9 @@ def clip_crop(
     return crop_from_landmarks(track.landmarks, rule, size)
 
 
-def _place(image: Image, box: FaceBox, hand: Hand, tools: Tools) -> Points | None:
-    """(68, 2) landmarks of the face in a detector's box, None where they can't be placed."""
-    face_box: FaceBox | None = box
-    if hand.settings.detector is not None:  # every landmark network expects the boxes of its own detector
-        face_box = tools.finder.detector.detect_near(image, box)
-    try:
-        return tools.finder.landmarks.landmarks(image, face_box) if face_box else None
-    except ReenactError:  # MediaPipe looks for the face again, and may not see it in every frame
-        return None
+def _own_box(image: Image, box: FaceBox, hand: Hand, tools: Tools) -> FaceBox | None:
+    """The box of the landmark network's own detector, which its landmarks expect, None where it sees no face."""
+    return box if hand.settings.detector is None else tools.finder.detector.detect_near(image, box)
 
 
 def _kept_rows(track: FaceTrack, on_missing: OnMissing) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
+from reenact.data.prepare.placing import LandmarkPlacer
 from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.estimators.base import Detector, FaceBox, Points
@@ -180,21 +181,20 @@ def track_faces(
         on_frame: Called after each frame.
 
     Raises:
-        ReenactError: if no frame shows a face, or none has as many faces as `face_index` asks for.
+        ReenactError: if no frame shows a face, none has as many faces as `face_index` asks for, or the face lies.
     """
     cuts, tracker = CutFinder(), FaceTracker(finder.detector, face_index)
-    points: list[Points | None] = []
+    placer = LandmarkPlacer(finder.landmarks)
     changes: list[bool] = []
     size = 0, 0
     for image in images:
         size = image.shape[1], image.shape[0]
         changed, _ = cuts.step(image)
-        box = tracker.step(image, changed)
-        points.append(finder.landmarks.landmarks(image, box) if box else None)
+        placer.step(image, tracker.step(image, changed), changed)
         changes.append(changed)
         on_frame()
     tracker.check()
-    return assemble(points, np.array(changes), *size)
+    return assemble(placer.collect_points(), np.array(changes), *size)
 
 
 def assemble(points: list[Points | None], changed: NDArray[np.bool_], width: int, height: int) -> FaceTrack:

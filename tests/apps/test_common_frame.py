@@ -193,7 +193,7 @@ def test_real_people_move_as_they_did(name, real, head):
     from reenact.data.video import VideoReader
     from reenact.estimators.registry import load_face_finder
 
-    images = islice(iter(VideoReader(real / f"{name}.mp4")), 48)
+    images = islice(iter(VideoReader(real / f"{name}.mp4")), 24)
     track = track_faces(images, load_face_finder("dlib"))
     source, driving = clip_of(track.rows(slice(0, 1)), head), clip_of(track, head, Fraction(25))
     still = landmark_error(source.params, source, track.landmarks[:1], head)

@@ -1,3 +1,5 @@
+from itertools import islice
+
 import numpy as np
 import pytest
 import torch
@@ -214,7 +216,7 @@ def tracks(real):
     from reenact.estimators.registry import load_face_finder
 
     def place(path):
-        images = VideoReader(path) if path.suffix == ".mp4" else [read_image(path)]
+        images = islice(VideoReader(path), 24) if path.suffix == ".mp4" else [read_image(path)]
         landmarks = track_faces(images, load_face_finder("dlib", device="cpu")).landmarks
         crop = crop_from_landmarks(landmarks, "pwm")
         return torch.from_numpy(crop.to_ndc(crop.to_crop(landmarks))).float()
@@ -243,7 +245,8 @@ def test_first_frame_alone_and_within_its_clip_agree(clip, tracks, head):
 
 @pytest.mark.slow
 def test_portraits_and_clips_have_one_size(tracks, head):
-    """Pictures and clips of people are fitted on one scale."""
-    shapes = torch.stack([fit_landmarks(head, points).params.shape[0] for points in tracks.values()])
+    """Pictures and clips of people are fitted on one scale; a drawn character has a shape that no person has."""
+    people = [points for name, points in tracks.items() if name != "portrait_s7"]
+    shapes = torch.stack([fit_landmarks(head, points).params.shape[0] for points in people])
     assert shapes.norm(dim=-1).max() < 3
     assert (face_size(head, shapes) - 1).abs().max() < 0.01

@@ -23,11 +23,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reenact.assets import locate
+from reenact.assets import locate_asset
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.metrics import perceptual, probe_reader
 from reenact.metrics.suite import Suite, scene_of
-from reenact.nn.probe import WEIGHTS, Probe, fitted
+from reenact.nn.probe import WEIGHTS, Probe, resize_to_side
 
 CLIP = 50
 """Frames that follow one source."""
@@ -39,7 +39,7 @@ def random_weights(lpips: str) -> None:
     if not WEIGHTS.is_file():
         probe = Probe().eval().requires_grad_(False)
         probe_reader.load_probe = lambda: probe
-    if lpips == "probe" or locate(perceptual.BACKBONES[lpips]):
+    if lpips == "probe" or locate_asset(perceptual.BACKBONES[lpips]):
         return
     import lpips as package
 
@@ -82,7 +82,9 @@ def main() -> None:
     random_weights(given.lpips)
     suite = Suite(["psnr", "ssim", f"lpips[{given.lpips}]", *READ], same_identity=True)
     probe = probe_reader.load_probe()
-    networks: dict[str, Callable[[Tensor], object]] = {"probe": lambda image: probe.read(probe.features(fitted(image)))}
+    networks: dict[str, Callable[[Tensor], object]] = {
+        "probe": lambda image: probe.read(probe.features(resize_to_side(image)))
+    }
     if given.lpips != "probe":
         layers = perceptual.backbone_layers(given.lpips)
         network = layers.network(torch.device("cpu"))

@@ -49,7 +49,7 @@ def run(clips: list[ClipInput], out: Path, workers: int) -> Run:
     shutil.rmtree(out, ignore_errors=True)
     rows: list[ClipRecord] = []
     spent: dict[int, float] = {}
-    plain, pids = engine_local._started, []
+    plain, pids = engine_local._start_worker, []
 
     def started(device: Device, job: Job) -> _Worker:
         worker = plain(device, job)
@@ -60,13 +60,13 @@ def run(clips: list[ClipInput], out: Path, workers: int) -> Run:
         for pid in pids:
             spent[pid] = cpu_seconds(pid)
 
-    engine_local._started = started
+    engine_local._start_worker = started
     job = Job(out, Settings("head", "dlib", "fomm", 256), "head")
     start, before = time.perf_counter(), time.process_time()
     try:
         LocalEngine(workers).run(clips, job, rows.append, look)
     finally:
-        engine_local._started = plain
+        engine_local._start_worker = plain
     return Run(time.perf_counter() - start, max(time.process_time() - before, *spent.values()), rows)
 
 

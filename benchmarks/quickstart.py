@@ -27,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reenact.callbacks.pictures import columns, grid
+from reenact.callbacks.pictures import draw_grid, picture_columns
 from reenact.callbacks.whole_files import write_picture
 from reenact.cli import main as reenact
 from reenact.data.datamodules import Synthetic
@@ -116,7 +116,7 @@ class DlibFinder:
 def draw_picture(module: ReenactmentModule, data: Synthetic, path: Path) -> None:
     """Write a labelled grid of held-out people: source, driving, guidance, ..., result; a row each."""
     batch = next(iter(data.test_dataloader()["self"]))[::2]
-    write_picture(grid(columns(batch, module.reenact(batch)), len(batch.source.clip)), path)
+    write_picture(draw_grid(picture_columns(batch, module.reenact(batch)), len(batch.source.clip)), path)
 
 
 def animate(checkpoint: Path, out: Path, frames: int = 75) -> None:

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Literal, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
 
-from reenact.errors import ReenactError, suggest
+from reenact.errors import ReenactError, suggest_names
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,7 +30,7 @@ def check_choices(function: Callable[P, R]) -> Callable[P, R]:
         for name, value in arguments.items():
             words = list_words(hints[name])
             if words and value is not None and value not in words:
-                raise ReenactError(f"{name}={value!r}: no such choice; {suggest(str(value), words)}")
+                raise ReenactError(f"{name}={value!r}: no such choice; {suggest_names(str(value), words)}")
         return function(*args, **kwargs)
 
     return call

@@ -12,7 +12,7 @@ from numba.core.config import reload_config
 __all__ = ["njit"]
 
 
-def _sample() -> int:
+def _sample_function() -> int:
     return 0
 
 
@@ -34,7 +34,7 @@ def set_cache_folder() -> None:
     Numba raises RuntimeError for `cache=True` in an installation shared by several people with a read-only home.
     """
     try:
-        njit(cache=True)(_sample)  # finds a folder, compiles nothing
+        njit(cache=True)(_sample_function)  # finds a folder, compiles nothing
     except RuntimeError:
         os.environ["NUMBA_CACHE_DIR"] = str(_private_folder())  # loading processes inherit it
         reload_config()  # type: ignore[no-untyped-call]

@@ -18,7 +18,7 @@ class ReenactError(Exception):
         super().__init__(sentence)
 
 
-def suggest(name: str, names: list[str]) -> str:
+def suggest_names(name: str, names: list[str]) -> str:
     """Half a sentence that names the known names near to `name`, or all of them where none is near."""
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.55)
     near += [other for other in names if name and other.startswith(name) and other not in near]

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from reenact.errors import ReenactError, suggest
+from reenact.errors import ReenactError, suggest_names
 from reenact.methods.registry import find_method_of_class, list_offered_methods, scan_methods
 
 KINDS = ("model", "data", "scale", "trainer", "logger")
@@ -18,16 +18,16 @@ KINDS = ("model", "data", "scale", "trainer", "logger")
 _BARE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
-def folder() -> Path:
+def presets_folder() -> Path:
     """The folder of presets: inside the installed package, or at the top of a source checkout."""
     package = Path(__file__).resolve().parent
     installed = package / "configs"
     return installed if installed.is_dir() else package.parent / "configs"
 
 
-def names(kind: str) -> list[str]:
+def preset_names(kind: str) -> list[str]:
     """Return the sorted names of the presets of a kind; other packages add models."""
-    own = {path.stem for path in (folder() / kind).glob("*.yaml")}
+    own = {path.stem for path in (presets_folder() / kind).glob("*.yaml")}
     return sorted(own | _offered_models().keys() if kind == "model" else own)
 
 
@@ -36,33 +36,33 @@ def is_name(text: str) -> bool:
     return _BARE_NAME.fullmatch(text) is not None
 
 
-def find(kind: str, name: str) -> Path:
+def find_preset(kind: str, name: str) -> Path:
     """Return the file of a preset.
 
     Raises:
         ReenactError: if there is none of that name; the message lists the near names, or all where none is near, and
             why a package's methods are left out.
     """
-    path = folder() / kind / f"{name}.yaml"
+    path = presets_folder() / kind / f"{name}.yaml"
     if is_name(name) and path.is_file():
         return path
     if kind == "model" and name in _offered_models():
         return _offered_models()[name]
     problems = "".join(f" ({text})" for text in scan_methods().problems.values()) if kind == "model" else ""
-    raise ReenactError(f"--{kind} {name}: no such preset; {suggest(name, names(kind))}{problems}")
+    raise ReenactError(f"--{kind} {name}: no such preset; {suggest_names(name, preset_names(kind))}{problems}")
 
 
-def load(path: Path) -> dict[str, Any]:
+def load_preset(path: Path) -> dict[str, Any]:
     """Return the content of a YAML file, read once.
 
     Raises:
         ReenactError: if the file is missing, is not YAML or does not hold a mapping of such.
     """
-    return _load(path, path.absolute())
+    return _read_preset(path, path.absolute())
 
 
 @cache
-def _load(path: Path, absolute: Path) -> dict[str, Any]:
+def _read_preset(path: Path, absolute: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(absolute.read_text(encoding="utf-8"))
     except OSError as error:
@@ -83,9 +83,9 @@ def _load(path: Path, absolute: Path) -> dict[str, Any]:
     return content
 
 
-def describe(kind: str, name: str) -> str:
+def describe_preset(kind: str, name: str) -> str:
     """The first comment line of a preset: what it is, in one line."""
-    first = find(kind, name).read_text(encoding="utf-8").split("\n", 1)[0]
+    first = find_preset(kind, name).read_text(encoding="utf-8").split("\n", 1)[0]
     return first.removeprefix("#").strip() if first.startswith("#") else ""
 
 
@@ -98,9 +98,9 @@ def method_of(class_path: str) -> str | None:
 
 def scale_files(scale: str, method: str | None, preset: str | None = None) -> list[Path]:
     """Return the overlays of a scale: the common one, then the method's and the model preset's where they have one."""
-    common = find("scale", scale)
+    common = find_preset("scale", scale)
     offered = next((other.configs for other in list_offered_methods() if other.name == method), None)
-    folder_of_scale = (offered or folder()) / "scale" / scale
+    folder_of_scale = (offered or presets_folder()) / "scale" / scale
     overlays = [folder_of_scale / f"{name}.yaml" for name in dict.fromkeys((method, preset)) if name]
     return [common, *(path for path in overlays if path.is_file())]
 

@@ -51,7 +51,7 @@ def choose_crf(width: int, height: int) -> int:
     return 17 if width * height >= FEW_PIXELS else 8
 
 
-def embed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def embed_watermark(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Mark one picture.
 
     Args:
@@ -64,17 +64,17 @@ def embed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if not height or not width:
         return image.copy()
     low = _low_band(image)
-    change = np.repeat(np.repeat(_change(low) / 2, 2, 0), 2, 1)
+    change = np.repeat(np.repeat(_compute_change(low) / 2, 2, 0), 2, 1)
     marked = image.astype(np.float32)
     # What a change of U means in RGB, inverse of cv2's matrix (ITU-R BT.601).
     marked[:height, :width] += change[..., None] * np.array([0.0, -0.395, 2.032], np.float32)
     return np.clip(np.rint(marked), 0, 255).astype(np.uint8)
 
 
-def _change(low: NDArray[np.float32]) -> NDArray[np.float32]:
+def _compute_change(low: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the change of the low band (h, w) with which every 4x4 patch's largest singular value holds its bit."""
     rows, columns = low.shape[0] // 4, low.shape[1] // 4
-    patches = _patches(low)
+    patches = _cut_patches(low)
     left_vectors, value, right = _leading_singular(patches)
     bits = np.resize(np.array(WORD, np.float32), len(patches))
     # The nearest value that tells the bit, in whichever cell; the library stays in its cell and changes a third more
@@ -117,7 +117,7 @@ def read_frames(frames: Iterable[NDArray[np.uint8]]) -> Reading:
 
 def read_bits(frame: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Read the bit of every 8x8 block (N,) of a (H, W, 3) RGB frame, row by row."""
-    patches = _patches(_low_band(frame))
+    patches = _cut_patches(_low_band(frame))
     value = np.linalg.svd(patches, compute_uv=False)[:, 0]
     return np.asarray(value % SCALE > SCALE / 2)
 
@@ -131,7 +131,7 @@ def _low_band(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(u.reshape(height // 2, 2, width // 2, 2).sum((1, 3)) / 2, np.float32)
 
 
-def _patches(low: NDArray[np.float32]) -> NDArray[np.float32]:
+def _cut_patches(low: NDArray[np.float32]) -> NDArray[np.float32]:
     """Cut the low band into patches (N, 4, 4)."""
     rows, columns = low.shape[0] // 4, low.shape[1] // 4
     return low.reshape(rows, 4, columns, 4).swapaxes(1, 2).reshape(-1, 4, 4)

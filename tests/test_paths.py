@@ -12,14 +12,14 @@ import pytest
 from PIL import Image
 
 from reenact.cli.commands import COMMANDS
-from reenact.cli.functions import resolve
+from reenact.cli.functions import import_command
 from reenact.errors import ReenactError
 from reenact.paths import to_path
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_hints_of_every_command_say_that_text_is_a_path(name):
-    hints = get_type_hints(resolve(COMMANDS[name]))
+    hints = get_type_hints(import_command(COMMANDS[name]))
     paths = {parameter: get_args(hint) for parameter, hint in hints.items() if Path in (hint, *get_args(hint))}
     paths.pop("return", None)
     assert {parameter for parameter, types in paths.items() if str not in types} == set()
@@ -33,7 +33,7 @@ def test_paths_from_text_and_from_nothing():
 @pytest.mark.parametrize("name", ["animate", "edit", "evaluate", "export", "pack", "convert"])
 def test_paths_as_text_that_are_not_there_are_a_sentence(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    function = resolve(COMMANDS[name])
+    function = import_command(COMMANDS[name])
     parameters = inspect.signature(function).parameters.values()
     required = {p.name: f"absent/{p.name}.png" for p in parameters if p.default is p.empty}
     with pytest.raises(ReenactError):

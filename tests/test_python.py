@@ -14,7 +14,7 @@ import reenact
 from reenact.callbacks.score_text import score_text
 from reenact.choices import check_choices, list_words
 from reenact.cli.commands import COMMANDS
-from reenact.cli.functions import resolve
+from reenact.cli.functions import import_command
 from reenact.errors import ReenactError
 from reenact.metrics.suite import Score
 from reenact.progress import open_progress_console
@@ -23,7 +23,7 @@ LAZY = "import sys, reenact; dir(reenact); print(sorted({'torch', 'numpy', 'pyto
 
 
 def literal_parameters() -> list[tuple[str, str]]:
-    functions = {name: resolve(COMMANDS[name]) for name in COMMANDS} | {"read_face": reenact.read_face}
+    functions = {name: import_command(COMMANDS[name]) for name in COMMANDS} | {"read_face": reenact.read_face}
     return [
         (name, parameter)
         for name, function in functions.items()
@@ -54,7 +54,7 @@ def test_another_name_is_an_attribute_error():
 @pytest.mark.parametrize(("name", "parameter"), literal_parameters())
 def test_a_misspelt_word_is_refused_and_named(name, parameter, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    function = reenact.read_face if name == "read_face" else resolve(COMMANDS[name])
+    function = reenact.read_face if name == "read_face" else import_command(COMMANDS[name])
     required = {p.name: "absent" for p in inspect.signature(function).parameters.values() if p.default is p.empty}
     with pytest.raises(ReenactError, match=f"{parameter}='no such word': no such choice"):
         function(**{**required, parameter: "no such word"})

@@ -151,12 +151,12 @@ def animate(
     sounding = {"driving": driving, "source": source, "none": None}[audio]
     if sounding is not None and is_video(sounding):
         check_sound(sounding)
-    mode: Mode = _mode(driving) if motion == "auto" else motion
+    mode: Mode = _resolve_mode(driving) if motion == "auto" else motion
     animator = Animator(checkpoint, Transfer(mode, tuple(parts), strength, adapt_scale), "none", device, parameters)
     rule: CropMotion = ("fixed" if is_picture(source) else "per_frame") if crop == "auto" else crop
-    actor = _smooth(open_clip(source, animator.target, rule, face_index), smoothing)
+    actor = _smooth_clip(open_clip(source, animator.target, rule, face_index), smoothing)
     check_missing(actor, on_missing)
-    driver = _smooth(open_clip(driving, animator.target, rule, driving_face_index, driving_clip), smoothing)
+    driver = _smooth_clip(open_clip(driving, animator.target, rule, driving_face_index, driving_clip), smoothing)
     check_missing(driver, on_missing)
     reference = reference_number(reference_frame, actor, driver, animator.face_model)
     anchor = anchor_number(reference_frame, actor, driver)
@@ -187,12 +187,12 @@ def animate(
     return Animation(out, len(timeline), timeline.fps, int(missing.sum()), performance.outside, cuts, synthetic)
 
 
-def _mode(driving: Path) -> Mode:
+def _resolve_mode(driving: Path) -> Mode:
     """The motion of `auto`: one picture has no change to take."""
     return "absolute" if is_picture(driving) and not driving.is_dir() else "relative"
 
 
-def _smooth(clip: FaceClip, smoothing: Smoothing) -> FaceClip:
+def _smooth_clip(clip: FaceClip, smoothing: Smoothing) -> FaceClip:
     """Steady the face of each shot; a filter that went through a cut would move the one face into the other."""
     if smoothing == "none" or clip.params is None:
         return clip

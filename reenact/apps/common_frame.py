@@ -41,7 +41,7 @@ def align_shots(clip: FaceClip, number: int, rule: str) -> FaceClip:
         shows = clip.found[start:end]
         rows = start + np.flatnonzero(shows | (not shows.any()))
         alike = int(rows[nearest_points(landmarks[number], landmarks[rows])])
-        crops += [_map(clip.crops[number], before, crop_from_landmarks(landmarks[alike], rule))] * (end - start)
+        crops += [_map_crop(clip.crops[number], before, crop_from_landmarks(landmarks[alike], rule))] * (end - start)
     return _recrop(clip, crops)
 
 
@@ -60,12 +60,12 @@ def share_frame(source: FaceClip, driving: FaceClip, number: int, rule: str, anc
     """
     if source.landmarks is None or driving.landmarks is None:
         return driving
-    target = _map(
+    target = _map_crop(
         source.crops[anchor],
         crop_from_landmarks(source.landmarks[anchor], rule),
         crop_from_landmarks(driving.landmarks[number], rule),
     )
-    return _recrop(driving, [_map(target, driving.crops[number], crop) for crop in driving.crops])
+    return _recrop(driving, [_map_crop(target, driving.crops[number], crop) for crop in driving.crops])
 
 
 def share_size(source: FaceClip, driving: FaceClip, face_model: FaceModel | None) -> FaceClip:
@@ -73,10 +73,10 @@ def share_size(source: FaceClip, driving: FaceClip, face_model: FaceModel | None
     if face_model is None or source.params is None or driving.params is None:
         return driving
     ratio = face_size(face_model, driving.params.shape) / face_size(face_model, source.params.shape[:1])
-    return replace(driving, params=replace(driving.params, camera=_enlarge(driving.params.camera, ratio)))
+    return replace(driving, params=replace(driving.params, camera=_enlarge_cameras(driving.params.camera, ratio)))
 
 
-def _map(crop: Crop, before: Crop, after: Crop) -> Crop:
+def _map_crop(crop: Crop, before: Crop, after: Crop) -> Crop:
     """The crop that lies to `after` as `crop` lies to `before`."""
     scale = after.size_in_frame / before.size_in_frame
     left_edge, top = after.left + scale * (crop.left - before.left), after.top + scale * (crop.top - before.top)
@@ -92,7 +92,7 @@ def _recrop(clip: FaceClip, crops: list[Crop]) -> FaceClip:
     return replace(clip, crops=crops, params=params)
 
 
-def _enlarge(camera: Tensor, ratio: Tensor) -> Tensor:
+def _enlarge_cameras(camera: Tensor, ratio: Tensor) -> Tensor:
     """Cameras (T, C) that enlarge by ratios (T,); the model's origin stays where it is."""
     grown = camera.clone()
     if camera.shape[-1] == 3:

@@ -47,7 +47,7 @@ def dashboard(
     except ImportError as error:
         raise ReenactError(f"reenact dashboard: wandb-workspaces is missing; {install_hint('wandb')}") from error
     if dry_run or out is not None:
-        text = json.dumps([plain(view) for view in views(project, entity or NOBODY)], indent=2)
+        text = json.dumps([view_as_json(view) for view in build_views(project, entity or NOBODY)], indent=2)
         if out is None:
             return text
         try:
@@ -55,27 +55,30 @@ def dashboard(
         except OSError as error:
             raise ReenactError(f"--out {out} can't be written ({error.strerror}); name another file") from error
         return f"{out}: {len(list_methods()) + 1} views, not sent"
-    if not wandb_key.present():
+    if not wandb_key.has_key():
         raise ReenactError("reenact dashboard: no key of Weights & Biases; `wandb login` first, or look with --dry-run")
     try:
         team = entity or wandb.Api().default_entity
-        return "\n".join(str(view.save().url) for view in views(project, str(team)))  # type: ignore[no-untyped-call]
+        return "\n".join(str(view.save().url) for view in build_views(project, str(team)))  # type: ignore[no-untyped-call]
     except Exception as error:  # the library raises its own, requests' and GraphQL's
         raise ReenactError(f"reenact dashboard: the server refused ({str(error).splitlines()[0]})") from error
 
 
-def views(project: str, entity: str) -> list[workspaces.Workspace]:
+def build_views(project: str, entity: str) -> list[workspaces.Workspace]:
     """The view that compares methods, and one of each method's runs."""
-    return [_comparison(project, entity), *(_method(method.name, project, entity) for method in list_methods())]
+    return [
+        _build_comparison_view(project, entity),
+        *(_build_method_view(method.name, project, entity) for method in list_methods()),
+    ]
 
 
-def plain(view: workspaces.Workspace) -> dict[str, Any]:
+def view_as_json(view: workspaces.Workspace) -> dict[str, Any]:
     """A view as the JSON that the server gets."""
     content: dict[str, Any] = json.loads(view._to_model().model_dump_json(by_alias=True, exclude_none=True))
     return content
 
 
-def _comparison(project: str, entity: str) -> workspaces.Workspace:
+def _build_comparison_view(project: str, entity: str) -> workspaces.Workspace:
     from wandb_workspaces.expr import Config
     from wandb_workspaces.reports.v2 import interface as panels
     from wandb_workspaces.workspaces import interface as ws
@@ -84,18 +87,20 @@ def _comparison(project: str, entity: str) -> workspaces.Workspace:
 
     numbers: list[Any] = [
         panels.BarPlot(title=name, metrics=[name], groupby=panels.Config("method"))
-        for name in (f"test/{column.loader}/{column.metric}" for column in spec.load("quick").columns)
+        for name in (f"test/{column.loader}/{column.metric}" for column in spec.load_table("quick").columns)
     ]
-    tables: list[Any] = [panels.WeavePanelSummaryTable(table_name=f"table/{name}") for name in spec.names()]
+    tables: list[Any] = [panels.WeavePanelSummaryTable(table_name=f"table/{name}") for name in spec.table_names()]
     return ws.Workspace(
         entity=entity,
         project=project,
         name="Methods compared",
         sections=[
             ws.Section(name="Test numbers by method", panels=numbers, is_open=True),
-            ws.Section(name="Validation", panels=_curves("val/"), is_open=True),
-            ws.Section(name="Pictures", panels=[_media(f"pictures/{name}") for name in GRIDS], is_open=True),
-            ws.Section(name="Videos", panels=_videos(), is_open=True),
+            ws.Section(name="Validation", panels=_build_curves("val/"), is_open=True),
+            ws.Section(
+                name="Pictures", panels=[_build_media_panel(f"pictures/{name}") for name in GRIDS], is_open=True
+            ),
+            ws.Section(name="Videos", panels=_build_video_panels(), is_open=True),
             ws.Section(name="Tables", panels=tables),
             ws.Section(name="Settings", panels=[panels.RunComparer(diff_only="split")]),
         ],
@@ -103,7 +108,7 @@ def _comparison(project: str, entity: str) -> workspaces.Workspace:
     )
 
 
-def _method(name: str, project: str, entity: str) -> workspaces.Workspace:
+def _build_method_view(name: str, project: str, entity: str) -> workspaces.Workspace:
     from wandb_workspaces.expr import Config
     from wandb_workspaces.reports.v2 import interface as panels
     from wandb_workspaces.workspaces import interface as ws
@@ -118,28 +123,30 @@ def _method(name: str, project: str, entity: str) -> workspaces.Workspace:
         project=project,
         name=f"Method {name}",
         sections=[
-            ws.Section(name="Losses", panels=_curves("train/"), is_open=True),
-            ws.Section(name="Metrics", panels=[*_curves("val/"), *_curves("test/")], is_open=True),
-            ws.Section(name="Pictures", panels=[_media(f"pictures/{grid}") for grid in GRIDS], is_open=True),
-            ws.Section(name="Videos", panels=_videos(), is_open=True),
+            ws.Section(name="Losses", panels=_build_curves("train/"), is_open=True),
+            ws.Section(name="Metrics", panels=[*_build_curves("val/"), *_build_curves("test/")], is_open=True),
+            ws.Section(
+                name="Pictures", panels=[_build_media_panel(f"pictures/{grid}") for grid in GRIDS], is_open=True
+            ),
+            ws.Section(name="Videos", panels=_build_video_panels(), is_open=True),
             ws.Section(name="Rows", panels=rows),
         ],
         runset_settings=ws.RunsetSettings(filters=[Config("method") == name]),
     )
 
 
-def _curves(prefix: str) -> list[Any]:
+def _build_curves(prefix: str) -> list[Any]:
     """All numbers that begin so, over the steps."""
     from wandb_workspaces.reports.v2 import interface as panels
 
     return [panels.LinePlot(title=prefix, x="Step", metric_regex=f"^{prefix}.*")]
 
 
-def _media(key: str) -> Any:  # noqa: ANN401 - a panel
+def _build_media_panel(key: str) -> Any:  # noqa: ANN401 - a panel
     from wandb_workspaces.reports.v2 import interface as panels
 
     return panels.MediaBrowser(title=key, media_keys=[key])
 
 
-def _videos() -> list[Any]:
-    return [_media(f"videos/{stage}_{loader}") for stage in ("val", "test") for loader in LOADERS]
+def _build_video_panels() -> list[Any]:
+    return [_build_media_panel(f"videos/{stage}_{loader}") for stage in ("val", "test") for loader in LOADERS]

@@ -176,8 +176,10 @@ def edit(
         "left_eye_yaw": left_eye_yaw, "left_eye_pitch": left_eye_pitch, "right_eye_yaw": right_eye_yaw,
         "right_eye_pitch": right_eye_pitch, "scale": scale, "tx": tx, "ty": ty,
     }  # fmt: skip
-    edits += _named(values)
-    edits += _coefficients("--shape", "shape", shape) + _coefficients("--expression", "exp", expression)
+    edits += _build_named_edits(values)
+    edits += _build_coefficient_edits("--shape", "shape", shape) + _build_coefficient_edits(
+        "--expression", "exp", expression
+    )
     if expression_from is not None and expression_sample is not None:
         raise ReenactError("--expression-from and --expression-sample: give one, a picture's expression or a draw")
     if expression_from is not None:
@@ -200,7 +202,7 @@ def edit(
     start = animator.motion if neutral is None else make_neutral(animator, neutral)
     if pose_from is not None:
         start = take_pose(animator, start, face, open_clip(pose_from, animator.target))
-    controls = _known(animator, start, expression_from, expression_vae)
+    controls = _read_known_controls(animator, start, expression_from, expression_vae)
     if not isinstance(controls, Expressions) and (expression_from or expression_vae or expression_sample is not None):
         raise ReenactError(
             f"--expression-from, --expression-vae and --expression-sample are for methods driven by keypoints:"
@@ -210,7 +212,7 @@ def edit(
     count = len(next(value for value in vars(motion).values() if isinstance(value, Tensor)))
     composer = Composer(side_by_side, paste_back)
     chunks = (motion[start : start + batch_size] for start in range(0, count, batch_size))
-    frames = _frames(animator, chunks, composer, face, image)
+    frames = _render_frames(animator, chunks, composer, face, image)
     mark = make_mark(animator.module.method, checkpoint)
     if request.sweep is not None and is_picture(out):
         grid = labelled_grid(list(frames), request.sweep.labels(), columns or math.ceil(math.sqrt(count)))
@@ -222,7 +224,7 @@ def edit(
     return EditResult(out, count, saw_synthetic_only(animator.module.recipe))
 
 
-def _frames(
+def _render_frames(
     animator: Animator, chunks: Iterable[TensorFields], composer: Composer, face: FaceClip, image: Image
 ) -> Iterator[Image]:
     """The frames of the file, of motions in batches."""
@@ -263,7 +265,7 @@ def _check_picture(path: Path, option: str) -> None:
         raise ReenactError(f"{option} {path} is a video; edit takes a picture")
 
 
-def _known(animator: Animator, start: TensorFields, picture: Path | None, vae: Path | None) -> Known:
+def _read_known_controls(animator: Animator, start: TensorFields, picture: Path | None, vae: Path | None) -> Known:
     """The method's face model, or what the expression can be set to where it is driven by keypoints."""
     if animator.face_model is not None:
         return animator.face_model
@@ -275,7 +277,7 @@ def _known(animator: Animator, start: TensorFields, picture: Path | None, vae: P
     return known_expressions(animator.network.parts, start, other, loaded)
 
 
-def _named(values: dict[str, float | None]) -> list[Edit]:
+def _build_named_edits(values: dict[str, float | None]) -> list[Edit]:
     return [
         Edit(*CONTROLS[option], parse_number(str(value), f"--{option}"), f"--{option}")
         for option, value in values.items()
@@ -283,7 +285,7 @@ def _named(values: dict[str, float | None]) -> list[Edit]:
     ]
 
 
-def _coefficients(option: str, name: str, pairs: Sequence[str]) -> list[Edit]:
+def _build_coefficient_edits(option: str, name: str, pairs: Sequence[str]) -> list[Edit]:
     edits = []
     for pair in pairs:
         key, equals, value = pair.partition("=")

@@ -49,13 +49,13 @@ def set_head(motion: Motion, name: str, key: str, value: float, expressions: Exp
     if not isinstance(head, Head):
         raise ReenactError("the method's keypoints move as one and can't be edited by hand: choose another method")
     if name == "global_pose" and key in ANGLES:
-        _check(subject, value, -LARGEST_ANGLE, LARGEST_ANGLE)
+        _check_range(subject, value, -LARGEST_ANGLE, LARGEST_ANGLE)
         composition: Composition = getattr(motion, "composition", "pitch-yaw-roll")
         angles = angles_of(head.rotation, composition)
         angles[:, ANGLES.index(key)] = value
         return replace(motion, **{"rotation": rotation_of(angles, composition)})
     if name == "cam" and key in ("tx", "ty"):
-        _check(subject, value, -1.0, 1.0)
+        _check_range(subject, value, -1.0, 1.0)
         place = head.translation.clone()
         place[:, ("tx", "ty").index(key)] = value
         return replace(motion, **{"translation": place})
@@ -63,7 +63,7 @@ def set_head(motion: Motion, name: str, key: str, value: float, expressions: Exp
         return replace(motion, **{expressions.field: expressions.at(key, value, subject)})
     scale = getattr(motion, "scale", None)
     if name == "cam" and key == "scale" and isinstance(scale, Tensor):
-        _check(subject, value, 0.1, 10.0)
+        _check_range(subject, value, 0.1, 10.0)
         return replace(motion, **{"scale": torch.full_like(scale, value)})
     raise ReenactError(f"{subject}: the method has no such control; use {CONTROLS}")
 
@@ -81,6 +81,6 @@ def between_heads(first: Motion, second: Motion, weight: float) -> Motion:
     return replace(first, **changes)
 
 
-def _check(control: str, value: float, low: float, high: float) -> None:
+def _check_range(control: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise ReenactError(f"{control} {value:g} is out of range: give {low:g} to {high:g}")

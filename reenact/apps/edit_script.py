@@ -117,11 +117,11 @@ def parse_script(text: str, place: str) -> list[Step]:
     for number, line in enumerate(text.splitlines(), 1):
         tokens = iter(line.partition("#")[0].split())
         for name in tokens:
-            steps.append(_step(name, tokens, f"{place} line {number}"))
+            steps.append(_parse_step(name, tokens, f"{place} line {number}"))
     return steps
 
 
-def _step(name: str, tokens: Iterator[str], place: str) -> Step:
+def _parse_step(name: str, tokens: Iterator[str], place: str) -> Step:
     if name == "reset":
         return Reset()
     if name == "frames":
@@ -192,7 +192,7 @@ def _apply_to_params(params: FaceParams, edit: Edit, face_model: FaceModel) -> F
     else:
         field = {"shape": "shape", "exp": "expression"}[edit.name]
         value = getattr(params, field).clone()
-        value[..., _coefficient(edit, value.shape[-1], face_model)] = edit.value
+        value[..., _parse_coefficient(edit, value.shape[-1], face_model)] = edit.value
     return replace(params, **{field: value})
 
 
@@ -208,7 +208,7 @@ def _one_of(edit: Edit, keys: tuple[str, ...]) -> int:
     return keys.index(edit.key)
 
 
-def _coefficient(edit: Edit, count: int, face_model: FaceModel) -> int:
+def _parse_coefficient(edit: Edit, count: int, face_model: FaceModel) -> int:
     names = face_model.expression_names if edit.name == "exp" else face_model.shape_names
     if edit.key in names:
         return names.index(edit.key)
@@ -241,12 +241,12 @@ def run_script(steps: list[Step], source: Motion, controls: Known, start: Motion
         elif isinstance(step, Reset):
             current = source
         else:
-            frames += [blend(keyframe, current, (i + 1) / step.count) for i in range(step.count)]
+            frames += [blend_motions(keyframe, current, (i + 1) / step.count) for i in range(step.count)]
             keyframe = current
     return type(source).cat(frames or [current])
 
 
-def blend(first: Motion, second: Motion, weight: float) -> Motion:
+def blend_motions(first: Motion, second: Motion, weight: float) -> Motion:
     """The motion between two: rotations along the shortest arc, the rest in a straight line.
 
     Args:
@@ -261,14 +261,14 @@ def blend(first: Motion, second: Motion, weight: float) -> Motion:
         shape=torch.lerp(first.shape, second.shape, weight),
         expression=torch.lerp(first.expression, second.expression, weight),
         camera=torch.lerp(first.camera, second.camera, weight),
-        global_pose=_between(first.global_pose, second.global_pose, weight),
-        neck_pose=_between(first.neck_pose, second.neck_pose, weight),
-        jaw_pose=_between(first.jaw_pose, second.jaw_pose, weight),
-        eye_pose=_between(first.eye_pose, second.eye_pose, weight),
+        global_pose=_interpolate_tensor(first.global_pose, second.global_pose, weight),
+        neck_pose=_interpolate_tensor(first.neck_pose, second.neck_pose, weight),
+        jaw_pose=_interpolate_tensor(first.jaw_pose, second.jaw_pose, weight),
+        eye_pose=_interpolate_tensor(first.eye_pose, second.eye_pose, weight),
     )
 
 
-def _between(first: Tensor, second: Tensor, weight: float) -> Tensor:
+def _interpolate_tensor(first: Tensor, second: Tensor, weight: float) -> Tensor:
     start, end = (axis_angle_to_matrix(pose.view(*pose.shape[:-1], -1, 3)) for pose in (first, second))
     step = axis_angle_to_matrix(weight * matrix_to_axis_angle(end @ start.mT))
     return matrix_to_axis_angle(step @ start).flatten(-2)

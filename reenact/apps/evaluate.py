@@ -13,10 +13,10 @@ from rich.progress import track
 from torch import Tensor
 
 from reenact.apps.galleries import FolderGallery, Gallery, open_gallery
-from reenact.apps.matches import Kind, Match, Sample, by_name, by_pairs, samples
-from reenact.apps.new_folder import new_folder, unwritable
-from reenact.benchmark.inputs import networks
-from reenact.callbacks.pictures import grid
+from reenact.apps.matches import Kind, Match, Sample, by_name, by_pairs, iterate_samples
+from reenact.apps.new_folder import new_folder, unwritable_folder_error
+from reenact.benchmark.inputs import hash_networks
+from reenact.callbacks.pictures import draw_grid
 from reenact.callbacks.score_files import Scores, write_rows, write_scores
 from reenact.callbacks.score_text import score_text
 from reenact.data.pair_lists import read_pairs
@@ -31,7 +31,7 @@ from reenact.metrics.suite import Score, Suite
 from reenact.paths import PathLike, to_path
 from reenact.progress import open_progress_console
 from reenact.provenance import mark_words
-from reenact.watermark import embed
+from reenact.watermark import embed_watermark
 
 DEFAULT = ("psnr", "ssim", "l1")
 SHOWN = 4
@@ -119,18 +119,18 @@ def evaluate(
     chosen = pick_device(device)
     about: dict[str, object] = {"generated": str(generated), "pairs": None if pairs is None else str(pairs)}
     with new_folder(out):
-        parts = _parts(generated, target, pairs, source, cross, metrics, chosen)
+        parts = _build_parts(generated, target, pairs, source, cross, metrics, chosen)
         for part in parts:
-            _score(part, batch_size, chosen)
+            _score_part(part, batch_size, chosen)
         try:
-            _write(parts, out, {**about, "networks": networks(metrics)})
+            _write_scores(parts, out, {**about, "networks": hash_networks(metrics)})
         except OSError as error:  # a full disk
-            raise unwritable(out, error) from error
+            raise unwritable_folder_error(out, error) from error
     scores: Scores = {part.kind: {score.label: score for score in part.scores()} for part in parts}
     return Evaluation(out, scores, {part.kind: len(part.suite.rows) for part in parts})
 
 
-def _parts(
+def _build_parts(
     generated: Path,
     target: Path | None,
     pairs: Path | None,
@@ -141,25 +141,25 @@ def _parts(
 ) -> list[Part]:
     results = FolderGallery(generated, "--generated")
     # A store is read at the results' size, as loaders read it for the method.
-    size = _side(results)
+    size = _read_result_size(results)
     if pairs is None:
         assert target is not None
         clips = open_gallery(target, "--target", size)
         portraits = None if source is None else open_gallery(source, "--source", size)
         kind: Kind = "cross" if cross else "self"
-        return [_part(kind, results, clips, portraits, by_name(results, clips, portraits), metrics, device)]
+        return [_build_part(kind, results, clips, portraits, by_name(results, clips, portraits), metrics, device)]
     lines = read_pairs(pairs)
     if not lines:
         raise ReenactError(f"--pairs {pairs} has no pair; make a list with `reenact pairs`")
     clips = open_gallery(target or pairs.parent, "--target", size)
     portraits = clips if source is None else open_gallery(source, "--source", size)
     return [
-        _part(kind, pair_results, clips, clips if kind == "self" else portraits, matches, metrics, device)
+        _build_part(kind, pair_results, clips, clips if kind == "self" else portraits, matches, metrics, device)
         for kind, (pair_results, matches) in by_pairs(pairs, lines, generated, clips, portraits).items()
     ]
 
 
-def _side(results: FolderGallery) -> int:
+def _read_result_size(results: FolderGallery) -> int:
     """Width of the first result; of the first in `self` or `cross` where results lie in such folders."""
     first = results.names()[0]
     inner = results.folder(first)
@@ -169,7 +169,7 @@ def _side(results: FolderGallery) -> int:
     return int(next(results.frames(first)).shape[-1])
 
 
-def _part(
+def _build_part(
     kind: Kind,
     generated: Gallery,
     target: Gallery,
@@ -191,24 +191,24 @@ def _part(
     return Part(kind, generated, target, sources, matches, suite, absent)
 
 
-def _score(part: Part, batch_size: int, device: torch.device) -> None:
+def _score_part(part: Part, batch_size: int, device: torch.device) -> None:
     batch: list[Sample] = []
     for match in track(part.matches, f"scoring {part.kind}", console=open_progress_console(), transient=True):
-        for sample in samples(part.generated, part.target, part.sources, match):
+        for sample in iterate_samples(part.generated, part.target, part.sources, match):
             if len(part.shown) < SHOWN and sample.result_frame == 0:
                 part.shown.append(sample)
             if batch and (len(batch) == batch_size or batch[0].generated.shape != sample.generated.shape):
-                _update(part, batch, device)
+                _update_suite(part, batch, device)
                 batch = []
             batch.append(sample)
     if batch:
-        _update(part, batch, device)
+        _update_suite(part, batch, device)
 
 
-def _update(part: Part, batch: list[Sample], device: torch.device) -> None:
+def _update_suite(part: Part, batch: list[Sample], device: torch.device) -> None:
     generated, target, source = (
         torch.stack(list(images)).to(device)
-        for images in zip(*((s.generated, s.driving, _source(s)) for s in batch), strict=True)
+        for images in zip(*((s.generated, s.driving, _source_image(s)) for s in batch), strict=True)
     )
     results = ", ".join(dict.fromkeys(sample.match.result for sample in batch))
     scene = Scene(
@@ -217,10 +217,10 @@ def _update(part: Part, batch: list[Sample], device: torch.device) -> None:
         driving=Frames(target, f"{part.target.option} ({', '.join(dict.fromkeys(s.match.driving for s in batch))})"),
         same_identity=part.kind == "self",
     )
-    part.suite.update(scene, _named(part, batch, source, target))
+    part.suite.update(scene, _name_rows(part, batch, source, target))
 
 
-def _named(part: Part, batch: Sequence[Sample], source_image: Tensor, target: Tensor) -> PortraitPair:
+def _name_rows(part: Part, batch: Sequence[Sample], source_image: Tensor, target: Tensor) -> PortraitPair:
     """The pair that names the rows."""
     sources = [("", -1) if s.match.source is None else s.match.source for s in batch]
     people = ["" if not clip or part.sources is None else part.sources.identity(clip) for clip, _ in sources]
@@ -239,22 +239,22 @@ def _named(part: Part, batch: Sequence[Sample], source_image: Tensor, target: Te
     return PortraitPair(source, driving)
 
 
-def _source(sample: Sample) -> Tensor:
+def _source_image(sample: Sample) -> Tensor:
     """The source, or in its place the driving frame: no metric that reads it is in the suite then."""
     return sample.driving if sample.source is None else sample.source
 
 
-def _write(parts: Iterable[Part], out: Path, about: dict[str, object]) -> None:
+def _write_scores(parts: Iterable[Part], out: Path, about: dict[str, object]) -> None:
     (out / "pictures").mkdir()
     for part in parts:
         write_rows(part.suite.rows, out / f"frames_{part.kind}.parquet")
         size = part.shown[0].generated.shape
         samples = [sample for sample in part.shown if sample.generated.shape == size]
         columns = {
-            **({} if part.sources is None else {"source": torch.stack([_source(s) for s in samples])}),
+            **({} if part.sources is None else {"source": torch.stack([_source_image(s) for s in samples])}),
             "driving": torch.stack([sample.driving for sample in samples]),
             "result": torch.stack([sample.generated for sample in samples]),
         }
-        write_image(out / "pictures" / f"{part.kind}.png", embed(grid(columns, SHOWN)), mark_words())
+        write_image(out / "pictures" / f"{part.kind}.png", embed_watermark(draw_grid(columns, SHOWN)), mark_words())
     frames: dict[str, FrameSet] = {part.kind: frame_set(part.suite.keys) for part in parts}
     write_scores({part.kind: part.scores() for part in parts}, out / "scores.json", about, frames)

@@ -10,7 +10,7 @@ from safetensors.torch import save
 
 from reenact import __version__
 from reenact.errors import ReenactError
-from reenact.models.checkpoint import SETTINGS, WEIGHTS, read
+from reenact.models.checkpoint import SETTINGS, WEIGHTS, read_checkpoint
 from reenact.models.header import check_header
 from reenact.models.rebuild import check_weights
 from reenact.paths import PathLike
@@ -32,7 +32,7 @@ def export(checkpoint: PathLike, out: PathLike) -> Path:
     checkpoint, out = Path(checkpoint), Path(out)
     if out.exists():
         raise ReenactError(f"--out {out} exists: choose another folder or remove it")
-    content = read(checkpoint)
+    content = read_checkpoint(checkpoint)
     header = check_header(content, str(checkpoint))
     weights = check_weights(content.get("state_dict"), str(checkpoint))
     step = content.get("global_step", 0)

@@ -116,17 +116,17 @@ class FolderGallery:
     def frames(self, name: str) -> Iterator[Tensor]:
         """The frames of a clip."""
         path = self._paths[name]
-        yield from map(_tensor, VideoReader(path)) if _is_video(path) else map(_still, self._stills(path))
+        yield from map(_frame_to_tensor, VideoReader(path)) if _is_video(path) else map(_read_still, self._stills(path))
 
     def frame(self, name: str, number: int) -> Tensor:
         """One frame; raises `ReenactError` if the clip is shorter."""
         path = self._paths[name]
         if _is_video(path):
-            return _tensor(VideoReader(path).frames([number])[0])
+            return _frame_to_tensor(VideoReader(path).frames([number])[0])
         stills = self._stills(path)
         if not 0 <= number < len(stills):
             raise ReenactError(f"{path} has no frame {number}; it has {len(stills)}")
-        return _still(stills[number])
+        return _read_still(stills[number])
 
     def folder(self, name: str) -> Path | None:
         """The folder that a clip is, None for a file."""
@@ -226,7 +226,7 @@ class NameIndex:
         self._names = dict.fromkeys(names)
         self._bare: dict[str, list[str]] = {}
         for name in self._names:
-            self._bare.setdefault(bare(name), []).append(name)
+            self._bare.setdefault(strip_suffix(name), []).append(name)
 
     def find(self, name: str) -> str | None:
         """Return the clip that a name means: of the same spelling, else of the same name without suffixes.
@@ -236,7 +236,7 @@ class NameIndex:
         """
         if name in self._names:
             return name
-        same = self._bare.get(bare(name), [])
+        same = self._bare.get(strip_suffix(name), [])
         if len(same) > 1:
             raise ReenactError(
                 f"{self._option} has {' and '.join(same[:2])}, and {name} may be either; name it with its suffix"
@@ -244,12 +244,12 @@ class NameIndex:
         return same[0] if same else None
 
 
-def bare(name: str) -> str:
+def strip_suffix(name: str) -> str:
     """Return a clip's name without the suffix of a picture, video or array file."""
     return name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in _SUFFIXES else name
 
 
-def resized(image: Tensor, like: Tensor) -> Tensor:
+def resize_to_match(image: Tensor, like: Tensor) -> Tensor:
     """A picture (3, h, w) at the size of another of the same shape of frame, averaged over areas."""
     if image.shape == like.shape:
         return image
@@ -262,19 +262,19 @@ def _is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
 
 
-def _still(picture: Path | NDArray[Any]) -> Tensor:
-    return _picture(picture) if isinstance(picture, Path) else _tensor(picture)
+def _read_still(picture: Path | NDArray[Any]) -> Tensor:
+    return _read_picture(picture) if isinstance(picture, Path) else _frame_to_tensor(picture)
 
 
-def _picture(path: Path) -> Tensor:
+def _read_picture(path: Path) -> Tensor:
     """Read a picture file; raises `ReenactError` for more than 8 bits, since scores are of what was saved."""
     with open_picture(path) as picture:
         mode = picture.mode
     if mode not in _EIGHT_BITS:
         raise ReenactError(f"{path} is not of 8 bits a channel ({mode}); save it as an 8-bit PNG")
-    return _tensor(read_image(path))
+    return _frame_to_tensor(read_image(path))
 
 
-def _tensor(frame: NDArray[Any]) -> Tensor:
+def _frame_to_tensor(frame: NDArray[Any]) -> Tensor:
     image = torch.from_numpy(np.array(frame)).permute(2, 0, 1)
     return unit_range(image) if image.dtype == torch.uint8 else image.float()

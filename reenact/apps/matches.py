@@ -10,7 +10,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from reenact.apps.galleries import FolderGallery, Gallery, resized
+from reenact.apps.galleries import FolderGallery, Gallery, resize_to_match
 from reenact.data.pair_lists import NamedPair
 from reenact.errors import ReenactError
 from reenact.metrics.scene import check_values
@@ -83,7 +83,9 @@ def by_pairs(
     present = [kind for kind, matches in kinds.items() if matches]
     several = len(present) > 1 or (results / present[0]).is_dir()
     return {
-        kind: _numbered(FolderGallery(results / kind if several else results, "--generated"), kinds[kind], target, path)
+        kind: _match_numbered_results(
+            FolderGallery(results / kind if several else results, "--generated"), kinds[kind], target, path
+        )
         for kind in present
     }
 
@@ -105,27 +107,27 @@ def pair_matches(path: Path, lines: Sequence[NamedPair], target: Gallery, source
     return kinds
 
 
-def samples(generated: Gallery, target: Gallery, sources: Gallery | None, match: Match) -> Iterator[Sample]:
+def iterate_samples(generated: Gallery, target: Gallery, sources: Gallery | None, match: Match) -> Iterator[Sample]:
     """The frames of a match.
 
     Raises:
         ReenactError: if both have not the same number of frames, all of one size, with values in [-1, 1].
     """
     source = None
-    for number, (generated_frame, target_frame) in enumerate(_paired(generated, target, match)):
+    for number, (generated_frame, target_frame) in enumerate(_iterate_pairs(generated, target, match)):
         if generated_frame.shape != target_frame.shape:
             raise ReenactError(
-                f"{generated.option}: {match.result} is of {_size(generated_frame)} pixels and {match.driving}"
-                f" of {target.option} of {_size(target_frame)}; resize one of them"
+                f"{generated.option}: {match.result} is of {_format_size(generated_frame)} pixels and {match.driving}"
+                f" of {target.option} of {_format_size(target_frame)}; resize one of them"
             )
         check_values(generated_frame, f"{generated.option}: frame {number} of {match.result}")
         check_values(target_frame, f"{target.option}: frame {number} of {match.driving}")
         if sources is not None and match.source is not None and source is None:
-            source = resized(sources.frame(*match.source), generated_frame)
+            source = resize_to_match(sources.frame(*match.source), generated_frame)
         yield Sample(generated_frame, target_frame, source, match, number, (match.first or 0) + number)
 
 
-def _paired(generated: Gallery, target: Gallery, match: Match) -> Iterator[tuple[Tensor, Tensor]]:
+def _iterate_pairs(generated: Gallery, target: Gallery, match: Match) -> Iterator[tuple[Tensor, Tensor]]:
     generated_frames = generated.frames(match.result)
     if match.first is not None:
         yield from (
@@ -134,15 +136,15 @@ def _paired(generated: Gallery, target: Gallery, match: Match) -> Iterator[tuple
         return
     counts = generated.count(match.result), target.count(match.driving)
     if None not in counts and counts[0] != counts[1]:
-        raise _unequal(generated, target, match, str(counts[0]), str(counts[1]))
+        raise _length_error(generated, target, match, str(counts[0]), str(counts[1]))
     for number, (frame, target_frame) in enumerate(zip_longest(generated_frames, target.frames(match.driving))):
         if frame is None or target_frame is None:
             says = str(number) if frame is None else "more", str(number) if target_frame is None else "more"
-            raise _unequal(generated, target, match, *says)
+            raise _length_error(generated, target, match, *says)
         yield frame, target_frame
 
 
-def _numbered(
+def _match_numbered_results(
     results: FolderGallery, matches: list[Match], target: Gallery, path: Path
 ) -> tuple[FolderGallery, list[Match]]:
     """Matches with their results: one clip a pair, or one picture a driving frame."""
@@ -176,7 +178,7 @@ def _none_missing(absent: Sequence[str], gallery: Gallery, other: Gallery) -> No
         )
 
 
-def _unequal(
+def _length_error(
     generated: Gallery, target: Gallery, match: Match, generated_length: str, target_length: str
 ) -> ReenactError:
     return ReenactError(
@@ -185,5 +187,5 @@ def _unequal(
     )
 
 
-def _size(image: Tensor) -> str:
+def _format_size(image: Tensor) -> str:
     return f"{image.shape[-1]} x {image.shape[-2]}"

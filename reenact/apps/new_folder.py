@@ -28,7 +28,7 @@ def new_folder(out: Path) -> Iterator[None]:
         complete = True
     finally:
         if not complete:
-            _clear(out)
+            _clear_folder(out)
             for folder in absent:
                 with suppress(OSError):
                     folder.rmdir()
@@ -40,15 +40,15 @@ def _check_writable(out: Path) -> None:
         with tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
-        raise unwritable(out, error) from error
+        raise unwritable_folder_error(out, error) from error
 
 
-def unwritable(out: Path, error: OSError) -> ReenactError:
+def unwritable_folder_error(out: Path, error: OSError) -> ReenactError:
     """Return the error of a folder that can't be written."""
     return ReenactError(f"--out {out} can't be written ({error.strerror or error}); name another folder")
 
 
-def _clear(folder: Path) -> None:
+def _clear_folder(folder: Path) -> None:
     for item in folder.iterdir() if folder.is_dir() else ():
         if item.is_dir():
             shutil.rmtree(item, ignore_errors=True)

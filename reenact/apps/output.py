@@ -15,7 +15,7 @@ from reenact.data.pictures import write_image
 from reenact.data.video import Image
 from reenact.data.video_writer import VideoWriter
 from reenact.progress import open_progress_console
-from reenact.watermark import choose_crf, embed
+from reenact.watermark import choose_crf, embed_watermark
 
 
 def write_frames(
@@ -41,7 +41,7 @@ def write_frames(
     Raises:
         ReenactError: if the file can't be written; nothing is left of it then.
     """
-    marked = map(embed, frames) if watermark else frames
+    marked = map(embed_watermark, frames) if watermark else frames
     tracked = track(marked, f"writing {escape(out.name)}", total=count, console=open_progress_console())
     if is_picture(out):
         (frame,) = tracked

@@ -12,7 +12,7 @@ from reenact.apps.animator import Animator
 from reenact.apps.compose import Composer
 from reenact.apps.face_clip import FaceClip
 from reenact.apps.head_mask import head_mask
-from reenact.apps.timeline import Timeline, pick
+from reenact.apps.timeline import Timeline, pick_items
 from reenact.data.video import Image
 from reenact.faces.portrait import Portrait
 
@@ -45,8 +45,8 @@ class Performance:
             ReenactError: if a file turns out damaged.
         """
         anchor_portrait = self._refer_to(reference, anchor)
-        sources = pick(self.source.images(), timeline.source)
-        drivings = pick(self.driving.images(), timeline.driving)
+        sources = pick_items(self.source.images(), timeline.source)
+        drivings = pick_items(self.driving.images(), timeline.driving)
         is_picture = self.source.fps is None
         for start in range(0, len(timeline), self.batch_size):
             part = timeline.part(start, self.batch_size)
@@ -68,8 +68,8 @@ class Performance:
         """Set the driving reference of relative motion; returns the source's frame for it, where the source moves."""
         if self.animator.transfer.mode != "relative":
             return None
-        self.animator.refer_to(_portrait(self.driving, reference))
-        return None if self.source.fps is None else _portrait(self.source, anchor)
+        self.animator.refer_to(_read_portrait(self.driving, reference))
+        return None if self.source.fps is None else _read_portrait(self.source, anchor)
 
     def _composed(
         self,
@@ -109,6 +109,6 @@ def pasted_region(clip: FaceClip, number: int, result: NDArray[np.float32] | Non
     return head_mask(np.stack(faces), crop.size)
 
 
-def _portrait(clip: FaceClip, number: int) -> Portrait:
+def _read_portrait(clip: FaceClip, number: int) -> Portrait:
     numbers = np.array([number])
-    return clip.portraits(numbers, list(pick(clip.images(), numbers)))
+    return clip.portraits(numbers, list(pick_items(clip.images(), numbers)))

@@ -12,7 +12,7 @@ from pathlib import Path
 from reenact.apps.media import is_picture
 from reenact.data.media_files import open_media
 from reenact.data.pictures import EXIF_DESCRIPTION, open_picture
-from reenact.data.video import probe
+from reenact.data.video import probe_video
 from reenact.models.checkpoint import WEIGHTS
 from reenact.provenance import mark_words
 
@@ -24,7 +24,7 @@ def make_mark(method: str, checkpoint: Path) -> dict[str, str]:
         method: Name of the method that made the pixels.
         checkpoint: The weights' file or exported folder; its hash is part of the mark.
     """
-    return mark_words(method, _sha256(checkpoint / WEIGHTS if checkpoint.is_dir() else checkpoint))
+    return mark_words(method, _hash_file(checkpoint / WEIGHTS if checkpoint.is_dir() else checkpoint))
 
 
 def read_mark(path: Path) -> dict[str, str]:
@@ -36,7 +36,7 @@ def read_mark(path: Path) -> dict[str, str]:
     if is_picture(path):
         mark = _picture_words(path)
     else:
-        probe(path)
+        probe_video(path)
         with open_media(path) as container:
             mark = dict(container.metadata)
     return mark if "synthetic" in mark else {}
@@ -52,6 +52,6 @@ def _picture_words(path: Path) -> dict[str, str]:
     return {key: value for key, _, value in pairs if value}
 
 
-def _sha256(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -87,16 +87,16 @@ def _same_picture(source: FaceClip, driving: FaceClip) -> int | None:
 
 def _most_alike(source: FaceParams, driving: FaceParams, face_model: FaceModel) -> int:
     """The frame with the smallest mean distance of 3D landmarks, both on the source's shape, the camera left out."""
-    target = _landmarks(source, face_model)
+    target = _pose_landmarks(source, face_model)
     distances = []
     for start in range(0, len(driving.shape), CHUNK):
         chunk = driving[start : start + CHUNK]
         same_person = replace(chunk, shape=source.shape.expand(len(chunk.shape), -1))
-        distances.append(torch.linalg.vector_norm(_landmarks(same_person, face_model) - target, dim=-1).mean(-1))
+        distances.append(torch.linalg.vector_norm(_pose_landmarks(same_person, face_model) - target, dim=-1).mean(-1))
     return int(torch.cat(distances).argmin())
 
 
-def _landmarks(params: FaceParams, face_model: FaceModel) -> Tensor:
+def _pose_landmarks(params: FaceParams, face_model: FaceModel) -> Tensor:
     return face_model.landmarks68(face_model.vertices(params))
 
 
@@ -105,11 +105,11 @@ def nearest_points(source: NDArray[np.floating[Any]], driving: NDArray[np.floati
 
     It is FOMM's `find_best_frame`.
     """
-    target = _normalised(source)
-    return int(np.argmin([np.square(_normalised(points) - target).sum() for points in driving]))
+    target = _normalise_points(source)
+    return int(np.argmin([np.square(_normalise_points(points) - target).sum() for points in driving]))
 
 
-def _normalised(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+def _normalise_points(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     centred = points - points.mean(0)
     size: NDArray[np.float64] = centred / np.sqrt(ConvexHull(centred).volume)  # in the plane its area
     return size

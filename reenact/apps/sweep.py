@@ -47,12 +47,12 @@ def parse_sweep(text: str) -> Sweep:
     name, start, stop, count = parts
     if not count.isdigit() or int(count) < 2:
         raise ReenactError(f"--sweep {text}: COUNT is a whole number from 2 on, not {count!r}")
-    target, key = _control(name, text)
+    target, key = _parse_control(name, text)
     low, high = (parse_number(word, f"--sweep {text}") for word in (start, stop))
     return Sweep(name, target, key, low, high, int(count))
 
 
-def _control(name: str, text: str) -> tuple[str, str]:
+def _parse_control(name: str, text: str) -> tuple[str, str]:
     """Name and key in a script of `yaw`, `exp.0` or `expression.0`."""
     if name in SHORT_NAMES:
         return SHORT_NAMES[name]

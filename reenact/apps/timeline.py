@@ -59,26 +59,26 @@ def make_timeline(
         if length == name and rate is None and other is not None:
             raise ReenactError(f"--length {name}: the {name} is a still picture; use min")
     fps = driving[1] or source[1] or STILL_FPS
-    counts = [_frames(clip, fps) for clip in (driving, source)]
+    counts = [_count_frames(clip, fps) for clip in (driving, source)]
     ends = {"driving": counts[:1], "source": counts[1:], "min": counts}[length]
     total = min((count for count in ends if count is not None), default=1)
     times = [(2 * k + 1) / (2 * fps) for k in range(total)]
-    return Timeline(fps, _at(driving, times), _at(source, times))
+    return Timeline(fps, _frames_at(driving, times), _frames_at(source, times))
 
 
-def _frames(clip: tuple[int, Fraction | None], fps: Fraction) -> int | None:
+def _count_frames(clip: tuple[int, Fraction | None], fps: Fraction) -> int | None:
     """Frames at rate `fps` that a clip lasts, or None for a still."""
     count, rate = clip
     return None if rate is None else max(1, round(count * fps / rate))
 
 
-def _at(clip: tuple[int, Fraction | None], times: list[Fraction]) -> NDArray[np.int64]:
+def _frames_at(clip: tuple[int, Fraction | None], times: list[Fraction]) -> NDArray[np.int64]:
     """The frame numbers on display at some times, in seconds."""
     count, rate = clip
     return np.array([min(int(time * (rate or 0)), count - 1) for time in times], np.int64)
 
 
-def pick(items: Iterable[Item], numbers: NDArray[np.int64]) -> Iterator[Item]:
+def pick_items(items: Iterable[Item], numbers: NDArray[np.int64]) -> Iterator[Item]:
     """The items of a stream by rising number, repeats included; holds one item.
 
     Raises:

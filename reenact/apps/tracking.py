@@ -76,7 +76,7 @@ def make_target(
         rule = find_default_crop("videos")
     regressor = None
     if face_model is not None:
-        regressor = _regressor(checkpoint, recipe, source, device)
+        regressor = _load_regressor(checkpoint, recipe, source, device)
         if regressor is not None and not face_model.name.startswith(regressor.face_model):
             raise ReenactError(
                 f"--parameters {regressor.name} gives those of {regressor.face_model}, and {checkpoint} is driven by"
@@ -85,7 +85,7 @@ def make_target(
     return Target(load_face_finder(device=device), face_model, size, rule, regressor)
 
 
-def _regressor(
+def _load_regressor(
     checkpoint: Path, recipe: Mapping[str, str], source: ParameterSource, device: str
 ) -> ParameterRegressor | None:
     if source == "fit":
@@ -172,7 +172,7 @@ def open_clip(
     reader = VideoReader(path)
     with Progress(transient=True, console=open_progress_console()) as progress:
         task = progress.add_task(f"tracking {escape(path.name)}", total=reader.info.num_frames)
-        track = _track(path, reader, target, face_index, lambda: progress.advance(task))
+        track = _track_face(path, reader, target, face_index, lambda: progress.advance(task))
     crops, params = fit_clip(track, reader, target, crop)
     return FaceClip(path, reader.fps, crops, track.visible, params, landmarks=track.landmarks, cuts=track.cuts)
 
@@ -183,12 +183,12 @@ def picture_clip(path: Path, image: Image, target: Target, face_index: int = 0) 
     Raises:
         ReenactError: if there is no such face.
     """
-    track = _track(path, [image], target, face_index, lambda: None)
+    track = _track_face(path, [image], target, face_index, lambda: None)
     crops, params = fit_clip(track, [image], target, "fixed", collect_crop_rules()[target.crop].room)
     return FaceClip(path, None, crops, track.visible, params, landmarks=track.landmarks)
 
 
-def _track(
+def _track_face(
     path: Path, images: Iterable[Image], target: Target, face_index: int, on_frame: Callable[[], None]
 ) -> FaceTrack:
     try:

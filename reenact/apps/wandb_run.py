@@ -24,7 +24,7 @@ from reenact.data.video_writer import VideoWriter
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.module import ReenactmentModule
 from reenact.provenance import mark_words
-from reenact.watermark import choose_crf, embed
+from reenact.watermark import choose_crf, embed_watermark
 
 
 class WandbRun(pl.Callback):
@@ -67,25 +67,27 @@ class WandbRun(pl.Callback):
             return
         settings = yaml.safe_load(file.read_text(encoding="utf-8"))
         method = getattr(pl_module, "method", type(pl_module).__name__)
-        for logger in _loggers(trainer):
+        for logger in _wandb_loggers(trainer):
             logger.experiment.config.update({**settings, "method": method, "stage": stage}, allow_val_change=True)
 
     def _film(self, stage: str, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         data = getattr(trainer, "datamodule", None)
         pictures = isinstance(pl_module, ReenactmentModule) and pl_module.needs.clip_length == 1
-        if not (trainer.is_global_zero and _loggers(trainer) and pictures and isinstance(data, ReenactmentDataModule)):
+        if not (
+            trainer.is_global_zero and _wandb_loggers(trainer) and pictures and isinstance(data, ReenactmentDataModule)
+        ):
             return
         assert isinstance(pl_module, ReenactmentModule)
         for loader, pair in self._pairs(data.test_clips()).items():
             path = Path(trainer.default_root_dir) / "videos" / f"{stage}_{loader}_{trainer.global_step:07d}.mp4"
             path.parent.mkdir(parents=True, exist_ok=True)
-            frames = list(_frames(pl_module, pair, data.batch_size))
+            frames = list(_render_frames(pl_module, pair, data.batch_size))
             size = frames[0].shape[1], frames[0].shape[0]
             words = mark_words(pl_module.method)
             with VideoWriter(path, Fraction(self.fps), size, metadata=words, crf=choose_crf(*size)) as video:
                 for frame in frames:
-                    video.write(embed(frame))
-            for logger in _loggers(trainer):
+                    video.write(embed_watermark(frame))
+            for logger in _wandb_loggers(trainer):
                 logger.log_video(f"videos/{stage}_{loader}", [str(path)], format=["mp4"])
 
     def _pairs(self, clips: ClipSource) -> dict[str, PortraitPair]:
@@ -102,21 +104,21 @@ class WandbRun(pl.Callback):
         return pairs
 
 
-def _frames(module: ReenactmentModule, pair: PortraitPair, batch_size: int) -> Iterator[Image]:
+def _render_frames(module: ReenactmentModule, pair: PortraitPair, batch_size: int) -> Iterator[Image]:
     """Source, driving frame and result side by side."""
     for start in range(0, len(pair.driving.clip), batch_size):
         batch = pair[start : start + batch_size].to(module.device)
         with torch.no_grad():
             result = module.reenact(batch).image
         row = torch.cat([batch.source.image, batch.driving.image, result], dim=3)
-        yield from _levels(row)
+        yield from _images_to_bytes(row)
 
 
-def _levels(images: Tensor) -> Image:
+def _images_to_bytes(images: Tensor) -> Image:
     """(B, H, W, 3) bytes of even height and width, as video codecs want them."""
     height, width = (side // 2 * 2 for side in images.shape[-2:])
     return np.ascontiguousarray(to_image(images[..., :height, :width]))
 
 
-def _loggers(trainer: pl.Trainer) -> list[WandbLogger]:
+def _wandb_loggers(trainer: pl.Trainer) -> list[WandbLogger]:
     return [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]

@@ -20,7 +20,7 @@ STORED_COLOURS = Interpolation.POINT | Interpolation.ACCURATE_RND
 mix neighbouring blocks of the mark."""
 
 
-def detect(path: Path, frames: int = 64) -> Reading:
+def detect_watermark(path: Path, frames: int = 64) -> Reading:
     """Look for the mark in a picture or video file.
 
     Args:

@@ -9,10 +9,20 @@ from reenact.assets.model import Asset, File, cache_dir, torch_home
 from reenact.assets.table import ASSETS
 from reenact.errors import ReenactError
 
-__all__ = ["ASSETS", "Asset", "File", "cache_dir", "describe", "locate", "require", "require_all", "torch_home"]
+__all__ = [
+    "ASSETS",
+    "Asset",
+    "File",
+    "cache_dir",
+    "describe_missing",
+    "locate_asset",
+    "require_all",
+    "require_asset",
+    "torch_home",
+]
 
 
-def locate(name: str) -> Path | None:
+def locate_asset(name: str) -> Path | None:
     """The path of an asset's file, or of a pack's folder; None where it, or a part of the pack, is absent."""
     asset = ASSETS[name]
     existing = next((paths for paths in asset.places() if all(path.is_file() for path in paths)), None)
@@ -21,15 +31,15 @@ def locate(name: str) -> Path | None:
     return existing[0].parent if asset.pack else existing[0]
 
 
-def require(name: str) -> Path:
+def require_asset(name: str) -> Path:
     """The path of an asset's file, or of a pack's folder.
 
     Raises:
         ReenactError: if it is absent; the message says which file, where to put it and how to get it.
     """
-    path = locate(name)
+    path = locate_asset(name)
     if path is None:
-        raise ReenactError(describe(name))
+        raise ReenactError(describe_missing(name))
     return path
 
 
@@ -37,14 +47,14 @@ def require_all(names: Iterable[str]) -> None:
     """Check that all files of a run are there.
 
     Raises:
-        ReenactError: if some are absent; the message has the sentence of `require` for each.
+        ReenactError: if some are absent; the message has the sentence of `require_asset` for each.
     """
-    absent = [describe(name) for name in names if locate(name) is None]
+    absent = [describe_missing(name) for name in names if locate_asset(name) is None]
     if absent:
         raise ReenactError(". ".join(absent))
 
 
-def describe(name: str) -> str:
+def describe_missing(name: str) -> str:
     """One sentence about an absent asset: what it is, where it goes, its licence and how to get it."""
     asset = ASSETS[name]
     place = f"{asset.files[0].path} under {cache_dir()}"

@@ -15,7 +15,7 @@ _INSIGHTFACE = f"{_RESEARCH} (InsightFace)"
 _BASEL = "non-commercial research (University of Basel), signed agreement"
 
 
-def _torchvision(name: str, purpose: str, file: str, sha256: str, first: str) -> Asset:
+def _torchvision_asset(name: str, purpose: str, file: str, sha256: str, first: str) -> Asset:
     return Asset(
         name,
         purpose,
@@ -40,7 +40,7 @@ def _face_alignment(name: str, purpose: str, file: str, sha256: str, holds: str,
     )
 
 
-def _insightface(name: str, purpose: str, detector: str, recogniser: File) -> Asset:
+def _insightface_pack(name: str, purpose: str, detector: str, recogniser: File) -> Asset:
     folder = f"insightface/{name}"
     return Asset(
         name,
@@ -176,7 +176,7 @@ _DETECTORS = (
     _face_alignment(
         "fan_depth", "face-alignment's depth of 3D landmarks", "depth-2a464da4ea.pth.tar", "2a464da4ea", "state_dict"
     ),
-    _insightface(
+    _insightface_pack(
         "buffalo_l",
         "InsightFace pack buffalo_l: SCRFD detector, 68 and 106 landmarks, ArcFace ResNet-50 (WebFace600K)",
         "det_10g.onnx",
@@ -186,7 +186,7 @@ _DETECTORS = (
             174_383_860,
         ),
     ),
-    _insightface(
+    _insightface_pack(
         "antelopev2",
         "InsightFace pack antelopev2: SCRFD detector, 68 and 106 landmarks, ArcFace ResNet-100 (Glint360K)",
         "scrfd_10g_bnkps.onnx",
@@ -198,7 +198,7 @@ _DETECTORS = (
 )
 
 _LOSSES_AND_METRICS = (
-    _torchvision("vgg19", "VGG-19, for perceptual losses", "vgg19-dcbb9e9d.pth", "dcbb9e9d", "features.0.weight"),
+    _torchvision_asset("vgg19", "VGG-19, for perceptual losses", "vgg19-dcbb9e9d.pth", "dcbb9e9d", "features.0.weight"),
     Asset(
         "vggface",
         "VGG-Face (VGG-16 on 2,622 people), for the perceptual loss of Face-vid2vid's kin",
@@ -207,15 +207,17 @@ _LOSSES_AND_METRICS = (
         "reenact weights get vggface --accept-licence",
         url="https://www.robots.ox.ac.uk/~albanie/models/pytorch-mcn/vgg_face_dag.pth",
     ),
-    _torchvision("alexnet", "AlexNet, for LPIPS", "alexnet-owt-7be5be79.pth", "7be5be79", "features.0.weight"),
-    _torchvision(
+    _torchvision_asset("alexnet", "AlexNet, for LPIPS", "alexnet-owt-7be5be79.pth", "7be5be79", "features.0.weight"),
+    _torchvision_asset(
         "vgg16",
         "VGG-16, for LPIPS",
         "vgg16-397923af.pth",
         "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
         "features.0.weight",
     ),
-    _torchvision("squeezenet", "SqueezeNet, for LPIPS", "squeezenet1_1-b8a52dc0.pth", "b8a52dc0", "features.0.weight"),
+    _torchvision_asset(
+        "squeezenet", "SqueezeNet, for LPIPS", "squeezenet1_1-b8a52dc0.pth", "b8a52dc0", "features.0.weight"
+    ),
     Asset(
         "inception",
         "Inception of 2015-12-05, for FID and KID",

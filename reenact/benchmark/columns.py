@@ -35,7 +35,7 @@ def on_probe(metric: str) -> str:
     return f"{match['what']}{part}[probe]{match['rest']}"
 
 
-def measure(columns: tuple[Column, ...], synthetic: bool) -> list[Measured]:
+def assign_metrics(columns: tuple[Column, ...], synthetic: bool) -> list[Measured]:
     """Each column with the metric that stands for it, or with the reason why none can.
 
     Args:

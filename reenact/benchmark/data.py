@@ -10,31 +10,31 @@ from reenact.benchmark.spec import SYNTHETIC, Row, Table
 from reenact.data.root_files import is_prepared
 
 
-def store(name: str, row: Row, root: Path) -> Path | None:
+def store_path(name: str, row: Row, root: Path) -> Path | None:
     """Return the folder of a data set, such as `ROOT/voxceleb1`; None for the synthetic world."""
     return None if name == SYNTHETIC else root / f"{name}{row.store}"
 
 
-def missing(table: Table, row: Row, root: Path) -> list[Path]:
+def missing_stores(table: Table, row: Row, root: Path) -> list[Path]:
     """The stores that a row needs and that are not there."""
     names = [table.train, table.test, *([table.sources] if table.sources else [])]
-    places = [store(name, row, root) for name in dict.fromkeys(names)]
+    places = [store_path(name, row, root) for name in dict.fromkeys(names)]
     return [place for place in places if place is not None and not is_prepared(place)]
 
 
-def target(table: Table, root: Path) -> Path | None:
+def target_store(table: Table, root: Path) -> Path | None:
     """Return the store that pairs are drawn from and driving frames read from: the first variant that is there."""
     variants = dict.fromkeys(row.store for row in table.rows)
     stores = [root / f"{table.test}{variant}" for variant in variants]
     return next((store for store in stores if is_prepared(store)), None)
 
 
-def portraits(table: Table, root: Path) -> Path | None:
+def portrait_store(table: Table, root: Path) -> Path | None:
     """Return where the store of source portraits is looked for; None where the table takes none."""
     return root / table.sources if table.sources else None
 
 
-def content(root: Path | None) -> str:
+def hash_store_content(root: Path | None) -> str:
     """A hash of which clips a store has and how they were made; the synthetic world is its version.
 
     Clips are told apart by name, split, person and number of frames: hashing terabytes would take days.
@@ -52,7 +52,7 @@ def content(root: Path | None) -> str:
     return digest.hexdigest()
 
 
-def describe(root: Path | None) -> str:
+def describe_store(root: Path | None) -> str:
     """One line about a data set for a table's footnotes."""
     from reenact.data.prepared import open_prepared
 
@@ -67,6 +67,6 @@ def describe(root: Path | None) -> str:
     )
 
 
-def embedded(table: Table) -> Table:
+def embed_table(table: Table) -> Table:
     """A table on the synthetic world: same rows and columns, no lists of pairs, no stores."""
     return replace(table, id=f"{table.id}.synthetic", train=SYNTHETIC, test=SYNTHETIC, sources="", pairs="")

@@ -13,19 +13,19 @@ READING = (
 )
 
 
-def markdown(report: Report) -> str:
+def render_markdown(report: Report) -> str:
     """A table for READMEs and pages; the best of our numbers in bold."""
     first = {places[0]: loader for loader, places in report.groups()}
-    heads = [f"{first.get(n, '')}<br>{label} {head[-1]}" for n, (label, head) in enumerate(_heads(report))]
-    lines = [_title(report), ""]
+    heads = [f"{first.get(n, '')}<br>{label} {head[-1]}" for n, (label, head) in enumerate(_group_heads(report))]
+    lines = [_build_title(report), ""]
     if report.table.paper:
         lines += [READING, ""]
-    lines += [_bars(["method", *heads]), _bars(["---", *("---:" for _ in heads)])]
+    lines += [_join_cells(["method", *heads]), _join_cells(["---", *("---:" for _ in heads)])]
     for line in report.lines:
         cells = [f"**{cell.plain()}**" if cell.best else cell.plain() for cell in line.cells]
         marks = [f" [{cell.note}]" if cell.note else "" for cell in line.cells]
         method = line.result.row.method + "".join(f" [{note}]" for note in line.notes)
-        lines.append(_bars([method, *map("".join, zip(cells, marks, strict=True))]))
+        lines.append(_join_cells([method, *map("".join, zip(cells, marks, strict=True))]))
     lines += [
         "",
         *(f"- `{m.column.id}`: `{m.metric}`{_paper_metric(m.metric, m.column.metric)}" for m in report.measured),
@@ -52,7 +52,7 @@ def comma_separated(report: Report) -> str:
     return buffer.getvalue()
 
 
-def latex(report: Report) -> str:
+def render_latex(report: Report) -> str:
     """A floating table with groups of columns, the best of ours in bold, and each footnote once.
 
     Needs the packages booktabs and threeparttable. Remarks and what only a screen can use are comments.
@@ -67,7 +67,7 @@ def latex(report: Report) -> str:
         rules.append(rf"\cmidrule(lr){{{start}-{start + len(places) - 1}}}")
         start += len(places)
     lines = [
-        f"% {_title(report)}",
+        f"% {_build_title(report)}",
         r"% needs \usepackage{booktabs,threeparttable}",
         *(f"% {remark}" for remark in report.remarks),
         r"\begin{table*}[t]",
@@ -75,13 +75,14 @@ def latex(report: Report) -> str:
         r"\small",
         rf"\setlength{{\tabcolsep}}{{{4 if last > 8 else 6}pt}}",
         r"\begin{threeparttable}",
-        rf"\caption{{{_caption(report)}}}",
+        rf"\caption{{{_build_caption(report)}}}",
         rf"\label{{tab:{report.table.id}}}",
         r"\begin{tabular}{l" + "r" * len(report.measured) + "}",
         r"\toprule",
         " & ".join(["", *groups]) + r" \\",
         " ".join(rules),
-        " & ".join(["Method", *(f"{_escaped(label)} {arrows[head[-1]]}" for label, head in _heads(report))]) + r" \\",
+        " & ".join(["Method", *(f"{_escape_latex(label)} {arrows[head[-1]]}" for label, head in _group_heads(report))])
+        + r" \\",
         r"\midrule",
         *body,
         r"\bottomrule",
@@ -106,24 +107,24 @@ class _Letters:
             reason = self._report.reasons[number - 1]
             if reason not in self._order:
                 self._order.append(reason)
-            letters.append(_letter(self._order.index(reason)))
+            letters.append(_note_letter(self._order.index(reason)))
         return rf"\tnote{{{','.join(letters)}}}" if letters else ""
 
     def lines(self) -> list[str]:
         if not self._order:
             return []
-        items = [rf"\item[{_letter(place)}] {_escaped(reason)}." for place, reason in enumerate(self._order)]
+        items = [rf"\item[{_note_letter(place)}] {_escape_latex(reason)}." for place, reason in enumerate(self._order)]
         return [r"\begin{tablenotes}[flushleft]\footnotesize", *items, r"\end{tablenotes}"]
 
 
-def _letter(place: int) -> str:
-    return ("" if place < 26 else _letter(place // 26 - 1)) + "abcdefghijklmnopqrstuvwxyz"[place % 26]
+def _note_letter(place: int) -> str:
+    return ("" if place < 26 else _note_letter(place // 26 - 1)) + "abcdefghijklmnopqrstuvwxyz"[place % 26]
 
 
 def _latex_rows(line: Line, notes: _Letters) -> list[str]:
     """A row of our numbers, one of the paper's below it, or the paper's alone where we have none."""
-    method, marks = _escaped(line.result.row.method), notes.mark(*line.notes)
-    paper = [_minus(cell.text(cell.paper)) for cell in line.cells]
+    method, marks = _escape_latex(line.result.row.method), notes.mark(*line.notes)
+    paper = [_replace_minus(cell.text(cell.paper)) for cell in line.cells]
     printed = any(cell.paper is not None for cell in line.cells)
     if not line.result.scores:
         return [" & ".join([method + (" (paper)" if printed else "") + marks, *paper]) + r" \\"]
@@ -133,27 +134,27 @@ def _latex_rows(line: Line, notes: _Letters) -> list[str]:
 
 
 def _latex_cell(cell: Cell, notes: _Letters) -> str:
-    text = _minus(cell.ours_text())
+    text = _replace_minus(cell.ours_text())
     text = rf"\textbf{{{text}}}" if cell.best else text
     return text + ("" if cell.note is None else notes.mark(cell.note))
 
 
-def _minus(number: str) -> str:
+def _replace_minus(number: str) -> str:
     return "--" if number == "-" else number.replace("-", "$-$")
 
 
-def _caption(report: Report) -> str:
+def _build_caption(report: Report) -> str:
     best = any(cell.best for line in report.lines for cell in line.cells)
     source = f" Numbers marked as the paper's are printed in {report.table.paper}." if report.table.paper else ""
     bold = " The best of our numbers is bold." if best else ""
-    return f"{_escaped(report.table.title.rstrip('.'))}.{_escaped(source)}{bold}"
+    return f"{_escape_latex(report.table.title.rstrip('.'))}.{_escape_latex(source)}{bold}"
 
 
-def _heads(report: Report) -> list[tuple[str, str]]:
+def _group_heads(report: Report) -> list[tuple[str, str]]:
     return list(zip(report.labels, report.heads, strict=True))
 
 
-def _escaped(text: str) -> str:
+def _escape_latex(text: str) -> str:
     text = text.replace("\\", r"\textbackslash ")
     text = re.sub(r"([#$%&_{}])", r"\\\1", text)
     for sign, spelled in (("~", r"\textasciitilde "), ("^", r"\textasciicircum "), ("<", "$<$"), (">", "$>$")):
@@ -161,7 +162,7 @@ def _escaped(text: str) -> str:
     return text
 
 
-def _title(report: Report) -> str:
+def _build_title(report: Report) -> str:
     paper = f" ({report.table.paper})" if report.table.paper else ""
     return f"{report.table.id}: {report.table.title}{paper}"
 
@@ -170,5 +171,5 @@ def _paper_metric(metric: str, paper: str) -> str:
     return "" if metric == paper else f" in place of `{paper}`"
 
 
-def _bars(cells: list[str]) -> str:
+def _join_cells(cells: list[str]) -> str:
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"

@@ -33,7 +33,9 @@ def table_frames(pairs: Path, target: Path, sources: Path | None, size: int) -> 
         ReenactError: if the list and the stores do not fit.
     """
     cache = pairs.with_name(CACHE)
-    made_from = inputs.fingerprint([inputs.file_hash(pairs), data.content(target), _content(sources), size])
+    made_from = inputs.hash_inputs(
+        [inputs.file_hash(pairs), data.hash_store_content(target), _hash_content(sources), size]
+    )
     if cache.is_file():
         file = read_scores(cache)
         if file.about.get("made_from") == made_from:
@@ -44,7 +46,7 @@ def table_frames(pairs: Path, target: Path, sources: Path | None, size: int) -> 
     kinds = pair_matches(pairs, read_pairs(pairs), clips, portraits)
     digests = _Digests()
     sets: dict[str, FrameSet] = {
-        kind: frame_set(list(_keys(matches, clips, clips if kind == "self" else portraits, digests, size)))
+        kind: frame_set(list(_iterate_keys(matches, clips, clips if kind == "self" else portraits, digests, size)))
         for kind, matches in kinds.items()
         if matches
     }
@@ -52,7 +54,9 @@ def table_frames(pairs: Path, target: Path, sources: Path | None, size: int) -> 
     return sets
 
 
-def difference(other_sets: Mapping[str, FrameSet], table_sets: Mapping[str, FrameSet], loaders: Iterable[str]) -> str:
+def describe_difference(
+    other_sets: Mapping[str, FrameSet], table_sets: Mapping[str, FrameSet], loaders: Iterable[str]
+) -> str:
     """Return how the frames of two files of scores differ, empty where they are the same.
 
     Args:
@@ -93,7 +97,7 @@ class _Digests:
         return self._read[key]
 
 
-def _keys(
+def _iterate_keys(
     matches: Iterable[Match], target: Gallery, sources: Gallery, digests: _Digests, size: int
 ) -> Iterator[FrameKey]:
     for match in matches:
@@ -104,5 +108,5 @@ def _keys(
             yield FrameKey(match.source, driving, size, size, source, digests.of(target, *driving))
 
 
-def _content(root: Path | None) -> str:
-    return "" if root is None else data.content(root)
+def _hash_content(root: Path | None) -> str:
+    return "" if root is None else data.hash_store_content(root)

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from reenact.benchmark import data
-from reenact.cli.arguments import expand, read
+from reenact.cli.arguments import expand_request, parse_request
 from reenact.methods.registry import list_methods
 from reenact.metrics.metric_names import parse_metric
 from reenact.metrics.networks import network_files
@@ -28,13 +28,13 @@ LENGTH = 12
 """Hexadecimal digits of a fingerprint in folder names."""
 
 
-def fingerprint(inputs: Any) -> str:  # noqa: ANN401 - anything that JSON holds
+def hash_inputs(inputs: Any) -> str:  # noqa: ANN401 - anything that JSON holds
     """A short hash of plain values."""
     text = json.dumps(inputs, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
 
 
-def settings(command: str, arguments: Sequence[str]) -> dict[str, Any]:
+def read_settings(command: str, arguments: Sequence[str]) -> dict[str, Any]:
     """Return the settings of a command line: the contents of its presets in order, then its own words.
 
     Args:
@@ -45,7 +45,7 @@ def settings(command: str, arguments: Sequence[str]) -> dict[str, Any]:
         ReenactError: if a preset is unknown.
     """
     # The run folder and, for a test, the checkpoint are none of the settings.
-    expanded = expand(read("fit" if command == "test" else command, [*arguments, "--out", "."]))
+    expanded = expand_request(parse_request("fit" if command == "test" else command, [*arguments, "--out", "."]))
     files, rest = [], []
     for option, value in zip(expanded[::2], expanded[1::2], strict=True):
         if option == "--config":
@@ -55,7 +55,7 @@ def settings(command: str, arguments: Sequence[str]) -> dict[str, Any]:
     return {"files": files, "words": rest}
 
 
-def classes(inputs: dict[str, Any]) -> list[str]:
+def class_modules(inputs: dict[str, Any]) -> list[str]:
     """The modules of the classes that settings name: the method's and the data's."""
     class_paths: dict[str, str] = {}
     for content in inputs["files"]:
@@ -73,7 +73,7 @@ def method_version(inputs: dict[str, Any]) -> list[Any]:
     return [[path, versions.get(path, 0)] for path in paths]
 
 
-def code(modules: Iterable[str]) -> str:
+def hash_code(modules: Iterable[str]) -> str:
     """A hash of the code of modules and of all that they import of this package when they are loaded.
 
     Docstrings and comments are left out.
@@ -84,11 +84,11 @@ def code(modules: Iterable[str]) -> str:
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        path = _file(module)
+        path = _module_file(module)
         if module in digests or path is None:
             continue
         digests[module] = _plain_code(path)
-        waiting += _imports(path)
+        waiting += _imported_modules(path)
     digest = hashlib.sha256()
     for module in sorted(digests):
         digest.update(module.encode())
@@ -102,27 +102,27 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def networks(metrics: Sequence[str]) -> dict[str, dict[str, str]]:
+def hash_networks(metrics: Sequence[str]) -> dict[str, dict[str, str]]:
     """Network -> its weight files, by SHA-256, of the networks that metrics read with."""
     specs = {parse_metric(name).network for name in metrics}
     return {
-        spec: {file.name: _weights_hash(file) for path in network_files(spec) for file in _files(path)}
+        spec: {file.name: _weights_hash(file) for path in network_files(spec) for file in _list_files(path)}
         for spec in sorted(filter(None, specs))
     }
 
 
-def training(arguments: Sequence[str], root: Path | None) -> dict[str, Any]:
+def training_inputs(arguments: Sequence[str], root: Path | None) -> dict[str, Any]:
     """Return the inputs of a checkpoint.
 
     Args:
         arguments: Of `reenact fit`.
         root: The store that it trains on, None for the synthetic world.
     """
-    chosen = settings("fit", arguments)
-    return {"settings": chosen, "method": method_version(chosen), "data": data.content(root)}
+    chosen = read_settings("fit", arguments)
+    return {"settings": chosen, "method": method_version(chosen), "data": data.hash_store_content(root)}
 
 
-def scoring(
+def scoring_inputs(
     arguments: Sequence[str],
     root: Path | None,
     sources: Path | None,
@@ -140,18 +140,22 @@ def scoring(
         checkpoint: The trained weights.
         metrics: Names.
     """
-    chosen = settings("test", arguments)
+    chosen = read_settings("test", arguments)
     return {
         "settings": chosen,
-        "code": code([*_modules(chosen, root), "reenact.metrics.suite", "reenact.metrics.readers"]),
-        "data": [data.content(root), data.content(sources), "" if pairs is None else file_hash(pairs)],
+        "code": hash_code([*_list_modules(chosen, root), "reenact.metrics.suite", "reenact.metrics.readers"]),
+        "data": [
+            data.hash_store_content(root),
+            data.hash_store_content(sources),
+            "" if pairs is None else file_hash(pairs),
+        ],
         "checkpoint": file_hash(checkpoint),
         "metrics": metrics,
-        "networks": networks(metrics),
+        "networks": hash_networks(metrics),
     }
 
 
-def _files(path: Path) -> list[Path]:
+def _list_files(path: Path) -> list[Path]:
     return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
 
 
@@ -160,11 +164,11 @@ def _weights_hash(path: Path) -> str:
     return file_hash(path)
 
 
-def _modules(chosen: dict[str, Any], root: Path | None) -> list[str]:
-    return [*classes(chosen), *([] if root else ["reenact.data.synthetic.clips"])]
+def _list_modules(chosen: dict[str, Any], root: Path | None) -> list[str]:
+    return [*class_modules(chosen), *([] if root else ["reenact.data.synthetic.clips"])]
 
 
-def _file(module: str) -> Path | None:
+def _module_file(module: str) -> Path | None:
     """The file of a module of this package, None for others."""
     parts = module.split(".")
     if parts[0] != PACKAGE.name:
@@ -174,7 +178,7 @@ def _file(module: str) -> Path | None:
 
 
 @cache
-def _imports(path: Path) -> tuple[str, ...]:
+def _imported_modules(path: Path) -> tuple[str, ...]:
     """Return the modules that a file imports when it is loaded or for its types, and their packages."""
     modules: list[str] = []
     body = ast.parse(path.read_text(encoding="utf-8")).body

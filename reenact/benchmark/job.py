@@ -10,7 +10,7 @@ from typing import IO
 from reenact import presets
 from reenact.benchmark.columns import Measured
 from reenact.benchmark.spec import Row, Table
-from reenact.benchmark.work import Outcome, reenact
+from reenact.benchmark.work import Outcome, run_command
 from reenact.callbacks.score_files import Scores
 
 DONE = "done.json"
@@ -50,7 +50,9 @@ class Settings:
     def size(self) -> int:
         """Side of all frames in pixels: that of the scale, since methods' own sizes would not compare."""
         table_size = self.table.overrides.get("data.size")
-        return int(table_size or presets.load(presets.find("scale", self.scale))["data"]["init_args"]["size"])
+        return int(
+            table_size or presets.load_preset(presets.find_preset("scale", self.scale))["data"]["init_args"]["size"]
+        )
 
     def row_folder(self, row: Row) -> Path:
         """Return the folder of a row's scores."""
@@ -63,7 +65,7 @@ class Settings:
 
     def run(self, arguments: Sequence[str], log: Path) -> Outcome:
         """Run `reenact WORDS`."""
-        return reenact(arguments, log, self.lock)
+        return run_command(arguments, log, self.lock)
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Result:
 
 def in_zoo(row: Row) -> bool:
     """Tell if a row is a preset that this installation has."""
-    return row.model is not None and row.model in presets.names("model")
+    return row.model is not None and row.model in presets.preset_names("model")
 
 
 def metric_names(settings: Settings) -> list[str]:

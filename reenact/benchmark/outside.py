@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from reenact.benchmark import data
-from reenact.benchmark.frames import difference, table_frames
+from reenact.benchmark.frames import describe_difference, table_frames
 from reenact.benchmark.job import DONE, Result, Settings, in_zoo, metric_names
 from reenact.benchmark.spec import Row
 from reenact.callbacks.score_files import read_scores
@@ -19,11 +19,11 @@ def from_outside(row: Row, settings: Settings) -> Result:
     """Return the scores of another program's frames, where they are of the table's own pairs and frames."""
     path = settings.row_folder(row) / "scores.json"
     if not path.is_file():
-        return _unfilled(row, settings)
+        return _unfilled_row(row, settings)
     loaders = list(dict.fromkeys(measured.column.loader for measured in settings.measured))
     try:
         file = read_scores(path)
-        table_sets = _frames(settings)
+        table_sets = _table_frames(settings)
     except ReenactError as error:
         return Result(row, {}, f"its scores are left out: {error}")
     if not file.frames:
@@ -31,19 +31,19 @@ def from_outside(row: Row, settings: Settings) -> Result:
     elif not table_sets:
         wrong = "the table's own frames are not here to compare with: neither its stores, nor a row that was run"
     else:
-        differs = difference(file.frames, table_sets, loaders)
+        differs = describe_difference(file.frames, table_sets, loaders)
         wrong = f"they are of {differs}" if differs else ""
     if wrong:
         return Result(row, {}, f"its scores are left out: {wrong}")
     return Result(row, file.scores, weights=f"frames of {file.about.get('generated', 'another program')}")
 
 
-def _frames(settings: Settings) -> Mapping[str, FrameSet]:
+def _table_frames(settings: Settings) -> Mapping[str, FrameSet]:
     """The frames that the table is measured on: those of its list, else those of a row that was run; or nothing."""
-    target = data.target(settings.table, settings.root)
+    target = data.target_store(settings.table, settings.root)
     pairs = settings.pairs
     if pairs is not None and pairs.is_file() and target is not None:
-        return table_frames(pairs, target, data.portraits(settings.table, settings.root), settings.size)
+        return table_frames(pairs, target, data.portrait_store(settings.table, settings.root), settings.size)
     for row in settings.table.rows:
         folder = settings.row_folder(row)
         if in_zoo(row) and (folder / DONE).is_file() and (folder / "scores.json").is_file():
@@ -53,18 +53,20 @@ def _frames(settings: Settings) -> Mapping[str, FrameSet]:
     return {}
 
 
-def _unfilled(row: Row, settings: Settings) -> Result:
+def _unfilled_row(row: Row, settings: Settings) -> Result:
     """A row of a method outside of the zoo; one footnote for all, with the command for the first of them."""
-    problem = _reason(row)
-    pairs, target = settings.pairs, data.target(settings.table, settings.root)
+    problem = _missing_reason(row)
+    pairs, target = settings.pairs, data.target_store(settings.table, settings.root)
     if pairs is None:
         return Result(row, {}, problem)
     if target is None or not pairs.is_file():
-        places = (settings.root / settings.table.test, data.portraits(settings.table, settings.root))
+        places = (settings.root / settings.table.test, data.portrait_store(settings.table, settings.root))
         stores = " and ".join(str(place) for place in places if place)
         remedy = f"with a store at {stores} this footnote has the command that fills the row"
         return Result(row, {}, problem, remedy)
-    first = next(other for other in settings.table.rows if _waits(other, settings) and _reason(other) == problem)
+    first = next(
+        other for other in settings.table.rows if _lacks_scores(other, settings) and _missing_reason(other) == problem
+    )
     generated = settings.folder / "frames" / first.id
     remedy = (
         f"for the row {first.id}, put one result for each line of {pairs}, named in their order, into {generated}"
@@ -73,18 +75,18 @@ def _unfilled(row: Row, settings: Settings) -> Result:
     return Result(row, {}, problem, remedy)
 
 
-def _reason(row: Row) -> str:
+def _missing_reason(row: Row) -> str:
     return "its method or preset is not in the zoo yet" if row.model else "not in the zoo"
 
 
-def _waits(row: Row, settings: Settings) -> bool:
+def _lacks_scores(row: Row, settings: Settings) -> bool:
     """Tell if a row is one that frames of another program fill, and has no scores."""
     return not in_zoo(row) and not (settings.row_folder(row) / "scores.json").is_file()
 
 
 def how_to_fill(row: Row, settings: Settings, target: Path) -> str:
     """Return the command that scores frames of another program for a row."""
-    sources = data.portraits(settings.table, settings.root)
+    sources = data.portrait_store(settings.table, settings.root)
     arguments = ["reenact", "evaluate", "--generated", str(settings.folder / "frames" / row.id)]
     arguments += ["--pairs", str(settings.pairs), "--target", str(target)]
     arguments += [] if sources is None else ["--source", str(sources)]

@@ -34,7 +34,7 @@ sup { line-height: 0; } sup a { text-decoration: none; } li:target { background:
 """
 
 
-def page(report: Report, folder: Path) -> str:
+def render_page(report: Report, folder: Path) -> str:
     """The HTML of a report.
 
     Args:
@@ -57,72 +57,72 @@ def page(report: Report, folder: Path) -> str:
 <div class="scroll">
 <table>
 <thead>
-<tr><th class="name" rowspan="2">method</th>{"".join(_groups(report))}</tr>
-<tr>{"".join(_heads(report))}</tr>
+<tr><th class="name" rowspan="2">method</th>{"".join(_render_groups(report))}</tr>
+<tr>{"".join(_render_heads(report))}</tr>
 </thead>
 <tbody>
-{"".join(_row(line, report) for line in report.lines)}</tbody>
+{"".join(_render_row(line, report) for line in report.lines)}</tbody>
 </table>
 </div>
 <h2>Columns</h2>
-<ul>{"".join(_columns(report))}</ul>
+<ul>{"".join(_render_columns(report))}</ul>
 <h2>Notes</h2>
-<ol>{"".join(f'<li id="note{n}">{_text(note)}</li>' for n, note in enumerate(report.footnotes, 1))}</ol>
-<ul>{"".join(f"<li>{_text(remark)}</li>" for remark in report.remarks)}</ul>
-{"".join(_figures(report.lines, folder))}
+<ol>{"".join(f'<li id="note{n}">{_render_note(note)}</li>' for n, note in enumerate(report.footnotes, 1))}</ol>
+<ul>{"".join(f"<li>{_render_note(remark)}</li>" for remark in report.remarks)}</ul>
+{"".join(_render_figures(report.lines, folder))}
 <p><small>reenact {__version__}</small></p>
 </body>
 </html>
 """
 
 
-def _groups(report: Report) -> Iterable[str]:
+def _render_groups(report: Report) -> Iterable[str]:
     for loader, places in report.groups():
         yield f'<th class="group first" colspan="{len(places)}">{loader}-reenactment</th>'
 
 
-def _first(report: Report) -> set[int]:
+def _group_starts(report: Report) -> set[int]:
     """Places of the columns that begin a group."""
     return {places[0] for _, places in report.groups()}
 
 
-def _heads(report: Report) -> Iterable[str]:
-    first = _first(report)
+def _render_heads(report: Report) -> Iterable[str]:
+    first = _group_starts(report)
     for place, (label, head) in enumerate(zip(report.labels, report.heads, strict=True)):
         name = report.measured[place].metric
         border = ' class="first"' if place in first else ""
         yield f'<th{border} title="{escape(name)}">{escape(label)} {head[-1]}</th>'
 
 
-def _columns(report: Report) -> Iterable[str]:
+def _render_columns(report: Report) -> Iterable[str]:
     for measured in report.measured:
         other = measured.column.metric
         instead = "" if measured.metric == other else f" in place of <code>{escape(other)}</code>"
         yield f"<li>{escape(measured.column.id)}: <code>{escape(measured.metric)}</code>{instead}</li>"
 
 
-def _row(line: Line, report: Report) -> str:
+def _render_row(line: Line, report: Report) -> str:
     kind = "" if line.result.scores else ' class="absent"'
-    method = escape(line.result.row.method) + "".join(map(_mark, line.notes))
-    first = _first(report)
-    cells = "".join(_cell(cell, place in first) for place, cell in enumerate(line.cells))
+    method = escape(line.result.row.method) + "".join(map(_render_mark, line.notes))
+    first = _group_starts(report)
+    cells = "".join(_render_cell(cell, place in first) for place, cell in enumerate(line.cells))
     return f'<tr{kind}><td class="name">{method}</td>{cells}</tr>\n'
 
 
-def _cell(cell: Cell, first: bool) -> str:
+def _render_cell(cell: Cell, first: bool) -> str:
     small = "" if cell.paper is None else f"<small>{cell.text(cell.paper)}</small>"
     small += "" if cell.difference is None else f"<small>{cell.text(cell.difference, sign=True)}</small>"
-    mark = "" if cell.note is None else _mark(cell.note)
+    mark = "" if cell.note is None else _render_mark(cell.note)
     classes = " ".join(name for name, applies in (("best", cell.best), ("first", first)) if applies)
     kind = f' class="{classes}"' if classes else ""
     return f"<td{kind}>{cell.ours_text()}{mark}{small}</td>"
 
 
-def _mark(note: int) -> str:
+def _render_mark(note: int) -> str:
     return f'<sup><a href="#note{note}">{note}</a></sup>'
 
 
-def _figures(lines: Iterable[Line], folder: Path) -> Iterable[str]:
+def _render_figures(lines: Iterable[Line], folder: Path) -> Iterable[str]:
     pictured = [line for line in lines if line.pictures]
     if pictured:
         yield "<h2>Pictures</h2>"
@@ -135,7 +135,7 @@ def _figures(lines: Iterable[Line], folder: Path) -> Iterable[str]:
             yield f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
 
 
-def _text(note: str) -> str:
+def _render_note(note: str) -> str:
     """A note with its commands as code."""
     parts = escape(note).split("`")
     return "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))

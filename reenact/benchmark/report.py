@@ -102,7 +102,7 @@ class _Footnotes:
         return self.texts.index(text) + 1
 
 
-def make(
+def build_report(
     table: Table,
     measured: Sequence[Measured],
     results: Sequence[Result],
@@ -121,10 +121,10 @@ def make(
         own_data: Whether it runs on its own data, so that numbers of the same metric can be subtracted.
     """
     notes = _Footnotes()
-    best = {m.column.id: _best(m, results) for m in measured}
+    best = {m.column.id: _best_value(m, results) for m in measured}
     lines = []
     for result in results:
-        cells = tuple(_cell(m, result, notes, own_data, best[m.column.id]) for m in measured)
+        cells = tuple(_build_cell(m, result, notes, own_data, best[m.column.id]) for m in measured)
         marks = [notes.number(result.problem, result.remedy)] if result.problem else []
         if result.weights:
             weights, _, digest = result.weights.partition("; sha256 ")
@@ -138,7 +138,7 @@ def make(
     return Report(table, tuple(measured), tuple(lines), tuple(notes.texts), tuple(notes.reasons), tuple(remarks))
 
 
-def _cell(measured: Measured, result: Result, notes: _Footnotes, own_data: bool, best: float | None) -> Cell:
+def _build_cell(measured: Measured, result: Result, notes: _Footnotes, own_data: bool, best: float | None) -> Cell:
     column = measured.column
     paper = result.row.values.get(column.id)
     if result.problem and not result.scores:
@@ -160,7 +160,7 @@ def column_text(column: Column, value: float) -> str:
     return f"{value:.{column.decimals}f}"
 
 
-def _best(measured: Measured, results: Sequence[Result]) -> float | None:
+def _best_value(measured: Measured, results: Sequence[Result]) -> float | None:
     """The best of our numbers in a column, None where there are not two."""
     values = [
         score.value

@@ -32,16 +32,16 @@ def run_row(row: Row, settings: Settings) -> Result:
     folder = settings.row_folder(row)
     if not in_zoo(row):
         return from_outside(row, settings)
-    missing_stores = data.missing(settings.table, row, settings.root)
+    missing_stores = data.missing_stores(settings.table, row, settings.root)
     if missing_stores:
         return Result(row, {}, f"no store at {', '.join(map(str, missing_stores))}; make it with `reenact prepare`")
     try:
-        return _run(row, folder, settings)
+        return _run_row(row, folder, settings)
     except ReenactError as error:
         return Result(row, {}, str(error), failed=True)
 
 
-def finished(row: Row, settings: Settings) -> Result:
+def read_finished_row(row: Row, settings: Settings) -> Result:
     """Return what a row's folder holds, without running anything."""
     folder = settings.row_folder(row)
     if not (folder / "scores.json").is_file():
@@ -55,26 +55,26 @@ def finished(row: Row, settings: Settings) -> Result:
     return Result(row, file.scores, weights=str(file.about.get("weights", "")))
 
 
-def _run(row: Row, folder: Path, settings: Settings) -> Result:
+def _run_row(row: Row, folder: Path, settings: Settings) -> Result:
     checkpoint = settings.checkpoints.get(row.id) or row.checkpoint
     if checkpoint is not None and not checkpoint.is_file():
         raise ReenactError(f"The row {row.id} names the checkpoint {checkpoint}, which is no file; give another")
     weights = "" if checkpoint is None else f"given checkpoint {checkpoint.name}"
     if checkpoint is None:
-        trained = _train(row, settings)
+        trained = _train_row(row, settings)
         if isinstance(trained, Result):
             return trained
         checkpoint, weights = trained
-    return _score(row, folder, settings, checkpoint, weights)
+    return _score_row(row, folder, settings, checkpoint, weights)
 
 
-def _train(row: Row, settings: Settings) -> tuple[Path, str] | Result:
+def _train_row(row: Row, settings: Settings) -> tuple[Path, str] | Result:
     """A row's checkpoint, trained to its end, and its description; or why there is none."""
     table = settings.table
-    store = data.store(table.train, row, settings.root)
-    arguments = _words(row, settings, table.train, store)
-    made_from = inputs.training(arguments, store)
-    run = settings.out / "models" / f"{_method(row)}-{inputs.fingerprint(made_from)}"
+    store = data.store_path(table.train, row, settings.root)
+    arguments = _build_arguments(row, settings, table.train, store)
+    made_from = inputs.training_inputs(arguments, store)
+    run = settings.out / "models" / f"{_row_method(row)}-{inputs.hash_inputs(made_from)}"
     last = run / LAST
     if not ((run / DONE).is_file() and last.is_file()):
         if not settings.train:
@@ -83,29 +83,29 @@ def _train(row: Row, settings: Settings) -> tuple[Path, str] | Result:
         if run.exists() and not resume:
             shutil.rmtree(run)  # interrupted before its first checkpoint: nothing to go on from
         LOG.info("%s: %s", row.id, "training goes on" if resume else "training")
-        log = _log(settings, f"{row.id}.fit.txt")
+        log = _log_path(settings, f"{row.id}.fit.txt")
         outcome = settings.run(["fit", *arguments, *settings.logging(f"{row.id} fit"), *resume, "--out", str(run)], log)
         if not outcome.done:
             return Result(row, {}, outcome.problem, failed=True)
-        _mark(run / DONE, made_from)
+        _write_fingerprint(run / DONE, made_from)
     instead = "; the built-in head stands for its face model" if row.store and store is None else ""
-    return last, f"trained here on {data.describe(store)}, scale {settings.scale}{instead}"
+    return last, f"trained here on {data.describe_store(store)}, scale {settings.scale}{instead}"
 
 
-def _score(row: Row, folder: Path, settings: Settings, checkpoint: Path, weights: str) -> Result:
+def _score_row(row: Row, folder: Path, settings: Settings, checkpoint: Path, weights: str) -> Result:
     """A row's scores, from its folder where nothing that they depend on has changed."""
     table = settings.table
-    store = data.store(table.test, row, settings.root)
-    sources, pairs = data.portraits(table, settings.root), settings.pairs
-    arguments = _words(row, settings, table.test, store)
+    store = data.store_path(table.test, row, settings.root)
+    sources, pairs = data.portrait_store(table, settings.root), settings.pairs
+    arguments = _build_arguments(row, settings, table.test, store)
     if pairs is not None:
         arguments += ["--data.pairs", str(pairs)]
     if sources is not None:
         arguments += ["--data.sources", str(sources)]
     names = metric_names(settings)
-    made_from = inputs.scoring(arguments, store, sources, pairs, checkpoint, names)
-    if _unchanged(folder / DONE, made_from):
-        return finished(row, settings)
+    made_from = inputs.scoring_inputs(arguments, store, sources, pairs, checkpoint, names)
+    if _matches_fingerprint(folder / DONE, made_from):
+        return read_finished_row(row, settings)
     if not names:
         return Result(row, {}, "no metric of this table can be measured here")
     LOG.info("%s: scoring", row.id)
@@ -114,24 +114,24 @@ def _score(row: Row, folder: Path, settings: Settings, checkpoint: Path, weights
         old.unlink(missing_ok=True)
     shutil.rmtree(run, ignore_errors=True)
     arguments += ["--metrics.names", json.dumps(names), "--ckpt_path", str(checkpoint), "--out", str(run)]
-    log = _log(settings, f"{row.id}.test.txt")
+    log = _log_path(settings, f"{row.id}.test.txt")
     outcome = settings.run(["test", *arguments, *settings.logging(f"{row.id} test")], log)
     if not outcome.done:
         return Result(row, {}, outcome.problem, failed=True)
-    weights = f"{weights}{_perceptual(checkpoint)}; sha256 {inputs.file_hash(checkpoint)[:12]}"
-    _gather(run, folder, {"weights": weights})
-    _mark(folder / DONE, made_from)
-    return finished(row, settings)
+    weights = f"{weights}{_perceptual_network(checkpoint)}; sha256 {inputs.file_hash(checkpoint)[:12]}"
+    _gather_scores(run, folder, {"weights": weights})
+    _write_fingerprint(folder / DONE, made_from)
+    return read_finished_row(row, settings)
 
 
-def _perceptual(checkpoint: Path) -> str:
+def _perceptual_network(checkpoint: Path) -> str:
     """The network of the perceptual loss that a method was trained with, which its numbers depend on."""
     losses = saved_settings(checkpoint)["model"]["init_args"].get("losses") or {}
     kind = losses.get("perceptual", "")
     return f", perceptual loss {kind}" if kind else ""
 
 
-def _gather(run: Path, folder: Path, about: dict[str, Any]) -> None:
+def _gather_scores(run: Path, folder: Path, about: dict[str, Any]) -> None:
     """Bring what a test left into the form that `reenact evaluate` writes."""
     together = {}
     frames: dict[str, FrameSet] = {}
@@ -148,7 +148,7 @@ def _gather(run: Path, folder: Path, about: dict[str, Any]) -> None:
     write_scores(together, folder / "scores.json", about, frames)
 
 
-def _words(row: Row, settings: Settings, name: str, store: Path | None) -> list[str]:
+def _build_arguments(row: Row, settings: Settings, name: str, store: Path | None) -> list[str]:
     """Return the arguments that `fit` and `test` of a row have in common."""
     assert row.model is not None
     arguments = ["--model", row.model, "--data", name, "--scale", settings.scale, "--data.size", str(settings.size)]
@@ -156,36 +156,36 @@ def _words(row: Row, settings: Settings, name: str, store: Path | None) -> list[
     table = settings.table
     seed = {"data.seed": table.seed} if table.seed else {}
     options = {**seed, **table.overrides, **row.overrides}
-    return arguments + [word for key, value in options.items() for word in (f"--{key}", _spelled(value))]
+    return arguments + [word for key, value in options.items() for word in (f"--{key}", _format_value(value))]
 
 
-def _method(row: Row) -> str:
+def _row_method(row: Row) -> str:
     """The method of a row's preset: presets of the same content share one training."""
     assert row.model is not None
-    class_path = presets.load(presets.find("model", row.model))["model"]["class_path"]
+    class_path = presets.load_preset(presets.find_preset("model", row.model))["model"]["class_path"]
     return presets.method_of(class_path) or row.model
 
 
-def _spelled(value: object) -> str:
+def _format_value(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _log(settings: Settings, name: str) -> Path:
+def _log_path(settings: Settings, name: str) -> Path:
     folder = settings.folder / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     return folder / name
 
 
-def _mark(path: Path, made_from: dict[str, Any]) -> None:
+def _write_fingerprint(path: Path, made_from: dict[str, Any]) -> None:
     temporary = path.with_name(f".{path.name}.part")
     temporary.write_text(json.dumps(made_from, indent=1, sort_keys=True, default=str), encoding="utf-8")
     temporary.replace(path)
 
 
-def _unchanged(path: Path, made_from: dict[str, Any]) -> bool:
+def _matches_fingerprint(path: Path, made_from: dict[str, Any]) -> bool:
     if not path.is_file():
         return False
-    return inputs.fingerprint(json.loads(path.read_text(encoding="utf-8"))) == inputs.fingerprint(made_from)
+    return inputs.hash_inputs(json.loads(path.read_text(encoding="utf-8"))) == inputs.hash_inputs(made_from)
 
 
 def chosen_scale(table: Table, scale: str | None) -> str:

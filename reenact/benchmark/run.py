@@ -53,7 +53,7 @@ def benchmark(
     """
     root, out = Path(root), Path(out)
     if list:
-        listing.show(root)
+        listing.print_tables(root)
         return 0
     if not table:
         raise ReenactError("TABLE is missing: name a table, or see them with --list")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from reenact import presets
 from reenact.benchmark.table_file import RowPart, read_table
-from reenact.errors import ReenactError, suggest
+from reenact.errors import ReenactError, suggest_names
 from reenact.methods.registry import list_methods
 
 SYNTHETIC = "synthetic"
@@ -82,19 +82,19 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def folder() -> Path:
+def tables_folder() -> Path:
     """The folder of tables: inside the installed package, or at the top of a source checkout."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "tables"
     return installed if installed.is_dir() else package.parent / "benchmarks" / "tables"
 
 
-def names() -> list[str]:
+def table_names() -> list[str]:
     """The ids of all tables."""
-    return sorted(path.stem for path in folder().glob("*.yaml"))
+    return sorted(path.stem for path in tables_folder().glob("*.yaml"))
 
 
-def find(name: str) -> Path:
+def find_table(name: str) -> Path:
     """The file of a table: its id, or the path of a YAML file.
 
     Raises:
@@ -102,22 +102,26 @@ def find(name: str) -> Path:
     """
     if name.endswith((".yaml", ".yml")):
         return Path(name)
-    path = folder() / f"{name}.yaml"
+    path = tables_folder() / f"{name}.yaml"
     if not path.is_file():
-        raise ReenactError(f"There is no table {name}; {suggest(name, names())}")
+        raise ReenactError(f"There is no table {name}; {suggest_names(name, table_names())}")
     return path
 
 
-def load(name: str) -> Table:
+def load_table(name: str) -> Table:
     """The table of an id or of a file.
 
     Raises:
         ReenactError: if there is none, or the file is no table.
     """
-    path = find(name)
+    path = find_table(name)
     content = read_table(path)
     columns = tuple(Column(**dict(column)) for column in content.columns)
-    rows = zoo_rows() if content.rows == ZOO else tuple(_row(row) for row in content.rows if isinstance(row, RowPart))
+    rows = (
+        zoo_rows()
+        if content.rows == ZOO
+        else tuple(_build_row(row) for row in content.rows if isinstance(row, RowPart))
+    )
     _check_ids(path, columns, rows)
     return Table(
         id=content.id,
@@ -137,7 +141,7 @@ def load(name: str) -> Table:
     )
 
 
-def _row(content: RowPart) -> Row:
+def _build_row(content: RowPart) -> Row:
     checkpoint = None if content.checkpoint is None else Path(content.checkpoint)
     return Row(**{**dict(content), "checkpoint": checkpoint})
 
@@ -163,5 +167,5 @@ def zoo_rows() -> tuple[Row, ...]:
         for method in list_methods()
         if method.makes_pictures
         for preset in list(method.presets)[:1]
-        if preset in presets.names("model")
+        if preset in presets.preset_names("model")
     )

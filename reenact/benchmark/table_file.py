@@ -25,19 +25,19 @@ MOST_DECIMALS = 8
 _UNREADABLE = (yaml.YAMLError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
 
 
-def _name(text: str) -> str:
+def _check_name_text(text: str) -> str:
     if not is_name(text):
         raise ValueError("is not a name: use letters, digits, '.', '_' and '-', no '.' in front")
     return text
 
 
-def _option(text: str) -> str:
+def _check_option(text: str) -> str:
     if "class_path" in text.split("."):
         raise ValueError("a table names no class; make a preset of it")
     return text
 
 
-def _plain(value: str | float | bool) -> str | float | bool:
+def _check_plain_value(value: str | float | bool) -> str | float | bool:
     if isinstance(value, str) and value.lstrip().startswith(("{", "[", "-")):
         raise ValueError("is read as more than text; write a number, a word, or a list of them")
     return value
@@ -46,13 +46,15 @@ def _plain(value: str | float | bool) -> str | float | bool:
 Text = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
 """One line."""
 Words = Annotated[Text, StringConstraints(min_length=1)]
-Name = Annotated[str, AfterValidator(_name)]
+Name = Annotated[str, AfterValidator(_check_name_text)]
 Suffix = Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9._-]*$")]
 Option = Annotated[
-    str, StringConstraints(max_length=200, pattern=r"^[a-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)+$"), AfterValidator(_option)
+    str,
+    StringConstraints(max_length=200, pattern=r"^[a-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)+$"),
+    AfterValidator(_check_option),
 ]
 """A dotted option; plain ones (`config`, `out`, `ckpt_path`) are the benchmark's own."""
-Plain = Annotated[Text | FiniteFloat | int | bool, AfterValidator(_plain)]
+Plain = Annotated[Text | FiniteFloat | int | bool, AfterValidator(_check_plain_value)]
 Value = Plain | list[Plain] | None
 
 
@@ -142,7 +144,7 @@ def read_table(path: Path) -> TablePart:
     try:
         content = json.dumps(yaml.load(text.decode(), _Loader))
     except _UNREADABLE as error:
-        raise ReenactError(f"{path} can't be read as a table ({_line(error)})") from error
+        raise ReenactError(f"{path} can't be read as a table ({_error_line(error)})") from error
     try:
         # As JSON, strictly: lists are taken for lists, and no text for a number.
         return TablePart.model_validate_json(content)
@@ -154,6 +156,6 @@ def read_table(path: Path) -> TablePart:
         raise ReenactError(f"{path} is no table: {prefix}{problem}; see docs/benchmark.md") from error
 
 
-def _line(error: BaseException) -> str:
+def _error_line(error: BaseException) -> str:
     line = " ".join(str(error).split())[:300] or type(error).__name__
     return line.encode("utf-8", "replace").decode()

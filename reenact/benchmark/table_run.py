@@ -11,18 +11,18 @@ from typing import Literal
 
 from reenact import presets
 from reenact.benchmark import data, forms, inputs, report, spec
-from reenact.benchmark.columns import Measured, measure
+from reenact.benchmark.columns import Measured, assign_metrics
 from reenact.benchmark.job import Result, Settings, in_zoo
-from reenact.benchmark.page import page
+from reenact.benchmark.page import render_page
 from reenact.benchmark.report import Report
-from reenact.benchmark.rows import chosen_scale, finished, run_row
+from reenact.benchmark.rows import chosen_scale, read_finished_row, run_row
 from reenact.benchmark.spec import SYNTHETIC, Row, Table
 from reenact.benchmark.terminal import write_text
-from reenact.benchmark.work import locked
+from reenact.benchmark.work import lock_folder
 from reenact.cli import quiet
 from reenact.data.pair_plans import write_plan
 from reenact.data.root_files import is_prepared
-from reenact.errors import ReenactError, suggest
+from reenact.errors import ReenactError, suggest_names
 from reenact.methods.registry import collect_pair_plans
 from reenact.names import check_name
 
@@ -41,26 +41,26 @@ def run_table(
     out: Path,
 ) -> int:
     """Bring a table up to date and write it; arguments, result and errors are those of `run.benchmark`."""
-    chosen = spec.load(table)
-    chosen = data.embedded(chosen) if world == "synthetic" and chosen.test != SYNTHETIC else chosen
+    chosen = spec.load_table(table)
+    chosen = data.embed_table(chosen) if world == "synthetic" and chosen.test != SYNTHETIC else chosen
     for kind, name in (("scale", scale), ("logger", logger)):
         if name:
-            presets.find(kind, name)
-    chosen = replace(chosen, rows=(*chosen.rows, *_added(add, chosen)))
-    rows = _chosen(row, chosen)
-    checkpoints = _checkpoints(checkpoint, chosen)
-    quiet.begin()
+            presets.find_preset(kind, name)
+    chosen = replace(chosen, rows=(*chosen.rows, *_parse_added_rows(add, chosen)))
+    rows = _chosen_rows(row, chosen)
+    checkpoints = _parse_checkpoints(checkpoint, chosen)
+    quiet.begin_logging()
     try:
-        with locked(out) as lock:
-            measured = tuple(measure(chosen.columns, chosen.test == SYNTHETIC))
+        with lock_folder(out) as lock:
+            measured = tuple(assign_metrics(chosen.columns, chosen.test == SYNTHETIC))
             settings = Settings(
                 chosen, out, root, chosen_scale(chosen, scale), measured, train, logger, lock, checkpoints
             )
             _plan_pairs(settings)
-            results = _run(settings, rows)
+            results = _run_rows(settings, rows)
     finally:
-        quiet.close()
-    report = _report(settings, results)
+        quiet.close_logging()
+    report = _build_report(settings, results)
     write_text(report, sys.stdout, shutil.get_terminal_size().columns)
     sys.stdout.write(f"written: {settings.folder}/table.md, .csv, .tex, .html\n")
     if logger == "wandb":
@@ -70,10 +70,10 @@ def run_table(
     return int(any(result.failed for result in results))
 
 
-def _run(settings: Settings, rows: Sequence[str]) -> tuple[Result, ...]:
+def _run_rows(settings: Settings, rows: Sequence[str]) -> tuple[Result, ...]:
     """Every row; the files are written again after each, so that an interrupted table can be read."""
-    results = [_earlier(finished(row, settings)) for row in settings.table.rows]
-    _write(_report(settings, results), settings.folder)
+    results = [_read_earlier_result(read_finished_row(row, settings)) for row in settings.table.rows]
+    _write_report(_build_report(settings, results), settings.folder)
     # Scores of other programs' frames are compared with those of rows that were run.
     order = sorted(enumerate(settings.table.rows), key=lambda entry: not in_zoo(entry[1]))
     for place, row in order:
@@ -82,29 +82,29 @@ def _run(settings: Settings, rows: Sequence[str]) -> tuple[Result, ...]:
             results[place] = run_row(row, settings)
             if results[place].problem:
                 quiet.LOG.info("%s: %s", row.id, results[place].problem)
-            _write(_report(settings, results), settings.folder)
+            _write_report(_build_report(settings, results), settings.folder)
     return tuple(results)
 
 
-def _earlier(result: Result) -> Result:
+def _read_earlier_result(result: Result) -> Result:
     """A row that this call has not looked at: whether its inputs have changed is not known."""
     return replace(result, weights=f"{result.weights}; of an earlier call") if result.scores else result
 
 
-def _report(settings: Settings, results: Sequence[Result]) -> Report:
+def _build_report(settings: Settings, results: Sequence[Result]) -> Report:
     own_data = settings.table.test != SYNTHETIC or not settings.table.paper
-    remarks = _remarks(settings.table, settings.measured, settings)
-    return report.make(settings.table, settings.measured, results, settings.folder, remarks, own_data)
+    remarks = _collect_remarks(settings.table, settings.measured, settings)
+    return report.build_report(settings.table, settings.measured, results, settings.folder, remarks, own_data)
 
 
-def _remarks(table: Table, measured: Sequence[Measured], settings: Settings) -> list[str]:
+def _collect_remarks(table: Table, measured: Sequence[Measured], settings: Settings) -> list[str]:
     remarks = []
     for name in dict.fromkeys((table.train, table.test)):
         store = None if name == SYNTHETIC else settings.root / name
         if store is None or is_prepared(store):
-            remarks.append(f"Data: {data.describe(store)}.")
+            remarks.append(f"Data: {data.describe_store(store)}.")
     remarks.append(f"Pairs: {table.pairs or 'drawn by the data module'}, seed {table.seed}; scale {settings.scale}.")
-    for network, files in inputs.networks([m.metric for m in measured if not m.problem]).items():
+    for network, files in inputs.hash_networks([m.metric for m in measured if not m.problem]).items():
         listed = ", ".join(f"{name} (sha256 {digest[:12]})" for name, digest in files.items())
         if listed:
             remarks.append(f"Network {network}: {listed}.")
@@ -125,13 +125,13 @@ def _remarks(table: Table, measured: Sequence[Measured], settings: Settings) -> 
     return [*remarks, *table.notes]
 
 
-def _write(report: Report, folder: Path) -> None:
+def _write_report(report: Report, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
-        "table.md": forms.markdown(report),
+        "table.md": forms.render_markdown(report),
         "table.csv": forms.comma_separated(report),
-        "table.tex": forms.latex(report),
-        "table.html": page(report, folder),
+        "table.tex": forms.render_latex(report),
+        "table.html": render_page(report, folder),
     }
     for name, text in texts.items():
         temporary = folder / f".{name}.part"
@@ -146,8 +146,8 @@ def _plan_pairs(settings: Settings) -> None:
         return
     plans = list(collect_pair_plans())
     if table.pairs not in plans:
-        raise ReenactError(f"The table {table.id} names the pairs {table.pairs}; {suggest(table.pairs, plans)}")
-    target_root, sources = data.target(table, settings.root), data.portraits(table, settings.root)
+        raise ReenactError(f"The table {table.id} names the pairs {table.pairs}; {suggest_names(table.pairs, plans)}")
+    target_root, sources = data.target_store(table, settings.root), data.portrait_store(table, settings.root)
     if target_root is None or (sources is not None and not is_prepared(sources)):
         return
     portraits = None if sources is None else str(sources)
@@ -157,7 +157,7 @@ def _plan_pairs(settings: Settings) -> None:
     )
 
 
-def _added(entries: Sequence[str], table: Table) -> list[Row]:
+def _parse_added_rows(entries: Sequence[str], table: Table) -> list[Row]:
     """The rows of `--add`."""
     rows: list[Row] = []
     for word in entries:
@@ -166,20 +166,20 @@ def _added(entries: Sequence[str], table: Table) -> list[Row]:
         if name.lower() in {row.id.lower() for row in (*table.rows, *rows)}:
             raise ReenactError(f"--add {word}: {table.id} has a row {name}; choose another id")
         if equals:
-            presets.find("model", model)
+            presets.find_preset("model", model)
         rows.append(Row(name, name, "own", model=model if equals else None))
     return rows
 
 
-def _chosen(rows: Sequence[str], table: Table) -> list[str]:
+def _chosen_rows(rows: Sequence[str], table: Table) -> list[str]:
     row_ids = [row.id for row in table.rows]
     for name in rows:
         if name not in row_ids:
-            raise ReenactError(f"--row {name}: {table.id} has no such row; {suggest(name, row_ids)}")
+            raise ReenactError(f"--row {name}: {table.id} has no such row; {suggest_names(name, row_ids)}")
     return [*rows] or row_ids
 
 
-def _checkpoints(entries: Sequence[str], table: Table) -> dict[str, Path]:
+def _parse_checkpoints(entries: Sequence[str], table: Table) -> dict[str, Path]:
     row_ids = [row.id for row in table.rows]
     paths = {}
     for word in entries:

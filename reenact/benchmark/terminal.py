@@ -27,14 +27,14 @@ def write_text(report: Report, file: TextIO, width: int) -> None:
     width = max(width, 40)
     lines = textwrap.wrap(f"{report.table.id}: {report.table.title}", width)
     for loader, columns in report.groups():
-        labels = [_label(line) for line in report.lines]
+        labels = [_row_label(line) for line in report.lines]
         name_width = min(NAME_WIDTH, width // 3, max(map(len, [*labels, "  difference"])))
-        for block in _blocks(report, columns, width - name_width):
-            lines += ["", f"{loader}-reenactment", *_block(report, block, labels, name_width)]
+        for block in _split_columns(report, columns, width - name_width):
+            lines += ["", f"{loader}-reenactment", *_render_block(report, block, labels, name_width)]
     if any(cell.best for line in report.lines for cell in line.cells):
         lines += ["", READING]
     for number, note in enumerate(report.footnotes, 1):
-        lines += _note(f"[{number}] ", note, width)
+        lines += _wrap_note(f"[{number}] ", note, width)
     file.write("\n".join(line.rstrip() for line in lines) + "\n")
 
 
@@ -50,15 +50,15 @@ def command_lines(command: str, width: int) -> list[str]:
     return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
 
 
-def _label(line: Line) -> str:
+def _row_label(line: Line) -> str:
     return line.result.row.method + "".join(f" [{note}]" for note in line.notes)
 
 
-def _blocks(report: Report, columns: Sequence[int], width: int) -> Iterator[list[int]]:
+def _split_columns(report: Report, columns: Sequence[int], width: int) -> Iterator[list[int]]:
     block: list[int] = []
     used_width = 0
     for column in columns:
-        needed = _width(report, column)
+        needed = _column_width(report, column)
         if block and used_width + needed > width:
             yield block
             block, used_width = [], 0
@@ -68,19 +68,19 @@ def _blocks(report: Report, columns: Sequence[int], width: int) -> Iterator[list
         yield block
 
 
-def _width(report: Report, column: int) -> int:
-    texts = [_head(report, column)]
+def _column_width(report: Report, column: int) -> int:
+    texts = [_column_head(report, column)]
     for line in report.lines:
-        texts += [text for _, cells in _rows(line, [column]) for text in cells]
+        texts += [text for _, cells in _row_lines(line, [column]) for text in cells]
     return max(map(len, texts)) + 2
 
 
-def _head(report: Report, column: int) -> str:
+def _column_head(report: Report, column: int) -> str:
     label, arrow = report.labels[column], report.heads[column][-1]
     return f"{label[:24]} {arrow}"
 
 
-def _rows(line: Line, columns: Sequence[int]) -> Iterator[tuple[str, list[str]]]:
+def _row_lines(line: Line, columns: Sequence[int]) -> Iterator[tuple[str, list[str]]]:
     """The lines of a row, with what each says: our numbers, the paper's, the differences."""
     cells = [line.cells[column] for column in columns]
     marks = ["" if cell.note is None else f"[{cell.note}]" for cell in cells]
@@ -94,23 +94,23 @@ def _rows(line: Line, columns: Sequence[int]) -> Iterator[tuple[str, list[str]]]
         yield "  difference", [cell.text(cell.difference, sign=True) for cell in cells]
 
 
-def _block(report: Report, columns: Sequence[int], labels: Sequence[str], name_width: int) -> Iterator[str]:
-    widths = [_width(report, column) for column in columns]
+def _render_block(report: Report, columns: Sequence[int], labels: Sequence[str], name_width: int) -> Iterator[str]:
+    widths = [_column_width(report, column) for column in columns]
 
     def row(name: str, texts: Sequence[str]) -> str:
         return name.ljust(name_width) + "".join(text.rjust(size) for text, size in zip(texts, widths, strict=True))
 
-    head = row("", [_head(report, column) for column in columns])
+    head = row("", [_column_head(report, column) for column in columns])
     yield head
     yield "-" * len(head)
     for line, label in zip(report.lines, labels, strict=True):
         *before, last = textwrap.wrap(label, name_width) or [""]
         yield from before
-        for name, texts in _rows(line, columns):
+        for name, texts in _row_lines(line, columns):
             yield row(name or last, texts)
 
 
-def _note(mark: str, note: str, width: int) -> Iterator[str]:
+def _wrap_note(mark: str, note: str, width: int) -> Iterator[str]:
     """A footnote; its commands on lines of their own, to be copied."""
     for place, part in enumerate(_COMMAND.split(note)):
         if place % 2:

@@ -28,7 +28,7 @@ def log_table(report: Report, out: Path) -> None:
         import wandb
     except ImportError as error:
         raise ReenactError(f"--logger wandb: wandb is not installed; {install_hint('wandb')}") from error
-    offline = not wandb_key.present()
+    offline = not wandb_key.has_key()
     if offline:
         quiet.LOG.info("wandb: no key found, so the table is kept offline; send it later with `wandb sync`")
     run = wandb.init(
@@ -39,7 +39,7 @@ def log_table(report: Report, out: Path) -> None:
         mode="offline" if offline else None,
         config={"table": report.table.id, "paper": report.table.paper, "footnotes": list(report.footnotes)},
     )
-    columns, rows = content(report)
+    columns, rows = table_content(report)
     pictures: dict[str, Any] = {}
     for line in report.lines:
         for loader, path in line.pictures.items():
@@ -48,7 +48,7 @@ def log_table(report: Report, out: Path) -> None:
     run.finish()
 
 
-def content(report: Report) -> tuple[list[str | int], list[list[Any]]]:
+def table_content(report: Report) -> tuple[list[str | int], list[list[Any]]]:
     """Column names and rows: for each column our number, the paper's and the difference."""
     columns: list[str | int] = ["row", "method", "model"]
     for measured in report.measured:

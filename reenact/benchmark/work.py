@@ -30,7 +30,7 @@ class Outcome:
 
 
 @contextmanager
-def locked(out: Path) -> Iterator[IO[bytes]]:
+def lock_folder(out: Path) -> Iterator[IO[bytes]]:
     """Keep a folder to one benchmark, and to the commands that it started: they hold the lock as long as they live.
 
     Raises:
@@ -49,7 +49,7 @@ def locked(out: Path) -> Iterator[IO[bytes]]:
         yield file
 
 
-def reenact(arguments: Sequence[str], log: Path, lock: IO[bytes]) -> Outcome:
+def run_command(arguments: Sequence[str], log: Path, lock: IO[bytes]) -> Outcome:
     """Run `reenact WORDS` in a process of its own, in sight of the terminal.
 
     Args:
@@ -70,7 +70,7 @@ def reenact(arguments: Sequence[str], log: Path, lock: IO[bytes]) -> Outcome:
             pass_fds=(lock.fileno(),),
             start_new_session=True,  # the terminal's Ctrl-C comes once, from here
         )
-        code = _wait(process)
+        code = _wait_for_process(process)
     if code == INTERRUPTED:
         raise KeyboardInterrupt
     if code == 0:
@@ -80,7 +80,7 @@ def reenact(arguments: Sequence[str], log: Path, lock: IO[bytes]) -> Outcome:
     return Outcome(False, refusal.removeprefix(REFUSAL) or f"it broke off with code {code}; {log} says why")
 
 
-def _wait(process: subprocess.Popen[bytes]) -> int:
+def _wait_for_process(process: subprocess.Popen[bytes]) -> int:
     """Wait for a process; hand on each interruption, and wait on."""
     interrupted = False
     while True:

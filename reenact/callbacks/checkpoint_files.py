@@ -71,7 +71,7 @@ def check_finite(checkpoint: Mapping[str, Any]) -> None:
     """
     step = checkpoint.get("global_step")
     for part, subject in (("state_dict", "network"), ("optimizer_states", "optimiser")):
-        for name, tensor in _numbers(checkpoint.get(part, {})):
+        for name, tensor in _iterate_tensors(checkpoint.get(part, {})):
             if not torch.isfinite(tensor).all():
                 raise ReenactError(
                     f"The {subject} has numbers that are not finite at step {step} (first in {name}), so it is not"
@@ -79,7 +79,7 @@ def check_finite(checkpoint: Mapping[str, Any]) -> None:
                 )
 
 
-def _numbers(content: object, name: str = "") -> Iterator[tuple[str, Tensor]]:
+def _iterate_tensors(content: object, name: str = "") -> Iterator[tuple[str, Tensor]]:
     """The floating-point tensors in nested dictionaries and lists, with their dotted names."""
     if isinstance(content, Tensor):
         if content.is_floating_point():
@@ -87,4 +87,4 @@ def _numbers(content: object, name: str = "") -> Iterator[tuple[str, Tensor]]:
         return
     items = content.items() if isinstance(content, Mapping) else enumerate(content) if isinstance(content, list) else ()
     for key, value in items:
-        yield from _numbers(value, f"{name}.{key}" if name else str(key))
+        yield from _iterate_tensors(value, f"{name}.{key}" if name else str(key))

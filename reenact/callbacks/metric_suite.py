@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.distributed import all_gather_object
 
-from reenact.callbacks.pictures import columns, grid, loader_name, send, send_rows
+from reenact.callbacks.pictures import draw_grid, loader_name, log_picture, picture_columns, send_rows
 from reenact.callbacks.score_files import write_rows, write_scores
 from reenact.callbacks.score_text import score_text
 from reenact.callbacks.whole_files import write_picture
@@ -68,11 +68,11 @@ class _Extremes:
         self.merge(_Extremes(self.keep, frames, frames))
 
     def merge(self, other: _Extremes) -> None:
-        self.lowest = sorted(self.lowest + other.lowest, key=_number)[: self.keep]
-        self.highest = sorted(self.highest + other.highest, key=_number, reverse=True)[: self.keep]
+        self.lowest = sorted(self.lowest + other.lowest, key=_frame_number)[: self.keep]
+        self.highest = sorted(self.highest + other.highest, key=_frame_number, reverse=True)[: self.keep]
 
 
-def _number(frame: Frame) -> float:
+def _frame_number(frame: Frame) -> float:
     return frame[0]
 
 
@@ -173,25 +173,25 @@ class MetricSuite(pl.Callback):
         self._due = due
         self._finished.clear()
         for suite in self._suites.values():
-            suite.reset(_names(due, suite.same_identity))
+            suite.reset(_metric_names(due, suite.same_identity))
         self._extremes.clear()
 
     def _score(self, stage: str, loader: str, result: Reenactment, batch: PortraitPair) -> None:
-        due = _names(self._due, batch.same_identity)
+        due = _metric_names(self._due, batch.same_identity)
         if not due:
             return
         key = stage, loader
         scene = scene_of(result.image, batch)
         if key not in self._suites:
-            names = _names(self.choices, scene.same_identity)
+            names = _metric_names(self.choices, scene.same_identity)
             self._suites[key] = Suite(names, scene.same_identity, result.image.device)
             self._suites[key].reset(due)
         suite = self._suites[key]
         suite.update(scene, batch)
-        first = _first(suite)
+        first = _first_frame_metric(suite)
         if self.keep and first and result.image.ndim == 4:
             numbers = [float(row[first]) for row in suite.rows[-len(scene.generated) :]]
-            self._extremes.setdefault(key, _Extremes(self.keep)).add(numbers, columns(batch, result))
+            self._extremes.setdefault(key, _Extremes(self.keep)).add(numbers, picture_columns(batch, result))
 
     def _finish(self, stage: str, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for (which, loader), suite in self._suites.items():
@@ -221,25 +221,25 @@ class MetricSuite(pl.Callback):
             self._draw(f"{stage}_{loader}", suite, extremes, trainer)
 
     def _draw(self, name: str, suite: Suite, extremes: _Extremes, trainer: pl.Trainer) -> None:
-        first = _first(suite)
+        first = _first_frame_metric(suite)
         if first is None or not extremes.lowest:
             return
         kinds = ("best", "worst") if suite.metrics[first].higher_is_better else ("worst", "best")
         folder = Path(trainer.default_root_dir) / "pictures"
         for kind, frames in zip(kinds, (extremes.highest, extremes.lowest), strict=True):
             joined = {key: torch.cat([pictures[key] for _, pictures in frames]) for key in frames[0][1]}
-            picture = grid(joined, self.keep)
+            picture = draw_grid(joined, self.keep)
             write_picture(picture, folder / f"{name}_{kind}_{trainer.global_step:07d}.png")
-            send(trainer, f"pictures/{name}_{kind}", picture)
+            log_picture(trainer, f"pictures/{name}_{kind}", picture)
 
 
-def _names(choices: Sequence[Choice], same_identity: bool) -> list[str]:
+def _metric_names(choices: Sequence[Choice], same_identity: bool) -> list[str]:
     """The metrics that are measured on a loader."""
     loader = "self" if same_identity else "cross"
     return [choice.name for choice in choices if loader in choice.loaders]
 
 
-def _first(suite: Suite) -> str | None:
+def _first_frame_metric(suite: Suite) -> str | None:
     """The first metric that gives single frames a number."""
     single = (
         name for name, m in suite.metrics.items() if isinstance(m, FrameMetric) and not isinstance(m, TemporalMetric)

@@ -24,7 +24,7 @@ LABEL_HEIGHT = 16
 """Pixels of the strip with the columns' names."""
 
 
-def columns(pair: PortraitPair, result: Reenactment) -> dict[str, Tensor]:
+def picture_columns(pair: PortraitPair, result: Reenactment) -> dict[str, Tensor]:
     """Named pictures (B, 3, H, W) in [-1, 1] of a batch: inputs, the method's own pictures, and the error.
 
     The error, twice the absolute difference to the driving image with black for none, is there where that image is
@@ -38,7 +38,7 @@ def columns(pair: PortraitPair, result: Reenactment) -> dict[str, Tensor]:
     return {name: _first_frame(picture) for name, picture in pictures.items()}
 
 
-def grid(pictures: Mapping[str, Tensor], rows: int) -> NDArray[np.uint8]:
+def draw_grid(pictures: Mapping[str, Tensor], rows: int) -> NDArray[np.uint8]:
     """A labelled grid (H, W, 3): one row a sample, one column a name. Pictures of another size are resized.
 
     Args:
@@ -50,7 +50,7 @@ def grid(pictures: Mapping[str, Tensor], rows: int) -> NDArray[np.uint8]:
     for picture in pictures.values():
         levels = to_bytes(F.interpolate(picture[:rows].float(), size, mode="area"))
         columns.append(levels.permute(0, 2, 3, 1).reshape(-1, size[1], 3).cpu().numpy())
-    return np.concatenate([_labels(list(pictures), size[1]), np.concatenate(columns, axis=1)])
+    return np.concatenate([_draw_labels(list(pictures), size[1]), np.concatenate(columns, axis=1)])
 
 
 class Pictures(pl.Callback):
@@ -81,7 +81,7 @@ class Pictures(pl.Callback):
             training = {part: part.training for part in pl_module.network.modules()}
             pl_module.network.eval()
             with torch.no_grad():
-                self._write(trainer, "train", columns(few, pl_module.reenact(few)))
+                self._write(trainer, "train", picture_columns(few, pl_module.reenact(few)))
             for part, was_training in training.items():
                 part.training = was_training
 
@@ -97,7 +97,7 @@ class Pictures(pl.Callback):
         """Write the grid of the first held-out batch of each loader."""
         if batch_idx == 0 and outputs is not None and not trainer.sanity_checking and trainer.is_global_zero:
             loader = loader_name(trainer.val_dataloaders, dataloader_idx)
-            self._write(trainer, f"val_{loader}", columns(batch, outputs))
+            self._write(trainer, f"val_{loader}", picture_columns(batch, outputs))
 
     def on_test_batch_end(
         self,
@@ -111,16 +111,16 @@ class Pictures(pl.Callback):
         """Write the grid of the first test batch of each loader."""
         if batch_idx == 0 and outputs is not None and trainer.is_global_zero:
             loader = loader_name(trainer.test_dataloaders, dataloader_idx)
-            self._write(trainer, f"test_{loader}", columns(batch, outputs))
+            self._write(trainer, f"test_{loader}", picture_columns(batch, outputs))
 
     def _write(self, trainer: pl.Trainer, name: str, pictures: dict[str, Tensor]) -> None:
-        picture = grid(pictures, self.samples)
+        picture = draw_grid(pictures, self.samples)
         folder = Path(trainer.default_root_dir) / "pictures"
         write_picture(picture, folder / f"{name}_{trainer.global_step:07d}.png")
-        send(trainer, f"pictures/{name}", picture)
+        log_picture(trainer, f"pictures/{name}", picture)
 
 
-def send(trainer: pl.Trainer, name: str, picture: NDArray[np.uint8]) -> None:
+def log_picture(trainer: pl.Trainer, name: str, picture: NDArray[np.uint8]) -> None:
     """Give a picture (H, W, 3) to the loggers that show pictures."""
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
@@ -146,7 +146,7 @@ def _first_frame(picture: Tensor) -> Tensor:
     return picture[:, 0] if picture.ndim == 5 else picture
 
 
-def _labels(names: list[str], width: int) -> NDArray[np.uint8]:
+def _draw_labels(names: list[str], width: int) -> NDArray[np.uint8]:
     strip = Image.new("RGB", (width * len(names), LABEL_HEIGHT), "white")
     draw = ImageDraw.Draw(strip)
     font = ImageFont.load_default(size=11)

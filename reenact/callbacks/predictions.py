@@ -43,11 +43,11 @@ class PredictedPictures(BasePredictionWriter):
         pictures: Any = to_bytes(frames).permute(0, 1, 3, 4, 2).cpu().numpy()
         for row, clip in enumerate(pictures):
             number = batch_indices[row] if batch_indices else batch_idx * len(pictures) + row
-            name = f"{number:06d}_{_stem(batch.source.clip[row])}_{_stem(batch.driving.clip[row])}"
+            name = f"{number:06d}_{_file_stem(batch.source.clip[row])}_{_file_stem(batch.driving.clip[row])}"
             for time, picture in enumerate(clip):
                 suffix = f"_{time:04d}" if len(clip) > 1 else ""
                 write_picture(picture, folder / f"{name}{suffix}.png", watermark=False)
 
 
-def _stem(clip: str) -> str:
+def _file_stem(clip: str) -> str:
     return clip.replace("/", "-")

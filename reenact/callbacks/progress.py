@@ -78,7 +78,7 @@ class ProgressLines(ProgressBar):
         figures = "  ".join(f"{name} {float(str(value)):.4g}" for name, value in metrics.items())
         of, remaining = "", ""
         if math.isfinite(self._total):
-            of, remaining = f"/{int(self._total)}", f"  {_clock((self._total - step) / speed)} left"
+            of, remaining = f"/{int(self._total)}", f"  {_format_duration((self._total - step) / speed)} left"
         LOG.info("step %d%s  %s  %.2f steps/s%s", step, of, figures, speed, remaining)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -90,7 +90,7 @@ class ProgressLines(ProgressBar):
             LOG.info("validation  %s", "  ".join(f"{name} {float(value):.4g}" for name, value in figures.items()))
 
 
-def _clock(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

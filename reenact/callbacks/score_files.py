@@ -64,7 +64,7 @@ def write_scores(
         "reenact": __version__,
         "about": dict(about or {}),
         "frames": {loader: asdict(digests) for loader, digests in (frames or {}).items()},
-        "loaders": {loader: [_plain(score) for score in of] for loader, of in scores.items()},
+        "loaders": {loader: [_score_to_dict(score) for score in of] for loader, of in scores.items()},
     }
     with replace_file(path) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -107,14 +107,14 @@ def read_scores(path: Path) -> ScoreFile:
         raise ReenactError(f"{path} is no file of scores; make it with `reenact evaluate`") from error
     if content.format != FORMAT:
         raise ReenactError(f"{path} has format {content.format}, and this version of reenact reads {FORMAT}")
-    scores = {loader: {entry.metric: _score(entry) for entry in of} for loader, of in content.loaders.items()}
+    scores = {loader: {entry.metric: _score_from_dict(entry) for entry in of} for loader, of in content.loaders.items()}
     return ScoreFile(scores, content.about, content.frames)
 
 
-def _plain(score: Score) -> dict[str, Any]:
+def _score_to_dict(score: Score) -> dict[str, Any]:
     value = None if math.isnan(score.value) else score.value
     return {"metric": score.label, "value": value, "frames": score.frames, "note": score.note}
 
 
-def _score(entry: _Entry) -> Score:
+def _score_from_dict(entry: _Entry) -> Score:
     return Score(entry.metric, math.nan if entry.value is None else entry.value, entry.frames, entry.note)

@@ -28,7 +28,7 @@ def score_text(scores: Mapping[str, Sequence[Score]], frames: Mapping[str, int],
     values = [{score.label: score for score in of} for of in scores.values()]
     notes: dict[str, int] = {}
     for label in dict.fromkeys(label for of in values for label in of):
-        cells = [_cell(of.get(label), notes) for of in values]
+        cells = [_format_cell(of.get(label), notes) for of in values]
         table.add_row(Text(label), *map(Text, cells))
     out = io.StringIO()
     Console(file=out, width=width, color_system=None, force_jupyter=False).print(table)
@@ -36,7 +36,7 @@ def score_text(scores: Mapping[str, Sequence[Score]], frames: Mapping[str, int],
     return "\n".join([*lines, *(f"[{number}] {note}" for note, number in notes.items())])
 
 
-def _cell(score: Score | None, notes: dict[str, int]) -> str:
+def _format_cell(score: Score | None, notes: dict[str, int]) -> str:
     if score is None:
         return "-"
     mark = f" [{notes.setdefault(f'{score.label}: {score.note}', len(notes) + 1)}]" if score.note else ""

@@ -31,7 +31,7 @@ class StopSignals:
         self.asked = self._insisted = False
         if threading.current_thread() is not threading.main_thread():
             return
-        self._terminals = terminals()
+        self._terminals = terminal_descriptors()
         for number in SIGNALS:
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 self._previous[number] = signal.signal(number, self._note)
@@ -43,7 +43,7 @@ class StopSignals:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
-            leave(self._terminals)
+            redirect_to_null(self._terminals)
         elif self._insisted:
             raise KeyboardInterrupt
         else:
@@ -53,12 +53,12 @@ class StopSignals:
             LOG.info("finishing this step and saving it; Ctrl-C again stops at once")
 
 
-def terminals() -> list[int]:
+def terminal_descriptors() -> list[int]:
     """The descriptors of standard output and error that are terminals."""
     return [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
 
 
-def leave(descriptors: list[int]) -> None:
+def redirect_to_null(descriptors: list[int]) -> None:
     """Send what is written to a terminal that has closed to nowhere; writing to it is an error."""
     null = os.open(os.devnull, os.O_WRONLY)
     for descriptor in descriptors:

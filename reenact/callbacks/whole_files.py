@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from reenact.errors import ReenactError
 from reenact.provenance import mark_words
-from reenact.watermark import embed
+from reenact.watermark import embed_watermark
 
 PART = ".part"
 """Suffix of a file that is being written; its name starts with a dot."""
@@ -39,10 +39,10 @@ def replace_file(path: Path, durable: bool = False) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         if durable:
-            _sync(partial)
+            _sync_to_disk(partial)
         partial.replace(path)
         if durable:
-            _sync(path.parent)
+            _sync_to_disk(path.parent)
     except OSError as error:
         raise write_error(path, error) from error
     finally:
@@ -61,7 +61,9 @@ def write_picture(picture: NDArray[np.uint8], path: Path, watermark: bool = True
     for key, value in mark_words().items():
         metadata.add_itxt(key, value)
     with replace_file(path) as partial:
-        Image.fromarray(embed(picture) if watermark else picture).save(partial, format="PNG", pnginfo=metadata)
+        Image.fromarray(embed_watermark(picture) if watermark else picture).save(
+            partial, format="PNG", pnginfo=metadata
+        )
 
 
 def remove_parts(folder: Path) -> None:
@@ -75,7 +77,7 @@ def write_error(path: Path, error: OSError) -> ReenactError:
     return ReenactError(f"{path} cannot be written ({error.strerror or error}); make room on the disk")
 
 
-def _sync(path: Path) -> None:
+def _sync_to_disk(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

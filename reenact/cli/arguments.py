@@ -51,13 +51,13 @@ class Request:
     saved: dict[str, Any] = field(default_factory=dict)
     """Settings that a checkpoint brings where nothing else names a model: its own, and the values of its run."""
     classes: list[str] = field(default_factory=list)
-    """Class paths that the person, a preset or the checkpoint names; known after `expand`."""
+    """Class paths that the person, a preset or the checkpoint names; known after `expand_request`."""
     rest: list[str] = field(default_factory=list)
     """Every other word, in its order."""
     all_options: bool = False
     """True where `--help-all` is among the words."""
     title: str = ""
-    """The preset's or method's name, for the run folder and the first line; known after `expand`."""
+    """The preset's or method's name, for the run folder and the first line; known after `expand_request`."""
     run_title: str = ""
     """The name that the checkpoint's run had."""
     resumes: bool = False
@@ -65,11 +65,11 @@ class Request:
 
     @property
     def out(self) -> Path:
-        """The run folder, known after `expand`."""
+        """The run folder, known after `expand_request`."""
         return Path(self.names["out"])
 
 
-def read(command: str, arguments: list[str]) -> Request:
+def parse_request(command: str, arguments: list[str]) -> Request:
     """Sort the words of a command line.
 
     Raises:
@@ -91,7 +91,7 @@ def read(command: str, arguments: list[str]) -> Request:
             continue
         if not equals:
             if position == len(arguments) or arguments[position].startswith("-"):
-                raise ReenactError(f"{option}: a value is missing{_values(kind)}")
+                raise ReenactError(f"{option}: a value is missing{_list_choices(kind)}")
             value = arguments[position]
             position += 1
         if kind == "config":
@@ -103,7 +103,7 @@ def read(command: str, arguments: list[str]) -> Request:
     return request
 
 
-def expand(request: Request) -> list[str]:
+def expand_request(request: Request) -> list[str]:
     """The words for the parser: whole settings, presets, the user's other files, the user's options; the later wins.
 
     A file that names the model's class is whole settings (a run's `config.yaml`), so that a preset named beside it
@@ -116,10 +116,10 @@ def expand(request: Request) -> list[str]:
     _resolve_checkpoint(request)
     if request.command != "fit" and "ckpt_path" not in request.names:
         raise ReenactError("--ckpt_path is missing: give the checkpoint of a run, or `last` for the newest")
-    contents = [presets.load(path) for path in request.configs]
+    contents = [presets.load_preset(path) for path in request.configs]
     for path, content in zip(request.configs, contents, strict=True):
         check_classes(content, str(path))
-        request.classes += _classes(content)
+        request.classes += _class_paths(content)
     keys = {key for content in contents for key in content} | set(request.names) | set(request.saved)
     if "model" not in keys:
         typo = next(
@@ -127,24 +127,24 @@ def expand(request: Request) -> list[str]:
         )
         if typo is not None:
             raise ReenactError(f"{typo}: no such option; did you mean --model?")
-        preset_names = ", ".join(presets.names("model"))
+        preset_names = ", ".join(presets.preset_names("model"))
         raise ReenactError(f"--model is missing: name a method ({preset_names}), or give --ckpt_path or --config")
     if "data" not in keys:
         request.names["data"] = "synthetic"
     if "scale" not in keys and "model" in request.names:
         request.names["scale"] = default_scale(request.names.get("data"))
-    whole = [path for path in request.configs if "class_path" in presets.load(path).get("model", {})]
+    whole = [path for path in request.configs if "class_path" in presets.load_preset(path).get("model", {})]
     tweaks = [path for path in request.configs if path not in whole]
     named = _preset_files(request)
-    request.classes += [path for file in named for path in _classes(presets.load(file))]
+    request.classes += [path for file in named for path in _class_paths(presets.load_preset(file))]
     for class_path in request.classes:
         method = find_method(presets.method_of(class_path) or "")
         if method is not None:
             check_packages(method)
-    request.title = _title(request)
+    request.title = _run_title(request)
     if "out" not in request.names:
         request.names["out"] = str(new_run(request.title)) if is_first() else shared_run()
-    arguments = ["--config", str(presets.find("trainer", "default"))]
+    arguments = ["--config", str(presets.find_preset("trainer", "default"))]
     arguments += ["--config", json.dumps(request.saved)] if request.saved else []
     arguments += [word for path in (*whole, *named, *tweaks) for word in ("--config", str(path))]
     for kind in ("model", "data"):
@@ -185,7 +185,7 @@ def _resolve_checkpoint(request: Request) -> None:
     )
     request.names[option] = str(checkpoint)
     run = run_of(checkpoint)
-    if "model" not in request.names and not any("model" in presets.load(path) for path in request.configs):
+    if "model" not in request.names and not any("model" in presets.load_preset(path) for path in request.configs):
         _take_settings(request, checkpoint, run)
     if run is None or not goes_on:
         return
@@ -200,11 +200,11 @@ def _take_settings(request: Request, checkpoint: Path, run: Path | None) -> None
     from reenact.models.checkpoint import saved_settings  # imports torch, which the run is about to need
 
     if run is not None:
-        keys = {key for path in request.configs for key in presets.load(path)}
+        keys = {key for path in request.configs for key in presets.load_preset(path)}
         request.saved = load_settings(run, {*request.names, *keys} & {"data"})
         request.run_title = title_of(run) or ""
     request.saved |= saved_settings(checkpoint)
-    request.classes += _classes(request.saved)
+    request.classes += _class_paths(request.saved)
 
 
 def _preset_files(request: Request) -> list[Path]:
@@ -214,16 +214,16 @@ def _preset_files(request: Request) -> list[Path]:
     for kind in ("model", "data"):
         name = named.get(kind)
         if name is not None and presets.is_name(name):
-            files.append(presets.find(kind, name))
+            files.append(presets.find_preset(kind, name))
             preset = name if kind == "model" else preset
         if kind == "model" and name is not None:
             method = presets.method_of(_class_of(name))
     if "scale" in named:
         files += presets.scale_files(named["scale"], method, preset)
     if "trainer" in named:
-        files.append(presets.find("trainer", named["trainer"]))
+        files.append(presets.find_preset("trainer", named["trainer"]))
     if named.get("logger", "none") != "none":
-        files.append(presets.find("logger", named["logger"]))
+        files.append(presets.find_preset("logger", named["logger"]))
         package = LOGGER_PACKAGES.get(named["logger"])
         if package is not None and find_spec(package) is None:
             raise ReenactError(f"--logger {named['logger']}: {package} is not installed; pip install {package}")
@@ -233,7 +233,7 @@ def _preset_files(request: Request) -> list[Path]:
 def _class_of(model: str) -> str:
     """The class path behind `--model`, which is a preset's name or itself a class path or a file."""
     if presets.is_name(model):
-        return str(presets.load(presets.find("model", model))["model"]["class_path"])
+        return str(presets.load_preset(presets.find_preset("model", model))["model"]["class_path"])
     return model
 
 
@@ -247,13 +247,13 @@ def _class_path(request: Request, kind: str) -> list[str]:
     return [f"--{kind}", name]
 
 
-def _classes(content: dict[str, Any]) -> list[str]:
+def _class_paths(content: dict[str, Any]) -> list[str]:
     """The class paths of a preset's model and data."""
     paths = (content.get(kind, {}).get("class_path") for kind in ("model", "data"))
     return [path for path in paths if path]
 
 
-def _title(request: Request) -> str:
+def _run_title(request: Request) -> str:
     """The preset's name; for settings of an earlier run, the name it had; else the method's or the class's."""
     name = request.names.get("model")
     if name is not None and presets.is_name(name):
@@ -261,7 +261,7 @@ def _title(request: Request) -> str:
     if name is None and request.run_title:
         return request.run_title
     path = name or request.saved.get("model", {}).get("class_path", "")
-    for content in map(presets.load, request.configs):
+    for content in map(presets.load_preset, request.configs):
         earlier = Path(str(content.get("out", ""))).parts
         if name is None and len(earlier) == 3 and earlier[0] == str(RUNS) and presets.is_name(earlier[1]):
             return earlier[1]
@@ -269,7 +269,7 @@ def _title(request: Request) -> str:
     return presets.method_of(path) or path.rpartition(".")[2]
 
 
-def _values(kind: str) -> str:
+def _list_choices(kind: str) -> str:
     if kind not in presets.KINDS:
         return ""
-    return f"; known: {', '.join(presets.names(kind))}"
+    return f"; known: {', '.join(presets.preset_names(kind))}"

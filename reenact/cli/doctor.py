@@ -62,7 +62,15 @@ def doctor() -> int:
     Returns:
         0, or 1 if something that every command needs is broken.
     """
-    findings = [*packages(), *devices(), *codecs(), *optional_packages(), *list_broken_methods(), *files(), *places()]
+    findings = [
+        *check_packages(),
+        *check_devices(),
+        *check_codecs(),
+        *optional_packages(),
+        *list_broken_methods(),
+        *check_files(),
+        *check_folders(),
+    ]
     console = Console()
     table = Table(box=None, title=f"reenact {__version__}", title_justify="left")
     for column in ("", "what", "state", "detail"):
@@ -79,19 +87,19 @@ def doctor() -> int:
     return int(any(finding.state == "bad" for finding in findings))
 
 
-def packages() -> Iterator[Finding]:
+def check_packages() -> Iterator[Finding]:
     """Python and the packages that are always needed."""
     yield Finding(
         "packages", "python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     )
     for name in CORE:
-        version = _version(name)
+        version = _package_version(name)
         yield Finding(
             "packages", name, "ok" if version else "bad", version or f"missing; pip install --upgrade {DISTRIBUTION}"
         )
 
 
-def devices() -> Iterator[Finding]:
+def check_devices() -> Iterator[Finding]:
     """Report the devices on which networks can run."""
     import torch
 
@@ -109,7 +117,7 @@ def devices() -> Iterator[Finding]:
         yield Finding("devices", "cuda", "absent", f"{detail}; training runs on the CPU")
 
 
-def codecs() -> Iterator[Finding]:
+def check_codecs() -> Iterator[Finding]:
     """Report the codecs that PyAV can read and write."""
     import av
 
@@ -132,7 +140,7 @@ def optional_packages() -> Iterator[Finding]:
     """Packages behind single features."""
     for name, (module, purpose, remedy) in OPTIONAL.items():
         installed = find_spec(module) is not None
-        detail = f"{_version(name) or ''} {purpose}".strip() if installed else f"{purpose}; {remedy}"
+        detail = f"{_package_version(name) or ''} {purpose}".strip() if installed else f"{purpose}; {remedy}"
         yield Finding("optional", name, "ok" if installed else "absent", detail)
 
 
@@ -145,24 +153,24 @@ def list_broken_methods() -> Iterator[Finding]:
         yield Finding("methods", label, "absent", problem)
 
 
-def files() -> Iterator[Finding]:
+def check_files() -> Iterator[Finding]:
     """Weights and face models that people bring."""
     yield Finding("files", "head", "ok", "built-in face model")
     for name, asset in assets.ASSETS.items():
-        path = assets.locate(name)
+        path = assets.locate_asset(name)
         detail = str(path) if path else f"{asset.purpose}; reenact weights {'get' if asset.url else 'list'} {name}"
         yield Finding("files", name, "ok" if path else "absent", detail)
 
 
-def places() -> Iterator[Finding]:
+def check_folders() -> Iterator[Finding]:
     """Folders in use."""
-    yield Finding("folders", "presets", "ok" if presets.names("model") else "bad", str(presets.folder()))
-    yield _writable("files", assets.cache_dir(), "set REENACT_HOME to a folder of yours, where weights are added")
-    yield _writable("runs", Path.cwd(), "start in a folder of yours, or name one with --out")
-    yield _writable("temporary", Path(tempfile.gettempdir()), "set TMPDIR to a folder of yours")
+    yield Finding("folders", "presets", "ok" if presets.preset_names("model") else "bad", str(presets.presets_folder()))
+    yield _check_writable("files", assets.cache_dir(), "set REENACT_HOME to a folder of yours, where weights are added")
+    yield _check_writable("runs", Path.cwd(), "start in a folder of yours, or name one with --out")
+    yield _check_writable("temporary", Path(tempfile.gettempdir()), "set TMPDIR to a folder of yours")
 
 
-def _writable(name: str, folder: Path, remedy: str) -> Finding:
+def _check_writable(name: str, folder: Path, remedy: str) -> Finding:
     """Report a folder, or the nearest one above that exists, by trying to write there: rights alone don't tell."""
     existing = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
     try:
@@ -172,7 +180,7 @@ def _writable(name: str, folder: Path, remedy: str) -> Finding:
         return Finding("folders", name, "bad", f"{folder} cannot be written ({error.strerror}); {remedy}")
 
 
-def _version(name: str) -> str | None:
+def _package_version(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:

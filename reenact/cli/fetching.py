@@ -17,7 +17,7 @@ PATIENCE = 30.0
 PIECE = 1 << 20
 
 
-def fetch(url: str, target: Path) -> None:
+def fetch_file(url: str, target: Path) -> None:
     """Download a file, with progress in the terminal.
 
     Raises:

@@ -37,7 +37,7 @@ class _HelpFormatter(DefaultHelpFormatter):
         return text.removesuffix(" (default: %(default)s)") if silent else text
 
 
-def run(name: str, arguments: list[str]) -> int:
+def run_command(name: str, arguments: list[str]) -> int:
     """Run a command of the table.
 
     Args:
@@ -50,18 +50,18 @@ def run(name: str, arguments: list[str]) -> int:
     command = COMMANDS[name]
     signature = read_signature(command.function)
     parser = build_parser(name, command, signature)
-    spelled = [dashed(word) for word in arguments]
+    spelled = [dash_option(word) for word in arguments]
     try:
         values = parser.parse_args(spelled)
     except ArgumentError as error:
-        raise _complaint(str(error), command, signature, spelled) from error
+        raise _option_error(str(error), command, signature, spelled) from error
     except SystemExit as stop:  # --help
         return int(stop.code or 0)
     chosen = {parameter: values[parameter] for parameter in signature.parameters}
     if command.checkpoint and str(chosen[command.checkpoint]) == "last":
         chosen[command.checkpoint] = checkpoint_of(f"--{command.checkpoint}", "last")
     with Console(stderr=True).status("loading"):
-        function = resolve(command)
+        function = import_command(command)
     try:
         with allow_packages(values.get(PACKAGES) or ()):
             result = function(**chosen)
@@ -77,7 +77,7 @@ def run(name: str, arguments: list[str]) -> int:
     return 0
 
 
-def resolve(command: Command) -> Callable[..., object]:
+def import_command(command: Command) -> Callable[..., object]:
     """Import a command's function."""
     module, _, attribute = command.function.partition(":")
     function: Callable[..., object] = getattr(import_module(module), attribute)
@@ -95,14 +95,14 @@ def build_parser(name: str, command: Command, signature: Signature) -> ArgumentP
         formatter_class=_HelpFormatter,
     )
     for parameter in signature.parameters.values():
-        _add(parser, command, parameter, helps.get(parameter.name, ""))
+        _add_option(parser, command, parameter, helps.get(parameter.name, ""))
     if command.takes_packages:
         text = "package of a method of your own that the checkpoint may be of; may be given again"
         parser.add_argument(OPTION, action="append", type=str, metavar="NAME", help=text)
     return parser
 
 
-def _add(parser: ArgumentParser, command: Command, parameter: inspect.Parameter, text: str) -> None:
+def _add_option(parser: ArgumentParser, command: Command, parameter: inspect.Parameter, text: str) -> None:
     hint = parameter.annotation
     required = parameter.default is inspect.Parameter.empty
     if parameter.name in command.positional:
@@ -126,7 +126,7 @@ def _add(parser: ArgumentParser, command: Command, parameter: inspect.Parameter,
             action.metavar = f"{{{','.join(choices)}}}"
 
 
-def dashed(word: str) -> str:
+def dash_option(word: str) -> str:
     """An option in the spelling of the parser, `--face_index` as `--face-index`; other words as they are."""
     if not word.startswith("--"):
         return word
@@ -143,12 +143,14 @@ def spell_options(message: str, command: Command, signature: Signature, argument
         signature: The function's.
         arguments: The words of the command line.
     """
-    typed = {dashed(option): option for option in (word.partition("=")[0] for word in arguments) if option[:1] == "-"}
+    typed = {
+        dash_option(option): option for option in (word.partition("=")[0] for word in arguments) if option[:1] == "-"
+    }
 
     complaint = message.partition(";")[0]  # the remedy may name other commands, which have no short names
 
     def spell(match: re.Match[str]) -> str:
-        option = dashed(match.group())
+        option = dash_option(match.group())
         parameter = option.removeprefix("--").replace("-", "_")
         if parameter not in signature.parameters:
             return match.group()
@@ -158,6 +160,6 @@ def spell_options(message: str, command: Command, signature: Signature, argument
     return _OPTION.sub(spell, message)
 
 
-def _complaint(message: str, command: Command, signature: Signature, arguments: list[str]) -> ReenactError:
+def _option_error(message: str, command: Command, signature: Signature, arguments: list[str]) -> ReenactError:
     names = [name.replace("_", "-") for name in signature.parameters]
     return sentences.from_parser(message, lambda class_path: names, arguments, command.positional)

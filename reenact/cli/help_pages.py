@@ -36,10 +36,10 @@ EXAMPLES = {
 """Command -> examples; `{model}` stands for a preset."""
 
 
-def overview() -> str:
+def render_overview() -> str:
     """The page of `reenact --help`."""
-    lightning = _table(TRAINER_COMMANDS)
-    own_commands = _table({name: command.summary for name, command in COMMANDS.items()})
+    lightning = _render_table(TRAINER_COMMANDS)
+    own_commands = _render_table({name: command.summary for name, command in COMMANDS.items()})
     return f"""\
 usage: reenact COMMAND [options]
 
@@ -61,11 +61,11 @@ Errors are one sentence and exit code 2; REENACT_TRACEBACK=1 shows where they co
 def trainer_command(command: str) -> str:
     """The page of `reenact fit --help` and its sisters."""
     options = {
-        "--model NAME": "the method: " + _known("model"),
-        "--data NAME": "the data set: " + _known("data") + " (default: synthetic)",
-        "--scale NAME": _known("scale") + " (default: tiny on the synthetic world, paper on other data)",
-        "--trainer NAME": "how to run: " + _known("trainer"),
-        "--logger NAME": _known("logger") + " or none (default: csv; the run folder always has metrics.csv)",
+        "--model NAME": "the method: " + _list_presets("model"),
+        "--data NAME": "the data set: " + _list_presets("data") + " (default: synthetic)",
+        "--scale NAME": _list_presets("scale") + " (default: tiny on the synthetic world, paper on other data)",
+        "--trainer NAME": "how to run: " + _list_presets("trainer"),
+        "--logger NAME": _list_presets("logger") + " or none (default: csv; the run folder always has metrics.csv)",
         "--out DIR": "run folder (default: runs/MODEL/DATE-TIME)",
         "--ckpt_path last|PATH": "checkpoint to go on from; without --model, its run's settings are used",
         **({"--weights PATH": "checkpoint or export to start a new training from"} if command == "fit" else {}),
@@ -80,10 +80,10 @@ usage: reenact {command} --model NAME [--data NAME] [--scale NAME] [options]
 {TRAINER_COMMANDS[command].capitalize()}.
 
 Names, in any order:
-{_table(options)}
+{_render_table(options)}
 
 Often used; dotted options win over every preset and file:
-{_table(COMMON_OPTIONS)}
+{_render_table(COMMON_OPTIONS)}
 
 Examples:
 {EXAMPLES[command].format(model=_first_preset())}
@@ -94,10 +94,10 @@ def _first_preset() -> str:
     return next(iter(list_methods()[0].presets))
 
 
-def _known(kind: str) -> str:
-    return ", ".join(presets.names(kind))
+def _list_presets(kind: str) -> str:
+    return ", ".join(presets.preset_names(kind))
 
 
-def _table(rows: dict[str, str]) -> str:
+def _render_table(rows: dict[str, str]) -> str:
     width = max(len(label) for label in rows)
     return "\n".join(f"  {label:<{width}}  {right}" for label, right in rows.items())

@@ -29,8 +29,8 @@ from reenact.callbacks.progress import progress_bar
 from reenact.cli import quiet, wandb_key
 from reenact.cli.arguments import Request
 from reenact.cli.launching import set_launcher
-from reenact.cli.processes import is_first, sharing
-from reenact.cli.run_folder import hold, record_run
+from reenact.cli.processes import is_first, share_run_folder
+from reenact.cli.run_folder import hold_run_folder, record_run
 from reenact.data.datamodule import ReenactmentDataModule
 from reenact.errors import ReenactError
 from reenact.models.checkpoint import check_resumable, load_weights
@@ -102,7 +102,7 @@ class ReenactCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Claim the run folder and tell the logger of it."""
         if is_first():
-            self._claims.enter_context(hold(self.request.out, self.request.resumes))
+            self._claims.enter_context(hold_run_folder(self.request.out, self.request.resumes))
         logger = self.config[self.request.command].trainer.logger
         if isinstance(logger, Namespace):
             # Absolute: the process of W&B that writes the files stays in the folder in which its first run began.
@@ -110,7 +110,7 @@ class ReenactCLI(LightningCLI):
             if not logger.class_path.endswith("WandbLogger"):
                 return
             logger.init_args.id = _wandb_id(self.request)
-            if not wandb_key.present():
+            if not wandb_key.has_key():
                 logger.init_args.offline = True
                 quiet.LOG.info("wandb: no key found, so this run is kept offline; send it later with `wandb sync`")
 
@@ -146,7 +146,7 @@ class ReenactCLI(LightningCLI):
         """Load the weights to test or start from; those to go on from are Lightning's to load, and checked here."""
         checkpoint = self.request.names.get("ckpt_path")
         if checkpoint is not None and self.request.command == "fit":
-            self._resumed = _progress(check_resumable(Path(checkpoint), self.model))
+            self._resumed = _read_progress(check_resumable(Path(checkpoint), self.model))
             return
         weights = checkpoint or self._get(self.config_init, "weights")
         if weights is not None:
@@ -185,7 +185,7 @@ class ReenactCLI(LightningCLI):
                 record_run(self.request.out, self.request.title)
         for line in headline:
             quiet.LOG.info(line)
-        with sharing(self.request.out):
+        with share_run_folder(self.request.out):
             super()._run_subcommand(self.request.command)
 
     @property
@@ -223,7 +223,7 @@ class ReenactCLI(LightningCLI):
         return f"{processes * pairs} = {processes} x {pairs} (processes x pairs)" if processes > 1 else str(pairs)
 
 
-def _progress(checkpoint: dict[str, Any]) -> tuple[int, int]:
+def _read_progress(checkpoint: dict[str, Any]) -> tuple[int, int]:
     """The steps and whole epochs that a checkpoint has behind it."""
     value: Any = checkpoint["loops"]
     for key in ("fit_loop", "epoch_progress", "current", "processed"):

@@ -16,13 +16,13 @@ from importlib import import_module
 from types import FrameType
 
 from reenact import __version__
-from reenact.callbacks.stop_signals import leave, terminals
+from reenact.callbacks.stop_signals import redirect_to_null, terminal_descriptors
 from reenact.cli import help_pages
-from reenact.cli.arguments import expand, read
+from reenact.cli.arguments import expand_request, parse_request
 from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
 from reenact.cli.processes import is_first
 from reenact.cli.run_folder import remove_unused
-from reenact.errors import ReenactError, suggest
+from reenact.errors import ReenactError, suggest_names
 from reenact.models.packages import allow_packages
 
 BAD_INPUT = 2
@@ -42,7 +42,7 @@ def main(args: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if args is None else args)
     try:
         with _terminated_as_interrupted():
-            return _dispatch(arguments)
+            return _dispatch_command(arguments)
     except ReenactError as error:
         if os.environ.get("REENACT_TRACEBACK") == "1":
             raise
@@ -63,13 +63,13 @@ def _terminated_as_interrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    descriptors = terminals()
+    descriptors = terminal_descriptors()
 
     def hang_up(number: int, frame: FrameType | None) -> None:
-        leave(descriptors)
+        redirect_to_null(descriptors)
         raise KeyboardInterrupt
 
-    previous = {signal.SIGTERM: signal.signal(signal.SIGTERM, _interrupt)}
+    previous = {signal.SIGTERM: signal.signal(signal.SIGTERM, _raise_interrupt)}
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         previous[signal.SIGHUP] = signal.signal(signal.SIGHUP, hang_up)
     try:
@@ -79,35 +79,35 @@ def _terminated_as_interrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def _raise_interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _dispatch(arguments: list[str]) -> int:
+def _dispatch_command(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        sys.stdout.write(help_pages.overview())
+        sys.stdout.write(help_pages.render_overview())
         return 0
     if arguments[0] in ("-V", "--version"):
         sys.stdout.write(f"reenact {__version__}\n")
         return 0
     command, rest = arguments[0], arguments[1:]
     if command in TRAINER_COMMANDS:
-        return _train(command, rest)
+        return _run_training_command(command, rest)
     if command in COMMANDS:
-        return int(import_module("reenact.cli.functions").run(command, rest))
-    raise ReenactError(f"{command}: no such command; {suggest(command, [*TRAINER_COMMANDS, *COMMANDS])}")
+        return int(import_module("reenact.cli.functions").run_command(command, rest))
+    raise ReenactError(f"{command}: no such command; {suggest_names(command, [*TRAINER_COMMANDS, *COMMANDS])}")
 
 
-def _train(command: str, argv: list[str]) -> int:
+def _run_training_command(command: str, argv: list[str]) -> int:
     """Answer what the presets alone can answer, then import Lightning and run."""
     if "-h" in argv or "--help" in argv:
         sys.stdout.write(help_pages.trainer_command(command))
         return 0
-    request = read(command, argv)
+    request = parse_request(command, argv)
     with allow_packages(request.packages):
-        arguments = expand(request)
+        arguments = expand_request(request)
         try:
-            return int(import_module("reenact.cli.train").run(request, arguments))
+            return int(import_module("reenact.cli.train").run_lightning(request, arguments))
         finally:
             if is_first():
                 remove_unused(request.out)

@@ -8,7 +8,7 @@ from typing import Any
 from pytorch_lightning import Trainer
 
 from reenact.cli import quiet
-from reenact.cli.arguments import expand, read
+from reenact.cli.arguments import expand_request, parse_request
 from reenact.cli.lightning import ReenactCLI
 from reenact.models.module import PortraitModule
 
@@ -30,11 +30,11 @@ def find_needed_files(preset: str, scale: str) -> tuple[str, ...]:
     Raises:
         ReenactError: if there is no such preset or scale.
     """
-    request = read("fit", ["--model", preset, "--scale", scale, "--out", "unused"])
-    arguments = expand(request)
-    quiet.begin()
+    request = parse_request("fit", ["--model", preset, "--scale", scale, "--out", "unused"])
+    arguments = expand_request(request)
+    quiet.begin_logging()
     try:
         model: PortraitModule = _Plan(request, arguments, ExitStack()).model
         return model.required_assets
     finally:
-        quiet.close()
+        quiet.close_logging()

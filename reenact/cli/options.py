@@ -26,7 +26,7 @@ def known_options(class_path: str | None) -> list[str]:
     """Dotted names: parameters of a class, or with None the options of every run."""
     parser = ArgumentParser(exit_on_error=False)
     if class_path is not None:
-        _add_class(parser, resolve(class_path), "")
+        _add_class(parser, import_class(class_path), "")
         return list(parser.get_defaults().keys())
     _add_run_classes(parser)
     return [*parser.get_defaults().keys(), *OPTION_KINDS, "config", "seed_everything", "print_config"]
@@ -36,7 +36,7 @@ def print_all_options(command: str, arguments: Sequence[str]) -> None:
     """Print every option of a command line's command, with those of the chosen model and data."""
     parser = ArgumentParser(prog=f"reenact {command}", usage=argparse.SUPPRESS)
     for key, class_path in chosen_classes(arguments).items():
-        _add_class(parser, resolve(class_path), key)
+        _add_class(parser, import_class(class_path), key)
     _add_run_classes(parser)
     parser.print_help()
 
@@ -48,7 +48,7 @@ def chosen_classes(arguments: Sequence[str]) -> dict[str, str]:
         if option in ("--model", "--data"):
             chosen[option.removeprefix("--")] = value
         elif option == "--config":
-            content = json.loads(value) if value.startswith("{") else presets.load(Path(value))
+            content = json.loads(value) if value.startswith("{") else presets.load_preset(Path(value))
             class_paths = {key: content.get(key, {}).get("class_path") for key in ("model", "data")}
             chosen |= {key: path for key, path in class_paths.items() if path}
     return chosen
@@ -71,7 +71,7 @@ def _add_class(parser: ArgumentParser, cls: type, key: str) -> None:
         parser.add_class_arguments(part, f"{key}.{name}" if key else name)
 
 
-def resolve(class_path: str) -> type:
+def import_class(class_path: str) -> type:
     """Import a class whose package is allowed; raises `ReenactError` for others."""
     check_class(class_path)
     module, _, name = class_path.rpartition(".")

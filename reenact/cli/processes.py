@@ -23,7 +23,7 @@ def is_first() -> bool:
 
 
 @contextmanager
-def sharing(out: Path) -> Iterator[None]:
+def share_run_folder(out: Path) -> Iterator[None]:
     """Tell the processes that are started in this context which run folder is theirs."""
     os.environ[_RUN_FOLDER] = str(out)
     try:

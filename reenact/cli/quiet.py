@@ -34,9 +34,9 @@ HIDDEN = (
 """Beginnings of warnings that a person can do nothing about, with the reason."""
 
 
-def begin() -> None:
+def begin_logging() -> None:
     """Let the terminal hear this package's messages, and of Lightning warnings alone."""
-    close()
+    close_logging()
     warnings.formatwarning = _without_place
     for message in HIDDEN:
         warnings.filterwarnings("ignore", message=message)
@@ -76,7 +76,7 @@ class _LogFile(logging.FileHandler):
             super().close()
 
 
-def close() -> None:
+def close_logging() -> None:
     """Let go of the terminal and of the file of an earlier run in this process."""
     for name in (LOG.name, *_LIBRARIES):
         logger = logging.getLogger(name)

@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
-from reenact.data.claims import claimed
+from reenact.data.claims import try_claim
 from reenact.errors import ReenactError
 
 RUNS = Path("runs")
@@ -40,7 +40,7 @@ def new_run(name: str) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise _unwritable(out, error) from error
+            raise _unwritable_error(out, error) from error
     raise AssertionError("numbers have no end")
 
 
@@ -61,8 +61,8 @@ def checkpoint_of(option: str, path: str, run: str | None = None, title: str | N
         if not Path(path).exists():
             raise ReenactError(f"{option} {path}: no such file; give a checkpoint, or `last`")
         return Path(path)
-    runs = _runs(title) if run is None else [Path(run)]
-    dated = [(max(_times(folder)), folder) for folder in runs if _times(folder)]
+    runs = _list_runs(title) if run is None else [Path(run)]
+    dated = [(max(_read_times(folder)), folder) for folder in runs if _read_times(folder)]
     if not dated:
         pattern = RUNS / (title or "*") / "*" if run is None else Path(run)
         raise ReenactError(
@@ -84,7 +84,7 @@ def record_run(out: Path, title: str) -> None:
         LOG.info("`last` will not find this run: %s can't be written (%s)", RUNS / ELSEWHERE, error.strerror)
 
 
-def _runs(title: str | None) -> list[Path]:
+def _list_runs(title: str | None) -> list[Path]:
     """Return the run folders that were started in this working folder."""
     folders = [path for path in RUNS.glob(f"{title or '*'}/*") if path.is_dir()]
     if (RUNS / ELSEWHERE).is_file():
@@ -96,7 +96,7 @@ def _runs(title: str | None) -> list[Path]:
     return list(dict.fromkeys(folders))
 
 
-def _times(run: Path) -> list[float]:
+def _read_times(run: Path) -> list[float]:
     return [file.stat().st_mtime for file in (run / LAST.parent).glob("*.ckpt")]
 
 
@@ -127,7 +127,7 @@ def check_out(out: Path, resumes: bool) -> None:
 
 
 @contextmanager
-def hold(out: Path, resumes: bool) -> Iterator[None]:
+def hold_run_folder(out: Path, resumes: bool) -> Iterator[None]:
     """Keep a run folder for this process alone during the block; folders that stay empty are removed again.
 
     Args:
@@ -143,9 +143,9 @@ def hold(out: Path, resumes: bool) -> Iterator[None]:
         with ExitStack() as claim:
             try:
                 out.mkdir(parents=True, exist_ok=True)
-                is_free = claim.enter_context(claimed(out / CLAIM))
+                is_free = claim.enter_context(try_claim(out / CLAIM))
             except OSError as error:
-                raise _unwritable(out, error) from error
+                raise _unwritable_error(out, error) from error
             if not is_free:
                 raise ReenactError(
                     f"--out {out}: another process runs in this folder; wait until it ends, or name another folder"
@@ -156,7 +156,7 @@ def hold(out: Path, resumes: bool) -> Iterator[None]:
         _remove_empty(missing)
 
 
-def discard(out: Path) -> None:
+def discard_run_folder(out: Path) -> None:
     """Remove the folder of a run that was refused before it wrote anything but its settings and log."""
     if out.is_dir() and {path.name for path in out.iterdir()} <= {"config.yaml", "log.txt", CLAIM}:
         shutil.rmtree(out)
@@ -174,5 +174,5 @@ def _remove_empty(folders: Iterable[Path]) -> None:
             folder.rmdir()
 
 
-def _unwritable(out: Path, error: OSError) -> ReenactError:
+def _unwritable_error(out: Path, error: OSError) -> ReenactError:
     return ReenactError(f"--out {out}: cannot be written ({error.strerror}); name another folder")

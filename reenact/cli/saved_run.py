@@ -39,11 +39,11 @@ def load_settings(run: Path, replaced: Collection[str]) -> dict[str, Any]:
         ReenactError: if the file names a class that is in no preset of this package.
     """
     path = run / FILE
-    content = presets.load(path)
-    shipped = shipped_classes([presets.folder() / kind for kind in NAMED], presets.load)
+    content = presets.load_preset(path)
+    shipped = shipped_classes([presets.presets_folder() / kind for kind in NAMED], presets.load_preset)
     settings: dict[str, Any] = {}
     for section in (name for name in SECTIONS if isinstance(content.get(name), dict) and name not in replaced):
-        settings[section] = _values(content[section], section, path, shipped)
+        settings[section] = _check_values(content[section], section, path, shipped)
     if type(content.get("seed_everything")) is int:
         settings["seed_everything"] = content["seed_everything"]
     trainer = settings.get("trainer", {})
@@ -55,22 +55,22 @@ def load_settings(run: Path, replaced: Collection[str]) -> dict[str, Any]:
 
 def title_of(run: Path) -> str | None:
     """Return the preset's name of a run that lay in `runs/NAME/DATE` when it was written, None for others."""
-    parts = Path(str(presets.load(run / FILE).get("out", ""))).parts
+    parts = Path(str(presets.load_preset(run / FILE).get("out", ""))).parts
     return parts[1] if len(parts) == 3 and parts[0] == "runs" and presets.is_name(parts[1]) else None
 
 
-def _values(value: Any, key: str, path: Path, shipped: dict[tuple[str, str], str]) -> Any:  # noqa: ANN401 - any setting
+def _check_values(value: Any, key: str, path: Path, shipped: dict[tuple[str, str], str]) -> Any:  # noqa: ANN401 - any setting
     if isinstance(value, list):
-        return [_values(part, key, path, shipped) for part in value]
+        return [_check_values(part, key, path, shipped) for part in value]
     if isinstance(value, dict):
-        copy = {name: _values(part, f"{key}.{name}", path, shipped) for name, part in value.items()}
+        copy = {name: _check_values(part, f"{key}.{name}", path, shipped) for name, part in value.items()}
         if "class_path" in value:
             copy["class_path"] = _known_class(value["class_path"], key, path, shipped)
         return copy
     if isinstance(value, str) and key.startswith("trainer.") and not key.endswith(".class_path"):
         plain = _TRAINER_TEXT.fullmatch(value) or ".init_args." in key or key == "trainer.default_root_dir"
         if not plain:
-            raise _refusal(value, key, path)
+            raise _refusal_error(value, key, path)
     return value
 
 
@@ -78,11 +78,11 @@ def _known_class(class_path: object, key: str, path: Path, shipped: dict[tuple[s
     text = class_path if isinstance(class_path, str) else ""
     class_name = shipped.get((text.partition(".")[0], text.rpartition(".")[2]))
     if class_name is None:
-        raise _refusal(class_path, key, path)
+        raise _refusal_error(class_path, key, path)
     return class_name
 
 
-def _refusal(value: object, key: str, path: Path) -> ReenactError:
+def _refusal_error(value: object, key: str, path: Path) -> ReenactError:
     return ReenactError(
         f"{path}: {key} names {str(value)[:80]}, and a file beside a checkpoint may hold values alone: if you trust it,"
         f" read it with --config {path}"

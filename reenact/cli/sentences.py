@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable
 
-from reenact.errors import ReenactError, suggest
+from reenact.errors import ReenactError, suggest_names
 from reenact.models.packages import OPTION
 
 _UNKNOWN = (
@@ -60,7 +60,7 @@ def from_parser(message: str, options: Known, arguments: list[str], by_place: Co
         matched = pattern.search(message)
         if matched:
             name = matched.group("name").removeprefix("--").partition("=")[0]
-            return _unknown(".".join([*keys, name]), message, options, arguments)
+            return _unknown_name_error(".".join([*keys, name]), message, options, arguments)
     required = _REQUIRED.search(message)
     if required:
         names = [name.removeprefix("--") for name in required.group("names").split(", ")]
@@ -73,18 +73,18 @@ def from_parser(message: str, options: Known, arguments: list[str], by_place: Co
     return ReenactError(" ".join(message.split()))
 
 
-def _unknown(name: str, message: str, options: Known, arguments: list[str]) -> ReenactError:
+def _unknown_name_error(name: str, message: str, options: Known, arguments: list[str]) -> ReenactError:
     if name in arguments and f"--{name}" not in arguments:
         return ReenactError(f"{name}: a word that belongs to no option; options start with --")
     class_path = _CLASS.search(message)
     group = name.partition(".")[0]
     candidates = [f"--{group}.{other}" for other in options(class_path.group("path"))] if class_path else []
     candidates += [f"--{other}" for other in options(None)]
-    return ReenactError(f"{_spell(name, arguments)}: no such option; {_near(f'--{name}', candidates)}")
+    return ReenactError(f"{_spell_option(name, arguments)}: no such option; {_suggest_near(f'--{name}', candidates)}")
 
 
-def _near(name: str, candidates: list[str]) -> str:
-    advice = suggest(name, candidates)
+def _suggest_near(name: str, candidates: list[str]) -> str:
+    advice = suggest_names(name, candidates)
     if advice.startswith("did you mean"):
         return advice
     siblings = [other for other in candidates if "." in name and other.startswith(name.rpartition(".")[0] + ".")]
@@ -104,38 +104,40 @@ def _wrong_value(key: str, message: str, arguments: list[str]) -> ReenactError:
     value_text = repr(value.strip("'\""))
     if "dot import path string" in message:
         return ReenactError(
-            f"{_spell(key, arguments)}: holds several settings; give them as --{key}.NAME, got {value_text}"
+            f"{_spell_option(key, arguments)}: holds several settings; give them as --{key}.NAME, got {value_text}"
         )
     # The unions of the outer keys follow the reason; only a complaint about one key has its whole union to itself.
-    types = [_plain(match.group("type")) for match in _EXPECTED.finditer(message)]
+    types = [_describe_type(match.group("type")) for match in _EXPECTED.finditer(message)]
     if "class_path" in message:
         types = types[:1]
-    expected = _joined([kind for kind in types if kind != "NoneType"])
-    if value.strip("'\"") in arguments and not any(_bare(word.partition("=")[0]) == _bare(key) for word in arguments):
+    expected = _join_types([kind for kind in types if kind != "NoneType"])
+    if value.strip("'\"") in arguments and not any(
+        _bare_name(word.partition("=")[0]) == _bare_name(key) for word in arguments
+    ):
         return ReenactError(f"{value_text}: expected {expected}")
-    return ReenactError(f"{_spell(key, arguments)}: expected {expected}, got {value_text}")
+    return ReenactError(f"{_spell_option(key, arguments)}: expected {expected}, got {value_text}")
 
 
-def _spell(key: str, arguments: list[str]) -> str:
+def _spell_option(key: str, arguments: list[str]) -> str:
     """The option as it was typed, or the key of the file it stands in."""
     for word in arguments:
         option = word.partition("=")[0]
-        if option.startswith("--") and _bare(option) == _bare(key):
+        if option.startswith("--") and _bare_name(option) == _bare_name(key):
             return option
     return f"{key} (in a configuration file)"
 
 
-def _bare(name: str) -> str:
+def _bare_name(name: str) -> str:
     return name.removeprefix("--").replace(".init_args.", ".").replace("-", "_")
 
 
-def _plain(annotation: str) -> str:
+def _describe_type(annotation: str) -> str:
     annotation = re.sub(r"<class '(?:[\w.]*\.)?(\w+)'>", r"\1", annotation.strip())
     annotation = re.sub(r"(?:typing\.)?Literal\[([^\]]*)\]", lambda match: _one_of(match.group(1)), annotation)
     return annotation.replace("typing.", "")
 
 
-def _joined(types: list[str]) -> str:
+def _join_types(types: list[str]) -> str:
     """Types as one phrase; the choices of several lists as one list."""
     choices = [choice for kind in types if kind.startswith(_ONE_OF) for choice in kind[len(_ONE_OF) :].split(", ")]
     others = [kind for kind in types if not kind.startswith(_ONE_OF)]

@@ -49,7 +49,7 @@ def read_signature(path: str) -> Signature:
     defaults = [*missing, *node.args.defaults, *node.args.kw_defaults]
     return Signature(
         parameters={
-            parameter.arg: _parameter(parameter, default, source)
+            parameter.arg: _read_parameter(parameter, default, source)
             for parameter, default in zip(parameters, defaults, strict=True)
         },
         docstring=ast.get_docstring(node) or "",
@@ -80,28 +80,28 @@ def _read_source(module: str) -> _Source:
     return source
 
 
-def _parameter(node: ast.arg, default: ast.expr | None, source: _Source) -> inspect.Parameter:
+def _read_parameter(node: ast.arg, default: ast.expr | None, source: _Source) -> inspect.Parameter:
     return inspect.Parameter(
         node.arg,
         inspect.Parameter.KEYWORD_ONLY,
-        default=inspect.Parameter.empty if default is None else _evaluate(default, source),
-        annotation=inspect.Parameter.empty if node.annotation is None else _evaluate(node.annotation, source),
+        default=inspect.Parameter.empty if default is None else _evaluate_node(default, source),
+        annotation=inspect.Parameter.empty if node.annotation is None else _evaluate_node(node.annotation, source),
     )
 
 
-def _evaluate(node: ast.expr, source: _Source) -> Any:  # noqa: ANN401 - a type or a default value
+def _evaluate_node(node: ast.expr, source: _Source) -> Any:  # noqa: ANN401 - a type or a default value
     """Evaluate an expression of our own source with the names that it uses."""
     names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-    values = {name: _value(name, source) for name in names if name in source.definitions}
+    values = {name: _read_value(name, source) for name in names if name in source.definitions}
     return eval(compile(ast.Expression(node), source.module, "eval"), values)
 
 
-def _value(name: str, source: _Source) -> Any:  # noqa: ANN401 - as `_evaluate`
+def _read_value(name: str, source: _Source) -> Any:  # noqa: ANN401 - as `_evaluate_node`
     definition = source.definitions[name]
     if isinstance(definition, ast.expr):
-        return _evaluate(definition, source)
+        return _evaluate_node(definition, source)
     if not isinstance(definition, str):
         raise LookupError(f"{source.module}.{name} is a function, which a signature can't use")
     if definition.partition(".")[0] == PACKAGE and definition != CHOICES:
-        return _value(name, _read_source(definition))
+        return _read_value(name, _read_source(definition))
     return getattr(import_module(definition), name)

@@ -32,7 +32,7 @@ def from_system(error: BaseException) -> ReenactError | None:
         )
     if code in _DISK or "No space left on device" in message:
         place = f"{error.filename} " if isinstance(error, OSError) and error.filename else "A file of the run "
-        return ReenactError(f"{place}cannot be written ({_reason(error)}); make room on the disk")
+        return ReenactError(f"{place}cannot be written ({_error_reason(error)}); make room on the disk")
     if isinstance(error, RuntimeError) and ("gloo" in message or "NCCL" in message) and "onnection" in message:
         return ReenactError(
             "Another process of the run has ended: its own message says why, or the system has killed it where memory"
@@ -53,5 +53,5 @@ def _lost_a_process(error: BaseException) -> bool:
     return bool(frames) and Path(frames[-1][0].f_code.co_filename).parent.name == "multiprocessing"
 
 
-def _reason(error: BaseException) -> str:
+def _error_reason(error: BaseException) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or "No space left on device"

@@ -19,7 +19,7 @@ from reenact.cli.class_limits import limited_classes
 from reenact.cli.lightning import ReenactCLI
 from reenact.cli.options import known_options, print_all_options
 from reenact.cli.processes import is_first
-from reenact.cli.run_folder import LAST, discard
+from reenact.cli.run_folder import LAST, discard_run_folder
 from reenact.cli.system_errors import from_system
 from reenact.errors import ReenactError
 from reenact.models.class_names import check_import, needs_allowing
@@ -30,7 +30,7 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 
 
-def run(request: Request, arguments: list[str]) -> int:
+def run_lightning(request: Request, arguments: list[str]) -> int:
     """Run one of Lightning's commands.
 
     Args:
@@ -43,7 +43,7 @@ def run(request: Request, arguments: list[str]) -> int:
     Raises:
         ReenactError: for bad input of any kind.
     """
-    quiet.begin()
+    quiet.begin_logging()
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     try:
         with limited_classes(request.classes, allowed_packages()):
@@ -53,9 +53,9 @@ def run(request: Request, arguments: list[str]) -> int:
     except MisconfigurationException as error:
         raise ReenactError(str(error)) from error
     except ValueError as error:
-        raise _refusal(error) from error
+        raise _find_refusal(error) from error
     finally:
-        quiet.close()
+        quiet.close_logging()
 
 
 def _parse_and_run(request: Request, arguments: list[str]) -> int:
@@ -64,12 +64,12 @@ def _parse_and_run(request: Request, arguments: list[str]) -> int:
             print_all_options(request.command, arguments)
             return 0
         with ExitStack() as claims:
-            return _run(request, arguments, claims)
+            return _run_request(request, arguments, claims)
     except ArgumentError as error:
         raise sentences.from_parser(str(error), known_options, arguments) from error
 
 
-def _refusal(error: BaseException) -> BaseException:
+def _find_refusal(error: BaseException) -> BaseException:
     """The refusal behind an error: the parser wraps what a constructor raises into one of its own."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ReenactError):
@@ -77,7 +77,7 @@ def _refusal(error: BaseException) -> BaseException:
     return cause or error
 
 
-def _run(request: Request, arguments: list[str], claims: ExitStack) -> int:
+def _run_request(request: Request, arguments: list[str], claims: ExitStack) -> int:
     try:
         cli = ReenactCLI(request, arguments, claims)
     except SystemExit as stop:  # --print_config and the parser's own help end the process
@@ -98,18 +98,18 @@ def _run(request: Request, arguments: list[str], claims: ExitStack) -> int:
         if isinstance(launcher, _SubprocessScriptLauncher):
             launcher.kill(signal.SIGKILL)  # the others may wait for this process, and would for ever
         if isinstance(error, ReenactError) and is_first() and not request.resumes:
-            discard(request.out)
+            discard_run_folder(request.out)
         saver = cli.trainer.checkpoint_callback
         if isinstance(saver, Checkpoints) and saver.is_bystander:
             return BAD_INPUT  # the process that failed says what failed
-        _report(error, request, cli)
+        _report_error(error, request, cli)
         raise
-    for line in _closing(request, cli) if is_first() else ():
+    for line in _closing_lines(request, cli) if is_first() else ():
         sys.stdout.write(f"{line}\n")
     return 0
 
 
-def _report(error: BaseException, request: Request, cli: ReenactCLI) -> None:
+def _report_error(error: BaseException, request: Request, cli: ReenactCLI) -> None:
     """Raise the sentence for what ended a run, with the checkpoint to go on from where training had started."""
     sentence = error if isinstance(error, ReenactError) else from_system(error)
     if sentence is None:
@@ -121,7 +121,7 @@ def _report(error: BaseException, request: Request, cli: ReenactCLI) -> None:
         raise sentence from error
 
 
-def _closing(request: Request, cli: ReenactCLI) -> list[str]:
+def _closing_lines(request: Request, cli: ReenactCLI) -> list[str]:
     lines = [f"run folder: {request.out}"]
     if request.command == "fit" and cli.held_out.figures:
         figures = ", ".join(f"{name} {value:.4g}" for name, value in sorted(cli.held_out.figures.items()))
@@ -129,17 +129,18 @@ def _closing(request: Request, cli: ReenactCLI) -> list[str]:
     last = _last_checkpoint(request)
     if last and isinstance(cli.model, ReenactmentModule):
         lines.append(
-            f"use it: reenact animate --checkpoint {last} --source PICTURE --driving VIDEO -o out.mp4{_leave(cli)}"
+            f"use it: reenact animate --checkpoint {last} --source PICTURE --driving VIDEO -o out.mp4"
+            f"{_package_option(cli)}"
         )
     return lines
 
 
 def _way_on(request: Request, cli: ReenactCLI) -> str:
     last = _last_checkpoint(request)
-    return f"go on with: reenact fit --ckpt_path {last}{_leave(cli)}" if last else "nothing was saved yet"
+    return f"go on with: reenact fit --ckpt_path {last}{_package_option(cli)}" if last else "nothing was saved yet"
 
 
-def _leave(cli: ReenactCLI) -> str:
+def _package_option(cli: ReenactCLI) -> str:
     """The option without which another command refuses the checkpoint of a class of the user's own."""
     cls = type(cli.model)
     return f" {OPTION} {cls.__module__.partition('.')[0]}" if needs_allowing(cls) else ""

@@ -10,7 +10,7 @@ from urllib.parse import urlparse
 HOST = "https://api.wandb.ai"
 
 
-def present() -> bool:
+def has_key() -> bool:
     """Tell if there is a key for the server in use, or a mode in `WANDB_MODE`."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE"):
         return True

@@ -25,7 +25,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def verify(file: File, path: Path) -> str:
+def verify_file(file: File, path: Path) -> str:
     """Check that a file on disk is the one of the table.
 
     Returns:
@@ -52,7 +52,7 @@ def verify(file: File, path: Path) -> str:
     return digest
 
 
-def add(asset: Asset, source: Path) -> Path:
+def add_asset(asset: Asset, source: Path) -> Path:
     """Copy an asset into the folder of files.
 
     Args:
@@ -67,32 +67,34 @@ def add(asset: Asset, source: Path) -> Path:
     """
     if not source.exists():
         raise ReenactError(f"{source} does not exist: give the path of {' or '.join(f.name for f in asset.files)}")
-    with workplace() as folder:
+    with temporary_workplace() as folder:
         if asset.pack:
-            return _place_pack(asset, {file: _found(asset, file, source, folder) for file in asset.files}, folder)
+            return _place_pack(
+                asset, {file: _find_pack_file(asset, file, source, folder) for file in asset.files}, folder
+            )
         if source.is_dir():
             raise ReenactError(f"{source} is a folder: give the path of {' or '.join(f.name for f in asset.files)}")
-        file = _meant(asset, source)
-        digest = verify(file, source)
+        file = _select_file(asset, source)
+        digest = verify_file(file, source)
         copy = folder / file.name
         shutil.copyfile(source, copy)
-        return _place(file, copy, digest)
+        return _place_file(file, copy, digest)
 
 
-def take(asset: Asset, download: Path) -> Path:
-    """Move a download into the folder of files; unlike with `add`, it may have another name.
+def take_download(asset: Asset, download: Path) -> Path:
+    """Move a download into the folder of files; unlike with `add_asset`, it may have another name.
 
     Raises:
         ReenactError: if it is not what the table says.
     """
     if asset.pack:
-        return add(asset, download)
+        return add_asset(asset, download)
     file = asset.files[0]
-    return _place(file, download, verify(file, download))
+    return _place_file(file, download, verify_file(file, download))
 
 
 @contextmanager
-def workplace() -> Iterator[Path]:
+def temporary_workplace() -> Iterator[Path]:
     """A folder on the same disk as the folder of files, so that moving is atomic; gone afterwards.
 
     Raises:
@@ -111,7 +113,7 @@ def workplace() -> Iterator[Path]:
         ) from error
 
 
-def _meant(asset: Asset, source: Path) -> File:
+def _select_file(asset: Asset, source: Path) -> File:
     """Select the file among an asset's alternatives: by its name, or by its kind where only one has it."""
     named = [file for file in asset.files if file.name == source.name]
     alike = named or [file for file in asset.files if Path(file.name).suffix == source.suffix]
@@ -124,7 +126,7 @@ def _meant(asset: Asset, source: Path) -> File:
     return alike[0]
 
 
-def _found(asset: Asset, file: File, source: Path, folder: Path) -> Path:
+def _find_pack_file(asset: Asset, file: File, source: Path, folder: Path) -> Path:
     """A pack's file in its folder or zip; out of a zip it is unpacked into `folder`."""
     if source.is_dir():
         within = sorted(source.rglob(file.name))
@@ -145,7 +147,7 @@ def _found(asset: Asset, file: File, source: Path, folder: Path) -> Path:
 
 
 def _place_pack(asset: Asset, sources: dict[File, Path], folder: Path) -> Path:
-    digests = {file: verify(file, path) for file, path in sources.items()}
+    digests = {file: verify_file(file, path) for file, path in sources.items()}
     pack = folder / "pack"
     pack.mkdir()
     for file, path in sources.items():
@@ -155,19 +157,19 @@ def _place_pack(asset: Asset, sources: dict[File, Path], folder: Path) -> Path:
     if target.exists():
         target.rename(folder / "before")
     pack.rename(target)
-    _remember(digests)
+    _remember_digests(digests)
     return target
 
 
-def _place(file: File, copy: Path, digest: str) -> Path:
+def _place_file(file: File, copy: Path, digest: str) -> Path:
     target = assets.cache_dir() / file.path
     target.parent.mkdir(parents=True, exist_ok=True)
     copy.replace(target)
-    _remember({file: digest})
+    _remember_digests({file: digest})
     return target
 
 
-def _remember(digests: dict[File, str]) -> None:
+def _remember_digests(digests: dict[File, str]) -> None:
     manifest = Manifest.read()
     manifest.sha256 |= {file.path: digest for file, digest in digests.items()}
     manifest.write()

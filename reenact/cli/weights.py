@@ -13,9 +13,9 @@ from reenact import assets
 from reenact.assets import ASSETS, Asset
 from reenact.assets.manifest import Manifest
 from reenact.choices import check_choices
-from reenact.cli.fetching import fetch
-from reenact.cli.weight_files import add, take, verify, workplace
-from reenact.errors import ReenactError, suggest
+from reenact.cli.fetching import fetch_file
+from reenact.cli.weight_files import add_asset, take_download, temporary_workplace, verify_file
+from reenact.errors import ReenactError, suggest_names
 from reenact.paths import PathLike, to_path
 
 
@@ -44,7 +44,7 @@ def weights(
     """
     file = to_path(file)
     if name is not None and name not in ASSETS:
-        raise ReenactError(f"{name}: no such file; {suggest(name, list(ASSETS))}")
+        raise ReenactError(f"{name}: no such file; {suggest_names(name, list(ASSETS))}")
     if file is not None and action != "add":
         raise ReenactError(f"{file}: only 'reenact weights add NAME FILE' takes a file")
     if preset is not None and (action != "list" or name is not None):
@@ -53,18 +53,18 @@ def weights(
         show_one(ASSETS[name]) if name else show_all(_needed_by(preset, scale) if preset else list(ASSETS.values()))
         return 0
     if action == "check":
-        return check([name] if name else [other for other in ASSETS if assets.locate(other)])
+        return check_assets([name] if name else [other for other in ASSETS if assets.locate_asset(other)])
     if name is None:
         raise ReenactError(f"weights {action}: say which file; 'reenact weights list' names them")
     if action == "path":
-        Console(soft_wrap=True).print(assets.require(name), highlight=False, markup=False)
+        Console(soft_wrap=True).print(assets.require_asset(name), highlight=False, markup=False)
         return 0
     if action == "add":
         if file is None:
             raise ReenactError(f"weights add {name}: say which file to add")
-        path = add(ASSETS[name], file)
+        path = add_asset(ASSETS[name], file)
     else:
-        path = get(ASSETS[name], accept_licence)
+        path = fetch_asset(ASSETS[name], accept_licence)
     Console(soft_wrap=True).print(f"{name}: {path}", highlight=False, markup=False)
     return 0
 
@@ -87,7 +87,7 @@ def show_all(listed: list[Asset]) -> None:
     for column, ratio in (("name", None), ("here", None), ("what it is for", 3), ("licence", 3), ("to get it", None)):
         table.add_column(column, ratio=ratio, no_wrap=ratio is None, overflow="fold")
     for asset in listed:
-        present = Text("yes", "green") if assets.locate(asset.name) else Text("no", "yellow")
+        present = Text("yes", "green") if assets.locate_asset(asset.name) else Text("no", "yellow")
         action = "get" if asset.free and asset.url else "accept, get" if asset.url else "by hand"
         table.add_row(asset.name, present, Text(asset.purpose), Text(asset.licence), action)
     console.print(table)
@@ -101,7 +101,7 @@ def show_all(listed: list[Asset]) -> None:
 
 def show_one(asset: Asset) -> None:
     """Print everything about an asset."""
-    path = assets.locate(asset.name)
+    path = assets.locate_asset(asset.name)
     table = Table(box=None, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -119,7 +119,7 @@ def show_one(asset: Asset) -> None:
     Console().print(table, highlight=False)
 
 
-def check(names: list[str]) -> int:
+def check_assets(names: list[str]) -> int:
     """Compare files with their published digests, or with those they had when they were added, and look into them.
 
     Returns:
@@ -135,14 +135,14 @@ def check(names: list[str]) -> int:
     table = Table(box=None)
     for column in ("name", "state", "detail"):
         table.add_column(column, no_wrap=column != "detail", overflow="fold")
-    states = [_checked(ASSETS[name], assets.require(name)) for name in names]
+    states = [_check_asset(ASSETS[name], assets.require_asset(name)) for name in names]
     for name, (good, detail) in zip(names, states, strict=True):
         table.add_row(name, Text("ok", "green") if good else Text("bad", "red"), Text(detail))
     console.print(table)
     return int(not all(good for good, _ in states))
 
 
-def get(asset: Asset, accept_licence: bool) -> Path:
+def fetch_asset(asset: Asset, accept_licence: bool) -> Path:
     """Fetch an asset from its official address.
 
     Returns:
@@ -151,7 +151,7 @@ def get(asset: Asset, accept_licence: bool) -> Path:
     Raises:
         ReenactError: if it has no address, its licence was not accepted, or it can't be fetched.
     """
-    present = assets.locate(asset.name)
+    present = assets.locate_asset(asset.name)
     if present is not None:
         return present
     if not asset.url:
@@ -167,13 +167,13 @@ def get(asset: Asset, accept_licence: bool) -> Path:
             )
         manifest.accepted[asset.name] = asset.licence
         manifest.write()
-    with workplace() as folder:
+    with temporary_workplace() as folder:
         download = folder / asset.url.rpartition("/")[2]
-        fetch(asset.url, download)
-        return take(asset, download)
+        fetch_file(asset.url, download)
+        return take_download(asset, download)
 
 
-def _checked(asset: Asset, path: Path) -> tuple[bool, str]:
+def _check_asset(asset: Asset, path: Path) -> tuple[bool, str]:
     """Tell if an asset's files are intact, and by which comparison."""
     remembered = Manifest.read().sha256
     files = asset.files if asset.pack else [file for file in asset.files if path.name == file.name][:1]
@@ -181,7 +181,7 @@ def _checked(asset: Asset, path: Path) -> tuple[bool, str]:
     for file in files:
         place = path / file.name if asset.pack else path
         try:
-            digest = verify(file, place)
+            digest = verify_file(file, place)
         except ReenactError as problem:
             return False, str(problem)
         before = remembered.get(file.path)

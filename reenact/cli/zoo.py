@@ -27,6 +27,6 @@ def list_zoo() -> None:
         table = Table(box=None)
         table.add_column(f"--{kind}", no_wrap=True)
         table.add_column("what")
-        for name in presets.names(kind):
-            table.add_row(name, Text(presets.describe(kind, name)))
+        for name in presets.preset_names(kind):
+            table.add_row(name, Text(presets.describe_preset(kind, name)))
         console.print(table, "")

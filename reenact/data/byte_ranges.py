@@ -70,14 +70,14 @@ class RemoteFiles:
         """
         from fsspec.utils import merge_offset_ranges  # type: ignore[import-untyped]
 
-        filesystem, folder = _filesystem(self.url, os.getpid())
+        filesystem, folder = _open_filesystem(self.url, os.getpid())
         merged = merge_offset_ranges(*(list(column) for column in zip(*ranges, strict=True)), max_gap=_NEAR)
         try:
             blocks = filesystem.cat_ranges([f"{folder}/{file}" for file in merged[0]], *merged[1:], on_error="raise")
         except Exception as error:  # every backend has errors of its own
-            raise unreachable(self.url, error) from error
+            raise unreachable_error(self.url, error) from error
         named_blocks = list(zip(*merged, blocks, strict=True))
-        return [_part(byte_range, named_blocks) for byte_range in ranges]
+        return [_cut_range(byte_range, named_blocks) for byte_range in ranges]
 
 
 def is_url(root: str) -> bool:
@@ -87,21 +87,21 @@ def is_url(root: str) -> bool:
 
 def read_whole(url: str, file: str) -> bytes:
     """All of a file in a folder behind a URL; raises `ReenactError` if it can't be reached."""
-    filesystem, folder = _filesystem(url, os.getpid())
+    filesystem, folder = _open_filesystem(url, os.getpid())
     try:
         data: bytes = filesystem.cat_file(f"{folder}/{file}")
     except Exception as error:
-        raise unreachable(f"{url}/{file}", error) from error
+        raise unreachable_error(f"{url}/{file}", error) from error
     return data
 
 
-def unreachable(url: str, error: BaseException) -> ReenactError:
+def unreachable_error(url: str, error: BaseException) -> ReenactError:
     """The sentence for a URL that does not answer."""
     why = " ".join(str(error).split()) or type(error).__name__
     return ReenactError(f"{url} can't be read ({why}); check the URL, the network and your access rights")
 
 
-def _part(byte_range: Range, blocks: Sequence[tuple[str, int, int, bytes]]) -> bytes:
+def _cut_range(byte_range: Range, blocks: Sequence[tuple[str, int, int, bytes]]) -> bytes:
     """A range out of the blocks that were read."""
     file, first, last = byte_range
     return next(
@@ -112,7 +112,7 @@ def _part(byte_range: Range, blocks: Sequence[tuple[str, int, int, bytes]]) -> b
 
 
 @lru_cache(maxsize=8)
-def _filesystem(url: str, process: int) -> tuple[AbstractFileSystem, str]:
+def _open_filesystem(url: str, process: int) -> tuple[AbstractFileSystem, str]:
     # By process: a connection does not survive a fork.
     import fsspec
 
@@ -121,5 +121,5 @@ def _filesystem(url: str, process: int) -> tuple[AbstractFileSystem, str]:
     except ImportError as error:
         raise ReenactError(f"{url} needs a package that is not installed: {error}") from error
     except ValueError as error:
-        raise unreachable(url, error) from error
+        raise unreachable_error(url, error) from error
     return filesystem, folder.rstrip("/")

@@ -26,7 +26,7 @@ LEASE = 120.0
 
 
 @contextmanager
-def claimed(path: Path) -> Iterator[bool]:
+def try_claim(path: Path) -> Iterator[bool]:
     """Hold a claim during the block, if it is free.
 
     Args:
@@ -39,21 +39,21 @@ def claimed(path: Path) -> Iterator[bool]:
         OSError: if the file can't be made.
     """
     token = uuid.uuid4().hex
-    has_claim = _create(path, token) or (_taken_away(path) and _create(path, token))
+    has_claim = _create_claim(path, token) or (_taken_away(path) and _create_claim(path, token))
     if not has_claim:
         yield False
         return
-    _heart().add(path)
+    _get_heart().add(path)
     try:
         yield True
     finally:
-        _heart().remove(path)
-        if _read(path).get("token") == token:
+        _get_heart().remove(path)
+        if _read_owner(path).get("token") == token:
             path.unlink(missing_ok=True)
 
 
 @contextmanager
-def locked(path: Path, patience: float = 2 * LEASE) -> Iterator[None]:
+def wait_for_claim(path: Path, patience: float = 2 * LEASE) -> Iterator[None]:
     """Hold a claim during the block, waiting for it.
 
     Raises:
@@ -61,7 +61,7 @@ def locked(path: Path, patience: float = 2 * LEASE) -> Iterator[None]:
     """
     end, pause = time.monotonic() + patience, 0.002
     while True:
-        with claimed(path) as has_claim:
+        with try_claim(path) as has_claim:
             if has_claim:
                 yield
                 return
@@ -97,12 +97,12 @@ class _Heart:
                     os.utime(path)
 
 
-def _create(path: Path, token: str) -> bool:
+def _create_claim(path: Path, token: str) -> bool:
     try:
         file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
     except FileExistsError:
         return False
-    owner = {"token": token, "machine": _machine(), "host": socket.gethostname(), "pid": os.getpid()}
+    owner = {"token": token, "machine": _identify_machine(), "host": socket.gethostname(), "pid": os.getpid()}
     with os.fdopen(file, "w") as opened:
         json.dump(owner | {"start": _start_time(os.getpid())}, opened)
     return True
@@ -110,8 +110,8 @@ def _create(path: Path, token: str) -> bool:
 
 def _taken_away(path: Path) -> bool:
     """Remove a claim if it has expired; of several who try at once, one succeeds."""
-    owner = _read(path)
-    if not _expired(path, owner) or _read(path) != owner:
+    owner = _read_owner(path)
+    if not _is_expired(path, owner) or _read_owner(path) != owner:
         return False
     grave = path.with_name(f".{uuid.uuid4().hex}.expired")
     try:
@@ -122,16 +122,16 @@ def _taken_away(path: Path) -> bool:
     return True
 
 
-def _expired(path: Path, owner: dict[str, str]) -> bool:
-    if owner.get("machine") == _machine():
+def _is_expired(path: Path, owner: dict[str, str]) -> bool:
+    if owner.get("machine") == _identify_machine():
         return _start_time(int(owner["pid"])) != owner.get("start")
     try:
-        return _now(path.parent) - path.stat().st_mtime > LEASE
+        return _read_disk_time(path.parent) - path.stat().st_mtime > LEASE
     except FileNotFoundError:
         return False
 
 
-def _read(path: Path) -> dict[str, str]:
+def _read_owner(path: Path) -> dict[str, str]:
     """The owner of a claim; empty where it is gone, or was not written yet."""
     try:
         content = json.loads(path.read_text())
@@ -140,7 +140,7 @@ def _read(path: Path) -> dict[str, str]:
     return {key: str(value) for key, value in content.items()} if isinstance(content, dict) else {}
 
 
-def _now(folder: Path) -> float:
+def _read_disk_time(folder: Path) -> float:
     """The time by the clock of the disk, which on a network disk is the server's."""
     probe = folder / f".{uuid.uuid4().hex}.clock"
     probe.touch()
@@ -151,7 +151,7 @@ def _now(folder: Path) -> float:
 
 
 @cache
-def _machine() -> str:
+def _identify_machine() -> str:
     """Identify the machine and the container: process numbers mean something within one alone."""
     try:
         return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {Path('/proc/self/ns/pid').readlink()}"
@@ -181,7 +181,7 @@ _hearts: dict[int, _Heart] = {}
 """Heart of each process id: threads don't survive a fork."""
 
 
-def _heart() -> _Heart:
+def _get_heart() -> _Heart:
     process = os.getpid()
     if process not in _hearts:
         _hearts[process] = _Heart()

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from reenact.data.byte_ranges import Files, Range
-from reenact.data.frame_file import decode, planes, resize
+from reenact.data.frame_file import decode_frame, resize_square, write_planes
 from reenact.data.schema import MOST_FRAMES, check_integer
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
@@ -98,7 +98,7 @@ class ClipReader:
             landmarks *= np.float32(size / stored_size)
         return Portrait(
             image=torch.from_numpy(self._pictures(place, arrays["places"], stored_size, size)),
-            params=_params(arrays),
+            params=_build_params(arrays),
             landmarks=None if landmarks is None else torch.from_numpy(landmarks),
             frame=torch.tensor(list(frames)),
             identity=[identity] * len(frames),
@@ -130,7 +130,7 @@ class ClipReader:
     def _tables(self, place: ClipPlace, header: bytes) -> dict[str, _Table]:
         try:
             entries = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
-            tables = {name: _table(name, entry) for name, entry in entries.items()}
+            tables = {name: _parse_table(name, entry) for name, entry in entries.items()}
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
             raise self._damaged(place, place.arrays) from error
         if not self._fields <= set(tables):
@@ -146,7 +146,7 @@ class ClipReader:
     def _rows(
         self, place: ClipPlace, head: bytes, end: int, tables: dict[str, _Table], numbers: Sequence[int]
     ) -> dict[str, NDArray[Any]]:
-        runs = _runs(numbers)
+        runs = _group_runs(numbers)
         spans = [
             (end + table.start + first * table.row_size, end + table.start + last * table.row_size)
             for table in tables.values()
@@ -172,12 +172,12 @@ class ClipReader:
             raise self._damaged(place, place.arrays)
         start = place.frames_start
         ranges = [(place.frames, start + first, start + first + length) for first, length in places.tolist()]
-        images = [decode(data, stored_size) for data in self._bytes(place, ranges)]
+        images = [decode_frame(data, stored_size) for data in self._bytes(place, ranges)]
         pictures = np.empty((len(images), 3, size, size), np.uint8)
         for picture, image in zip(pictures, images, strict=True):
             if image is None:
                 raise self._damaged(place, place.frames)
-            planes(resize(image, size), picture)
+            write_planes(resize_square(image, size), picture)
         return pictures
 
     def _bytes(self, place: ClipPlace, ranges: list[Range]) -> list[bytes]:
@@ -194,7 +194,7 @@ class ClipReader:
         return ReenactError(f"{file} of clip {place.clip} is damaged; {self._remedy}")
 
 
-def _table(name: str, entry: dict[str, Any]) -> _Table:
+def _parse_table(name: str, entry: dict[str, Any]) -> _Table:
     """Read an entry of the header; raise `KeyError`, `TypeError` or `ValueError` where it makes no sense."""
     kind = np.dtype(_KINDS[entry["dtype"]])
     shape = tuple(check_integer(side, "a side", 0, MOST_FRAMES) for side in entry["shape"])
@@ -209,7 +209,7 @@ def _table(name: str, entry: dict[str, Any]) -> _Table:
     return _Table(kind, shape, start, kind.itemsize * row)
 
 
-def _runs(frames: Sequence[int]) -> list[tuple[int, int]]:
+def _group_runs(frames: Sequence[int]) -> list[tuple[int, int]]:
     """Stretches of frames in a row, each as its first and the one after its last."""
     runs: list[tuple[int, int]] = []
     for frame in frames:
@@ -220,7 +220,7 @@ def _runs(frames: Sequence[int]) -> list[tuple[int, int]]:
     return runs
 
 
-def _params(arrays: dict[str, NDArray[Any]]) -> FaceParams | None:
+def _build_params(arrays: dict[str, NDArray[Any]]) -> FaceParams | None:
     if "shape" not in arrays:
         return None
     return FaceParams(**{name: torch.from_numpy(arrays[name]) for name in PARAMS if name in arrays})

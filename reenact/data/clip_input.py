@@ -37,10 +37,10 @@ class ClipInput:
         return text_of(str(self.path.absolute()))
 
 
-def readable(clip: ClipInput) -> ClipInput:
+def mark_unreadable_names(clip: ClipInput) -> ClipInput:
     """Return a clip with names that a manifest can hold, and with its `fault` where they can't name files."""
     checked = replace(clip, name=text_of(clip.name), identity=text_of(clip.identity))
-    return replace(checked, fault=_fault(clip))
+    return replace(checked, fault=_find_fault(clip))
 
 
 def text_of(name: str) -> str:
@@ -49,7 +49,7 @@ def text_of(name: str) -> str:
     return "".join(pieces).encode("utf-8", "replace").decode()
 
 
-def _fault(clip: ClipInput) -> str:
+def _find_fault(clip: ClipInput) -> str:
     if text_of(str(clip.path.absolute())) != str(clip.path.absolute()):
         return "has a name that is no UTF-8; rename the file or its folder"
     length = len(os.fsencode(clip.name))

@@ -92,8 +92,8 @@ class ClipTable:
             )
             columns.append(np.array(list(coded), np.int64))
         table = np.concatenate([np.zeros((0, 3), np.int64), *columns])
-        split_names, split_order = _ordered(splits)
-        identity_names, identity_order = _ordered(identities)
+        split_names, split_order = _sort_names(splits)
+        identity_names, identity_order = _sort_names(identities)
         return cls(
             names=Names.joined(names),
             identities=identity_order[table[:, 1]],
@@ -118,7 +118,7 @@ class ClipTable:
         return row if row < len(self.names) and self.names[row] == name else None
 
 
-def _ordered(codes: dict[str, int]) -> tuple[list[str], NDArray[np.int64]]:
+def _sort_names(codes: dict[str, int]) -> tuple[list[str], NDArray[np.int64]]:
     """The names in order, and the place of each code in it."""
     names = sorted(codes)
     places = np.zeros(len(names), np.int64)

@@ -94,7 +94,7 @@ def _check_finite(portraits: Portrait) -> None:
         raise ReenactError(f"The clip {portraits.clip[0]} has face parameters that are not finite: prepare it again")
 
 
-def carries(fields: tuple[str, ...], clip_length: int) -> Carries:
+def describe_contents(fields: tuple[str, ...], clip_length: int) -> Carries:
     """Derive the contents of portraits from the arrays of a store."""
     return Carries(
         params="shape" in fields,

@@ -23,7 +23,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 from torchvision.transforms.v2 import functional as colour
 
 from reenact.data.clip_table import ClipIndex
-from reenact.data.clips import Carries, ClipSource, StoreClips, carries
+from reenact.data.clips import Carries, ClipSource, StoreClips, describe_contents
 from reenact.data.pair_lists import read_pairs, resolve_pairs
 from reenact.data.prepared import open_prepared
 from reenact.data.sampling import (
@@ -254,7 +254,9 @@ class ReenactmentDataModule(LightningDataModule):
             return None
         prepared = open_prepared(self.sources)
         has, needed = prepared.info.fields, self.describe()
-        lacks = [name for name, value in asdict(carries(has, 1)).items() if getattr(needed, name) and not value]
+        lacks = [
+            name for name, value in asdict(describe_contents(has, 1)).items() if getattr(needed, name) and not value
+        ]
         if lacks or (self.face_model and prepared.info.face_model != self.face_model):
             shortage = f"no {lacks[0]}" if lacks else f"parameters of the face model {prepared.info.face_model!r}"
             raise ReenactError(
@@ -296,7 +298,7 @@ def jitter_colours(
     hues = draw.uniform(-strength, strength, count)[rank::processes]
 
     def change(images: Tensor) -> Tensor:
-        changed_images = [_change(image, factors[i], hues[i]) for i, image in enumerate(images)]
+        changed_images = [_jitter_image(image, factors[i], hues[i]) for i, image in enumerate(images)]
         return torch.stack(changed_images)
 
     source, driving = batch.source, batch.driving
@@ -317,7 +319,7 @@ def usable_cores() -> int:
     return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def _change(image: Tensor, factors: NDArray[np.float64], hue: float) -> Tensor:
+def _jitter_image(image: Tensor, factors: NDArray[np.float64], hue: float) -> Tensor:
     brightness, contrast, saturation = factors.tolist()
     image = colour.adjust_brightness(image.add(1).div(2), brightness)
     image = colour.adjust_saturation(colour.adjust_contrast(image, contrast), saturation)

@@ -44,17 +44,17 @@ def write_frames(path: Path, frames: Iterable[Image], fps: Fraction) -> NDArray[
                 stream.time_base = 1 / fps
             if frame.shape != shape:
                 raise ValueError(f"frame {number} has shape {frame.shape}, the first has {shape}")
-            packet = Packet(_encode(frame))
+            packet = Packet(_encode_frame(frame))
             packet.stream, packet.time_base = stream, 1 / fps
             packet.pts = packet.dts = number
             packet.duration, packet.is_keyframe = 1, True
             container.mux(packet)
         if shape is None:
             raise ValueError("a clip needs at least one frame")
-    return _places(path)
+    return _find_places(path)
 
 
-def resize(image: Image, size: int) -> Image:
+def resize_square(image: Image, size: int) -> Image:
     """Resample a square picture; reductions average."""
     if image.shape[0] == size:
         return image
@@ -62,7 +62,7 @@ def resize(image: Image, size: int) -> Image:
     return cv2.resize(image, (size, size), interpolation=interpolation).astype(np.uint8, copy=False)
 
 
-def decode(data: bytes, side: int) -> Image | None:
+def decode_frame(data: bytes, side: int) -> Image | None:
     """The picture (side, side, 3) in a JPEG file, or None where it is damaged or of another size."""
     # A JPEG that was cut short still decodes, grey at the bottom: its end mark tells.
     if data[-2:] != b"\xff\xd9" or _jpeg_size(data) != (side, side):
@@ -85,18 +85,18 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def planes(image: Image, out: NDArray[np.uint8]) -> None:
+def write_planes(image: Image, out: NDArray[np.uint8]) -> None:
     """Write a picture (H, W, 3) as (3, H, W)."""
     cv2.split(image, [out[0], out[1], out[2]])
 
 
-def _encode(frame: Image) -> bytes:
+def _encode_frame(frame: Image) -> bytes:
     success, data = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), _JPEG)
     assert success
     return data.tobytes()
 
 
-def _places(path: Path) -> NDArray[np.int64]:
+def _find_places(path: Path) -> NDArray[np.int64]:
     with open_media(path) as container:
         packets: Sequence[tuple[int, int]] = [
             (packet.pos, packet.size) for packet in container.demux(video=0) if packet.pos is not None and packet.size

@@ -50,11 +50,11 @@ def load_index(path: Path) -> tuple[VideoIndex, Facts] | None:
         data = file.read_bytes()
         size = int.from_bytes(data[:8], "little")
         about = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["about"])
-        if about["stamp"] != _stamp(path):
+        if about["stamp"] != _stamp_file(path):
             return None
         arrays: dict[str, Any] = {"ranks": None, **load(data)}
         index = VideoIndex(**arrays, tick=Fraction(about["tick"]), last=Fraction(about["last"]))
-        _check(index)
+        _check_index(index)
         return index, dict(about["facts"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
         return None
@@ -64,7 +64,7 @@ def save_index(path: Path, index: VideoIndex, facts: Facts) -> None:
     """Write the index of a video where the folder takes it, with facts that JSON can hold."""
     arrays = {name: np.ascontiguousarray(value) for name, value in vars(index).items() if isinstance(value, np.ndarray)}
     with suppress(OSError):
-        about = {"stamp": _stamp(path), "tick": str(index.tick), "last": str(index.last), "facts": facts}
+        about = {"stamp": _stamp_file(path), "tick": str(index.tick), "last": str(index.last), "facts": facts}
         data = save(arrays, {"about": json.dumps(about)})
         file = index_path(path)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -82,12 +82,12 @@ def index_path(path: Path) -> Path:
     return cache_dir() / "indices" / name[:2] / f"{name}.safetensors"
 
 
-def _stamp(path: Path) -> list[Any]:
+def _stamp_file(path: Path) -> list[Any]:
     status = path.stat()
     return [VERSION, av.__version__, status.st_size, status.st_mtime_ns]
 
 
-def _check(index: VideoIndex) -> None:
+def _check_index(index: VideoIndex) -> None:
     """Raise `ValueError` where arrays are no index."""
     arrays: dict[str, NDArray[Any]] = {
         field.name: getattr(index, field.name)

@@ -20,16 +20,16 @@ def bytes_stated(path: Path) -> int | None:
     with path.open("rb") as file:
         head = file.read(12)
         if head[:4] == b"\x1a\x45\xdf\xa3":
-            return _matroska(file)
+            return _measure_matroska(file)
         if head[:4] == b"RIFF":
             size = int.from_bytes(head[4:8], "little")
             return 8 + size if size else None
         if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
-            return _boxes(file, path.stat().st_size)
+            return _measure_boxes(file, path.stat().st_size)
     return None
 
 
-def _boxes(file: BinaryIO, size: int) -> int:
+def _measure_boxes(file: BinaryIO, size: int) -> int:
     place = 0
     for _ in range(_MAX_BOXES):
         file.seek(place)
@@ -45,7 +45,7 @@ def _boxes(file: BinaryIO, size: int) -> int:
     return size
 
 
-def _matroska(file: BinaryIO) -> int | None:
+def _measure_matroska(file: BinaryIO) -> int | None:
     file.seek(4)
     header = _variable_size(file)
     if header is None:

@@ -54,9 +54,9 @@ def pack(store: PathLike, *, out: PathLike, shard_size: str = "1GB") -> str:
     _check_out(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with _alone(out):
+        with _lock_folder(out):
             shards, places = _write_shards(source, out, limit)
-            with _renamed(out / INDEX) as file:
+            with _write_then_rename(out / INDEX) as file:
                 file.write(encode_index(source.info, source.table, shards, places))
     except OSError as error:
         raise ReenactError(
@@ -90,11 +90,11 @@ def _write_shards(source: Store, out: Path, limit: int) -> tuple[dict[str, int],
     """Name and size of each shard, and where each clip lies in them: see `encode_index`."""
     places = np.zeros((len(source.table.names), 4), np.int64)
     shards: dict[str, int] = {}
-    plan = list(_plan(source, limit))
+    plan = list(_plan_shards(source, limit))
     for number, rows in enumerate(track(plan, "pack", console=open_progress_console())):
         name = f"reenact-{number:05d}.tar"
-        members = [member for row in rows for member in _members(source, row)]
-        starts = _starts(out / name, members)
+        members = [member for row in rows for member in _list_members(source, row)]
+        starts = _find_starts(out / name, members)
         if starts is None:
             # The index goes first: without it, no reader takes new shards for old ones.
             (out / INDEX).unlink(missing_ok=True)
@@ -110,7 +110,7 @@ def _write_shards(source: Store, out: Path, limit: int) -> tuple[dict[str, int],
     return shards, places
 
 
-def _plan(source: Store, limit: int) -> Iterator[list[int]]:
+def _plan_shards(source: Store, limit: int) -> Iterator[list[int]]:
     """Rows of the table that go into each shard."""
     rows: list[int] = []
     size = 0
@@ -128,7 +128,7 @@ def _plan(source: Store, limit: int) -> Iterator[list[int]]:
     yield rows
 
 
-def _members(source: Store, row: int) -> list[_Member]:
+def _list_members(source: Store, row: int) -> list[_Member]:
     record = source.clip(source.table.names[row])
     described = asdict(record) | {"fps": str(record.fps)}
     described.pop("seconds")
@@ -141,19 +141,19 @@ def _members(source: Store, row: int) -> list[_Member]:
 
 
 def _write_shard(path: Path, members: Sequence[_Member]) -> list[int]:
-    with _renamed(path) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+    with _write_then_rename(path) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for member in members:
             entry = tarfile.TarInfo(member.name)  # no times or owners: the same store gives the same bytes
             entry.size = member.size
             with member.open() as content:
                 archive.addfile(entry, content)
-    starts = _starts(path, members)
+    starts = _find_starts(path, members)
     if starts is None:
         raise ReenactError(f"A clip of {path.name} changed while it was packed; run the command again")
     return starts
 
 
-def _starts(path: Path, members: Sequence[_Member]) -> list[int] | None:
+def _find_starts(path: Path, members: Sequence[_Member]) -> list[int] | None:
     """First byte of each member of a shard; None where the shard is missing, damaged, or holds something else.
 
     Sizes and the clips' rows are compared, which change with the content and the settings that clips are made from.
@@ -175,18 +175,18 @@ def _starts(path: Path, members: Sequence[_Member]) -> list[int] | None:
 def _check_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise ReenactError(f"{out} is a file; give a folder for the shards")
-    others = [path.name for path in out.iterdir() if not _ours(path.name)] if out.is_dir() else []
+    others = [path.name for path in out.iterdir() if not _is_pack_file(path.name)] if out.is_dir() else []
     if others:
         raise ReenactError(f"{out} holds other files ({sorted(others)[0]}); give a new folder for the shards")
 
 
-def _ours(name: str) -> bool:
+def _is_pack_file(name: str) -> bool:
     bare = name.removesuffix(_PART)
     return bare == INDEX or SHARD.fullmatch(bare) is not None
 
 
 @contextmanager
-def _alone(out: Path) -> Iterator[None]:
+def _lock_folder(out: Path) -> Iterator[None]:
     """Keep other runs from the same folder; the lock goes with the process."""
     descriptor = os.open(out, os.O_RDONLY)
     try:
@@ -199,7 +199,7 @@ def _alone(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _renamed(path: Path) -> Iterator[BinaryIO]:
+def _write_then_rename(path: Path) -> Iterator[BinaryIO]:
     """A file that takes its place once it is whole and on the disk."""
     temporary = path.with_name(path.name + _PART)
     try:

@@ -44,7 +44,7 @@ def write_pairs(path: Path, pairs: Iterable[NamedPair]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _unwritable_error(path, error) from error
     try:
         with temporary.open("w", encoding="utf-8", newline="") as file:
             lines = csv.writer(file, lineterminator="\n")
@@ -54,7 +54,7 @@ def write_pairs(path: Path, pairs: Iterable[NamedPair]) -> None:
                 lines.writerow((pair.source, pair.source_frame, pair.driving, first))
         temporary.replace(path)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _unwritable_error(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -78,10 +78,10 @@ def read_pairs(path: Path) -> list[NamedPair]:
         raise ReenactError(f"{path} is no list of pairs: it is empty or no CSV file") from error
     names = [name.strip() for name in header]
     if names == list(COLUMNS):
-        return [_ours(row, path, line) for line, row in enumerate(rows, 2)]
+        return [_parse_pair(row, path, line) for line, row in enumerate(rows, 2)]
     if names[:2] == ["source", "driving"] and len(names) <= 3:
         # DaGAN's headers name three columns above rows of two.
-        return [_theirs(row, path, line) for line, row in enumerate(rows, 2)]
+        return [_parse_paper_pair(row, path, line) for line, row in enumerate(rows, 2)]
     raise ReenactError(
         f"{path} has the columns {','.join(names)}; expected {','.join(COLUMNS)} or source,driving,frame"
     )
@@ -104,25 +104,25 @@ def resolve_pairs(
     """
     inside = [pair for pair in pairs if sources is None or pair.source == pair.driving]
     kinds: dict[str, list[tuple[int, int, int, int]]] = {"self": [], "cross": []}
-    for same, row in _rows(path, inside, clips, clips, clip_length):
+    for same, row in _iterate_rows(path, inside, clips, clips, clip_length):
         kinds["self" if same else "cross"].append(row)
     if sources is not None:
         across = [pair for pair in pairs if pair.source != pair.driving]
-        kinds["cross"] = [row for _, row in _rows(path, across, sources, clips, clip_length)]
+        kinds["cross"] = [row for _, row in _iterate_rows(path, across, sources, clips, clip_length)]
     return {name: PairList(np.array(rows, np.int64)) for name, rows in kinds.items() if rows}
 
 
-def _rows(
+def _iterate_rows(
     path: Path, pairs: Sequence[NamedPair], sources: ClipSource, clips: ClipSource, clip_length: int
 ) -> Iterator[tuple[bool, tuple[int, int, int, int]]]:
     """Rows of `PairList.table`, and whether the numbers of both identities are the same."""
     origin, index = sources.index, clips.index
     location = _HELD_OUT if sources is clips else "the clips of --data.sources"
-    source_places = _places([pair.source for pair in pairs], sources, path, location)
-    driving_places = _places([pair.driving for pair in pairs], clips, path, _HELD_OUT)
+    source_places = _find_places([pair.source for pair in pairs], sources, path, location)
+    driving_places = _find_places([pair.driving for pair in pairs], clips, path, _HELD_OUT)
     for pair, source, driving in zip(pairs, source_places, driving_places, strict=True):
         frames = int(index.num_frames[driving])
-        starts = _starts(pair, frames, clip_length)
+        starts = _list_starts(pair, frames, clip_length)
         _check_frame(path, pair.source, pair.source_frame, int(origin.num_frames[source]))
         _check_frame(path, pair.driving, starts[0], frames)
         _check_frame(path, pair.driving, starts[-1] + clip_length - 1, frames)
@@ -131,13 +131,13 @@ def _rows(
             yield same, (int(origin.ids[source]), pair.source_frame, int(index.ids[driving]), start)
 
 
-def _starts(pair: NamedPair, frames: int, clip_length: int) -> Sequence[int]:
+def _list_starts(pair: NamedPair, frames: int, clip_length: int) -> Sequence[int]:
     if pair.driving_frame is not None:
         return [pair.driving_frame]
     return range(0, max(1, frames - clip_length + 1), clip_length)
 
 
-def _places(names: Sequence[str], clips: ClipSource, path: Path, location: str) -> list[int]:
+def _find_places(names: Sequence[str], clips: ClipSource, path: Path, location: str) -> list[int]:
     """The place in the clips' index of each name."""
     unique_names = list(dict.fromkeys(names))
     ids = np.array([-1 if number is None else number for number in map(clips.find, unique_names)], np.int64)
@@ -162,21 +162,21 @@ def _check_frame(path: Path, clip: str, frame: int, frames: int) -> None:
         )
 
 
-def _ours(row: list[str], path: Path, line: int) -> NamedPair:
+def _parse_pair(row: list[str], path: Path, line: int) -> NamedPair:
     try:
         source, source_frame, driving, driving_frame = row
         return NamedPair(source, int(source_frame), driving, int(driving_frame) if driving_frame else None)
     except ValueError as error:
-        raise _wrong(path, line, "a clip, a frame number, a clip, a frame number or nothing") from error
+        raise _wrong_line_error(path, line, "a clip, a frame number, a clip, a frame number or nothing") from error
 
 
-def _theirs(row: list[str], path: Path, line: int) -> NamedPair:
+def _parse_paper_pair(row: list[str], path: Path, line: int) -> NamedPair:
     if len(row) not in (2, 3):
-        raise _wrong(path, line, "a source, a driving clip or frame, and at most one more field")
+        raise _wrong_line_error(path, line, "a source, a driving clip or frame, and at most one more field")
     try:
         (source, source_frame), (driving, driving_frame) = (_frame_of(field.strip()) for field in row[:2])
     except ValueError as error:
-        raise _wrong(path, line, "clip names, or paths of frames whose names are numbers") from error
+        raise _wrong_line_error(path, line, "clip names, or paths of frames whose names are numbers") from error
     return NamedPair(source, source_frame or 0, driving, driving_frame)
 
 
@@ -190,15 +190,15 @@ def _frame_of(field: str) -> tuple[str, int | None]:
     return path.name, None
 
 
-def _wrong(path: Path, line: int, expected: str) -> ReenactError:
+def _wrong_line_error(path: Path, line: int, expected: str) -> ReenactError:
     return ReenactError(f"Line {line} of {path} is no pair; expected {expected}")
 
 
-def _unwritable(path: Path, error: OSError) -> ReenactError:
+def _unwritable_error(path: Path, error: OSError) -> ReenactError:
     return ReenactError(f"{path} can't be written ({error.strerror}); choose a writable file")
 
 
-def named(pairs: PairList, names: Sequence[str]) -> Iterator[NamedPair]:
+def name_pairs(pairs: PairList, names: Sequence[str]) -> Iterator[NamedPair]:
     """Pairs by number as pairs by name, where the numbers are places in `names`."""
     for source, frame, driving, start in pairs.table.tolist():
         yield NamedPair(names[source], frame, names[driving], start)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from reenact.choices import check_choices
 from reenact.data.clip_table import ClipIndex, ClipTable
-from reenact.data.pair_lists import NamedPair, named, write_pairs
+from reenact.data.pair_lists import NamedPair, name_pairs, write_pairs
 from reenact.data.prepared import open_prepared
 from reenact.data.sampling import cross_pairs, held_out_split, self_pairs
-from reenact.errors import ReenactError, suggest
+from reenact.errors import ReenactError, suggest_names
 from reenact.methods import PairPlan
 from reenact.methods.choices import PairPlanName
 from reenact.methods.registry import collect_pair_plans
@@ -49,7 +49,7 @@ def write_plan(
     out = Path(out)
     plans = collect_pair_plans()
     if preset not in plans:
-        raise ReenactError(f"--preset {preset}: no paper has such pairs; {suggest(preset, list(plans))}")
+        raise ReenactError(f"--preset {preset}: no paper has such pairs; {suggest_names(preset, list(plans))}")
     plan = plans[preset]
     if bool(plan.portraits) != (sources is not None):
         raise ReenactError(
@@ -62,38 +62,38 @@ def write_plan(
     if split == "test" and table.split_names == ("train",):
         # What the data modules hold out, at their own seed and share.
         everything = held_out_split(table.index("train", min_frames=2), "test", 0.1, 0)
-    index = _chosen(everything, plan.clips, seed)
+    index = _choose_clips(everything, plan.clips, seed)
     if not len(index.ids):
         has = ", ".join(table.split_names) or "no clip"
         raise ReenactError(
             f"{store} has no usable {split} clip of 2 frames or more (it has: {has}); choose another --split"
         )
     portraits = None if sources is None else open_prepared(sources).table
-    pairs = list(_planned(plan, index, table, portraits, seed))
+    pairs = list(_plan_pairs(plan, index, table, portraits, seed))
     if not pairs:
         raise ReenactError(f"The {split} clips of {store} show one identity, and {preset} needs pairs of two")
     write_pairs(out, pairs)
     alone = sum(pair.source == pair.driving for pair in pairs)
     kinds = f"{alone} with one identity, {len(pairs) - alone} with two"
-    return f"{out}: {len(pairs)} pairs of {len(index.ids)} clips ({kinds}){_shortage(plan, index)}"
+    return f"{out}: {len(pairs)} pairs of {len(index.ids)} clips ({kinds}){_describe_shortage(plan, index)}"
 
 
-def _planned(
+def _plan_pairs(
     plan: PairPlan, index: ClipIndex, table: ClipTable, portraits: ClipTable | None, seed: int
 ) -> Iterator[NamedPair]:
     count = len(index.ids)
     people = len(np.unique(index.identities))
     names = table.names
     if plan.self_frames:
-        yield from named(self_pairs(index, plan.self_frames * count, seed), names)
+        yield from name_pairs(self_pairs(index, plan.self_frames * count, seed), names)
     if plan.cross_frames:
-        yield from named(cross_pairs(index, plan.cross_frames * count, seed), names)
+        yield from name_pairs(cross_pairs(index, plan.cross_frames * count, seed), names)
     if plan.cross_frames_per_person and people > 1:
         yield from _per_person(index, plan.cross_frames_per_person, names, seed)
     if plan.self_clips:
         yield from (NamedPair(names[clip], 0, names[clip], None) for clip in index.ids.tolist())
     if plan.cross_clips and portraits is not None:
-        chosen = _chosen(portraits.index(None), plan.portraits, seed).ids.tolist()
+        chosen = _choose_clips(portraits.index(None), plan.portraits, seed).ids.tolist()
         if not chosen:
             raise ReenactError("The store of --sources has no usable picture; prepare it again")
         for number, clip in enumerate(index.ids.tolist()):
@@ -103,17 +103,17 @@ def _planned(
             yield NamedPair(names[_next_person(index, place)], 0, names[clip], None)
 
 
-def _chosen(index: ClipIndex, count: int | None, seed: int) -> ClipIndex:
+def _choose_clips(index: ClipIndex, count: int | None, seed: int) -> ClipIndex:
     """Some clips of as many identities as possible, in the order of the index; all where `count` is None."""
     if count is None or len(index.ids) <= count:
         return index
     order = np.random.default_rng([seed, 6]).permutation(len(index.ids))
-    turn = _turns(index.identities[order])
+    turn = _count_earlier_clips(index.identities[order])
     keep = np.sort(order[np.argsort(turn, kind="stable")[:count]])
     return ClipIndex(index.ids[keep], index.identities[keep], index.num_frames[keep])
 
 
-def _turns(identities: NDArray[np.int64]) -> NDArray[np.int64]:
+def _count_earlier_clips(identities: NDArray[np.int64]) -> NDArray[np.int64]:
     """(N,) number of earlier clips with the same identity, for each clip."""
     order = np.argsort(identities, kind="stable")
     _, starts, counts = np.unique(identities[order], return_index=True, return_counts=True)
@@ -139,6 +139,6 @@ def _per_person(index: ClipIndex, count: int, names: Sequence[str], seed: int) -
             yield NamedPair(names[int(index.ids[source])], next(frames), names[int(index.ids[driving])], next(frames))
 
 
-def _shortage(plan: PairPlan, index: ClipIndex) -> str:
+def _describe_shortage(plan: PairPlan, index: ClipIndex) -> str:
     short = plan.clips is not None and len(index.ids) < plan.clips
     return f"; the paper has {plan.clips} clips" if short else ""

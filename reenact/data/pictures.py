@@ -38,7 +38,7 @@ def open_picture(path: Path) -> Iterator[PIL.Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)  # the limit below is lower
-            picture = PIL.Image.open(path, formats=_formats(path))
+            picture = PIL.Image.open(path, formats=_list_formats(path))
         with picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise ReenactError(
@@ -66,7 +66,7 @@ def read_image(path: Path) -> Image:
     with open_picture(path) as picture:
         ImageOps.exif_transpose(picture, in_place=True)  # a copy of a large picture costs as much as the picture
         upright = _eight_bits(path, picture)
-        colours = _srgb(upright)
+        colours = _convert_to_srgb(upright)
         if not upright.has_transparency_data:
             return np.array(colours)
         visible = PIL.Image.new("RGB", colours.size, "white")
@@ -113,7 +113,7 @@ def write_image(path: Path, image: Image, metadata: Mapping[str, str] | None = N
         temporary.unlink(missing_ok=True)
 
 
-def _formats(path: Path) -> tuple[str, ...]:
+def _list_formats(path: Path) -> tuple[str, ...]:
     if path.suffix.lower() not in _HEIC_SUFFIXES:
         return FORMATS
     try:
@@ -143,7 +143,7 @@ def _eight_bits(path: Path, picture: PIL.Image.Image) -> PIL.Image.Image:
     return grey
 
 
-def _srgb(picture: PIL.Image.Image) -> PIL.Image.Image:
+def _convert_to_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:
     """Convert to RGB, through the embedded colour profile where there is one that isn't sRGB itself."""
     data = picture.info.get("icc_profile")
     if not data:

@@ -69,7 +69,7 @@ class TrainingPairs(Dataset[PortraitPair]):
     def __getitem__(self, number: int) -> PortraitPair:
         """The sample of a number, counted over all epochs and ranks."""
         visit, position = divmod(number, self.num_identities)
-        identity = _permutation(self._seed, visit, self.num_identities)[position]
+        identity = _draw_permutation(self._seed, visit, self.num_identities)[position]
         draw = np.random.default_rng([self._seed, 1, number])
         first, end = int(self._starts[identity]), int(self._starts[identity + 1])
         for attempt in itertools.count(1):
@@ -321,5 +321,5 @@ def _two_starts(frames: int, length: int, draw: np.random.Generator) -> tuple[in
 
 
 @lru_cache(maxsize=4)
-def _permutation(seed: int, visit: int, length: int) -> NDArray[np.int64]:
+def _draw_permutation(seed: int, visit: int, length: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, 0, visit]).permutation(length)

@@ -61,7 +61,7 @@ class Shards:
         remote = is_url(root)
         arrays, header, self.info = _read_index(self.root)
         self.reader = ClipReader(RemoteFiles(self.root) if remote else LocalFiles(), _REMEDY, self.info.fields)
-        self.table = _table(arrays, tuple(header["splits"]))
+        self.table = _build_table(arrays, tuple(header["splits"]))
         self._shards = [name if remote else f"{self.root}/{name}" for name in header["shards"]]
         self._shard_of, self._frames, self._arrays, self._sizes = (
             arrays[name] for name in ("shard", "frames_start", "arrays_start", "arrays_size")
@@ -159,7 +159,7 @@ def _check_index(arrays: dict[str, NDArray[Any]], header: dict[str, Any]) -> Non
         raise ValueError("a clip lies behind the end of its shard")
 
 
-def _table(arrays: dict[str, NDArray[Any]], splits: tuple[str, ...]) -> ClipTable:
+def _build_table(arrays: dict[str, NDArray[Any]], splits: tuple[str, ...]) -> ClipTable:
     return ClipTable(
         names=Names(arrays["names"], arrays["name_ends"]),
         identities=arrays["identities"],

@@ -49,7 +49,7 @@ def check_sound(path: Path) -> None:
     Raises:
         ReenactError: if the file can't be read, or an mp4 file can't carry its sound. A file without sound is right.
     """
-    _carriage(path)
+    _choose_carriage(path)
 
 
 class Soundtrack:
@@ -64,10 +64,10 @@ class Soundtrack:
     """
 
     def __init__(self, path: Path, output: OutputContainer) -> None:
-        carriage = _carriage(path)
-        self._input = _open(path)
+        carriage = _choose_carriage(path)
+        self._input = _open_sound(path)
         self._output = output
-        self._packets = _packets(self._input, output, carriage) if carriage else iter(())
+        self._packets = _add_stream(self._input, output, carriage) if carriage else iter(())
         self._pending: TimedPacket | None = None
 
     def mux_until(self, end: Fraction) -> None:
@@ -87,7 +87,7 @@ class Soundtrack:
         self._input.close()
 
 
-def _open(path: Path) -> InputContainer:
+def _open_sound(path: Path) -> InputContainer:
     try:
         return open_media(path)
     except (FFmpegError, OSError) as error:
@@ -96,9 +96,9 @@ def _open(path: Path) -> InputContainer:
         ) from error
 
 
-def _carriage(path: Path) -> Carriage | None:
+def _choose_carriage(path: Path) -> Carriage | None:
     """Find by trial if a file's sound can be copied, else encoded; None where it has none."""
-    with _open(path) as container:
+    with _open_sound(path) as container:
         if not container.streams.audio:
             return None
         source = container.streams.audio[0]
@@ -109,7 +109,7 @@ def _carriage(path: Path) -> Carriage | None:
     reason = ""
     for carriage in ways:
         try:
-            _try(path, carriage)
+            _try_carriage(path, carriage)
         except (FFmpegError, OSError, ValueError, AttributeError) as error:
             reason = str(error)
             continue
@@ -120,25 +120,25 @@ def _carriage(path: Path) -> Carriage | None:
     )
 
 
-def _try(path: Path, carriage: Carriage) -> None:
+def _try_carriage(path: Path, carriage: Carriage) -> None:
     with open_media(path) as source, av.open(io.BytesIO(), "w", format="mp4") as trial:
-        for _, packet in islice(_packets(source, trial, carriage), _TRIAL_PACKETS):
+        for _, packet in islice(_add_stream(source, trial, carriage), _TRIAL_PACKETS):
             trial.mux(packet)
 
 
-def _packets(source: InputContainer, output: OutputContainer, carriage: Carriage) -> Iterator[TimedPacket]:
+def _add_stream(source: InputContainer, output: OutputContainer, carriage: Carriage) -> Iterator[TimedPacket]:
     """Add a stream of sound to `output` and return the packets to write into it."""
     stream = source.streams.audio[0]
-    origin = _origin(source)
+    origin = _find_origin(source)
     if carriage == "copy":
-        return _copied(source, stream, output.add_stream_from_template(stream), origin)
+        return _copy_packets(source, stream, output.add_stream_from_template(stream), origin)
     rates = Codec("aac", "w").audio_rates or []
     rate = stream.rate if stream.rate in rates and stream.rate <= MAX_RATE else MAX_RATE
     target = output.add_stream("aac", rate=rate, layout="mono" if stream.channels == 1 else "stereo")
-    return _encoded(source, stream, target, origin)
+    return _encode_packets(source, stream, target, origin)
 
 
-def _origin(container: InputContainer) -> Fraction:
+def _find_origin(container: InputContainer) -> Fraction:
     """Time in seconds of the first picture; zero for a file of sound, whose only picture is its cover."""
     for video in container.streams.video:
         if not video.disposition & video.disposition.attached_pic:
@@ -146,7 +146,7 @@ def _origin(container: InputContainer) -> Fraction:
     return Fraction(0)
 
 
-def _copied(
+def _copy_packets(
     source: InputContainer, stream: AudioStream, target: AudioStream, origin: Fraction
 ) -> Iterator[TimedPacket]:
     base = stream.time_base or Fraction(1, stream.rate)
@@ -165,27 +165,27 @@ def _copied(
         yield packet.pts * base, packet
 
 
-def _encoded(
+def _encode_packets(
     source: InputContainer, stream: AudioStream, target: AudioStream, origin: Fraction
 ) -> Iterator[TimedPacket]:
     rate, layout = target.rate, target.layout.name
     position = 0
-    for samples in _continuous(_resampled(source, stream, layout, rate, origin), rate):
+    for samples in _fill_holes(_resample_sound(source, stream, layout, rate, origin), rate):
         frame = AudioFrame.from_ndarray(samples.astype(np.float32) / 32768, format="fltp", layout=layout)
         frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
         position += samples.shape[1]
         for packet in target.encode(frame):
-            yield _seconds(packet), packet
+            yield _read_seconds(packet), packet
     for packet in target.encode(None):
-        yield _seconds(packet), packet
+        yield _read_seconds(packet), packet
 
 
-def _resampled(
+def _resample_sound(
     source: InputContainer, stream: AudioStream, layout: str, rate: int, origin: Fraction
 ) -> Iterator[tuple[int | None, Samples]]:
     """Decode to samples of one rate and layout, each piece with the number of its first sample after `origin`."""
     resampler, form = None, None
-    for frame in _decoded(source, stream):
+    for frame in _decode_frames(source, stream):
         if form != (frame.format.name, frame.layout.name, frame.sample_rate):
             form = frame.format.name, frame.layout.name, frame.sample_rate
             # Mixing down into whole numbers scales the sum of the channels, into floats it clips.
@@ -198,7 +198,7 @@ def _resampled(
             yield start, piece.to_ndarray().astype(np.int16, copy=False)
 
 
-def _decoded(source: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+def _decode_frames(source: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
     for packet in source.demux(stream):
         try:
             yield from packet.decode()
@@ -206,7 +206,7 @@ def _decoded(source: InputContainer, stream: AudioStream) -> Iterator[AudioFrame
             continue
 
 
-def _continuous(pieces: Iterator[tuple[int | None, Samples]], rate: int) -> Iterator[Samples]:
+def _fill_holes(pieces: Iterator[tuple[int | None, Samples]], rate: int) -> Iterator[Samples]:
     """Put pieces of sound on one time line from zero: silence where there is a hole, overlaps cut."""
     position = 0
     tolerance = round(TOLERANCE * rate)
@@ -226,5 +226,5 @@ def _continuous(pieces: Iterator[tuple[int | None, Samples]], rate: int) -> Iter
             yield samples
 
 
-def _seconds(packet: Packet[AudioStream]) -> Fraction:
+def _read_seconds(packet: Packet[AudioStream]) -> Fraction:
     return (packet.pts or 0) * (packet.time_base or Fraction(0))

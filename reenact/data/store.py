@@ -106,11 +106,11 @@ class Store:
     def scan(self) -> Iterator[ClipRecord]:
         """All clips of any status by name, one in memory at a time."""
         try:
-            with closing(connect(self.root)) as database:
+            with closing(open_manifest(self.root)) as database:
                 for row in database.execute("SELECT * FROM clips ORDER BY name"):
                     yield record_of(row, self.root)
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the name of a column may be no text
-            raise _damaged(self.root, error) from error
+            raise _damaged_store_error(self.root, error) from error
 
     def sources(self) -> dict[str, tuple[str, str]]:
         """Return the source file and key of each usable clip by its name."""
@@ -136,11 +136,11 @@ class Store:
         """The usable clips, as they were when they were first asked for."""
         query = "SELECT name, split, identity, num_frames FROM clips WHERE status = 'ok' ORDER BY name"
         try:
-            with closing(connect(self.root)) as database:
+            with closing(open_manifest(self.root)) as database:
                 database.row_factory = None
                 return ClipTable.of(map(_table_row, database.execute(query)))
         except (sqlite3.Error, ValueError) as error:
-            raise _damaged(self.root, error) from error
+            raise _damaged_store_error(self.root, error) from error
 
     def place(self, row: int) -> ClipPlace:
         """Location of the files of the clip in a row of the table."""
@@ -181,13 +181,13 @@ class Store:
 
     def _rows(self, query: str, values: tuple[object, ...]) -> list[sqlite3.Row]:
         try:
-            with closing(connect(self.root)) as database:
+            with closing(open_manifest(self.root)) as database:
                 return database.execute(query, values).fetchall()
         except (sqlite3.Error, UnicodeDecodeError) as error:  # the name of a column may be no text
-            raise _damaged(self.root, error) from error
+            raise _damaged_store_error(self.root, error) from error
 
 
-def connect(root: Path) -> sqlite3.Connection:
+def open_manifest(root: Path) -> sqlite3.Connection:
     """Open a store's manifest for reading only; raises `ReenactError` if there is none."""
     path = root / MANIFEST
     if not path.is_file():
@@ -222,9 +222,9 @@ def clip_stem(root: Path, clip: str, suffix: str) -> Path:
 
 def read_schema(root: Path) -> int:
     """The schema of a store; raises `ReenactError` if it is no store, damaged, or of a schema that can't be read."""
-    schema = _settings(root).get("schema", "")
+    schema = _read_settings(root).get("schema", "")
     if not schema.isdecimal():
-        raise _damaged(root, ValueError("it has no schema"))
+        raise _damaged_store_error(root, ValueError("it has no schema"))
     if int(schema) not in READABLE:
         remedy = "update reenact" if int(schema) > SCHEMA else "prepare it again"
         raise ReenactError(f"{root} has schema {schema}, this version reads {READABLE[0]} to {SCHEMA}; {remedy}")
@@ -233,7 +233,7 @@ def read_schema(root: Path) -> int:
 
 def _read_info(root: Path) -> StoreInfo:
     read_schema(root)
-    values = _settings(root)
+    values = _read_settings(root)
     try:
         return info_of(
             {
@@ -244,9 +244,9 @@ def _read_info(root: Path) -> StoreInfo:
             }
         )
     except KeyError as error:
-        raise _damaged(root, ValueError(f"it has no {error.args[0]}")) from error
+        raise _damaged_store_error(root, ValueError(f"it has no {error.args[0]}")) from error
     except (ValueError, RecursionError) as error:
-        raise _damaged(root, error) from error
+        raise _damaged_store_error(root, error) from error
 
 
 def info_of(values: Mapping[str, Any]) -> StoreInfo:
@@ -262,16 +262,16 @@ def info_of(values: Mapping[str, Any]) -> StoreInfo:
     )
 
 
-def _settings(root: Path) -> dict[str, str]:
+def _read_settings(root: Path) -> dict[str, str]:
     try:
-        with closing(connect(root)) as database:
+        with closing(open_manifest(root)) as database:
             rows = database.execute("SELECT key, value FROM store").fetchall()
             return {check_text(key, "a setting"): check_text(value, f"setting {key}") for key, value in rows}
     except (sqlite3.Error, ValueError) as error:
-        raise _damaged(root, error) from error
+        raise _damaged_store_error(root, error) from error
 
 
-def _damaged(root: Path, error: Exception) -> ReenactError:
+def _damaged_store_error(root: Path, error: Exception) -> ReenactError:
     return ReenactError(f"{root / MANIFEST} is damaged ({error}); prepare the store again")
 
 
@@ -293,7 +293,7 @@ def record_of(row: sqlite3.Row, root: Path) -> ClipRecord:
         if not isinstance(seconds, dict) or not all(isinstance(took, int | float) for took in seconds.values()):
             raise ValueError("seconds of a clip are no times of stages")
     except (ValueError, IndexError, ArithmeticError, RecursionError) as error:
-        raise _damaged(root, error) from error
+        raise _damaged_store_error(root, error) from error
     return ClipRecord(**values | {"fps": rate, "seconds": seconds})
 
 

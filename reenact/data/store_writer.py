@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import save
 
 from reenact.data.byte_ranges import LocalFiles
-from reenact.data.claims import locked
+from reenact.data.claims import wait_for_claim
 from reenact.data.clip_files import PARAMS, ClipPlace, ClipReader
 from reenact.data.frame_file import write_frames
 from reenact.data.root_files import MANIFEST
@@ -30,7 +30,7 @@ from reenact.data.store import (
     Store,
     StoreInfo,
     clip_stem,
-    connect,
+    open_manifest,
     read_schema,
     record_of,
 )
@@ -86,7 +86,7 @@ class StoreWriter:
     def __init__(self, root: Path, info: StoreInfo) -> None:
         self.root = root
         self.info = info
-        if _begun(root):
+        if _has_manifest(root):
             self._check_schema()
         elif root.exists() and not _is_empty(root):
             raise ReenactError(f"{root} exists and is not a store; choose another output folder or remove it")
@@ -127,7 +127,7 @@ class StoreWriter:
                 database.execute("DELETE FROM clips WHERE name = ?", (record.name,))
             video, table = scratch / "frames.tmp", scratch / "arrays.tmp"
             places = write_frames(video, frames, record.fps)
-            tables = _tables(arrays) | {"places": places}
+            tables = _build_tables(arrays) | {"places": places}
             self._check_lengths(record, tables)
             # One entry alone: safetensors writes several in an order that changes from file to file.
             # Not `save_file`: its files are for their owner alone, whatever the umask.
@@ -153,7 +153,7 @@ class StoreWriter:
 
     def finished(self, name: str, key: str) -> ClipRecord | None:
         """The row of a clip made from the same content and settings, or None where it is missing or a file damaged."""
-        with self.guarded(), closing(connect(self.root)) as database:
+        with self.guarded(), closing(open_manifest(self.root)) as database:
             row = database.execute("SELECT * FROM clips WHERE name = ? AND key = ?", (name, key)).fetchone()
         if row is None:
             return None
@@ -199,7 +199,7 @@ class StoreWriter:
             taken_names: set[str] = set()
             for name, source in clips:
                 owner = usable.get(name, reserved.get(name, source))
-                if owner == source or (same.get(name) == owner if name in usable else not _exists(owner)):
+                if owner == source or (same.get(name) == owner if name in usable else not _source_exists(owner)):
                     free.append((name, source))
                 else:
                     taken_names.add(name)
@@ -208,7 +208,7 @@ class StoreWriter:
 
     def digest(self, path: Path, stamp: str, make: Callable[[], str]) -> str:
         """The hash of a source's content, made once as long as its stamp (sizes and times) stays the same."""
-        with self.guarded(), closing(connect(self.root)) as database:
+        with self.guarded(), closing(open_manifest(self.root)) as database:
             row = database.execute("SELECT digest FROM sources WHERE path = ? AND stamp = ?", (str(path), stamp))
             digest_row: tuple[str] | None = row.fetchone()
         if digest_row is not None:
@@ -260,7 +260,7 @@ class StoreWriter:
 
     def _check_info(self, database: sqlite3.Connection) -> None:
         settings = dict(database.execute("SELECT key, value FROM store").fetchall())
-        stored, expected = _apart(settings), _apart(_settings(self.info))
+        stored, expected = _split_recipe(settings), _split_recipe(_format_settings(self.info))
         for name in {**expected, **stored}:
             if stored.get(name) != expected.get(name):
                 raise ReenactError(
@@ -280,19 +280,25 @@ class StoreWriter:
             database.execute(statement)
         used = database.execute("SELECT 1 FROM clips WHERE status = 'ok' LIMIT 1").fetchone()
         conflict_policy = "IGNORE" if used else "REPLACE"
-        database.executemany(f"INSERT OR {conflict_policy} INTO store VALUES (?, ?)", _settings(self.info).items())
+        database.executemany(
+            f"INSERT OR {conflict_policy} INTO store VALUES (?, ?)", _format_settings(self.info).items()
+        )
         self._check_info(database)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with locked(self.root / LOCK), closing(sqlite3.connect(self.root / MANIFEST, timeout=60)) as database, database:
+        with (
+            wait_for_claim(self.root / LOCK),
+            closing(sqlite3.connect(self.root / MANIFEST, timeout=60)) as database,
+            database,
+        ):
             database.execute("BEGIN IMMEDIATE")
             yield database
 
 
 def fields_of(arrays: ClipArrays) -> tuple[str, ...]:
     """The names under which a clip's arrays are stored, for `StoreInfo.fields`."""
-    return tuple(sorted(_tables(arrays)))
+    return tuple(sorted(_build_tables(arrays)))
 
 
 def failed_record(
@@ -302,7 +308,7 @@ def failed_record(
     return ClipRecord(name, split, identity, status, reason, source, key, 0, Fraction(1), 0, 0, 0.0, {})
 
 
-def _tables(arrays: ClipArrays) -> dict[str, NDArray[np.generic]]:
+def _build_tables(arrays: ClipArrays) -> dict[str, NDArray[np.generic]]:
     tables: dict[str, NDArray[np.generic]] = {"crop": arrays.crop, "visible": arrays.visible}
     if arrays.landmarks is not None:
         tables["landmarks"] = np.ascontiguousarray(arrays.landmarks, np.float32)
@@ -319,7 +325,7 @@ def param_arrays(params: FaceParams) -> dict[str, NDArray[np.float32]]:
     }
 
 
-def _exists(source: str) -> bool:
+def _source_exists(source: str) -> bool:
     try:
         return Path(source).exists()
     except OSError:  # a name that the disk can't hold
@@ -341,7 +347,7 @@ def make_folder(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
 
 
-def _begun(root: Path) -> bool:
+def _has_manifest(root: Path) -> bool:
     """Return True if there is a manifest with content; a writer that died before its first row leaves an empty file."""
     manifest = root / MANIFEST
     return manifest.exists() and manifest.stat().st_size > 0
@@ -351,7 +357,7 @@ def _is_empty(root: Path) -> bool:
     return root.is_dir() and all(item.name.startswith((MANIFEST, LOCK)) for item in root.iterdir())
 
 
-def _settings(info: StoreInfo) -> dict[str, str]:
+def _format_settings(info: StoreInfo) -> dict[str, str]:
     return {
         "schema": str(SCHEMA),
         "face_model": info.face_model,
@@ -361,7 +367,7 @@ def _settings(info: StoreInfo) -> dict[str, str]:
     }
 
 
-def _apart(settings: dict[str, str]) -> dict[str, str]:
+def _split_recipe(settings: dict[str, str]) -> dict[str, str]:
     """A store's settings with those of the recipe one by one, what follows from others last."""
     values = dict(settings)
     fields, recipe = values.pop("fields", ""), json.loads(values.pop("recipe", "{}"))

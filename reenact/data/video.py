@@ -26,7 +26,7 @@ from reenact.data.video_packets import read_packets
 from reenact.data.video_times import check_times, count_frames, frame_rate, pictures_at
 from reenact.errors import ReenactError
 
-__all__ = ["VIDEO_SUFFIXES", "Image", "VideoInfo", "VideoReader", "VideoShape", "probe", "read_shape"]
+__all__ = ["VIDEO_SUFFIXES", "Image", "VideoInfo", "VideoReader", "VideoShape", "probe_video", "read_shape"]
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".gif"})
 _CACHE_BYTES = 256 << 20
@@ -72,7 +72,7 @@ class _Video:
     index: VideoIndex
 
 
-def probe(path: Path, on_disk: bool = False) -> VideoInfo:
+def probe_video(path: Path, on_disk: bool = False) -> VideoInfo:
     """Read a video's packets and first picture.
 
     Args:
@@ -83,14 +83,14 @@ def probe(path: Path, on_disk: bool = False) -> VideoInfo:
         ReenactError: if the file is missing, empty, cut off, damaged, not a video, or beyond the limits of sizes and
             times.
     """
-    return replace(_load(path, on_disk).info, path=path)
+    return replace(_load_video(path, on_disk).info, path=path)
 
 
 def read_shape(path: Path) -> VideoShape:
     """Read a video's first picture alone.
 
     Raises:
-        ReenactError: as `probe`, except for what only the other packets tell.
+        ReenactError: as `probe_video`, except for what only the other packets tell.
     """
     with open_video(path) as (container, stream):
         frame = next(container.decode(stream), None)
@@ -107,14 +107,14 @@ class VideoReader:
         path: The file.
         fps: The rate to read at; the file's own by default.
         threads: Decoder threads; 0 lets the decoder choose.
-        on_disk: As `probe` has it.
+        on_disk: As `probe_video` has it.
 
     Raises:
-        ReenactError: as `probe`; while reading, if the file turns out damaged.
+        ReenactError: as `probe_video`; while reading, if the file turns out damaged.
     """
 
     def __init__(self, path: Path, fps: Fraction | None = None, threads: int = 1, on_disk: bool = False) -> None:
-        self.info = probe(path, on_disk)
+        self.info = probe_video(path, on_disk)
         self.path = path
         self.fps = fps or self.info.fps
         self._threads = threads
@@ -125,12 +125,12 @@ class VideoReader:
 
     def __len__(self) -> int:
         """Frames at the reader's rate."""
-        index = _load(self.path, self._on_disk).index
+        index = _load_video(self.path, self._on_disk).index
         return count_frames(index.times, index.tick, index.last, self.fps)
 
     def part(self, first: int, end: int | None = None) -> Iterator[Image]:
         """Frames `first` to `end - 1`, as far as the video has them; decodes from a key frame before."""
-        video = _load(self.path, self._on_disk)
+        video = _load_video(self.path, self._on_disk)
         index = video.index
         ranks = pictures_at(index.times, index.tick, index.last, self.fps, first, end)
         yield from self._images(video, ranks.tolist())
@@ -141,7 +141,7 @@ class VideoReader:
         Raises:
             ReenactError: if a frame lies outside the video.
         """
-        video = _load(self.path, self._on_disk)
+        video = _load_video(self.path, self._on_disk)
         index = video.index
         numbers = list(indices)
         count = count_frames(index.times, index.tick, index.last, self.fps)
@@ -149,7 +149,7 @@ class VideoReader:
         if outside is not None:
             raise ReenactError(f"{self.path} has no frame {outside}: it has {count}")
         images: dict[int, Image] = {}
-        for run in _runs(sorted(set(numbers)), gap=round(2 * self.fps)):
+        for run in _split_runs(sorted(set(numbers)), gap=round(2 * self.fps)):
             picture_numbers = pictures_at(index.times, index.tick, index.last, self.fps, run[0], run[-1] + 1)
             ranks = picture_numbers[np.array(run) - run[0]].tolist()
             images.update(zip(run, self._images(video, ranks), strict=True))
@@ -162,7 +162,7 @@ class VideoReader:
             yield to_image(frame, display)
 
 
-def _read(path: Path) -> tuple[_Video, int]:
+def _read_video(path: Path) -> tuple[_Video, int]:
     with open_video(path) as (container, stream):
         table = read_packets(container, stream)
         if table.first is None:
@@ -203,7 +203,7 @@ def _read_on_disk(path: Path) -> tuple[_Video, int]:
     info = None if saved is None else _saved_info(path, *saved)
     if saved is not None and info is not None:
         return _Video(info, saved[0]), saved[0].size
-    video, size = _read(path)
+    video, size = _read_video(path)
     facts = {name: getattr(video.info, name) for name in _FACTS}
     save_index(path, video.index, {**facts, "fps": str(video.info.fps)})
     return video, size
@@ -230,16 +230,16 @@ _FACTS: dict[str, Callable[[Any], Any]] = {
     "mirrored": bool,
 }
 """Fields of `VideoInfo` that its index and its rate do not tell, and their types."""
-_cache = FileCache(_read, _CACHE_BYTES)
+_cache = FileCache(_read_video, _CACHE_BYTES)
 _cache_on_disk = FileCache(_read_on_disk, _CACHE_BYTES)
 
 
-def _load(path: Path, on_disk: bool) -> _Video:
+def _load_video(path: Path, on_disk: bool) -> _Video:
     check_is_file(path)
     return _cache_on_disk(path) if on_disk else _cache(path)
 
 
-def _runs(indices: list[int], gap: int) -> Iterator[list[int]]:
+def _split_runs(indices: list[int], gap: int) -> Iterator[list[int]]:
     """Split sorted numbers where seeking is cheaper than decoding on."""
     run: list[int] = []
     for index in indices:

@@ -63,7 +63,7 @@ def decode_pictures(path: Path, index: VideoIndex, rank: int, threads: int) -> I
     """
     *starts, _ = index.starts(rank)
     for start in starts:
-        pictures = _increasing(_decode_from(path, index, start, threads))
+        pictures = _drop_late_pictures(_decode_from(path, index, start, threads))
         try:
             picture = next(item for item in pictures if item[0] >= rank)
         except (StopIteration, ReenactError):
@@ -71,7 +71,7 @@ def decode_pictures(path: Path, index: VideoIndex, rank: int, threads: int) -> I
         if picture[0] == rank and not picture[1].is_corrupt:
             yield from chain([picture], pictures)
             return
-    pictures = _increasing(_decode_from(path, index, 0, threads))
+    pictures = _drop_late_pictures(_decode_from(path, index, 0, threads))
     earlier: Ranked | None = None
     for picture in pictures:
         if picture[0] >= rank:
@@ -107,7 +107,7 @@ def pictures_by_rank(path: Path, index: VideoIndex, ranks: Iterable[int], thread
         yield current[1]
 
 
-def _increasing(pictures: Iterable[Ranked]) -> Iterator[Ranked]:
+def _drop_late_pictures(pictures: Iterable[Ranked]) -> Iterator[Ranked]:
     """Leave out pictures that come after a later one, which a player has no time for."""
     latest = -1
     for rank, frame in pictures:

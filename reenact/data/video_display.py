@@ -68,7 +68,7 @@ def read_display(path: Path, frame: VideoFrame, pixel_shape: Fraction | None) ->
             f"{path} is shown as {width} x {height}, and at most {MAX_PIXELS // 10**6} megapixels are read; scale it"
             " down"
         )
-    rotation, mirrored = _TURNS[_axes(frame)]
+    rotation, mirrored = _TURNS[_read_axes(frame)]
     if rotation % 180:
         width, height = height, width
     return Display(width, height, rotation, mirrored)
@@ -94,7 +94,7 @@ def to_image(frame: VideoFrame, display: Display) -> Image:
     return np.ascontiguousarray(np.rot90(mirrored, display.rotation // 90))
 
 
-def _axes(frame: VideoFrame) -> tuple[bool, bool, bool]:
+def _read_axes(frame: VideoFrame) -> tuple[bool, bool, bool]:
     """Read a display matrix as swapped axes, reversed columns and reversed rows of the picture on display."""
     data = frame.side_data.get(Type.DISPLAYMATRIX.name)
     if data is None:

@@ -59,7 +59,7 @@ def read_packets(container: InputContainer, stream: VideoStream) -> PacketTable:
         clean = packet.is_keyframe and _is_clean_key(codec, data, stream.codec_context.extradata)
         hidden = packet.is_discard or _is_hidden(codec, data)
         position = -1 if packet.pos is None else packet.pos
-        times = (_stamp(packet.pts), _stamp(packet.dts), packet.duration or 0)
+        times = (_fill_stamp(packet.pts), _fill_stamp(packet.dts), packet.duration or 0)
         rows.append((*times, position, packet.is_keyframe, clean, hidden))
         if codec in MPEG_FAMILY:
             types.append(_picture_type(codec, data))
@@ -102,7 +102,7 @@ def codec_name(stream: VideoStream) -> str:
     return str(stream.codec_context.codec.canonical_name)
 
 
-def _stamp(ticks: int | None) -> int:
+def _fill_stamp(ticks: int | None) -> int:
     return NO_STAMP if ticks is None else ticks
 
 

@@ -22,15 +22,15 @@ def names_in(path: Path) -> Iterable[str]:
         ReenactError: if the file is damaged or of another kind than its name says.
     """
     if path.suffix == ".task":
-        return _members(path)
+        return _list_members(path)
     if path.suffix == ".mat":
-        return _matrices(path)
+        return _list_matrices(path)
     if path.suffix in (".npz", ".npy") or (path.suffix == ".pkl" and not _is_torch(path)):
         return load_arrays(path)
     return [str(name) for name in read_weights(path)]
 
 
-def _members(path: Path) -> list[str]:
+def _list_members(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
@@ -38,7 +38,7 @@ def _members(path: Path) -> list[str]:
         raise ReenactError(f"{path} is damaged or no archive: get it again from its official source") from error
 
 
-def _matrices(path: Path) -> list[str]:
+def _list_matrices(path: Path) -> list[str]:
     try:
         return list_mat(path)
     except Exception as error:

@@ -68,7 +68,7 @@ class Deca(FlameRegressor):
     name = "deca"
 
     def __init__(self, device: str = "cpu", scale: float = 1.25) -> None:
-        path = assets.require("deca")
+        path = assets.require_asset("deca")
         network = DecaNetwork()
         load_strictly(network.flame, read_weights(path).get("E_flame"), path, "E_flame")
         super().__init__(network, device)

@@ -57,7 +57,7 @@ class Deep3D:
     face_model = "bfm"
 
     def __init__(self, device: str = "cpu") -> None:
-        path = assets.require("deep3d")
+        path = assets.require_asset("deep3d")
         network = Deep3DNetwork()
         load_strictly(network, read_weights(path).get("net_recon"), path, "net_recon")
         self._network = network.eval().requires_grad_(False).to(device)
@@ -69,14 +69,14 @@ class Deep3D:
         Names are those of `bfm.split_coefficients`: angles about x, y and z in radians, and a translation in decimetres
         that belongs to the crop.
         """
-        return split_coefficients(self._see(images, _crops(images, landmarks)))
+        return split_coefficients(self._see(images, _crop_faces(images, landmarks)))
 
     def regress(self, images: list[Image], landmarks: NDArray[np.float32]) -> FaceParams:
         """Parameters of N pictures with (N, 68, 2) landmarks, on the CPU; cameras belong to the whole picture's square.
 
         The Basel Face Model has neither neck, jaw nor eyes that turn: these poses are zero.
         """
-        crops = _crops(images, landmarks)
+        crops = _crop_faces(images, landmarks)
         codes = split_coefficients(self._see(images, crops))
         wholes = [Crop.whole(*image.shape[:2]) for image in images]
         cameras = map(TemplateCrop.carry_camera, crops, crop_camera(codes["translation"]), wholes)
@@ -101,5 +101,5 @@ class Deep3D:
         return coefficients.cpu()
 
 
-def _crops(images: list[Image], landmarks: NDArray[np.float32]) -> list[TemplateCrop]:
+def _crop_faces(images: list[Image], landmarks: NDArray[np.float32]) -> list[TemplateCrop]:
     return [TemplateCrop.around(points, *image.shape[:2]) for image, points in zip(images, landmarks, strict=True)]

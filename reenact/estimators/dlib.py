@@ -50,7 +50,7 @@ class DlibDetector:
     name = "dlib"
 
     def __init__(self) -> None:
-        self._hog = _dlib().get_frontal_face_detector()
+        self._hog = _import_dlib().get_frontal_face_detector()
         self._cnn: Any = None
 
     def detect(self, image: Image) -> list[FaceBox]:
@@ -61,7 +61,7 @@ class DlibDetector:
         for side in HOG_SIDES:
             scale = min(1.0, side / max(image.shape[:2]))
             if scale * max(image.shape[:2]) > tried:
-                boxes = _merged(boxes, [box for box in self._run_hog(image, scale) if box.score >= HOG_SURE])
+                boxes = _merge_boxes(boxes, [box for box in self._run_hog(image, scale) if box.score >= HOG_SURE])
                 tried = round(scale * max(image.shape[:2]))
         if boxes and max(box.area for box in boxes) < CLOSE_UP * image.shape[0] * image.shape[1]:
             side = min(longest * CNN_FACE / max(box.size for box in boxes), CNN_SIDES[-1])
@@ -76,20 +76,20 @@ class DlibDetector:
         scale = box.size / 110
         (x, y), side = box.centre, 220
         x_min, y_min = x - side * scale / 2, y - side * scale / 2
-        patch = _patch(image, x_min, y_min, scale, side)
-        faces = [face.mapped(scale, x_min, y_min) for face in _boxes(self._hog.run(patch, 0, HOG_NEAR))]
+        patch = _cut_patch(image, x_min, y_min, scale, side)
+        faces = [face.mapped(scale, x_min, y_min) for face in _to_boxes(self._hog.run(patch, 0, HOG_NEAR))]
         near = [face for face in faces if face.overlap(box) > 0.3]
         return max(near, key=lambda face: face.score, default=None)
 
     def _run_hog(self, image: Image, scale: float) -> list[FaceBox]:
-        detections = self._hog.run(_scaled(image, scale), 0, 0.0)
-        return [box.mapped(1 / scale, 0, 0) for box in _boxes(detections)]
+        detections = self._hog.run(_scale_image(image, scale), 0, 0.0)
+        return [box.mapped(1 / scale, 0, 0) for box in _to_boxes(detections)]
 
     def _run_cnn(self, image: Image, scale: float) -> list[FaceBox]:
         if self._cnn is None:
-            self._cnn = _dlib().cnn_face_detection_model_v1(weights("mmod_human_face_detector.dat"))
-        detections = self._cnn(_scaled(image, scale), 0)
-        boxes = _boxes(([face.rect for face in detections], [face.confidence for face in detections]))
+            self._cnn = _import_dlib().cnn_face_detection_model_v1(find_weights("mmod_human_face_detector.dat"))
+        detections = self._cnn(_scale_image(image, scale), 0)
+        boxes = _to_boxes(([face.rect for face in detections], [face.confidence for face in detections]))
         return [box.mapped(1 / scale, 0, 0) for box in boxes]
 
 
@@ -103,18 +103,18 @@ class DlibLandmarks:
     name = "dlib"
 
     def __init__(self) -> None:
-        self._predictor = _dlib().shape_predictor(weights("shape_predictor_68_face_landmarks.dat"))
+        self._predictor = _import_dlib().shape_predictor(find_weights("shape_predictor_68_face_landmarks.dat"))
 
     def landmarks(self, image: Image, box: FaceBox) -> Points:
         """(68, 2) landmarks of the face in a box of `DlibDetector`."""
         scale = 2 * box.size / PATCH
         (x, y), (x_min, y_min) = box.centre, (box.centre[0] - box.size, box.centre[1] - box.size)
-        patch = _patch(image, x_min, y_min, scale, PATCH)
+        patch = _cut_patch(image, x_min, y_min, scale, PATCH)
         results = []
         for shift_x, shift_y, grow in JITTER:
             half = box.size / 2 * grow
             centre = (x + shift_x * box.size - x_min) / scale, (y + shift_y * box.size - y_min) / scale
-            results.append(_points(self._predictor(patch, _rectangle(*centre, half / scale))))
+            results.append(_to_points(self._predictor(patch, _to_rectangle(*centre, half / scale))))
         mean: Points = np.mean(results, axis=0, dtype=np.float32)
         return mean * np.float32(scale) + np.array([x_min, y_min], np.float32)
 
@@ -129,18 +129,20 @@ class DlibIdentity:
     name = "dlib"
 
     def __init__(self) -> None:
-        self._network = _dlib().face_recognition_model_v1(weights("dlib_face_recognition_resnet_model_v1.dat"))
+        self._network = _import_dlib().face_recognition_model_v1(
+            find_weights("dlib_face_recognition_resnet_model_v1.dat")
+        )
 
     def embed(self, image: Image, landmarks: Points) -> NDArray[np.float32]:
         """(128,) embedding; not of unit length."""
-        dlib = _dlib()
+        dlib = _import_dlib()
         points = [dlib.point(round(x), round(y)) for x, y in (landmarks - 0.5).tolist()]
         box = FaceBox.around(landmarks)
-        shape = dlib.full_object_detection(_rectangle(*box.centre, box.size / 2), points)
+        shape = dlib.full_object_detection(_to_rectangle(*box.centre, box.size / 2), points)
         return np.array(self._network.compute_face_descriptor(np.ascontiguousarray(image), shape), np.float32)
 
 
-def weights(file: str) -> str:
+def find_weights(file: str) -> str:
     """The path of a weight file in the package `face_recognition_models`.
 
     The package is not imported: it asks for `pkg_resources`, which new setuptools do not have.
@@ -157,7 +159,7 @@ def weights(file: str) -> str:
 
 
 @cache
-def _dlib() -> Any:  # noqa: ANN401  # dlib has no types
+def _import_dlib() -> Any:  # noqa: ANN401  # dlib has no types
     try:
         import dlib
     except ImportError as error:
@@ -165,7 +167,7 @@ def _dlib() -> Any:  # noqa: ANN401  # dlib has no types
     return dlib
 
 
-def _boxes(detections: Any) -> list[FaceBox]:  # noqa: ANN401  # dlib has no types
+def _to_boxes(detections: Any) -> list[FaceBox]:  # noqa: ANN401  # dlib has no types
     rectangles, scores = detections[0], detections[1]
     return [
         FaceBox(r.left(), r.top(), r.right() + 1, r.bottom() + 1, float(score))
@@ -173,23 +175,23 @@ def _boxes(detections: Any) -> list[FaceBox]:  # noqa: ANN401  # dlib has no typ
     ]
 
 
-def _rectangle(x: float, y: float, half: float) -> Any:  # noqa: ANN401  # dlib has no types
-    return _dlib().rectangle(round(x - half), round(y - half), round(x + half) - 1, round(y + half) - 1)
+def _to_rectangle(x: float, y: float, half: float) -> Any:  # noqa: ANN401  # dlib has no types
+    return _import_dlib().rectangle(round(x - half), round(y - half), round(x + half) - 1, round(y + half) - 1)
 
 
-def _points(shape: Any) -> Points:  # noqa: ANN401  # dlib has no types
+def _to_points(shape: Any) -> Points:  # noqa: ANN401  # dlib has no types
     # dlib's points are pixel numbers; the middle of a pixel is half a pixel further
     return np.array([(part.x + 0.5, part.y + 0.5) for part in shape.parts()], np.float32)
 
 
-def _scaled(image: Image, scale: float) -> Image:
+def _scale_image(image: Image, scale: float) -> Image:
     if scale == 1:
         return np.ascontiguousarray(image)
     size = round(image.shape[1] * scale), round(image.shape[0] * scale)
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def _patch(image: Image, x_min: float, y_min: float, scale: float, side: int) -> Image:
+def _cut_patch(image: Image, x_min: float, y_min: float, scale: float, side: int) -> Image:
     """A square of `side` pixels: pixel q shows the frame at q * scale + (left, top), both in continuous pixels."""
     matrix = np.array([[scale, 0, x_min + scale / 2 - 0.5], [0, scale, y_min + scale / 2 - 0.5]])
     # warpAffine takes single samples, so a reduction is averaged first, by a whole number that keeps pixel edges
@@ -205,7 +207,7 @@ def _patch(image: Image, x_min: float, y_min: float, scale: float, side: int) ->
     return cv2.warpAffine(image, matrix, (side, side), flags=flags).astype(np.uint8, copy=False)
 
 
-def _merged(boxes: list[FaceBox], more: list[FaceBox]) -> list[FaceBox]:
+def _merge_boxes(boxes: list[FaceBox], more: list[FaceBox]) -> list[FaceBox]:
     """Both lists without the boxes that lie on one already there."""
     result = list(boxes)
     result += [box for box in more if all(box.overlap(other) < 0.4 for other in result)]

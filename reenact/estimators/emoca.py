@@ -12,7 +12,7 @@ from reenact import assets
 from reenact.estimators.base import Image, Points
 from reenact.estimators.deca import SIZES, DecaNetwork, ResnetEncoder, deca_crop
 from reenact.estimators.flame_regressor import Codes, FlameRegressor
-from reenact.estimators.weights import load_strictly, prefixed, read_weights
+from reenact.estimators.weights import load_strictly, read_weights, strip_prefix
 from reenact.faces.crop import Crop
 
 
@@ -41,13 +41,13 @@ class Emoca(FlameRegressor):
     """
 
     def __init__(self, device: str = "cpu") -> None:
-        path = assets.require("emoca")
+        path = assets.require_asset("emoca")
         self.name = path.stem.lower()
         checkpoint = read_weights(path)
         state = checkpoint.get("state_dict", {})
         network = EmocaNetwork()
         for encoder, part in ((network.flame, "E_flame"), (network.expression, "E_expression")):
-            load_strictly(encoder, prefixed(state, f"deca.{part}."), path, part)
+            load_strictly(encoder, strip_prefix(state, f"deca.{part}."), path, part)
         super().__init__(network, device)
 
     def crop(self, image: Image, landmarks: Points) -> Crop:

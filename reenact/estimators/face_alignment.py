@@ -13,7 +13,7 @@ import torch
 from reenact import assets
 from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox, Image, Points
-from reenact.estimators.weights import prefixed, read_weights
+from reenact.estimators.weights import read_weights, strip_prefix
 from reenact.install import install_hint
 
 DETECTION_SIDE = 640
@@ -36,7 +36,7 @@ class FaceAlignmentEstimator:
     _three_d = False
 
     def __init__(self, device: str = "cpu") -> None:
-        self._library = _library(device, self._three_d)
+        self._library = _load_library(device, self._three_d)
 
     def detect(self, image: Image) -> list[FaceBox]:
         """All faces, the largest first."""
@@ -82,10 +82,10 @@ class FaceAlignment3D(FaceAlignmentEstimator):
         return self._place(image, box)
 
 
-def _library(device: str, three_d: bool) -> Any:  # noqa: ANN401  # face-alignment has no types
+def _load_library(device: str, three_d: bool) -> Any:  # noqa: ANN401  # face-alignment has no types
     """The library's object, its networks read from our asset folder: it knows its own cache and a download alone."""
-    detector, network = assets.require("s3fd"), assets.require("fan3d" if three_d else "fan2d")
-    depth = assets.require("fan_depth") if three_d else None
+    detector, network = assets.require_asset("s3fd"), assets.require_asset("fan3d" if three_d else "fan2d")
+    depth = assets.require_asset("fan_depth") if three_d else None
     try:
         from face_alignment.api import FaceAlignment, LandmarksType
         from face_alignment.detection.sfd.net_s3fd import s3fd
@@ -99,15 +99,15 @@ def _library(device: str, three_d: bool) -> Any:  # noqa: ANN401  # face-alignme
         def _load_native(
             self, network_name: str, network_size: int, device: str, dtype: torch.dtype
         ) -> torch.nn.Module:
-            return _loaded(FAN(network_size), read_weights(network), network).to(device, dtype)
+            return _load_weights(FAN(network_size), read_weights(network), network).to(device, dtype)
 
         def _load_native_depth(self, device: str, dtype: torch.dtype) -> torch.nn.Module:
             assert depth is not None
             # saved from a DataParallel, whose names have a prefix
-            state = prefixed(read_weights(depth).get("state_dict") or {}, "module.")
-            return _loaded(ResNetDepth(), state, depth).to(device, dtype)
+            state = strip_prefix(read_weights(depth).get("state_dict") or {}, "module.")
+            return _load_weights(ResNetDepth(), state, depth).to(device, dtype)
 
-    _loaded(s3fd(), read_weights(detector), detector)  # the library would say what is wrong in its own many words
+    _load_weights(s3fd(), read_weights(detector), detector)  # the library would say what is wrong in its own many words
     # compile=True, its default, does not finish within minutes on a CPU
     return LocalFaceAlignment(
         LandmarksType.THREE_D if three_d else LandmarksType.TWO_D,
@@ -118,7 +118,7 @@ def _library(device: str, three_d: bool) -> Any:  # noqa: ANN401  # face-alignme
     )
 
 
-def _loaded(network: torch.nn.Module, state: Mapping[str, Any], path: Path) -> torch.nn.Module:
+def _load_weights(network: torch.nn.Module, state: Mapping[str, Any], path: Path) -> torch.nn.Module:
     # torch's own strictness, which forgives the counters that networks of its first years do not have
     try:
         network.load_state_dict(state)

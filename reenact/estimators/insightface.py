@@ -50,12 +50,12 @@ class InsightFaceEstimator:
     name = "insightface"
 
     def __init__(self, device: str = "cpu") -> None:
-        pack = next((name for name in _DETECTORS if assets.locate(name)), "buffalo_l")
-        folder = assets.require(pack)
-        self._detector = _network(folder / _DETECTORS[pack], "detection", device)
-        self._detector.prepare(_context(device), det_thresh=SURE)
+        pack = next((name for name in _DETECTORS if assets.locate_asset(name)), "buffalo_l")
+        folder = assets.require_asset(pack)
+        self._detector = _load_network(folder / _DETECTORS[pack], "detection", device)
+        self._detector.prepare(_choose_context(device), det_thresh=SURE)
         self._landmarks = {
-            name: _network(folder / file, name, device)
+            name: _load_network(folder / file, name, device)
             for name, file in {"landmark_3d_68": "1k3d68.onnx", "landmark_2d_106": "2d106det.onnx"}.items()
         }
 
@@ -78,7 +78,7 @@ class InsightFaceEstimator:
 
         InsightFace's own pipeline aligns faces for ArcFace by these.
         """
-        boxes, points = self._detector.detect(_bgr(image), input_size=list(DETECTION_SIZES))
+        boxes, points = self._detector.detect(_to_bgr(image), input_size=list(DETECTION_SIZES))
         if not len(boxes):
             return None
         largest = max(range(len(boxes)), key=lambda row: FaceBox(*boxes[row, :4].tolist()).area)
@@ -101,14 +101,14 @@ class InsightFaceEstimator:
         return self._place("landmark_2d_106", image, box)
 
     def _boxes(self, image: Image, size: object) -> list[FaceBox]:
-        rows, _ = self._detector.detect(_bgr(image), input_size=size)
+        rows, _ = self._detector.detect(_to_bgr(image), input_size=size)
         return [FaceBox(*(float(value) for value in row[:5])) for row in rows]
 
     def _place(self, network: str, image: Image, box: FaceBox) -> Points:
         from insightface.app.common import Face
 
         corners = np.array([box.left, box.top, box.right, box.bottom]) - 0.5
-        points = np.array(self._landmarks[network].get(_bgr(image), Face(bbox=corners)), np.float32)
+        points = np.array(self._landmarks[network].get(_to_bgr(image), Face(bbox=corners)), np.float32)
         points[:, :2] += 0.5
         return points
 
@@ -129,7 +129,7 @@ class ArcFace:
     def __init__(self, network: ArcFaceNetwork = "arcface-r50", device: str = "cpu") -> None:
         self.name = network
         pack, file = _ARCFACE[network]
-        self._network = _network(assets.require(pack) / file, "recognition", device)
+        self._network = _load_network(assets.require_asset(pack) / file, "recognition", device)
 
     def embed(self, image: Image, landmarks: Points) -> NDArray[np.float32]:
         """(512,) embedding, not of unit length, of the face with (68, 2) landmarks.
@@ -140,7 +140,7 @@ class ArcFace:
 
     def embed_five(self, image: Image, five: Points) -> NDArray[np.float32]:
         """(512,) embedding of the face with these (5, 2) points, see `five_points`."""
-        crop = cv2.warpAffine(_bgr(image), identity_transform(five), (IDENTITY_SIDE, IDENTITY_SIDE))
+        crop = cv2.warpAffine(_to_bgr(image), identity_transform(five), (IDENTITY_SIDE, IDENTITY_SIDE))
         return np.asarray(self._network.get_feat(crop)[0], np.float32)
 
 
@@ -167,7 +167,7 @@ def identity_transform(five: Points) -> NDArray[np.float64]:
     return np.asarray(transform.params[:2], np.float64)
 
 
-def _network(path: Path, task: str, device: str) -> Any:  # noqa: ANN401  # insightface has no types
+def _load_network(path: Path, task: str, device: str) -> Any:  # noqa: ANN401  # insightface has no types
     """Load one of the library's networks, which it recognises by the shapes of its inputs and outputs."""
     try:
         import onnxruntime
@@ -177,9 +177,9 @@ def _network(path: Path, task: str, device: str) -> Any:  # noqa: ANN401  # insi
             f"InsightFace is not installed: {install_hint('insightface')}, or use another estimator"
         ) from error
     onnxruntime.set_default_logger_severity(3)
-    providers = _providers(device)
+    providers = _list_providers(device)
     try:
-        network = get_model(str(path), providers=providers, sess_options=_options(), download=False)
+        network = get_model(str(path), providers=providers, sess_options=_build_options(), download=False)
     except Exception as error:
         # whatever a damaged file makes the parsers raise, it means one thing to the person
         raise ReenactError(f"{path} is damaged ({type(error).__name__}): get the pack again") from error
@@ -193,7 +193,7 @@ def _network(path: Path, task: str, device: str) -> Any:  # noqa: ANN401  # insi
     return network
 
 
-def _providers(device: str) -> list[Any]:
+def _list_providers(device: str) -> list[Any]:
     import onnxruntime
 
     if device == "cpu":
@@ -206,7 +206,7 @@ def _providers(device: str) -> list[Any]:
     return [("CUDAExecutionProvider", {"device_id": int(index or 0)}), "CPUExecutionProvider"]
 
 
-def _options() -> Any:  # noqa: ANN401  # onnxruntime has no types
+def _build_options() -> Any:  # noqa: ANN401  # onnxruntime has no types
     """Session options with as many threads as torch has; by itself the library takes every core in every process."""
     import onnxruntime
     import torch
@@ -216,9 +216,9 @@ def _options() -> Any:  # noqa: ANN401  # onnxruntime has no types
     return options
 
 
-def _context(device: str) -> int:
+def _choose_context(device: str) -> int:
     return -1 if device == "cpu" else 0
 
 
-def _bgr(image: Image) -> Image:
+def _to_bgr(image: Image) -> Image:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), np.uint8)

@@ -46,9 +46,9 @@ def resolve_landmarks(choice: LandmarkChoice) -> LandmarkLibrary:
     """Resolve `auto` to the first of face-alignment and MediaPipe that is present, else dlib."""
     if choice != "auto":
         return choice
-    if _present("face_alignment", "s3fd", "fan2d"):
+    if _is_present("face_alignment", "s3fd", "fan2d"):
         return "face-alignment"
-    return "mediapipe" if assets.locate("mediapipe") else "dlib"
+    return "mediapipe" if assets.locate_asset("mediapipe") else "dlib"
 
 
 def load_face_finder(choice: LandmarkChoice = "auto", device: str = "cpu") -> FaceFinder:
@@ -91,9 +91,9 @@ def resolve_identity(choice: IdentityChoice) -> IdentityNetwork:
     """Resolve `auto` to the first ArcFace that is present, else dlib's network."""
     if choice != "auto":
         return choice
-    if _present("insightface", "buffalo_l"):
+    if _is_present("insightface", "buffalo_l"):
         return "arcface-r50"
-    return "arcface-r100" if _present("insightface", "antelopev2") else "dlib"
+    return "arcface-r100" if _is_present("insightface", "antelopev2") else "dlib"
 
 
 def load_identity(choice: IdentityChoice = "auto", device: str = "cpu") -> IdentityEmbedder:
@@ -122,7 +122,7 @@ def regressor_name(choice: RegressorChoice) -> str:
     Raises:
         ReenactError: if a file of it is missing.
     """
-    first, *_ = [assets.require(name) for name in REGRESSOR_FILES[choice]]
+    first, *_ = [assets.require_asset(name) for name in REGRESSOR_FILES[choice]]
     return first.stem.lower() if choice == "emoca" else choice
 
 
@@ -161,10 +161,10 @@ def find_regressor(name: str, device: str = "cpu") -> ParameterRegressor:
     """
     choice: RegressorChoice = next((candidate for candidate in REGRESSORS if candidate == name), "emoca")
     if regressor_name(choice) != name:  # EMOCA's models go by the names of their files
-        raise ReenactError(f"{assets.require(choice)} is not {name}: put that model in its place")
+        raise ReenactError(f"{assets.require_asset(choice)} is not {name}: put that model in its place")
     return load_regressor(choice, device)
 
 
-def _present(module: str, *files: str) -> bool:
+def _is_present(module: str, *files: str) -> bool:
     """Return True if a package and all of these assets are on this machine."""
-    return find_spec(module) is not None and all(assets.locate(name) for name in files)
+    return find_spec(module) is not None and all(assets.locate_asset(name) for name in files)

@@ -19,7 +19,7 @@ from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox, Image, Points
 from reenact.estimators.deca import Deca
 from reenact.estimators.flame_regressor import Codes, FlameRegressor, square_around
-from reenact.estimators.weights import load_strictly, prefixed, read_weights
+from reenact.estimators.weights import load_strictly, read_weights, strip_prefix
 from reenact.faces.crop import Crop
 from reenact.faces.params import FaceParams
 from reenact.install import install_hint
@@ -46,7 +46,7 @@ class _Encoder(nn.Module):
 
     def __init__(self, size: str, head: str, outputs: int) -> None:
         super().__init__()
-        self.encoder = _backbone(f"tf_mobilenetv3_{size}_minimal_100")
+        self.encoder = _build_backbone(f"tf_mobilenetv3_{size}_minimal_100")
         self._head = head
         # the official names of this layer differ from encoder to encoder
         self.add_module(head, nn.Sequential(nn.Linear(FEATURES[size], outputs)))
@@ -99,9 +99,9 @@ class Smirk(FlameRegressor):
     """
 
     def __init__(self, device: str = "cpu", mesh: bool = True) -> None:
-        path = assets.require("smirk")
+        path = assets.require_asset("smirk")
         network = SmirkNetwork()
-        load_strictly(network, prefixed(read_weights(path), "smirk_encoder."), path, "smirk_encoder")
+        load_strictly(network, strip_prefix(read_weights(path), "smirk_encoder."), path, "smirk_encoder")
         super().__init__(network, device)
         self.name = "smirk" if mesh else "smirk-68"
         self._mesh = _mesh_reader() if mesh else None
@@ -163,7 +163,7 @@ def _mesh_reader() -> MediaPipeEstimator:
     return MediaPipeEstimator()
 
 
-def _backbone(name: str) -> nn.Module:
+def _build_backbone(name: str) -> nn.Module:
     try:
         import timm
     except ImportError as error:

@@ -58,7 +58,7 @@ def read_weights(path: Path) -> dict[str, Any]:
     return content
 
 
-def prefixed(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def strip_prefix(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """The entries whose names begin with a prefix, without it."""
     return {name.removeprefix(prefix): value for name, value in state.items() if str(name).startswith(prefix)}
 

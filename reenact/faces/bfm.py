@@ -64,7 +64,7 @@ class Bfm(FaceModel):
             "skin": torch.from_numpy(arrays.skin),
             "landmark_vertices": torch.from_numpy(arrays.landmarks)[:, None],
             "landmark_weights": torch.ones(68, 1),
-            "flip_permutation": _mirror(mean),
+            "flip_permutation": _mirror_vertices(mean),
         }
         for key, value in buffers.items():
             self.register_buffer(key, value, persistent=False)
@@ -179,7 +179,7 @@ def crop_camera(translation: Tensor) -> Tensor:
     return torch.cat([focal, torch.zeros_like(focal), shift], 1)
 
 
-def _mirror(vertices: Tensor) -> Tensor:
+def _mirror_vertices(vertices: Tensor) -> Tensor:
     """(V,) the vertex nearest to the mirror image of each; the mesh is symmetric to a fraction of a millimetre."""
     points = vertices.double().numpy()
     _, nearest = cKDTree(points).query(points * (-1, 1, 1))

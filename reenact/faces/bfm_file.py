@@ -62,9 +62,9 @@ def read_bfm(path: Path) -> BfmArrays:
     Raises:
         ReenactError: if a file is missing, damaged, or another one; the message names file and key.
     """
-    content = _mat(path)
+    content = _read_mat_file(path)
     if "shapePC" in content:
-        content = _built(path, content)
+        content = _build_front_model(path, content)
     if missing := [key for key in KEYS if key not in content]:
         raise ReenactError(f"{path} is not a Basel Face Model of Deep3D, it lacks {', '.join(missing)}")
     vertices = content["meanshape"].size // 3
@@ -84,14 +84,14 @@ def read_bfm(path: Path) -> BfmArrays:
         if content[key].size != size:
             raise ReenactError(f"{path}: {key} has {content[key].size} entries, not {size}; build the file again")
     arrays = BfmArrays(
-        mean_shape=_float(content["meanshape"]).ravel(),
-        mean_texture=_float(content["meantex"]).ravel(),
-        shape_basis=_float(content["idBase"]),
-        expression_basis=_float(content["exBase"]),
-        texture_basis=_float(content["texBase"]),
-        triangles=_index(path, "tri", content["tri"], vertices),
-        rings=_index(path, "point_buf", content["point_buf"], len(content["tri"]) + 1),
-        landmarks=_index(path, "keypoints", content["keypoints"], vertices).ravel(),
+        mean_shape=_to_float_array(content["meanshape"]).ravel(),
+        mean_texture=_to_float_array(content["meantex"]).ravel(),
+        shape_basis=_to_float_array(content["idBase"]),
+        expression_basis=_to_float_array(content["exBase"]),
+        texture_basis=_to_float_array(content["texBase"]),
+        triangles=_to_index_array(path, "tri", content["tri"], vertices),
+        rings=_to_index_array(path, "point_buf", content["point_buf"], len(content["tri"]) + 1),
+        landmarks=_to_index_array(path, "keypoints", content["keypoints"], vertices).ravel(),
         skin=np.asarray(content["skinmask"]).ravel() > 0,
     )
     parts = arrays.mean_shape, arrays.mean_texture, arrays.shape_basis, arrays.expression_basis, arrays.texture_basis
@@ -100,16 +100,16 @@ def read_bfm(path: Path) -> BfmArrays:
     return arrays
 
 
-def _built(path: Path, model: dict[str, Array]) -> dict[str, Array]:
+def _build_front_model(path: Path, model: dict[str, Array]) -> dict[str, Array]:
     """The content of `BFM_model_front.mat`, from the files that it is made of."""
     folder = path.parent
     chosen, kept = folder / "BFM_front_idx.mat", folder / "BFM_exp_idx.mat"
-    trimmed = _index(kept, "trimIndex", _entry(kept, "trimIndex").ravel(), ALL_VERTICES)
-    front = _index(chosen, "idx", _entry(chosen, "idx").ravel(), min(len(trimmed), EXPRESSION_VERTICES))
-    info = _mat(folder / "facemodel_info.mat")
+    trimmed = _to_index_array(kept, "trimIndex", _read_entry(kept, "trimIndex").ravel(), ALL_VERTICES)
+    front = _to_index_array(chosen, "idx", _read_entry(chosen, "idx").ravel(), min(len(trimmed), EXPRESSION_VERTICES))
+    info = _read_mat_file(folder / "facemodel_info.mat")
     whole = trimmed[front]
     _check_2009(path, model)
-    expression = _expression(folder)
+    expression = _read_expression_basis(folder)
 
     def rows(values: Array, which: Array) -> Array:
         return values.reshape(-1, 3, *values.shape[1:])[which].reshape(-1, *values.shape[1:])
@@ -142,7 +142,7 @@ def _check_2009(path: Path, model: dict[str, Array]) -> None:
             )
 
 
-def _expression(folder: Path) -> Array:
+def _read_expression_basis(folder: Path) -> Array:
     """(3 * 53215, 64) basis times deviation, of `Exp_Pca.bin` (little endian: count, mean, basis) and `std_exp.txt`."""
     path, spreads = folder / "Exp_Pca.bin", folder / "std_exp.txt"
     try:
@@ -160,7 +160,7 @@ def _expression(folder: Path) -> Array:
     return basis[:EXPRESSION].T * deviation[:EXPRESSION] / MICROMETRES
 
 
-def _mat(path: Path) -> dict[str, Array]:
+def _read_mat_file(path: Path) -> dict[str, Array]:
     if not path.is_file():
         raise ReenactError(
             f"{path} is not a file; give BFM_model_front.mat, or 01_MorphableModel.mat with its companions"
@@ -172,18 +172,18 @@ def _mat(path: Path) -> dict[str, Array]:
     return content
 
 
-def _entry(path: Path, key: str) -> Array:
-    content = _mat(path)
+def _read_entry(path: Path, key: str) -> Array:
+    content = _read_mat_file(path)
     if key not in content:
         raise ReenactError(f"{path} lacks {key}; take the file of the Deep3DFaceRecon_pytorch repository")
     return content[key]
 
 
-def _float(values: Array) -> Array:
+def _to_float_array(values: Array) -> Array:
     return np.asarray(values, np.float32)
 
 
-def _index(path: Path, key: str, values: Array, limit: int) -> Array:
+def _to_index_array(path: Path, key: str, values: Array, limit: int) -> Array:
     """Return indices from 0 of indices from 1; raise `ReenactError` unless all are whole and below a limit from 0."""
     if not ((values >= 1) & (values <= limit) & (values == np.floor(values))).all():
         raise ReenactError(f"{path} is damaged: {key} points outside of the mesh; build the file again")

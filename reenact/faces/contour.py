@@ -29,7 +29,7 @@ class ContourLines:
     """(10, STEPS, K) of those vertices, of sum 1; all 0 where a line has no such place."""
 
     def __init__(self, face_model: FaceModel) -> None:
-        lines = [_line(face_model, index) for index in SLIDING]
+        lines = [_build_line(face_model, index) for index in SLIDING]
         self.vertices = torch.stack([vertices for vertices, _ in lines])
         self.weights = torch.stack([weights for _, weights in lines])
 
@@ -58,7 +58,7 @@ class ContourLines:
         return mix.scatter_add(2, columns.flatten(1).expand_as(flat), flat)
 
 
-def _line(face_model: FaceModel, index: int) -> tuple[Tensor, Tensor]:
+def _build_line(face_model: FaceModel, index: int) -> tuple[Tensor, Tensor]:
     """Vertices and weights (STEPS, K) of one line: the landmark, then the section of the mesh at its height.
 
     Among the points at which edges cross that height, the outermost one of every step forward is taken; the inside of

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reenact.errors import ReenactError, suggest
+from reenact.errors import ReenactError, suggest_names
 from reenact.methods.registry import collect_crop_rules, load_object
 
 Points = TypeVar("Points", NDArray[Any], Tensor)
@@ -64,12 +64,12 @@ class Crop:
 
     def to_crop(self, points: Points) -> Points:
         """Frame pixels (..., 2) to crop pixels (..., 2)."""
-        moved: Points = (points - _like(points, self.left, self.top)) * (self.size / self.size_in_frame)
+        moved: Points = (points - _build_like(points, self.left, self.top)) * (self.size / self.size_in_frame)
         return moved
 
     def to_frame(self, points: Points) -> Points:
         """Crop pixels (..., 2) to frame pixels (..., 2)."""
-        moved: Points = points * (self.size_in_frame / self.size) + _like(points, self.left, self.top)
+        moved: Points = points * (self.size_in_frame / self.size) + _build_like(points, self.left, self.top)
         return moved
 
     def to_ndc(self, points: Points) -> Points:
@@ -96,7 +96,7 @@ class Crop:
                 pixel of its `edge`, so that what a method learns from and moves has no dark bands.
         """
         shape, border = (self.size, self.size), _BORDERS[outside]
-        return _resample(image, self.size_in_frame / self.size, (self.left, self.top), shape, border)
+        return _resample_image(image, self.size_in_frame / self.size, (self.left, self.top), shape, border)
 
     def paste_back(
         self, frame: Image, crop_image: Image, feather: float = 0.08, region: NDArray[np.float32] | None = None
@@ -120,14 +120,14 @@ class Crop:
             return result
         scale = self.size / self.size_in_frame
         offset = ((x_min - self.left) * scale, (y_min - self.top) * scale)
-        pasted = _resample(crop_image, scale, offset, (y_max - y_min, x_max - x_min), cv2.BORDER_REPLICATE)
+        pasted = _resample_image(crop_image, scale, offset, (y_max - y_min, x_max - x_min), cv2.BORDER_REPLICATE)
         mask = np.minimum.outer(
-            _ramp(y_min, y_max, self.top, self.size_in_frame, feather),
-            _ramp(x_min, x_max, self.left, self.size_in_frame, feather),
+            _compute_ramp(y_min, y_max, self.top, self.size_in_frame, feather),
+            _compute_ramp(x_min, x_max, self.left, self.size_in_frame, feather),
         )[..., None]
         if region is not None:
             weights = np.rint(255 * region).astype(np.uint8)
-            mask *= _resample(weights, scale, offset, mask.shape[:2])[..., None] / np.float32(255)
+            mask *= _resample_image(weights, scale, offset, mask.shape[:2])[..., None] / np.float32(255)
         before = result[y_min:y_max, x_min:x_max]
         blended = before + mask * (pasted.astype(np.float32) - before)
         result[y_min:y_max, x_min:x_max] = np.rint(blended).astype(np.uint8)
@@ -162,7 +162,7 @@ def crop_from_landmarks(landmarks: NDArray[Any], rule: str, size: int = 256) -> 
     """
     rules = collect_crop_rules()
     if rule not in rules:
-        raise ReenactError(f"There is no crop rule {rule}: {suggest(rule, list(rules))}")
+        raise ReenactError(f"There is no crop rule {rule}: {suggest_names(rule, list(rules))}")
     crop: Crop = load_object(rules[rule].function)(np.asarray(landmarks, np.float64).reshape(-1, 68, 2), size)
     return crop
 
@@ -177,13 +177,13 @@ def find_face_box(landmarks: NDArray[np.float64]) -> tuple[float, float, float, 
     return x_min, y_min - 0.25 * (y_max - y_min), x_max, y_max
 
 
-def _like(points: Points, *values: float) -> Points:
+def _build_like(points: Points, *values: float) -> Points:
     if isinstance(points, Tensor):
         return points.new_tensor(values)
     return np.array(values, points.dtype)
 
 
-def _resample(
+def _resample_image(
     image: Image,
     scale: float,
     offset: tuple[float, float],
@@ -207,7 +207,7 @@ def _resample(
     return np.asarray(cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _ramp(start: int, stop: int, edge: float, side: float, feather: float) -> NDArray[np.float32]:
+def _compute_ramp(start: int, stop: int, edge: float, side: float, feather: float) -> NDArray[np.float32]:
     """Weight in [0, 1] of the pixels start..stop - 1 along one axis of a square, smooth from its edge inwards."""
     position = (np.arange(start, stop, dtype=np.float32) + 0.5 - edge) / side
     inside = np.minimum(position, 1 - position)

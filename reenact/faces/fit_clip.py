@@ -101,7 +101,7 @@ class ClipFit:
         state = self.target.new_zeros(int(good.sum()), 9 + self.model.num_expression)
         state[:, POSE] = matrix_to_axis_angle(rotation).to(state)
         state[:, CAMERA] = self._start_camera(state, scale.to(state), good)
-        return _fill(state, good)
+        return _fill_frames(state, good)
 
     def select(self, frames: Tensor) -> ClipFit:
         """The problem of some of the frames."""
@@ -144,9 +144,11 @@ class ClipFit:
             shape_gradient = shape_gradient.sum(0) + prior @ shape.double()
             shape_hessian = shape_hessian.sum(0) + prior
             both = torch.cat([cross, gradient[..., None]], -1)
-            solved = torch.cholesky_solve(both, torch.linalg.cholesky(_damp(hessian)))
+            solved = torch.cholesky_solve(both, torch.linalg.cholesky(_damp_diagonal(hessian)))
             reduced = shape_hessian - (cross.mT @ solved[..., :-1]).sum(0)
-            change = torch.linalg.solve(_damp(reduced), shape_gradient - (cross.mT @ solved[..., -1:]).sum(0)[:, 0])
+            change = torch.linalg.solve(
+                _damp_diagonal(reduced), shape_gradient - (cross.mT @ solved[..., -1:]).sum(0)[:, 0]
+            )
             shape = shape - change.to(shape)
             state = state - (solved[..., -1] - solved[..., :-1] @ change).to(state)
         return state, shape
@@ -159,14 +161,14 @@ class ClipFit:
             change = state.diff(dim=0) * smooth
             gradient[1:] += change
             gradient[:-1] -= change
-            state = state - _solve_chain(_damp(hessian), smooth.double(), gradient).to(state)
+            state = state - _solve_chain(_damp_diagonal(hessian), smooth.double(), gradient).to(state)
         return state
 
     def spread(self, start: Tensor, key_state: Tensor, keys: Tensor) -> Tensor:
         """A first state (T, D): pose and camera of `start`, jaw and expression of the key frames, linear between."""
         is_key = torch.zeros(len(start), dtype=torch.bool)
         is_key[keys] = True
-        return torch.cat([start[:, :6], _fill(key_state, is_key)[:, 6:]], 1)
+        return torch.cat([start[:, :6], _fill_frames(key_state, is_key)[:, 6:]], 1)
 
     def _project(self, state: Tensor, shape: Tensor) -> Tensor:
         params = self.params(state, shape)
@@ -238,19 +240,19 @@ class ClipFit:
         size = residual.norm(dim=-1) / deviation
         weight = self.visible[frames] / deviation**2 * (3 / size.clamp(min=3))
         weight = weight[..., None].expand(-1, -1, 2).flatten(1)[..., None].double()
-        jacobian = _jacobian(lambda value: self._project(value, shapes)[..., :2], state, mix)
+        jacobian = _compute_jacobian(lambda value: self._project(value, shapes)[..., :2], state, mix)
         prior_gradient, prior = (part.double() for part in self._prior(state))
         error = residual.flatten(1)[..., None].double()
         weighted = (weight * jacobian).mT
         parts = [(weighted @ error)[..., 0] + prior_gradient, weighted @ jacobian + prior.diag_embed()]
         if with_shape:
-            by_shape = _jacobian(lambda value: self._project(state, value)[..., :2], shapes, mix)
+            by_shape = _compute_jacobian(lambda value: self._project(state, value)[..., :2], shapes, mix)
             shape_weighted = (weight * by_shape).mT
             parts += [weighted @ by_shape, (shape_weighted @ error)[..., 0], shape_weighted @ by_shape]
         return parts
 
 
-def _jacobian(function: Callable[[Tensor], Tensor], value: Tensor, mix: Tensor) -> Tensor:
+def _compute_jacobian(function: Callable[[Tensor], Tensor], value: Tensor, mix: Tensor) -> Tensor:
     """Derivatives of landmarks by unknowns.
 
     Args:
@@ -275,11 +277,11 @@ def _jacobian(function: Callable[[Tensor], Tensor], value: Tensor, mix: Tensor) 
     return (mix @ by_vertex).reshape(len(value), -1, value.shape[1]).double()
 
 
-def _damp(matrix: Tensor) -> Tensor:
+def _damp_diagonal(matrix: Tensor) -> Tensor:
     return matrix + (DAMPING * matrix.diagonal(dim1=-2, dim2=-1) + 1e-9).diag_embed()
 
 
-def _fill(state: Tensor, good: Tensor) -> Tensor:
+def _fill_frames(state: Tensor, good: Tensor) -> Tensor:
     """Rows (T, D) for all frames from those of the good ones, linear between them and constant beyond."""
     frames = np.flatnonzero(good.cpu().numpy())
     every = np.arange(len(good))

@@ -77,16 +77,16 @@ class Flame(SkinnedFaceModel):
                 f"components, not {num_shape} and {num_expression}: ask for fewer"
             )
         self.register_mesh(
-            mean_vertices=_float(arrays["v_template"]),
-            faces=_long(arrays["f"]),
-            shape_basis=_float(directions[..., :EXPRESSION_START]),
-            expression_basis=_float(directions[..., EXPRESSION_START:]),
-            pose_basis=_float(arrays["posedirs"]),
-            joint_regressor=_float(arrays["J_regressor"]),
-            skinning_weights=_float(arrays["weights"]),
+            mean_vertices=_to_float_tensor(arrays["v_template"]),
+            faces=_to_long_tensor(arrays["f"]),
+            shape_basis=_to_float_tensor(directions[..., :EXPRESSION_START]),
+            expression_basis=_to_float_tensor(directions[..., EXPRESSION_START:]),
+            pose_basis=_to_float_tensor(arrays["posedirs"]),
+            joint_regressor=_to_float_tensor(arrays["J_regressor"]),
+            skinning_weights=_to_float_tensor(arrays["weights"]),
         )
         self.num_shape, self.num_expression = num_shape, num_expression
-        self.register_buffer("flip_permutation", _mirror(self.mean_vertices), persistent=False)
+        self.register_buffer("flip_permutation", _mirror_vertices(self.mean_vertices), persistent=False)
         self._has_landmarks = embedding is not None
         if embedding is not None:
             self._register_landmarks(embedding)
@@ -107,11 +107,11 @@ class Flame(SkinnedFaceModel):
             ReenactError: if a file is missing, damaged, malicious, or not FLAME.
         """
         arrays = load_arrays(path)
-        _check(path, arrays)
+        _check_arrays(path, arrays)
         beside = path.with_name("landmark_embedding.npy")
-        embedding = embedding or (beside if beside.is_file() else assets.locate("flame_landmarks"))
+        embedding = embedding or (beside if beside.is_file() else assets.locate_asset("flame_landmarks"))
         year = re.search(r"20(?:17|19|20|23)", "/".join(path.absolute().parts[-3:]))
-        name = f"flame{year[0] if year else ''}-{_fingerprint(arrays)}"
+        name = f"flame{year[0] if year else ''}-{_hash_arrays(arrays)}"
         return cls(arrays, None if embedding is None else _read_embedding(embedding), name)
 
     def landmarks68(self, vertices: Tensor) -> Tensor:
@@ -183,8 +183,8 @@ class Flame(SkinnedFaceModel):
         """Turn faces with barycentric coordinates into vertices with weights."""
         tables = {"landmark": "full", "dynamic": "dynamic"}
         for name, table in tables.items():
-            corners = self.faces[_long(embedding[f"{table}_lmk_faces_idx"])]
-            weights = _float(embedding[f"{table}_lmk_bary_coords"])
+            corners = self.faces[_to_long_tensor(embedding[f"{table}_lmk_faces_idx"])]
+            weights = _to_float_tensor(embedding[f"{table}_lmk_bary_coords"])
             if name == "landmark":
                 corners, weights = corners.reshape(68, 3), weights.reshape(68, 3)
             self.register_buffer(f"{name}_vertices", corners, persistent=False)
@@ -198,7 +198,7 @@ class Flame(SkinnedFaceModel):
             )
 
 
-def _check(path: Path, arrays: dict[str, Any]) -> None:
+def _check_arrays(path: Path, arrays: dict[str, Any]) -> None:
     """Refuse a file that is not FLAME, in one sentence."""
     remedy = "give a FLAME generic_model.pkl of 2017, 2019, 2020 or 2023"
     missing = [key for key in _SHAPES if not isinstance(arrays.get(key), np.ndarray)]
@@ -234,14 +234,14 @@ def _read_embedding(path: Path) -> dict[str, NDArray[Any]]:
     return entries
 
 
-def _fingerprint(arrays: dict[str, NDArray[Any]]) -> str:
+def _hash_arrays(arrays: dict[str, NDArray[Any]]) -> str:
     digest = hashlib.sha256()
     for key in ("v_template", "shapedirs", "posedirs"):
         digest.update(np.ascontiguousarray(arrays[key], np.float32).tobytes())
     return digest.hexdigest()[:8]
 
 
-def _mirror(vertices: Tensor) -> Tensor:
+def _mirror_vertices(vertices: Tensor) -> Tensor:
     """(V,) permutation that takes each vertex to the one at its mirror image.
 
     Vertices that are each other's nearest are pairs; the few others, where the template is not quite symmetric, are
@@ -256,9 +256,9 @@ def _mirror(vertices: Tensor) -> Tensor:
     return torch.from_numpy(nearest)
 
 
-def _float(array: NDArray[Any]) -> Tensor:
+def _to_float_tensor(array: NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.array(array, np.float32))
 
 
-def _long(array: NDArray[Any]) -> Tensor:
+def _to_long_tensor(array: NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.array(array, np.int64))

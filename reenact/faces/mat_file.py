@@ -33,32 +33,32 @@ def read_mat(path: Path) -> dict[str, NDArray[Any]]:
         ValueError: if the file is damaged or of another version.
         OSError: if it can't be read.
     """
-    return {name: array for name, array in _arrays(path) if array is not None}
+    return {name: array for name, array in _iterate_arrays(path) if array is not None}
 
 
 def list_mat(path: Path) -> list[str]:
     """List the names of all arrays of a file; raise as `read_mat`."""
-    return [name for name, _ in _arrays(path)]
+    return [name for name, _ in _iterate_arrays(path)]
 
 
-def _arrays(path: Path) -> Iterator[tuple[str, NDArray[Any] | None]]:
+def _iterate_arrays(path: Path) -> Iterator[tuple[str, NDArray[Any] | None]]:
     if path.stat().st_size > MOST_BYTES:
         raise ValueError("too large")
     content = memoryview(path.read_bytes())
     order = {b"IM": "<", b"MI": ">"}.get(bytes(content[126:128]))
     if order is None or len(content) < 128:
         raise ValueError("no MATLAB file of version 5")
-    for kind, data in _elements(content[128:], order):
+    for kind, data in _iterate_elements(content[128:], order):
         if kind == _COMPRESSED:
-            unpacked = list(_elements(memoryview(_unpacked(data)), order))
+            unpacked = list(_iterate_elements(memoryview(_decompress_data(data)), order))
             if len(unpacked) != 1:
                 raise ValueError("a packed element that is not one array")
             kind, data = unpacked[0]
         if kind == _MATRIX:
-            yield _array(data, order)
+            yield _read_array(data, order)
 
 
-def _elements(content: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
+def _iterate_elements(content: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
     """Yield type and bytes of each element, whose length must lie within the content."""
     place = 0
     while place + 8 <= len(content):
@@ -76,7 +76,7 @@ def _elements(content: memoryview, order: str) -> Iterator[tuple[int, memoryview
         yield kind, content[start : start + length]
 
 
-def _unpacked(data: memoryview) -> bytes:
+def _decompress_data(data: memoryview) -> bytes:
     unpacker = zlib.decompressobj()
     try:
         content = unpacker.decompress(data, MOST_BYTES)
@@ -87,9 +87,9 @@ def _unpacked(data: memoryview) -> bytes:
     return content
 
 
-def _array(data: memoryview, order: str) -> tuple[str, NDArray[Any] | None]:
+def _read_array(data: memoryview, order: str) -> tuple[str, NDArray[Any] | None]:
     """Read name and numbers of an array; None where it holds something else than real numbers."""
-    parts = list(_elements(data, order))
+    parts = list(_iterate_elements(data, order))
     if len(parts) < 3 or len(parts[0][1]) != 8 or parts[1][0] != 5 or parts[2][0] != 1:
         raise ValueError("an array without flags, sides or name")
     (flags,) = struct.unpack_from(f"{order}I", parts[0][1])

@@ -49,7 +49,7 @@ def _cached_flame(spec: str) -> FaceModel:
     from reenact import assets
     from reenact.faces.flame import Flame
 
-    path = assets.require("flame")
+    path = assets.require_asset("flame")
     model = Flame.from_file(path)
     if not _same_model(spec, model.name):
         raise ReenactError(f"{path} is {model.name}, but {spec} is asked for: put that file in its place")
@@ -60,8 +60,8 @@ def _cached_bfm(spec: str) -> FaceModel:
     from reenact import assets
     from reenact.faces.bfm import Bfm
 
-    parts = assets.locate("bfm_2009")
-    path = assets.locate("bfm") or (parts / "01_MorphableModel.mat" if parts else assets.require("bfm"))
+    parts = assets.locate_asset("bfm_2009")
+    path = assets.locate_asset("bfm") or (parts / "01_MorphableModel.mat" if parts else assets.require_asset("bfm"))
     model = Bfm.from_file(path)
     if spec not in ("bfm", model.name):
         raise ReenactError(f"{path} is {model.name}, but {spec} is asked for: put that file in its place")
@@ -70,14 +70,14 @@ def _cached_bfm(spec: str) -> FaceModel:
 
 def _same_model(short_name: str, full_name: str) -> bool:
     """Return True if a full name matches a name that may leave out year and fingerprint."""
-    year, fingerprint = _parts(short_name)
-    full_year, full_fingerprint = _parts(full_name)
+    year, fingerprint = _split_name(short_name)
+    full_year, full_fingerprint = _split_name(full_name)
     if fingerprint:
         return fingerprint == full_fingerprint
     return year is None or year == full_year
 
 
-def _parts(name: str) -> tuple[str | None, str | None]:
+def _split_name(name: str) -> tuple[str | None, str | None]:
     match = FLAME_NAME.fullmatch(name)
     assert match is not None
     return match[1], match[2]

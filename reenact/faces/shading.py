@@ -32,7 +32,7 @@ def vertex_normals(vertices: Tensor, triangles: Tensor, rings: Tensor) -> Tensor
     return F.normalize(faces[:, rings].sum(2), dim=-1)
 
 
-def harmonics(normals: Tensor) -> Tensor:
+def evaluate_harmonics(normals: Tensor) -> Tensor:
     """(B, V, 9) bands of unit normals (B, V, 3) in model space, turned as the head is."""
     x, y, z = normals.unbind(-1)
     return torch.stack(
@@ -51,7 +51,7 @@ def harmonics(normals: Tensor) -> Tensor:
     )
 
 
-def lit(albedo: Tensor, normals: Tensor, light: Tensor) -> Tensor:
+def shade_albedo(albedo: Tensor, normals: Tensor, light: Tensor) -> Tensor:
     """(B, V, 3) colours, not clipped.
 
     Args:
@@ -61,4 +61,4 @@ def lit(albedo: Tensor, normals: Tensor, light: Tensor) -> Tensor:
     """
     ambient = torch.zeros_like(light)
     ambient[:, 0] = AMBIENT
-    return (harmonics(normals) @ (light + ambient)) * albedo
+    return (evaluate_harmonics(normals) @ (light + ambient)) * albedo

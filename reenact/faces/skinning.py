@@ -85,8 +85,8 @@ class SkinnedFaceModel(FaceModel):
         rotations = axis_angle_to_matrix(pose.reshape(-1, 5, 3))
         if pose_basis.shape[-1]:
             feature = rotations[:, 1:] - torch.eye(3, dtype=pose.dtype, device=pose.device)
-            rest = rest + _combine(pose_basis, feature.flatten(1))
-        return skin(rest, joints, rotations, weights)
+            rest = rest + _combine_basis(pose_basis, feature.flatten(1))
+        return skin_vertices(rest, joints, rotations, weights)
 
     def _displacement(self, basis: Tensor, params: FaceParams, subset: Tensor | None = None) -> Tensor:
         """(B, N, 3) displacements by shape and expression, of all or some rows of a (N, 3, S + E) basis."""
@@ -94,10 +94,10 @@ class SkinnedFaceModel(FaceModel):
         shape, expression = basis[..., : params.shape.shape[-1]], basis[..., self.shape_columns : end]
         if subset is not None:
             shape, expression = shape[subset], expression[subset]
-        return _combine(shape, params.shape) + _combine(expression, params.expression)
+        return _combine_basis(shape, params.shape) + _combine_basis(expression, params.expression)
 
 
-def skin(vertices: Tensor, joints: Tensor, rotations: Tensor, weights: Tensor) -> Tensor:
+def skin_vertices(vertices: Tensor, joints: Tensor, rotations: Tensor, weights: Tensor) -> Tensor:
     """Linear blend skinning over the five joints of `PARENTS`.
 
     Args:
@@ -121,6 +121,6 @@ def skin(vertices: Tensor, joints: Tensor, rotations: Tensor, weights: Tensor) -
     return (blended[..., :3] * vertices[..., None, :]).sum(-1) + blended[..., 3]
 
 
-def _combine(basis: Tensor, coefficients: Tensor) -> Tensor:
+def _combine_basis(basis: Tensor, coefficients: Tensor) -> Tensor:
     """(B, N, 3) displacements of a (N, 3, C) basis with (B, C) coefficients."""
     return (coefficients @ basis.flatten(0, 1).mT).reshape(coefficients.shape[0], -1, 3)

@@ -87,8 +87,8 @@ class _Array(Recipe):
         if dtype.hasobject:
             if shape != () or len(raw) != 1:
                 raise ValueError("an array of objects")
-            return np.array(_resolve(raw[0]), dtype=object)
-        raw = raw.encode("latin1") if isinstance(raw, str) else _resolve(raw)
+            return np.array(_resolve_value(raw[0]), dtype=object)
+        raw = raw.encode("latin1") if isinstance(raw, str) else _resolve_value(raw)
         return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")
 
 
@@ -110,7 +110,7 @@ class _Scalar(Recipe):
 
     def value(self) -> Any:  # noqa: ANN401 - a numpy scalar of the type the pickle names
         dtype, raw = self.arguments
-        raw = raw.encode("latin1") if isinstance(raw, str) else _resolve(raw)
+        raw = raw.encode("latin1") if isinstance(raw, str) else _resolve_value(raw)
         return np.frombuffer(raw, dtype.value(), count=1)[0]
 
 
@@ -120,7 +120,7 @@ class _Sparse(Recipe):
     rows: bool
 
     def value(self) -> NDArray[Any]:
-        parts = {str(key).lstrip("_"): _resolve(part) for key, part in self.state.items()}
+        parts = {str(key).lstrip("_"): _resolve_value(part) for key, part in self.state.items()}
         height, width = (int(side) for side in parts["shape"])
         lines, length = (height, width) if self.rows else (width, height)
         starts, minor, data = parts["indptr"], parts["indices"], parts["data"]
@@ -150,7 +150,7 @@ class _Chumpy(Recipe):
     def value(self) -> Any:  # noqa: ANN401
         if not isinstance(self.state, dict) or "x" not in self.state:
             raise ValueError("a chumpy expression in place of an array")
-        return _resolve(self.state["x"])
+        return _resolve_value(self.state["x"])
 
 
 class _Storage(Recipe):
@@ -158,7 +158,7 @@ class _Storage(Recipe):
 
     def value(self) -> NDArray[Any]:
         (raw,) = self.arguments
-        storage = torch.load(io.BytesIO(_resolve(raw)), weights_only=True)
+        storage = torch.load(io.BytesIO(_resolve_value(raw)), weights_only=True)
         # `untyped()` is the public spelling, but it warns that typed storages, which old files hold, are going away
         return np.asarray(torch.empty(0, dtype=storage.dtype).set_(storage._untyped_storage).numpy())
 
@@ -264,12 +264,12 @@ def _load_pickle(path: Path) -> dict[str, Any]:
     for opcode, argument, _ in pickletools.genops(content):
         if opcode.name in ("PUT", "LONG_BINPUT", "BINPUT") and int(argument or 0) > MAX_MEMO:
             raise ValueError("too many memo slots")
-    loaded = _resolve(_Unpickler(io.BytesIO(content), encoding="latin1").load())
+    loaded = _resolve_value(_Unpickler(io.BytesIO(content), encoding="latin1").load())
     loaded = loaded[()] if isinstance(loaded, np.ndarray) else loaded
     if not isinstance(loaded, dict):
         raise ValueError("not a dictionary")
-    return {str(key): _resolve(value) for key, value in loaded.items() if not isinstance(value, _Inert)}
+    return {str(key): _resolve_value(value) for key, value in loaded.items() if not isinstance(value, _Inert)}
 
 
-def _resolve(value: Any) -> Any:  # noqa: ANN401
+def _resolve_value(value: Any) -> Any:  # noqa: ANN401
     return value.value() if isinstance(value, Recipe) else value

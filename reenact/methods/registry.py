@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from reenact.errors import ReenactError, suggest
+from reenact.errors import ReenactError, suggest_names
 from reenact.methods.method import CropRule, Default, Method, PairPlan, Recipe
 
 GROUP = "reenact.methods"
@@ -146,7 +146,7 @@ def describe_error(error: Exception) -> str:
 
 def suggest_method(name: str) -> str:
     """Return half a sentence that names the methods near to a name."""
-    return suggest(name, [method.name for method in list_methods()])
+    return suggest_names(name, [method.name for method in list_methods()])
 
 
 def _load_own(path: Path) -> Method:

@@ -26,7 +26,7 @@ PIXEL_METRICS: dict[str, Callable[[], FrameMetric]] = {
 """Metrics without a network; `metric_names.PIXELS` has their names."""
 
 
-def make(text: str) -> Metric:
+def build_metric(text: str) -> Metric:
     """The metric of a name.
 
     Raises:
@@ -39,20 +39,22 @@ def make(text: str) -> Metric:
     reference = find_reference(name)
     if name.family == "lpips":
         probe = name.network == PROBE
-        return LayerDistance(readers.layers(name.network)) if probe else LPIPS(_any(name.network))
+        return LayerDistance(readers.layer_reader(name.network)) if probe else LPIPS(_cast_any(name.network))
     if name.family in ("akd", "jitter"):
-        points = readers.landmarks(name.network)
+        points = readers.landmark_reader(name.network)
         return AKD(points, reference) if name.family == "akd" else temporal.Jitter(points, name.part == "excess")
     if name.family == "csim":
-        return CSIM(readers.faces(name.network), reference)
+        return CSIM(readers.face_reader(name.network), reference)
     if name.family == "kid":
         return KernelDistance(text, reference)
     if name.family in ("fid", "fvd"):
         kind = FrechetDistance if name.family == "fid" else VideoDistance
         return kind(text, readers.feature_size(name.network), reference)
     norm = "rmse" if name.family.endswith("rmse") else name.norm
-    return FaceDistance(name.family, _any(name.part), readers.faces(name.network), _any(norm), reference)
+    return FaceDistance(
+        name.family, _cast_any(name.part), readers.face_reader(name.network), _cast_any(norm), reference
+    )
 
 
-def _any(value: object) -> Any:  # noqa: ANN401  # `parse` checked it against the literals
+def _cast_any(value: object) -> Any:  # noqa: ANN401  # `parse_metric` checked it against the literals
     return value

@@ -37,7 +37,7 @@ def frechet_distance(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]
     return distance
 
 
-def moments(features: Tensor) -> tuple[Tensor, Tensor]:
+def compute_moments(features: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (D,) and covariance (D, D) with n - 1 of features (N, D), in float64."""
     values = features.double()
     return values.mean(0), torch.cov(values.T).reshape(values.shape[1], values.shape[1])

@@ -57,8 +57,8 @@ class FaceFinder:
 
     def __call__(self, image: Tensor) -> Found:
         """Look at pictures (B, 3, H, W) in [-1, 1]."""
-        find = _finder(self.name, str(image.device))
-        face_points = [find(picture) for picture in pictures(image)]
+        find = _build_finder(self.name, str(image.device))
+        face_points = [find(picture) for picture in to_library_images(image)]
         empty = np.full((5 if self.name == "scrfd" else 68, 2), np.nan, np.float32)
         points = np.stack([empty if face is None else face for face in face_points])
         size = image.new_tensor(image.shape[:-3:-1]).expand(len(image), 2)
@@ -66,17 +66,17 @@ class FaceFinder:
 
 
 @cache
-def finder(name: Finder) -> Reader[Found]:
+def finder_reader(name: Finder) -> Reader[Found]:
     """The finder of a name; the same for all that need it."""
     return FaceFinder(name)
 
 
-def landmarks(name: Finder) -> Reader[FaceReading]:
+def landmark_reader(name: Finder) -> Reader[FaceReading]:
     """Landmarks as the finder places them."""
-    return Chain(name, finder(name), lambda _, faces: FaceReading(faces.points / faces.size[:, None] * 2 - 1))
+    return Chain(name, finder_reader(name), lambda _, faces: FaceReading(faces.points / faces.size[:, None] * 2 - 1))
 
 
-def identity(label: str, network: IdentityNetwork, name: Finder) -> Reader[FaceReading]:
+def identity_reader(label: str, network: IdentityNetwork, name: Finder) -> Reader[FaceReading]:
     """Embeddings of the faces that a finder finds.
 
     Args:
@@ -87,7 +87,7 @@ def identity(label: str, network: IdentityNetwork, name: Finder) -> Reader[FaceR
     widths = {"embedding": 128 if network == "dlib" else 512}
 
     def read(image: Tensor, faces: Found) -> FaceReading:
-        embed = _embedder(network, name, str(image.device))
+        embed = _build_embedder(network, name, str(image.device))
 
         def each(pictures_of_faces: list[Image], points: Points) -> dict[str, Tensor]:
             rows = [embed(picture, face) for picture, face in zip(pictures_of_faces, points, strict=True)]
@@ -95,10 +95,10 @@ def identity(label: str, network: IdentityNetwork, name: Finder) -> Reader[FaceR
 
         return FaceReading(**_where_found(image, faces, widths, each))
 
-    return Chain(label, finder(name), read)
+    return Chain(label, finder_reader(name), read)
 
 
-def parameters(label: str, network: RegressorChoice, name: Finder) -> Reader[FaceReading]:
+def parameter_reader(label: str, network: RegressorChoice, name: Finder) -> Reader[FaceReading]:
     """Expression and pose of the faces that a finder finds, as a network gives them.
 
     Args:
@@ -110,22 +110,25 @@ def parameters(label: str, network: RegressorChoice, name: Finder) -> Reader[Fac
     widths = {"expression": 64 if deep3d else 50, "angles": 3, "euler": 3, **({"translation": 3} if deep3d else {})}
 
     def read(image: Tensor, faces: Found) -> FaceReading:
-        regressor = _regressor(network, str(image.device))
+        regressor = _build_regressor(network, str(image.device))
         return FaceReading(
             **_where_found(
-                image, faces, widths, lambda face_pictures, points: _moved(regressor.codes(face_pictures, points))
+                image,
+                faces,
+                widths,
+                lambda face_pictures, points: _comparable_codes(regressor.codes(face_pictures, points)),
             )
         )
 
-    return Chain(label, finder(name), read)
+    return Chain(label, finder_reader(name), read)
 
 
-def pictures(image: Tensor) -> list[Image]:
+def to_library_images(image: Tensor) -> list[Image]:
     """(H, W, 3) uint8 pictures, as libraries take them, of (B, 3, H, W) in [-1, 1]."""
     return list(to_bytes(image).permute(0, 2, 3, 1).contiguous().cpu().numpy())
 
 
-def _moved(codes: dict[str, Tensor]) -> dict[str, Tensor]:
+def _comparable_codes(codes: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the comparable codes of a network: an axis-angle vector of FLAME's regressors, three angles of Deep3D."""
     if "angles" in codes:
         euler = matrix_to_euler(angles_to_matrix(codes["angles"].double()))
@@ -147,13 +150,13 @@ def _where_found(
     points = faces.points.cpu().numpy()
     rows = np.flatnonzero(np.isfinite(points).all((1, 2))).tolist()
     if rows:
-        for part, values in read(pictures(image[rows]), points[rows]).items():
+        for part, values in read(to_library_images(image[rows]), points[rows]).items():
             whole[part][rows] = values.to(image)
     return whole
 
 
 @cache
-def _finder(name: Finder, device: str) -> Callable[[Image], Points | None]:
+def _build_finder(name: Finder, device: str) -> Callable[[Image], Points | None]:
     """Gives the points of the largest face of a picture, or None."""
     if name == "scrfd":
         from reenact.estimators.insightface import InsightFaceEstimator
@@ -169,7 +172,7 @@ def _finder(name: Finder, device: str) -> Callable[[Image], Points | None]:
 
 
 @cache
-def _embedder(network: IdentityNetwork, name: Finder, device: str) -> Callable[[Image, Points], Points]:
+def _build_embedder(network: IdentityNetwork, name: Finder, device: str) -> Callable[[Image, Points], Points]:
     if network == "dlib":
         return load_identity(network).embed
     from reenact.estimators.insightface import ArcFace
@@ -179,5 +182,5 @@ def _embedder(network: IdentityNetwork, name: Finder, device: str) -> Callable[[
 
 
 @cache
-def _regressor(network: RegressorChoice, device: str) -> ParameterRegressor:
+def _build_regressor(network: RegressorChoice, device: str) -> ParameterRegressor:
     return load_regressor(network, device)

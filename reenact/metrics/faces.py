@@ -102,7 +102,7 @@ class CSIM(FrameMetric):
 
     def values(self, generated: Frames, reference: Frames) -> Tensor:
         """(B,) cosines."""
-        return cosine_similarity(*(present(f.read(self._reader).embedding) for f in (generated, reference)))
+        return cosine_similarity(*(require_present(f.read(self._reader).embedding) for f in (generated, reference)))
 
 
 class AKD(FrameMetric):
@@ -122,7 +122,9 @@ class AKD(FrameMetric):
 
     def values(self, generated: Frames, reference: Frames) -> Tensor:
         """(B,) distances."""
-        return average_keypoint_distance(*(present(f.read(self._reader).landmarks) for f in (generated, reference)))
+        return average_keypoint_distance(
+            *(require_present(f.read(self._reader).landmarks) for f in (generated, reference))
+        )
 
 
 class FaceDistance(FrameMetric):
@@ -162,15 +164,15 @@ class FaceDistance(FrameMetric):
     def _vector(self, reading: FaceReading) -> Tensor:
         """(B, D) what is compared."""
         if self.part == "identity":
-            return F.normalize(present(reading.embedding), dim=1)
+            return F.normalize(require_present(reading.embedding), dim=1)
         if self.part == "expression":
-            return present(reading.expression)
+            return require_present(reading.expression)
         if self.part == "rotation":
-            return present(reading.euler if self.norm == "degrees" else reading.angles)
-        return torch.cat([present(reading.angles), present(reading.translation)], 1)
+            return require_present(reading.euler if self.norm == "degrees" else reading.angles)
+        return torch.cat([require_present(reading.angles), require_present(reading.translation)], 1)
 
 
-def present(value: Tensor | None) -> Tensor:
+def require_present(value: Tensor | None) -> Tensor:
     """A part of a reading that its reader gives."""
     if value is None:
         raise ValueError("the reader does not read this part of a face")  # the catalogue offers no such metric

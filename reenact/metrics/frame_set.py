@@ -44,12 +44,12 @@ def frame_set(keys: Sequence[FrameKey]) -> FrameSet:
     return FrameSet(
         frames=len(keys),
         sizes=tuple(sorted({f"{key.width}x{key.height}" for key in keys})),
-        pairs=_digest((*key.source, *key.driving) for key in keys),
-        sources=_digest(sources) if sources else "",
-        targets=_digest({(*key.driving, key.driving_pixels) for key in keys}),
+        pairs=_hash_entries((*key.source, *key.driving) for key in keys),
+        sources=_hash_entries(sources) if sources else "",
+        targets=_hash_entries({(*key.driving, key.driving_pixels) for key in keys}),
     )
 
 
-def _digest(entries: Iterable[tuple[object, ...]]) -> str:
+def _hash_entries(entries: Iterable[tuple[object, ...]]) -> str:
     lines = sorted("\t".join(map(repr, entry)) for entry in entries)
     return sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()

@@ -47,8 +47,8 @@ def ssim(generated: Tensor, target: Tensor) -> Tensor:
     mirrored, that torchmetrics gives by default is another number.
     """
     values = []
-    for first, second in zip(_centred(generated), _centred(target), strict=True):
-        level, contrast = _similarity(first, second)
+    for first, second in zip(_centre_range(generated), _centre_range(target), strict=True):
+        level, contrast = _local_similarity(first, second)
         values.append((level * contrast).mean(dtype=torch.float64))
     return torch.stack(values)
 
@@ -61,14 +61,16 @@ def ms_ssim(generated: Tensor, target: Tensor) -> Tensor:
     """
     if min(generated.shape[-2:]) < SMALLEST:
         return generated.new_full((len(generated),), torch.nan)
-    return torch.stack([_scales(a, b) for a, b in zip(_centred(generated), _centred(target), strict=True)])
+    return torch.stack(
+        [_multiscale_similarity(a, b) for a, b in zip(_centre_range(generated), _centre_range(target), strict=True)]
+    )
 
 
-def _scales(first: Tensor, second: Tensor) -> Tensor:
+def _multiscale_similarity(first: Tensor, second: Tensor) -> Tensor:
     """Multi-scale similarity of two pictures (3, H, W) in [-0.5, 0.5]."""
     factors = []
     for number, exponent in enumerate(SCALES):
-        level, contrast = _similarity(first, second)
+        level, contrast = _local_similarity(first, second)
         last = number == len(SCALES) - 1
         places = level * contrast if last else contrast
         factors.append(places.mean((-2, -1), dtype=torch.float64).clamp_min(0) ** exponent)
@@ -77,18 +79,18 @@ def _scales(first: Tensor, second: Tensor) -> Tensor:
     return torch.stack(factors).prod(0).mean()
 
 
-def _centred(pictures: Tensor) -> Tensor:
+def _centre_range(pictures: Tensor) -> Tensor:
     """[-1, 1] to [-0.5, 0.5]: what is squared is small, so that variances survive float32."""
     return pictures.float().div(2)
 
 
-def _similarity(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+def _local_similarity(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Likeness of luminance, and of contrast and structure, where the window fits (3, H - 10, W - 10).
 
     One picture at a time, (3, H, W) in [-0.5, 0.5], stays in a processor's cache.
     """
     maps = torch.stack([first, second, first * second, first.square().addcmul_(second, second)])
-    mean1, mean2, product, squares = _blurred(maps)
+    mean1, mean2, product, squares = _blur_maps(maps)
     both, each = mean1 * mean2, mean1.square().addcmul_(mean2, mean2)
     contrast = (product - both).mul_(2).add_(CONTRAST).div_((squares - each).add_(CONTRAST))
     # luminance is of means in [0, 1]: m + 1/2
@@ -97,7 +99,7 @@ def _similarity(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     return level.div_(each.add_(total, alpha=2).add_(0.5 + LEVEL)), contrast
 
 
-def _blurred(maps: Tensor) -> Tensor:
+def _blur_maps(maps: Tensor) -> Tensor:
     """Weighted means (..., H - 10, W - 10) by SSIM's window.
 
     OpenCV is ten times as fast as torch's convolutions on a CPU; elsewhere two products with banded matrices do it.
@@ -110,11 +112,11 @@ def _blurred(maps: Tensor) -> Tensor:
         inner = slice(RADIUS, -RADIUS)
         blurred = np.stack([cv2.sepFilter2D(plane, -1, window, window)[inner, inner] for plane in planes])
         return torch.from_numpy(blurred).reshape(*maps.shape[:-2], *blurred.shape[-2:])
-    rows, columns = (_band(side, torch.from_numpy(window)).to(maps) for side in (height, width))
+    rows, columns = (_window_matrix(side, torch.from_numpy(window)).to(maps) for side in (height, width))
     return rows.T @ (maps @ columns)
 
 
-def _band(side: int, window: Tensor) -> Tensor:
+def _window_matrix(side: int, window: Tensor) -> Tensor:
     """(N, N - 10) matrix whose columns hold the window, each one row further down."""
     band = torch.zeros(side, side - len(window) + 1, dtype=window.dtype)
     places = torch.arange(band.shape[1])

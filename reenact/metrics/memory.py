@@ -31,10 +31,10 @@ class Memory:
 
     def keep(self, reader: object, digests: list[bytes], reading: Any) -> bool:  # noqa: ANN401  # see `Reader`
         """Keep what was read in pictures of these digests; whether it is small enough to be kept."""
-        if _bytes(reading) > LARGEST * len(digests):
+        if _count_bytes(reading) > LARGEST * len(digests):
             return False
         for row, digest in enumerate(digests):
-            self._now[reader][digest] = _moved(rows_of(reading, [row]), torch.device("cpu"))
+            self._now[reader][digest] = _move_reading(rows_of(reading, [row]), torch.device("cpu"))
         return True
 
     def recall(self, reader: object, digests: list[bytes], device: torch.device) -> Any:  # noqa: ANN401  # as above
@@ -43,7 +43,7 @@ class Memory:
         for digest in digests:
             if digest not in now:
                 now[digest] = before.pop(digest)
-        return _moved(_joined([now[digest] for digest in digests]), device)
+        return _move_reading(_join_readings([now[digest] for digest in digests]), device)
 
     def turn(self) -> None:
         """A new validation begins; readers that the last one did not look with keep all that they know."""
@@ -54,18 +54,18 @@ class Memory:
 
 def rows_of(reading: Any, rows: list[int]) -> Any:  # noqa: ANN401  # as above
     """Some rows of a reading: of each tensor in it, in this order."""
-    return _each(lambda tensors: tensors[0][rows], [reading])
+    return _map_readings(lambda tensors: tensors[0][rows], [reading])
 
 
-def _joined(readings: list[Any]) -> Any:  # noqa: ANN401  # as above
-    return _each(torch.cat, readings)
+def _join_readings(readings: list[Any]) -> Any:  # noqa: ANN401  # as above
+    return _map_readings(torch.cat, readings)
 
 
-def _moved(reading: Any, device: torch.device) -> Any:  # noqa: ANN401  # as above
-    return _each(lambda tensors: tensors[0].to(device), [reading])
+def _move_reading(reading: Any, device: torch.device) -> Any:  # noqa: ANN401  # as above
+    return _map_readings(lambda tensors: tensors[0].to(device), [reading])
 
 
-def _each(do: Any, readings: list[Any]) -> Any:  # noqa: ANN401  # as above
+def _map_readings(do: Any, readings: list[Any]) -> Any:  # noqa: ANN401  # as above
     """Apply a function of a list of tensors to each place of readings of one form."""
     first = readings[0]
     if isinstance(first, Tensor):
@@ -73,17 +73,19 @@ def _each(do: Any, readings: list[Any]) -> Any:  # noqa: ANN401  # as above
     if first is None:
         return None
     if isinstance(first, list):
-        return [_each(do, list(entries)) for entries in zip(*readings, strict=True)]
+        return [_map_readings(do, list(entries)) for entries in zip(*readings, strict=True)]
     assert is_dataclass(first)
     assert not isinstance(first, type)
     names = [entry.name for entry in fields(first)]
-    return replace(first, **{name: _each(do, [getattr(reading, name) for reading in readings]) for name in names})
+    return replace(
+        first, **{name: _map_readings(do, [getattr(reading, name) for reading in readings]) for name in names}
+    )
 
 
-def _bytes(reading: Any) -> int:  # noqa: ANN401  # as above
+def _count_bytes(reading: Any) -> int:  # noqa: ANN401  # as above
     if isinstance(reading, Tensor):
         return reading.numel() * reading.element_size()
     if reading is None:
         return 0
     parts = reading if isinstance(reading, list) else [getattr(reading, entry.name) for entry in fields(reading)]
-    return sum(_bytes(part) for part in parts)
+    return sum(_count_bytes(part) for part in parts)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from reenact.errors import ReenactError, suggest
+from reenact.errors import ReenactError, suggest_names
 from reenact.metrics.networks import NETWORKS, check_network, list_networks, split_spec
 
 Reference = Literal["target", "source", "driving"]
@@ -58,7 +58,7 @@ def parse_metric(text: str) -> Name:
     name = Name(**match.groupdict()) if match else None  # type: ignore[arg-type]  # the pattern names references
     families = [*PIXELS, *NETWORKS, *PARTS]
     if name is None or name.family not in families:
-        raise ReenactError(f"There is no metric {text!r}; {suggest(name.family if name else text, families)}")
+        raise ReenactError(f"There is no metric {text!r}; {suggest_names(name.family if name else text, families)}")
     if name.family in PIXELS:
         if text not in PIXELS:
             variants = [pixels for pixels in PIXELS if pixels.partition(".")[0] == name.family]
@@ -78,8 +78,8 @@ def _check_parts(text: str, name: Name) -> None:
         if name.part not in PARTS[name.family]:
             raise ReenactError(f"The metric {text!r} must say what it compares: {' or '.join(PARTS[name.family])}")
         rmse = name.family.endswith("rmse")
-        if (name.norm is not None) if rmse else (name.norm not in _norms(name)):
-            allowed = "no norm" if rmse else f"a norm: .{', .'.join(_norms(name))}"
+        if (name.norm is not None) if rmse else (name.norm not in _allowed_norms(name)):
+            allowed = "no norm" if rmse else f"a norm: .{', .'.join(_allowed_norms(name))}"
             raise ReenactError(f"The metric {text!r} takes {allowed}")
         return
     parts = ("excess",) if name.family == "jitter" else ()
@@ -97,7 +97,7 @@ def _check_finder(text: str, name: Name) -> None:
     split_spec(name.network)
 
 
-def _norms(name: Name) -> list[str]:
+def _allowed_norms(name: Name) -> list[str]:
     """Degrees are for angles alone."""
     return [norm for norm in get_args(Norm) if norm != "rmse" and (norm != "degrees" or name.part == "rotation")]
 

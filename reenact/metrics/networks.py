@@ -106,7 +106,7 @@ def check_network(spec: str | None) -> None:
             if find_spec(module) is None:
                 raise ReenactError(f"Metrics with {name} need the package {module}: {install_hint(requirements.extra)}")
         for file in requirements.files:
-            assets.require(file)
+            assets.require_asset(file)
     if network == PROBE and not WEIGHTS.is_file():
         raise ReenactError(f"This copy of the package has no {WEIGHTS.name}; make it with benchmarks/probe.py")
 
@@ -117,4 +117,4 @@ def network_files(spec: str) -> list[Path]:
     if network == PROBE:
         return [WEIGHTS]
     names = dict.fromkeys(file for name in (network, finder) if name for file in KNOWN[name].files)
-    return [assets.require(name) for name in names]
+    return [assets.require_asset(name) for name in names]

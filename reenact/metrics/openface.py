@@ -53,13 +53,15 @@ class Inception(nn.Module):
         super().__init__()
         branches = []
         for kernel, middle, output in zip(kernels, reduced, outputs, strict=True):
-            first = _block(channels, middle, 1, names=("1_conv", "2_bn", "3_relu"))
-            second = _block(middle, output, kernel, stride, names=("4_conv", "5_bn", "6_relu"))
+            first = _build_block(channels, middle, 1, names=("1_conv", "2_bn", "3_relu"))
+            second = _build_block(middle, output, kernel, stride, names=("4_conv", "5_bn", "6_relu"))
             branches.append(nn.Sequential(OrderedDict({**first, **second})))
-        after = _block(channels, pooled, 1, names=("2_conv", "3_bn", "4_relu")) if pooled else {}
+        after = _build_block(channels, pooled, 1, names=("2_conv", "3_bn", "4_relu")) if pooled else {}
         branches.append(nn.Sequential(OrderedDict({"1_pool": pool, **after})))
         if direct:
-            branches.append(nn.Sequential(OrderedDict(_block(channels, direct, 1, names=("1_conv", "2_bn", "3_relu")))))
+            branches.append(
+                nn.Sequential(OrderedDict(_build_block(channels, direct, 1, names=("1_conv", "2_bn", "3_relu"))))
+            )
         self.seq_list = nn.ModuleList(branches)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -93,8 +95,8 @@ class OpenFace(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, 128) of unit length, of pictures (B, 3, 96, 96), BGR in [0, 1]."""
         x = F.max_pool2d(F.relu(self.layer2(self.layer1(x))), 3, 2, 1)
-        x = F.relu(self.layer7(self.layer6(_across(x))))
-        x = F.max_pool2d(_across(F.relu(self.layer10(self.layer9(x)))), 3, 2, 1)
+        x = F.relu(self.layer7(self.layer6(_normalise_across(x))))
+        x = F.max_pool2d(_normalise_across(F.relu(self.layer10(self.layer9(x)))), 3, 2, 1)
         for number in (14, 15, 16, 17, 18, 19, 21):
             x = self.get_submodule(f"layer{number}")(x)
         x = self.layer25(F.avg_pool2d(x, 3, 1).flatten(1))
@@ -114,23 +116,23 @@ class OpenFaceReader:
     def __call__(self, image: Tensor) -> FaceReading:
         """Read pictures (B, 3, H, W) in [-1, 1]."""
         small = F.interpolate(image, (SIDE, SIDE), mode="bilinear", align_corners=False)
-        return FaceReading(embedding=_network().to(image.device)(small.flip(1).add(1).div(2)))
+        return FaceReading(embedding=_load_network().to(image.device)(small.flip(1).add(1).div(2)))
 
 
 @cache
-def openface() -> OpenFaceReader:
+def openface_reader() -> OpenFaceReader:
     """The reader that all share."""
     return OpenFaceReader()
 
 
 @cache
-def _network() -> OpenFace:
+def _load_network() -> OpenFace:
     """The network of the file.
 
     Raises:
         ReenactError: if the file is missing, damaged or another.
     """
-    path = assets.require("openface")
+    path = assets.require_asset("openface")
     network = OpenFace()
     state = read_weights(path)
     # the file is older than these counters
@@ -139,7 +141,7 @@ def _network() -> OpenFace:
     return network.eval().requires_grad_(False)
 
 
-def _block(
+def _build_block(
     channels: int, outputs: int, kernel: int, stride: int = 1, *, names: tuple[str, str, str]
 ) -> dict[str, nn.Module]:
     """A convolution that keeps the size but for its stride, its normalisation, and a ReLU."""
@@ -147,5 +149,5 @@ def _block(
     return dict(zip(names, (convolution, nn.BatchNorm2d(outputs), nn.ReLU()), strict=True))
 
 
-def _across(x: Tensor) -> Tensor:
+def _normalise_across(x: Tensor) -> Tensor:
     return F.local_response_norm(x, 5, alpha=1e-4, beta=0.75, k=1.0)

@@ -72,14 +72,14 @@ def weighted_distance(first: list[Tensor], second: list[Tensor], heads: list[Ten
     """
     terms = []
     for a, b, head in zip(first, second, heads, strict=True):
-        (length_a, own_a), (length_b, own_b) = (_weighed(layer, head) for layer in (a, b))
+        (length_a, own_a), (length_b, own_b) = (_weigh_layer(layer, head) for layer in (a, b))
         both = F.conv2d(a * b, head[None, :, None, None]).squeeze(1)
         places = own_a / length_a.square() + own_b / length_b.square() - 2 * both / (length_a * length_b)
         terms.append(places.clamp_min(0).mean((1, 2), dtype=torch.float64))
     return torch.stack(terms).sum(0)
 
 
-def _weighed(layer: Tensor, head: Tensor) -> tuple[Tensor, Tensor]:
+def _weigh_layer(layer: Tensor, head: Tensor) -> tuple[Tensor, Tensor]:
     """(B, H, W) length over the channels of a layer (B, C, H, W), and the weighted sum of squares."""
     kernel = torch.stack([torch.ones_like(head), head])[:, :, None, None]
     squares, weighed = F.conv2d(layer.square(), kernel).unbind(1)
@@ -119,7 +119,7 @@ class BackboneLayers:
 
     def network(self, device: torch.device) -> Any:  # noqa: ANN401  # lpips has no types
         """The package's own, on a device."""
-        return _lpips(self.name).to(device)
+        return _build_lpips(self.name).to(device)
 
 
 @cache
@@ -129,13 +129,13 @@ def backbone_layers(backbone: Backbone) -> BackboneLayers:
 
 
 @cache
-def _lpips(backbone: Backbone) -> nn.Module:
+def _build_lpips(backbone: Backbone) -> nn.Module:
     """The package's network: its own heads, and the backbone of torchvision's file; never downloads.
 
     Raises:
         ReenactError: if the package or the file is missing, or the file is damaged.
     """
-    path = assets.require(BACKBONES[backbone])
+    path = assets.require_asset(BACKBONES[backbone])
     try:
         import lpips
     except ImportError as error:

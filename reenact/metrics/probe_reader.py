@@ -12,7 +12,7 @@ from reenact.faces.vector import ParameterVector
 from reenact.metrics.faces import FaceReading
 from reenact.metrics.networks import PROBE
 from reenact.metrics.scene import Part, Reader
-from reenact.nn.probe import fitted, load_probe
+from reenact.nn.probe import load_probe, resize_to_side
 
 LAYOUT = ParameterVector(num_shape=62, num_expression=39)
 """Coefficients of the built-in head, which the shipped network reads."""
@@ -34,7 +34,7 @@ class _ProbeReader:
 
     def __call__(self, image: Tensor) -> ProbeView:
         probe = load_probe().to(image.device)
-        layers = probe.features(fitted(image))
+        layers = probe.features(resize_to_side(image))
         reading = probe.read(layers)
         euler = matrix_to_euler(reading.rotation)
         face = FaceReading(
@@ -48,24 +48,24 @@ class _ProbeReader:
 
 
 @functools.cache
-def whole() -> Reader[ProbeView]:
+def probe_reader() -> Reader[ProbeView]:
     """The reader that all pieces share."""
     return _ProbeReader()
 
 
 @functools.cache
-def faces() -> Reader[FaceReading]:
+def face_reader() -> Reader[FaceReading]:
     """Landmarks, expression, pose, identity; the probe finds a face in every picture."""
-    return Part(PROBE, whole(), lambda view: view.face)
+    return Part(PROBE, probe_reader(), lambda view: view.face)
 
 
 @functools.cache
-def layers() -> Reader[list[Tensor]]:
+def layer_reader() -> Reader[list[Tensor]]:
     """The layers of the LPIPS-like distance."""
-    return Part(PROBE, whole(), lambda view: view.layers)
+    return Part(PROBE, probe_reader(), lambda view: view.layers)
 
 
 @functools.cache
-def features() -> Reader[Tensor]:
+def feature_reader() -> Reader[Tensor]:
     """The features of the FID-like distance."""
-    return Part(PROBE, whole(), lambda view: view.pooled)
+    return Part(PROBE, probe_reader(), lambda view: view.pooled)

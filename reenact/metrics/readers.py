@@ -21,38 +21,38 @@ _RECOGNISERS: Final[dict[str, IdentityNetwork]] = {
 
 
 @cache
-def landmarks(spec: str) -> Reader[FaceReading]:
+def landmark_reader(spec: str) -> Reader[FaceReading]:
     """The reader of landmarks of a network or library."""
-    return probe_reader.faces() if spec == PROBE else face_readers.landmarks(cast(Finder, spec))
+    return probe_reader.face_reader() if spec == PROBE else face_readers.landmark_reader(cast(Finder, spec))
 
 
 @cache
-def faces(spec: str) -> Reader[FaceReading]:
+def face_reader(spec: str) -> Reader[FaceReading]:
     """The reader of identity, expression and pose of a network, and of another finder where one is named."""
     network, finder = split_spec(spec)
     if network == PROBE:
-        return probe_reader.faces()
+        return probe_reader.face_reader()
     if network == "openface":
-        return openface.openface()
+        return openface.openface_reader()
     assert finder is not None
     if network in _RECOGNISERS:
-        return face_readers.identity(spec, _RECOGNISERS[network], finder)
-    return face_readers.parameters(spec, cast(RegressorChoice, network), finder)
+        return face_readers.identity_reader(spec, _RECOGNISERS[network], finder)
+    return face_readers.parameter_reader(spec, cast(RegressorChoice, network), finder)
 
 
-def layers(network: str) -> Reader[list[Tensor]]:
+def layer_reader(network: str) -> Reader[list[Tensor]]:
     """The reader of layers for LPIPS-like distances."""
     assert network == PROBE
-    return probe_reader.layers()
+    return probe_reader.layer_reader()
 
 
-def features(network: str) -> Reader[Tensor]:
+def feature_reader(network: str) -> Reader[Tensor]:
     """The reader of features (B, D) of pictures, or of clips, for distances between sets."""
     if network == PROBE:
-        return probe_reader.features()
+        return probe_reader.feature_reader()
     if network == "inception":
-        return sets.inception()
-    return sets.i3d()
+        return sets.inception_reader()
+    return sets.i3d_reader()
 
 
 def feature_size(network: str) -> int:

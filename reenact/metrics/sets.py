@@ -37,7 +37,7 @@ class Inception:
 
     def __call__(self, image: Tensor) -> Tensor:
         """(B, 2048) of pictures (B, 3, H, W) in [-1, 1]."""
-        features: Tensor = _inception().to(image.device)(to_bytes(image))[0]
+        features: Tensor = _load_inception().to(image.device)(to_bytes(image))[0]
         return features
 
 
@@ -53,30 +53,30 @@ class I3D:
     def __call__(self, clips: Tensor) -> Tensor:
         """(B, 400) of clips (B, T, 3, H, W) in [-1, 1]."""
         frames = to_bytes(clips).transpose(1, 2).float()
-        features: Tensor = _i3d().to(clips.device)(frames, rescale=True, resize=True, return_features=True)
+        features: Tensor = _load_i3d().to(clips.device)(frames, rescale=True, resize=True, return_features=True)
         return features
 
 
 @cache
-def inception() -> Inception:
+def inception_reader() -> Inception:
     """The reader that all share."""
     return Inception()
 
 
 @cache
-def i3d() -> I3D:
+def i3d_reader() -> I3D:
     """The reader that all share."""
     return I3D()
 
 
 @cache
-def _inception() -> nn.Module:
+def _load_inception() -> nn.Module:
     """torch-fidelity's network with the weights of the file; never downloads.
 
     Raises:
         ReenactError: if the package or the file is missing, or the file is damaged.
     """
-    path = assets.require("inception")
+    path = assets.require_asset("inception")
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
@@ -97,13 +97,13 @@ def _inception() -> nn.Module:
 
 
 @cache
-def _i3d() -> nn.Module:
+def _load_i3d() -> nn.Module:
     """The network of the file, which is a program too: it is run only if it is the official one to the bit.
 
     Raises:
         ReenactError: if the file is missing, damaged or another.
     """
-    path = assets.require("i3d")
+    path = assets.require_asset("i3d")
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if digest != assets.ASSETS["i3d"].files[0].sha256:

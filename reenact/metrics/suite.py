@@ -66,7 +66,7 @@ class Suite:
     """Metrics that this loader allows, by name."""
 
     def __post_init__(self) -> None:
-        metrics = {name: catalogue.make(name) for name in self.names}
+        metrics = {name: catalogue.build_metric(name) for name in self.names}
         self._possible = {
             name: metric.to(self.device)
             for name, metric in metrics.items()
@@ -78,7 +78,7 @@ class Suite:
         """Add the frames of a scene; `pair` names them."""
         if scene.same_identity != self.same_identity:
             raise ReenactError("self- and cross-reenactment are scored apart; give each a suite of its own")
-        names = _names(pair)
+        names = _row_names(pair)
         for start in range(0, len(names), AT_ONCE):
             rows = slice(start, start + AT_ONCE)
             part = scene if len(names) <= AT_ONCE else scene.part(rows)
@@ -86,7 +86,7 @@ class Suite:
             self._update(part, names[rows])
 
     def _update(self, scene: Scene, names: list[Row]) -> None:
-        places = [_place(name) for name in names]
+        places = [_video_of(name) for name in names]
         columns: dict[str, list[float]] = {}
         # Layers, which no memory keeps, are read first: the smaller pieces of the same pass come with them.
         for name, metric in sorted(self.metrics.items(), key=lambda entry: not isinstance(entry[1], LayerDistance)):
@@ -102,12 +102,12 @@ class Suite:
                 self._add_features(name, metric, scene, places)
         for row, facts in enumerate(names):
             self.rows.append({**facts, **{name: columns[name][row] for name in self.metrics if name in columns}})
-        self.keys += _keys(scene, names)
+        self.keys += _frame_keys(scene, names)
 
     def _add_features(
         self, name: str, metric: FrechetDistance | KernelDistance, scene: Scene, places: list[Place]
     ) -> None:
-        reader = readers.features(parse_metric(name).network or "")
+        reader = readers.feature_reader(parse_metric(name).network or "")
         if not isinstance(metric, VideoDistance):
             metric.update(scene.generated.read(reader), real=False)
             metric.update(getattr(scene, metric.reference).read(reader), real=True)
@@ -169,13 +169,13 @@ def scene_of(image: Tensor, pair: PortraitPair) -> Scene:
     )
 
 
-def _place(name: Row) -> Place:
+def _video_of(name: Row) -> Place:
     """Return the video of a frame: the driving clip's, for one source."""
     video = tuple(value for column, value in name.items() if column != "driving_frame")
     return Place(video, int(name["driving_frame"]))
 
 
-def _keys(scene: Scene, names: Sequence[Row]) -> list[FrameKey]:
+def _frame_keys(scene: Scene, names: Sequence[Row]) -> list[FrameKey]:
     height, width = scene.generated.given.shape[-2:]
     digests = zip(scene.source.digests, scene.driving.digests, strict=True)
     return [
@@ -191,7 +191,7 @@ def _keys(scene: Scene, names: Sequence[Row]) -> list[FrameKey]:
     ]
 
 
-def _names(pair: PortraitPair) -> list[Row]:
+def _row_names(pair: PortraitPair) -> list[Row]:
     """Return the facts of each frame of a batch, in the order of `scene_of`."""
     driving: Portrait = pair.driving
     clips = driving.image.ndim == 5

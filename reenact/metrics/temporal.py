@@ -14,7 +14,7 @@ from typing import ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from reenact.metrics.faces import FACELESS, FaceReading, present
+from reenact.metrics.faces import FACELESS, FaceReading, require_present
 from reenact.metrics.frame_metric import FrameMetric, check_alike
 from reenact.metrics.metric_names import Reference
 from reenact.metrics.scene import Frames, Reader, Scene
@@ -81,7 +81,7 @@ def flicker(generated: Tensor, reference: Tensor) -> Tensor:
     return (generated.diff(dim=0) - reference.diff(dim=0)).abs().flatten(1).double().mean(1) / 2
 
 
-def unrest(video: Tensor) -> Tensor:
+def frame_change(video: Tensor) -> Tensor:
     """(T - 1,) mean absolute change (T, 3, H, W) in [-1, 1] from frame to frame, on the scale [0, 1]."""
     return video.diff(dim=0).abs().flatten(1).double().mean(1) / 2
 
@@ -167,7 +167,7 @@ class Flicker(TemporalMetric):
 
 
 class FlickerExcess(TemporalMetric):
-    """`flicker.excess`: `unrest` of the generated video less that of the driving video.
+    """`flicker.excess`: `frame_change` of the generated video less that of the driving video.
 
     Needs neither the wanted picture nor motion in step: positive where the result is more restless than what drives it,
     negative where it is smoothed.
@@ -185,7 +185,7 @@ class FlickerExcess(TemporalMetric):
 
     def along(self, generated: Tensor, reference: Tensor) -> Tensor:
         """(1,) number of two frames."""
-        return unrest(generated) - unrest(reference)
+        return frame_change(generated) - frame_change(reference)
 
 
 class Jitter(TemporalMetric):
@@ -207,7 +207,7 @@ class Jitter(TemporalMetric):
 
     def trace(self, frames: Frames) -> Tensor:
         """The landmarks."""
-        return present(frames.read(self._reader).landmarks)
+        return require_present(frames.read(self._reader).landmarks)
 
     def along(self, generated: Tensor, reference: Tensor) -> Tensor:
         """(1,) number of three frames."""

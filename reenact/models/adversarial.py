@@ -105,8 +105,8 @@ class AdversarialTraining(PortraitModule, Generic[Result]):
         """One generator step and one discriminator step, or their share of an accumulated one."""
         generator, discriminator = self._optimizers()
         # Lightning counts every optimiser's steps; the second one of an iteration must not count.
-        discriminator._on_before_step = _nothing
-        discriminator._on_after_step = _nothing
+        discriminator._on_before_step = _do_nothing
+        discriminator._on_after_step = _do_nothing
         last = (batch_idx + 1) % self.optimisation.accumulate == 0 or self.trainer.is_last_batch
         with generator.toggle_model(sync_grad=last):
             result = self(batch.source, batch.driving)
@@ -184,5 +184,5 @@ class AdversarialModule(AdversarialTraining[Reenactment], ReenactmentModule):
         super().__init__(network, discriminator, optimisation, arguments)
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     pass

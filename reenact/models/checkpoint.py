@@ -10,7 +10,7 @@ import torch
 
 from reenact.errors import ReenactError
 from reenact.faces.registry import load_face_model
-from reenact.models.checkpoint_file import SETTINGS, WEIGHTS, read
+from reenact.models.checkpoint_file import SETTINGS, WEIGHTS, read_checkpoint
 from reenact.models.class_names import config_class_path, find_class
 from reenact.models.header import Header, check_header, check_same_class
 from reenact.models.module import PortraitModule, ReenactmentModule
@@ -18,7 +18,8 @@ from reenact.models.packages import allow_packages
 from reenact.models.rebuild import build_fitting, check_weights, compare_weights
 
 __all__ = [
-    "SETTINGS", "WEIGHTS", "check_resumable", "load_method", "load_module", "load_weights", "read", "saved_settings",
+    "SETTINGS", "WEIGHTS", "check_resumable", "load_method", "load_module", "load_weights", "read_checkpoint",
+    "saved_settings",
 ]  # fmt: skip
 
 
@@ -52,8 +53,8 @@ def load_method(
 
 def load_module(path: str | Path) -> PortraitModule:
     """Load anything that `reenact fit` has trained, in evaluation mode; arguments and errors as of `load_method`."""
-    checkpoint = read(Path(path))
-    header, module = _rebuild(checkpoint, str(path))
+    checkpoint = read_checkpoint(Path(path))
+    header, module = _rebuild_module(checkpoint, str(path))
     module.load_state_dict(checkpoint["state_dict"])
     module.image_size, module.recipe = header.image_size, header.recipe
     return module.eval().requires_grad_(False)
@@ -104,12 +105,12 @@ def saved_settings(path: Path) -> dict[str, Any]:
     Raises:
         ReenactError: as `load_method`, sizes that the weights have not included.
     """
-    header, module = _rebuild(read(path), str(path), outline=True)
+    header, module = _rebuild_module(read_checkpoint(path), str(path), outline=True)
     arguments = {name: value for name, value in header.arguments.items() if name != "face_model"}
     return {"model": {"class_path": config_class_path(type(module)), "init_args": arguments}}
 
 
-def _rebuild(checkpoint: dict[str, Any], name: str, *, outline: bool = False) -> tuple[Header, PortraitModule]:
+def _rebuild_module(checkpoint: dict[str, Any], name: str, *, outline: bool = False) -> tuple[Header, PortraitModule]:
     header = check_header(checkpoint, name)
     cls = find_class(header, name)
     return header, build_fitting(cls, header.arguments, checkpoint.get("state_dict"), name, outline=outline)
@@ -117,7 +118,7 @@ def _rebuild(checkpoint: dict[str, Any], name: str, *, outline: bool = False) ->
 
 def _of_module(path: Path, module: PortraitModule, *, any_class: bool = False) -> dict[str, Any]:
     """Read a checkpoint that is a module's own, by class, face model and weights."""
-    checkpoint, name = read(path), str(path)
+    checkpoint, name = read_checkpoint(path), str(path)
     header = check_header(checkpoint, name)
     class_path = f"{type(module).__module__}.{type(module).__qualname__}"
     if any_class and header.class_path is not None:

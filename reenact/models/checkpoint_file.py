@@ -32,7 +32,7 @@ _ALLOWED |= {f"torch._utils {name}" for name in ("_rebuild_tensor", "_rebuild_te
 _ALLOWED |= {f"torch {name}" for name in ("float32", "float64", "float16", "bfloat16", "int32", "int64", "uint8")}
 
 
-def read(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint file or an exported folder; the tensors of a file are mapped, not copied into memory.
 
     Raises:
@@ -44,12 +44,12 @@ def read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ReenactError(f"There is no checkpoint {path}: give the .ckpt file of a run")
     try:
-        checkpoint = _load(path)
+        checkpoint = _load_file(path)
     except Exception as error:  # the unpickler raises whatever a broken file makes it stumble over
         # Torch's own words advise to read the file without this protection.
         raise ReenactError(
             f"{path} is not a checkpoint of tensors and plain values, or it is damaged; nothing in it was run:"
-            f" {_remedy(path)}"
+            f" {_describe_remedy(path)}"
         ) from error
     if not isinstance(checkpoint, dict):
         raise ReenactError(f"{path} holds a {type(checkpoint).__name__}, not a checkpoint of reenact")
@@ -71,7 +71,7 @@ def newest_whole(folder: Path) -> Path | None:
     return next((file for file in files if is_whole(file)), None)
 
 
-def _load(path: Path) -> Any:  # noqa: ANN401 - anything that a file holds
+def _load_file(path: Path) -> Any:  # noqa: ANN401 - anything that a file holds
     """Load a file by PyTorch's own reader, which runs nothing; raises whatever a broken file leads to."""
     with path.open("rb") as file:
         archive = file.read(4) == b"PK\x03\x04"
@@ -126,7 +126,7 @@ def _read_export(folder: Path) -> dict[str, Any]:
     return {**content, "state_dict": weights}
 
 
-def _remedy(path: Path) -> str:
+def _describe_remedy(path: Path) -> str:
     whole = newest_whole(path.parent)
     return "get it again, or give the .ckpt file of a run" if whole is None else f"the newest whole one is {whole}"
 

@@ -37,11 +37,11 @@ def find_class(header: Header, name: str) -> type[PortraitModule]:
     path = header.class_path
     if path is None or is_zoo_class(path):
         return _zoo_class(header, name)
-    module_class = _imported(path) or _installed(path, name)
+    module_class = _find_imported(path) or _find_installed(path, name)
     if module_class is not None:
         return module_class
     if is_allowed(path):
-        return _load(path, name)
+        return _import_class(path, name)
     package = path.partition(".")[0]
     if package == "__main__":
         raise ReenactError(f"{name} was saved by {path}, a class of a script: load it in that script")
@@ -96,19 +96,21 @@ def _zoo_class(header: Header, name: str) -> type[PortraitModule]:
     return module_class
 
 
-def _imported(path: str) -> type[PortraitModule] | None:
+def _find_imported(path: str) -> type[PortraitModule] | None:
     """Return the newest class of this path that the process has, None where there is none."""
-    return next((cls for cls in _subclasses(PortraitModule) if f"{cls.__module__}.{cls.__qualname__}" == path), None)
+    return next(
+        (cls for cls in _iterate_subclasses(PortraitModule) if f"{cls.__module__}.{cls.__qualname__}" == path), None
+    )
 
 
-def _subclasses(cls: type) -> Iterator[type[PortraitModule]]:
+def _iterate_subclasses(cls: type) -> Iterator[type[PortraitModule]]:
     subclasses: Sequence[type[PortraitModule]] = cls.__subclasses__()
     for subclass in reversed(subclasses):  # a cell of a notebook that is run again defines a newer one
         yield subclass
-        yield from _subclasses(subclass)
+        yield from _iterate_subclasses(subclass)
 
 
-def _installed(path: str, name: str) -> type[PortraitModule] | None:
+def _find_installed(path: str, name: str) -> type[PortraitModule] | None:
     method = find_method_of_class(path)
     if method is None:
         return None
@@ -118,10 +120,10 @@ def _installed(path: str, name: str) -> type[PortraitModule] | None:
 
 def _load_class(method: Method, name: str) -> type[PortraitModule]:
     check_packages(method)
-    return _load(str(method.class_path), name)
+    return _import_class(str(method.class_path), name)
 
 
-def _load(path: str, name: str) -> type[PortraitModule]:
+def _import_class(path: str, name: str) -> type[PortraitModule]:
     module, _, attribute = path.rpartition(".")
     try:
         module_class = getattr(import_module(module), attribute, None)

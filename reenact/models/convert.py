@@ -15,7 +15,7 @@ from torch import Tensor
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
 from reenact.methods.registry import check_packages, describe_error, list_methods
-from reenact.models.checkpoint import read
+from reenact.models.checkpoint import read_checkpoint
 from reenact.models.forward_check import check_forward
 from reenact.models.module import ReenactmentModule
 from reenact.models.official_settings import (
@@ -86,7 +86,7 @@ def convert(path: PathLike, out: PathLike, face_model: str = "flame", config: Pa
     if out.exists():
         raise ReenactError(f"--out {out} exists: choose another path or remove it")
     content = None if config is None else read_configuration(config)
-    official = read(path)
+    official = read_checkpoint(path)
     converter = _find_converter(official, path)
     try:
         sizes = converter.read_sizes(official)
@@ -98,9 +98,9 @@ def convert(path: PathLike, out: PathLike, face_model: str = "flame", config: Pa
         module, state = converter.build(official, path, face_model, values)
     except (KeyError, ValueError, IndexError) as error:
         raise ReenactError(f"{path} is no official checkpoint of {converter.TITLE}: it lacks {error}") from error
-    _load(module, state, path)
+    _load_state(module, state, path)
     check_forward(module, converter.build_portrait(module), path)
-    _write(module, int(official.get("global_step", 0)), out)
+    _write_checkpoint(module, int(official.get("global_step", 0)), out)
     if assumed:
         LOG.warning("assumed, since the weights of %s don't tell: %s", path, describe_values(assumed))
     return out
@@ -129,7 +129,7 @@ def _load_converters() -> Iterator[Converter]:
             yield converter
 
 
-def _load(module: ReenactmentModule, state: dict[str, Tensor], path: Path) -> None:
+def _load_state(module: ReenactmentModule, state: dict[str, Tensor], path: Path) -> None:
     # Counts of batches, which old versions of torch did not keep, change nothing.
     counts = {name: value for name, value in module.state_dict().items() if name.endswith("num_batches_tracked")}
     try:
@@ -139,7 +139,7 @@ def _load(module: ReenactmentModule, state: dict[str, Tensor], path: Path) -> No
         raise ReenactError(f"{path} does not fit {module.method}: {reason}") from error
 
 
-def _write(module: ReenactmentModule, step: int, out: Path) -> None:
+def _write_checkpoint(module: ReenactmentModule, step: int, out: Path) -> None:
     checkpoint: dict[str, Any] = {
         "epoch": 0,
         "global_step": step,

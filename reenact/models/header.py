@@ -76,8 +76,8 @@ def check_header(checkpoint: Mapping[str, Any], name: str) -> Header:
     if not isinstance(header.get("arguments"), dict) or "image_size" not in header:
         raise ReenactError(f"{name} lacks the settings of its method: use the version of reenact that wrote it")
     try:
-        content: dict[str, Any] = _plain(header, _Budget())
-        return _checked(content)
+        content: dict[str, Any] = _copy_plain(header, _Budget())
+        return _parse_header(content)
     except ValueError as error:
         raise ReenactError(f"{name} has a header that reenact does not write ({error}): get the file again") from error
 
@@ -117,7 +117,7 @@ class _Budget:
     values: int = MAX_VALUES
 
 
-def _checked(header: dict[str, Any]) -> Header:
+def _parse_header(header: dict[str, Any]) -> Header:
     method, path, size = header.get("method"), header.get("class"), header["image_size"]
     recipe = header.get("recipe", {})
     if not (isinstance(method, str) and _NAME.fullmatch(method)):
@@ -131,7 +131,7 @@ def _checked(header: dict[str, Any]) -> Header:
     return Header(method, path, header["arguments"], size, recipe)
 
 
-def _plain(value: object, budget: _Budget, depth: int = 0) -> Any:  # noqa: ANN401 - any plain value
+def _copy_plain(value: object, budget: _Budget, depth: int = 0) -> Any:  # noqa: ANN401 - any plain value
     """Copy plain values, tuples as lists; raises `ValueError` for others and for more than the limits."""
     budget.values -= 1
     if budget.values < 0 or depth > MAX_DEPTH:
@@ -143,7 +143,7 @@ def _plain(value: object, budget: _Budget, depth: int = 0) -> Any:  # noqa: ANN4
     if (type(value) is int and abs(value) < 2**63) or (type(value) is float and math.isfinite(value)):
         return value
     if isinstance(value, (list, tuple)):
-        return [_plain(item, budget, depth + 1) for item in value]
+        return [_copy_plain(item, budget, depth + 1) for item in value]
     if isinstance(value, dict) and all(type(key) is str and len(key) <= MAX_TEXT for key in value):
-        return {key: _plain(item, budget, depth + 1) for key, item in value.items()}
+        return {key: _copy_plain(item, budget, depth + 1) for key, item in value.items()}
     raise ValueError(f"a {type(value).__name__} that is no plain value, or is out of its limits")

@@ -15,7 +15,7 @@ REDUCTIONS = {AntiAliasDown(factor).kernel.numel(): factor for factor in (2, 4, 
 """Length of a low-pass kernel -> the reduction that it is of."""
 
 
-def channels(state: Mapping[str, Tensor], blocks: str) -> list[int]:
+def count_channels(state: Mapping[str, Tensor], blocks: str) -> list[int]:
     """Output channels of numbered blocks, whose names are `blocks` with the number in place of `{}`.
 
     Raises:
@@ -29,7 +29,7 @@ def channels(state: Mapping[str, Tensor], blocks: str) -> list[int]:
     return widths
 
 
-def reduction(state: Mapping[str, Tensor], kernel: str = "down.weight") -> int:
+def read_reduction(state: Mapping[str, Tensor], kernel: str = "down.weight") -> int:
     """Factor by which a network first reduces images.
 
     Raises:
@@ -54,7 +54,7 @@ def discriminator_config(official: Mapping[str, Any]) -> DiscriminatorConfig:
     if not state:
         return DiscriminatorConfig()
     keyed = "discs.1.down_blocks.0.conv.weight" in state
-    return DiscriminatorConfig(channels(state, "discs.1.down_blocks.{}"), keypoints=keyed)
+    return DiscriminatorConfig(count_channels(state, "discs.1.down_blocks.{}"), keypoints=keyed)
 
 
 def discriminator_state(official: Mapping[str, Any], module: KeypointModule) -> dict[str, Tensor]:

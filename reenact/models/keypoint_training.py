@@ -14,7 +14,7 @@ from reenact.faces.portrait import PortraitPair
 from reenact.models.adversarial import AdversarialModule, AdversarialOptimisation, Losses, head_groups
 from reenact.models.base import Reenactment, Reenactor
 from reenact.nn.discriminator import MultiScaleDiscriminator
-from reenact.nn.keypoints import gaussians
+from reenact.nn.keypoints import draw_gaussians
 from reenact.nn.losses import GanKind, discriminator_gan, feature_matching, generator_gan
 from reenact.nn.perceptual import LEAST_SIDES, PerceptualKind, PerceptualLoss, assets_of
 from reenact.nn.resample import AntiAliasDown
@@ -178,4 +178,4 @@ class KeypointModule(AdversarialModule):
         if not self.shows_keypoints:
             return image
         points = self.driving_points(result).detach()[..., :2]
-        return torch.cat((image, gaussians(points, image.shape[-2:], VARIANCE)), dim=1)
+        return torch.cat((image, draw_gaussians(points, image.shape[-2:], VARIANCE)), dim=1)

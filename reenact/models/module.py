@@ -45,7 +45,7 @@ class PortraitModule(LightningModule):
         self.network = network
         self.image_size = 256
         self.recipe = {}
-        self.arguments = {name: _plain(value) for name, value in arguments.items()}
+        self.arguments = {name: _to_plain(value) for name, value in arguments.items()}
 
     @property
     @abstractmethod
@@ -201,5 +201,5 @@ class ReenactmentModule(PortraitModule):
         return self.reenact(batch)
 
 
-def _plain(value: object) -> object:
+def _to_plain(value: object) -> object:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

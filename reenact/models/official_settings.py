@@ -81,8 +81,8 @@ def check_sizes(sizes: Mapping[str, object], content: Mapping[str, Any], config:
         stated = _find_value(content, name)
         if stated is not None and stated != size:
             raise ReenactError(
-                f"--config {config} is not the configuration of {path}: {name} is {_show(stated)} there"
-                f" and {_show(size)} in the weights"
+                f"--config {config} is not the configuration of {path}: {name} is {_format_value(stated)} there"
+                f" and {_format_value(size)} in the weights"
             )
 
 
@@ -115,12 +115,12 @@ def choose_values(
         if value is None:
             value = setting.released
             if not (released or (content is not None and setting.implied)):
-                missing.append(f"{setting.name} ({_show(value)} in released files)")
+                missing.append(f"{setting.name} ({_format_value(value)} in released files)")
             assumed[setting.name] = value
         elif not setting.supports(value):
             raise ReenactError(
-                f"--config {config} has {setting.name} {_show(value)}, which is not supported: the released files have"
-                f" {_show(setting.released)}"
+                f"--config {config} has {setting.name} {_format_value(value)}, which is not supported: the released"
+                f" files have {_format_value(setting.released)}"
             )
         values[setting.name] = value
     if missing:
@@ -133,7 +133,7 @@ def choose_values(
 
 def describe_values(values: Mapping[str, Any]) -> str:
     """Return settings as words for people."""
-    return ", ".join(f"{name} {_show(value)}" for name, value in values.items())
+    return ", ".join(f"{name} {_format_value(value)}" for name, value in values.items())
 
 
 def _find_value(content: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - a value of YAML
@@ -143,7 +143,7 @@ def _find_value(content: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 -
     return value
 
 
-def _show(value: object) -> str:
+def _format_value(value: object) -> str:
     """Return a plain value, or a short list of them, as text; of anything else its type alone."""
     plain = value if isinstance(value, list) and len(value) <= 8 else [value]
     if all(entry is None or isinstance(entry, bool | int | float | str) for entry in plain):

@@ -25,7 +25,7 @@ def allow_packages(names: Iterable[str]) -> Iterator[None]:
     Raises:
         ReenactError: if a name is no package's, or belongs to Python itself.
     """
-    token = _allowed.set(_allowed.get() | {_checked(name) for name in names})
+    token = _allowed.set(_allowed.get() | {_check_package(name) for name in names})
     try:
         yield
     finally:
@@ -42,7 +42,7 @@ def is_allowed(class_path: str) -> bool:
     return any(class_path.startswith(f"{name}.") for name in _allowed.get())
 
 
-def _checked(name: str) -> str:
+def _check_package(name: str) -> str:
     top = name.partition(".")[0]
     if not all(part.isidentifier() for part in name.split(".")):
         raise ReenactError(f"{OPTION} {name}: is not the name of a package; give one such as mymethods")

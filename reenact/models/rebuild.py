@@ -30,7 +30,7 @@ class _TooLargeError(Exception):
     """A module grows beyond its file."""
 
 
-def build(cls: type[PortraitModule], arguments: Mapping[str, Any], name: str) -> PortraitModule:
+def build_module(cls: type[PortraitModule], arguments: Mapping[str, Any], name: str) -> PortraitModule:
     """Build a module from plain values.
 
     Args:
@@ -43,7 +43,7 @@ def build(cls: type[PortraitModule], arguments: Mapping[str, Any], name: str) ->
     """
     try:
         hints = argument_hints(cls)
-        return cls(**{key: _typed(hints[key], value, key) for key, value in arguments.items()})
+        return cls(**{key: _validate_value(hints[key], value, key) for key, value in arguments.items()})
     except ReenactError as error:
         raise ReenactError(f"{name} has settings that are refused: {error}") from error
     except (KeyError, TypeError, ValueError, ArithmeticError, IndexError, AssertionError, RuntimeError) as error:
@@ -66,22 +66,22 @@ def build_fitting(
         outline: return the module without memory for its numbers, on the device `meta`.
 
     Raises:
-        ReenactError: as `build`, or if the weights have other names or shapes.
+        ReenactError: as `build_module`, or if the weights have other names or shapes.
     """
     tensors = check_weights(weights, name)
     longest = max((max(tensor.shape, default=0) for tensor in tensors.values()), default=0)
     _check_integers({key: value for key, value in arguments.items() if key != "optimisation"}, longest, name)
     limit = sum(tensor.numel() for tensor in tensors.values()) + SPARE
     try:
-        with torch.device("meta"), _bounded(limit, len(tensors) + SPARE_TENSORS):
-            shapes = build(cls, arguments, name)
+        with torch.device("meta"), _bound_memory(limit, len(tensors) + SPARE_TENSORS):
+            shapes = build_module(cls, arguments, name)
     except _TooLargeError as error:
         raise ReenactError(
             f"{name} has settings of a network larger than its weights, {limit - SPARE} numbers in {len(tensors)}"
             " tensors: get the file again"
         ) from error
     compare_weights(tensors, shapes, name)
-    return shapes if outline else build(cls, arguments, name)
+    return shapes if outline else build_module(cls, arguments, name)
 
 
 def check_recorded(module: PortraitModule) -> None:
@@ -124,7 +124,9 @@ def check_weights(weights: object, name: str) -> dict[str, Tensor]:
 def compare_weights(weights: Mapping[str, Tensor], module: PortraitModule, name: str) -> None:
     """Refuse weights of other names, shapes or kinds of numbers than a module's, naming the first."""
     expected = module.state_dict()
-    other = weights.keys() ^ expected.keys() or {key for key in expected if not _alike(weights[key], expected[key])}
+    other = weights.keys() ^ expected.keys() or {
+        key for key in expected if not _has_same_shape(weights[key], expected[key])
+    }
     if other:
         raise ReenactError(
             f"{name} does not fit {module.method} with these settings or in this version of reenact; the weights differ"
@@ -148,7 +150,7 @@ def argument_hints(cls: type[PortraitModule]) -> dict[str, Any]:
     return hints
 
 
-def _typed(hint: Any, value: object, key: str) -> Any:  # noqa: ANN401 - any argument of any method
+def _validate_value(hint: Any, value: object, key: str) -> Any:  # noqa: ANN401 - any argument of any method
     _check_fields(hint, value, key)
     try:
         return TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
@@ -178,13 +180,13 @@ def _is_dense(value: object) -> bool:
     return isinstance(value, Tensor) and value.layout is torch.strided and value.device.type == "cpu"
 
 
-def _alike(weight: Tensor, expected: Tensor) -> bool:
+def _has_same_shape(weight: Tensor, expected: Tensor) -> bool:
     kinds = [(tensor.is_floating_point(), tensor.is_complex()) for tensor in (weight, expected)]
     return weight.shape == expected.shape and kinds[0] == kinds[1]
 
 
 @contextmanager
-def _bounded(numbers: int, tensors: int) -> Iterator[None]:
+def _bound_memory(numbers: int, tensors: int) -> Iterator[None]:
     """Stop the building of modules in this context that hold more."""
     used = [0, 0]
 

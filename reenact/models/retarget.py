@@ -69,23 +69,25 @@ def retarget(
         raise ReenactError(f"Unknown part {unknown[0]!r}: choose from {', '.join(PARTS)}")
     _check_same_model(source, driving)
     batch = max(source.shape.shape[0], driving.shape.shape[0])
-    source, driving = _expand(source, batch), _expand(driving, batch)
-    start = source if mode != "relative" else _expand(driving[:1] if reference is None else reference, batch)
+    source, driving = _expand_batch(source, batch), _expand_batch(driving, batch)
+    start = source if mode != "relative" else _expand_batch(driving[:1] if reference is None else reference, batch)
     moving = set(parts).intersection(PARTS_OF_MODE[mode])
-    return replace(source, mirrored=driving.mirrored, **_moved(source, driving, start, strength, moving))
+    return replace(source, mirrored=driving.mirrored, **_move_fields(source, driving, start, strength, moving))
 
 
-def _moved(s: FaceParams, d: FaceParams, r: FaceParams, k: float, moving: set[str]) -> dict[str, Tensor]:
+def _move_fields(s: FaceParams, d: FaceParams, r: FaceParams, k: float, moving: set[str]) -> dict[str, Tensor]:
     changes = {}
     if "expression" in moving:
-        changes["expression"] = blend(s.expression, d.expression, r.expression, k)
+        changes["expression"] = blend_motion(s.expression, d.expression, r.expression, k)
     if "pose" in moving:
-        changes["global_pose"] = _turn(s.global_pose, d.global_pose, r.global_pose, k)
-        changes["neck_pose"] = _turn(s.neck_pose, d.neck_pose, r.neck_pose, k)
+        changes["global_pose"] = _turn_axis_angle(s.global_pose, d.global_pose, r.global_pose, k)
+        changes["neck_pose"] = _turn_axis_angle(s.neck_pose, d.neck_pose, r.neck_pose, k)
     if "jaw" in moving:
-        changes["jaw_pose"] = _turn(s.jaw_pose, d.jaw_pose, r.jaw_pose, k)
+        changes["jaw_pose"] = _turn_axis_angle(s.jaw_pose, d.jaw_pose, r.jaw_pose, k)
     if "eyes" in moving:
-        eyes = [_turn(a, b, c, k) for a, b, c in zip(*(p.eye_pose.chunk(2, -1) for p in (s, d, r)), strict=True)]
+        eyes = [
+            _turn_axis_angle(a, b, c, k) for a, b, c in zip(*(p.eye_pose.chunk(2, -1) for p in (s, d, r)), strict=True)
+        ]
         changes["eye_pose"] = torch.cat(eyes, dim=-1)
     if "camera" in moving:
         move = _move_orthographic if s.camera.shape[-1] == 3 else _move_perspective
@@ -93,9 +95,9 @@ def _moved(s: FaceParams, d: FaceParams, r: FaceParams, k: float, moving: set[st
     return changes
 
 
-def _turn(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
+def _turn_axis_angle(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
     """Axis-angle vectors (B, 3) of `(R_d R_r^-1)^k R_s`."""
-    moved = turn(axis_angle_to_matrix(s), axis_angle_to_matrix(d), axis_angle_to_matrix(r), k)
+    moved = turn_rotation(axis_angle_to_matrix(s), axis_angle_to_matrix(d), axis_angle_to_matrix(r), k)
     return keep_unmoved(matrix_to_axis_angle(moved), s, d, r, k)
 
 
@@ -110,7 +112,7 @@ def _move_orthographic(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
 def _move_perspective(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
     """Cameras (B, 7) `[fx, fy, cx, cy, tx, ty, tz]`; focal lengths change by ratio, the rest by difference."""
     focal = s[:, :2] * (d[:, :2] / r[:, :2]) ** k
-    moved = torch.cat((focal, blend(s[:, 2:], d[:, 2:], r[:, 2:], k)), dim=-1)
+    moved = torch.cat((focal, blend_motion(s[:, 2:], d[:, 2:], r[:, 2:], k)), dim=-1)
     return keep_unmoved(moved, s, d, r, k)
 
 
@@ -131,7 +133,7 @@ def keep_unmoved(moved: Tensor, s: Tensor, d: Tensor, r: Tensor, k: float, dims:
     return torch.where((d == r).all(last, keepdim=True), s, moved)
 
 
-def turn(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
+def turn_rotation(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
     """Rotations (B, 3, 3) `(R_d R_r^-1)^k R_s`, each of batch B or 1."""
     change = d @ r.transpose(-1, -2)
     if k != 1:
@@ -139,7 +141,7 @@ def turn(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
     return keep_unmoved(change @ s, s, d, r, k, dims=2)
 
 
-def blend(s: Tensor, d: Tensor, r: Tensor, k: float, scale: Tensor | float = 1.0, dims: int = 1) -> Tensor:
+def blend_motion(s: Tensor, d: Tensor, r: Tensor, k: float, scale: Tensor | float = 1.0, dims: int = 1) -> Tensor:
     """`s + k scale (d - r)`, each of batch B or 1; `dims` as of `keep_unmoved`."""
     return keep_unmoved(s + k * scale * (d - r), s, d, r, k, dims)
 
@@ -149,7 +151,7 @@ def moving_parts(transfer: Transfer, parts: Collection[str], parts_of_mode: Mapp
     return set(transfer.parts or parts).intersection(parts_of_mode.get(transfer.mode, parts))
 
 
-def _expand(params: FaceParams, batch: int) -> FaceParams:
+def _expand_batch(params: FaceParams, batch: int) -> FaceParams:
     return params.map(lambda tensor: tensor.expand(batch, *tensor.shape[1:]))
 
 

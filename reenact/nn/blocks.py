@@ -50,7 +50,7 @@ class DownBlock(SameBlock):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
-        return halved(super().forward(x))
+        return halve_size(super().forward(x))
 
 
 class UpBlock(SameBlock):
@@ -58,15 +58,15 @@ class UpBlock(SameBlock):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
-        return super().forward(doubled(x))
+        return super().forward(double_size(x))
 
 
-def halved(x: Tensor) -> Tensor:
+def halve_size(x: Tensor) -> Tensor:
     """Average pooling of height and width by two; maps (B, C, H, W) or volumes (B, C, D, H, W)."""
     return F.avg_pool2d(x, 2) if x.ndim == 4 else F.avg_pool3d(x, (1, 2, 2))
 
 
-def doubled(x: Tensor) -> Tensor:
+def double_size(x: Tensor) -> Tensor:
     """Every pixel twice in height and width; maps (B, C, H, W) or volumes (B, C, D, H, W)."""
     return F.interpolate(x, scale_factor=(2.0, 2.0) if x.ndim == 4 else (1.0, 2.0, 2.0), mode="nearest")
 

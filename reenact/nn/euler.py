@@ -13,7 +13,7 @@ from typing import Final, Literal
 import torch
 from torch import Tensor
 
-from reenact.nn.keypoints import product
+from reenact.nn.keypoints import multiply_matrices
 
 Composition = Literal["pitch-yaw-roll", "roll-pitch-yaw"]
 """Order of the rotations about x, y and z: `Rx(pitch) Ry(yaw) Rz(roll)`, or that of the first release."""
@@ -40,7 +40,7 @@ def rotation_of(degrees: Tensor, composition: Composition = "pitch-yaw-roll") ->
     x = matrix(one, zero, zero, zero, pitch.cos(), -pitch.sin(), zero, pitch.sin(), pitch.cos())
     y = matrix(yaw.cos(), zero, yaw.sin(), zero, one, zero, -yaw.sin(), zero, yaw.cos())
     z = matrix(roll.cos(), -roll.sin(), zero, roll.sin(), roll.cos(), zero, zero, zero, one)
-    return product(product(x, y), z)
+    return multiply_matrices(multiply_matrices(x, y), z)
 
 
 def angles_of(rotation: Tensor, composition: Composition = "pitch-yaw-roll") -> Tensor:

@@ -94,7 +94,7 @@ def join_detections(values: Tensor, scores: Tensor) -> Tensor:
     values, scores = values[inside][order], scores[inside][order]
     faces = []
     while len(values):
-        same = overlaps(values[0], values) > OVERLAP
+        same = compute_overlaps(values[0], values) > OVERLAP
         # A box without an area overlaps nothing, not even itself.
         same[0] = True
         weights = scores[same, None]
@@ -103,7 +103,7 @@ def join_detections(values: Tensor, scores: Tensor) -> Tensor:
     return torch.stack(faces) if faces else values
 
 
-def overlaps(value: Tensor, others: Tensor) -> Tensor:
+def compute_overlaps(value: Tensor, others: Tensor) -> Tensor:
     """Intersection over union (N) of the box of a detection (16) and those of others (N, 16)."""
     low = torch.maximum(value[:2] - value[2:4] / 2, others[:, :2] - others[:, 2:4] / 2)
     high = torch.minimum(value[:2] + value[2:4] / 2, others[:, :2] + others[:, 2:4] / 2)

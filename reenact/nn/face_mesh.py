@@ -107,7 +107,7 @@ def read_member(member: str) -> tuple[bytes, str]:
     Raises:
         ReenactError: if the file is missing or damaged, or does not hold the network.
     """
-    path = assets.require("mediapipe")
+    path = assets.require_asset("mediapipe")
     try:
         with zipfile.ZipFile(path) as archive:
             content = archive.read(member)

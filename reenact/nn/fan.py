@@ -83,7 +83,7 @@ def load_fan() -> LandmarkHeatMaps:
     Raises:
         ReenactError: if the weights or the package face-alignment are missing, or the file is another.
     """
-    path = assets.require("fan2d")
+    path = assets.require_asset("fan2d")
     try:
         from face_alignment.models import FAN
     except ImportError as error:

@@ -9,7 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from reenact.nn.blocks import LEAK, DownBlock, ResBlock, SameBlock, Spade, SpadeResBlock, UpBlock, doubled, halved
+from reenact.nn.blocks import (
+    LEAK,
+    DownBlock,
+    ResBlock,
+    SameBlock,
+    Spade,
+    SpadeResBlock,
+    UpBlock,
+    double_size,
+    halve_size,
+)
 from reenact.nn.conv import SpectralConv2d, batch_norm_affine, plain_conv
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -35,8 +45,8 @@ class FoldedBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
-        x = F.leaky_relu_(self.conv(doubled(x) if self.repeated else x), self.slope)
-        return halved(x) if self.pooled else x
+        x = F.leaky_relu_(self.conv(double_size(x) if self.repeated else x), self.slope)
+        return halve_size(x) if self.pooled else x
 
 
 class FoldedUpBlock(nn.Module):
@@ -132,7 +142,7 @@ class FoldedSpadeResBlock(nn.Module):
         return out
 
 
-def fold(module: Module) -> Module:
+def fold_blocks(module: Module) -> Module:
     """Replace every shared block inside a module by its inference form, in place."""
     for name, child in module.named_children():
         if isinstance(child, UpBlock) and not isinstance(child.conv, nn.Conv3d):
@@ -146,5 +156,5 @@ def fold(module: Module) -> Module:
         elif isinstance(child, SpectralConv2d):
             setattr(module, name, child.folded())
         else:
-            fold(child)
+            fold_blocks(child)
     return module.requires_grad_(False)

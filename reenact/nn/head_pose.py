@@ -61,7 +61,7 @@ class Hopenet(nn.Module):
 
 
 def _hopenet_weights() -> dict[str, Tensor]:
-    path = assets.require("hopenet")
+    path = assets.require_asset("hopenet")
     try:
         weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler raises whatever a broken file makes it stumble over

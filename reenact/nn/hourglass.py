@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from reenact.nn.blocks import ConvType, DownBlock, SameBlock, UpBlock
 
 
-def widths(base: int, largest: int, blocks: int) -> list[int]:
+def list_widths(base: int, largest: int, blocks: int) -> list[int]:
     """Channels after each of the `blocks` halvings: twice as many each, from 2 `base` up to `largest`."""
     return [min(largest, base * 2 ** (level + 1)) for level in range(blocks)]
 
@@ -81,7 +81,7 @@ class Hourglass(nn.Module):
         joined: bool = False,
     ) -> None:
         super().__init__()
-        channels = widths(base, largest, blocks)
+        channels = list_widths(base, largest, blocks)
         self.encoder = Encoder(channels_in, channels, conv)
         self.decoder = Decoder(base, channels, channels_in if joined else None, conv)
         self.channels_out = base + channels_in

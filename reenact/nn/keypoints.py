@@ -2,9 +2,9 @@
 
 Convention: keypoints are (B, K, 2) or (B, K, 3) in x (right), y (down), z (depth index); [-1, 1] spans the centres of
 the first and last pixel, so a grid ends at -1 and 1, as in the first-order motion model and Face-vid2vid. Their
-samplers use `align_corners=False` on such grids (`reenact.nn.resample.sample`); published weights were trained so, and
-it is kept: an identity motion zooms by size / (size - 1). Nothing here multiplies matrices, which mixed precision would
-round to a hundredth of the image.
+samplers use `align_corners=False` on such grids (`reenact.nn.resample.sample_image`), and published weights were
+trained so; this is kept: an identity motion zooms by size / (size - 1). Nothing here multiplies matrices, which mixed
+precision would round to a hundredth of the image.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def spatial_softmax(logits: Tensor, temperature: float) -> Tensor:
     return flat.view(logits.shape)
 
 
-def expectation(heatmap: Tensor) -> Tensor:
+def average_position(heatmap: Tensor) -> Tensor:
     """Mean position (B, K, n) under heatmaps (B, K, H, W) or (B, K, D, H, W)."""
     grid = corner_grid(heatmap.shape[2:], heatmap)
     return (heatmap.flatten(2).unsqueeze(-1) * grid.flatten(0, -2)).sum(2)
 
 
-def gaussians(points: Tensor, sizes: Sequence[int], variance: float) -> Tensor:
+def draw_gaussians(points: Tensor, sizes: Sequence[int], variance: float) -> Tensor:
     """Maps (B, K, *sizes) of `exp(-|z - p|^2 / (2 variance))` around keypoints (B, K, n), 1 at their centres."""
     grid = corner_grid(sizes, points)
     centres = points.view(*points.shape[:2], *(1,) * len(sizes), -1)
@@ -66,7 +66,7 @@ def sparse_motions(source: Tensor, driving: Tensor, sizes: Sequence[int], jacobi
     return torch.cat((identity, motions), dim=1)
 
 
-def product(a: Tensor, b: Tensor) -> Tensor:
+def multiply_matrices(a: Tensor, b: Tensor) -> Tensor:
     """Matrix products (..., m, p) of small matrices (..., m, n) and (..., n, p) that mixed precision leaves exact."""
     return (a.unsqueeze(-1) * b.unsqueeze(-3)).sum(-2)
 
@@ -95,16 +95,16 @@ def draw_points(image: Tensor, points: Tensor, radius: float = 0.03) -> Tensor:
     grid = corner_grid(image.shape[-2:], points)
     near = (grid - points[:, :, None, None, :2]).square().sum(-1) < radius**2
     drawn = image
-    for index, colour in enumerate(_colours(points.shape[1], image)):
+    for index, colour in enumerate(_list_colours(points.shape[1], image)):
         drawn = torch.where(near[:, index : index + 1], 2 * colour.view(1, 3, 1, 1) - 1, drawn)
     return drawn
 
 
 def draw_masks(mask: Tensor) -> Tensor:
     """Masks (B, K + 1, H, W) as pictures (B, 3, H, W) in [-1, 1] in the colours of their keypoints, the first black."""
-    return 2 * torch.einsum("bkhw,kc->bchw", mask[:, 1:], _colours(mask.shape[1] - 1, mask)) - 1
+    return 2 * torch.einsum("bkhw,kc->bchw", mask[:, 1:], _list_colours(mask.shape[1] - 1, mask)) - 1
 
 
-def _colours(count: int, like: Tensor) -> Tensor:
+def _list_colours(count: int, like: Tensor) -> Tensor:
     """(count, 3) colours in [0, 1] around the circle of hues."""
     return like.new_tensor([colorsys.hsv_to_rgb(index / count, 0.9, 1.0) for index in range(count)])

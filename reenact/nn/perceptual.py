@@ -72,7 +72,7 @@ def imagenet_features() -> VggFeatures:
     from torchvision.models import vgg19  # imported late: it takes seconds
 
     network = vgg19(weights=None, init_weights=False)
-    network.load_state_dict(_read("vgg19"))
+    network.load_state_dict(_read_weights("vgg19"))
     return VggFeatures(network.features, VGG19_CUTS, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -85,7 +85,7 @@ def vggface_features() -> VggFeatures:
     from torchvision.models import vgg16
 
     layers = vgg16(weights=None, init_weights=False).features
-    state = _read("vggface")
+    state = _read_weights("vggface")
     convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
     for name, layer in zip(VGG16_CONVOLUTIONS, convolutions, strict=True):
         layer.load_state_dict({part: state[f"{name}.{part}"] for part in ("weight", "bias")})
@@ -97,8 +97,8 @@ VGG16_CONVOLUTIONS = [f"conv{block}_{n}" for block, count in enumerate((2, 2, 3,
 """Names of the convolutions in `vgg_face_dag.pth`."""
 
 
-def _read(asset: str) -> dict[str, Tensor]:
-    path = assets.require(asset)
+def _read_weights(asset: str) -> dict[str, Tensor]:
+    path = assets.require_asset(asset)
     try:
         weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler raises whatever a broken file makes it stumble over

@@ -48,8 +48,8 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = _convolution(channels, channels)
-        self.second = _convolution(channels, channels, active=False)
+        self.first = _build_convolution(channels, channels)
+        self.second = _build_convolution(channels, channels, active=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
@@ -78,12 +78,12 @@ class Probe(nn.Module):
         embedding: int = 128,
     ) -> None:
         super().__init__()
-        self.stem = _convolution(3, widths[0], stride=2)
+        self.stem = _build_convolution(3, widths[0], stride=2)
         self.stages = nn.ModuleList(
-            nn.Sequential(_convolution(a, b, stride=2), Residual(b)) for a, b in itertools.pairwise(widths)
+            nn.Sequential(_build_convolution(a, b, stride=2), Residual(b)) for a, b in itertools.pairwise(widths)
         )
         self.lateral = nn.ModuleList(nn.Conv2d(width, pyramid, 1) for width in widths[1:])
-        self.smooth = _convolution(pyramid, pyramid)
+        self.smooth = _build_convolution(pyramid, pyramid)
         self.heatmaps = nn.Conv2d(pyramid, 68, 1)
         self.points = nn.Conv2d(pyramid, POINT_CHANNELS, 1)
         pooled = widths[-1] + widths[-2]
@@ -113,7 +113,7 @@ class Probe(nn.Module):
 
     def forward(self, image: Tensor) -> ProbeReading:
         """Read images (B, 3, H, W) in [-1, 1] of any size."""
-        return self.read(self.features(fitted(image)))
+        return self.read(self.features(resize_to_side(image)))
 
     def read(self, layers: list[Tensor]) -> ProbeReading:
         """Compute the reading from the layers of a `SIDE` pixel image."""
@@ -133,7 +133,7 @@ class Probe(nn.Module):
         )
 
 
-def fitted(image: Tensor) -> Tensor:
+def resize_to_side(image: Tensor) -> Tensor:
     """Images (B, 3, H, W) as the network reads them: square of `SIDE` pixels, smoothed where they shrink."""
     if image.shape[-2:] == (SIDE, SIDE):
         return image
@@ -161,18 +161,18 @@ def gram_schmidt(columns: Tensor) -> Tensor:
     return torch.stack([first, second, torch.linalg.cross(first, second)], -1)
 
 
-def _convolution(inputs: int, outputs: int, stride: int = 1, *, active: bool = True) -> nn.Sequential:
+def _build_convolution(inputs: int, outputs: int, stride: int = 1, *, active: bool = True) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs)]
     return nn.Sequential(*layers, *([nn.ReLU()] if active else []))
 
 
 def load_probe() -> Probe:
     """The network that the package ships, frozen and in evaluation mode; the same object at every call."""
-    return _shipped()
+    return _load_shipped()
 
 
 @functools.cache
-def _shipped() -> Probe:
+def _load_shipped() -> Probe:
     probe = Probe()
     probe.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()})
     # A CPU's convolutions are half again as fast in this format.

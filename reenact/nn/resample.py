@@ -25,7 +25,7 @@ class AntiAliasDown(nn.Module):
     def __init__(self, factor: int) -> None:
         super().__init__()
         self.factor = factor
-        self.register_buffer("kernel", gaussian(factor), persistent=False)
+        self.register_buffer("kernel", build_gaussian(factor), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Reduce the maps."""
@@ -37,7 +37,7 @@ class AntiAliasDown(nn.Module):
         return F.conv2d(x, row.transpose(2, 3), stride=(self.factor, 1), padding=(pad, 0), groups=channels)
 
 
-def gaussian(factor: int) -> Tensor:
+def build_gaussian(factor: int) -> Tensor:
     """The 1-D low-pass kernel of a reduction by `factor`, of sum 1."""
     if factor == 1:
         return torch.ones(1)
@@ -78,10 +78,10 @@ def warp(image: Tensor, displacement: Tensor, grid: Alignment = "edges") -> Tens
     """
     height, width = displacement.shape[-2:]
     position = identity_grid(height, width, displacement, grid) + displacement.permute(0, 2, 3, 1)
-    return sample(image, position)
+    return sample_image(image, position)
 
 
-def sample(image: Tensor, position: Tensor) -> Tensor:
+def sample_image(image: Tensor, position: Tensor) -> Tensor:
     """Values of (B, C, H, W) at positions (B, h, w, 2), or of a volume (B, C, D, H, W) at (B, d, h, w, 3).
 
     Convention: positions are those of `grid_sample`, x (right), y (down), z (depth index), [-1, 1] spanning the outer

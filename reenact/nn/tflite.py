@@ -70,13 +70,13 @@ class TFLiteNetwork(nn.Module):
         graph = model.Subgraphs(0)
         self.input = int(graph.Inputs(0))
         self.outputs = {graph.Tensors(i).Name().decode(): int(i) for i in graph.OutputsAsNumpy()}
-        constants = _constants(model, graph)
+        constants = _read_constants(model, graph)
         self.steps: list[tuple[Operator, list[int], list[int], int]] = []
         for index in range(graph.OperatorsLength()):
             operation = graph.Operators(index)
             inputs = [int(i) for i in operation.InputsAsNumpy()]
             (output,) = (int(i) for i in operation.OutputsAsNumpy())
-            code = _code(model, operation)
+            code = _read_code(model, operation)
             if code == tflite.BuiltinOperator.DEQUANTIZE:
                 constants[output] = constants[inputs[0]].float()
                 continue
@@ -91,7 +91,7 @@ class TFLiteNetwork(nn.Module):
             self.steps.append((build(operation), [i for i in inputs if i not in constants], fixed, output))
 
 
-def _constants(model: Any, graph: Any) -> dict[int, Tensor]:  # noqa: ANN401 - tflite has no types
+def _read_constants(model: Any, graph: Any) -> dict[int, Tensor]:  # noqa: ANN401 - tflite has no types
     """The tensors that the file holds, by index."""
     constants: dict[int, Tensor] = {}
     for index in range(graph.TensorsLength()):
@@ -104,20 +104,20 @@ def _constants(model: Any, graph: Any) -> dict[int, Tensor]:  # noqa: ANN401 - t
     return constants
 
 
-def _code(model: Any, operation: Any) -> int:  # noqa: ANN401
+def _read_code(model: Any, operation: Any) -> int:  # noqa: ANN401
     """The number of an operator, which old files keep in a field of one byte."""
     code = model.OperatorCodes(operation.OpcodeIndex())
     return max(int(code.BuiltinCode()), int(code.DeprecatedBuiltinCode()))
 
 
-def _options(operation: Any, kind: type[Any]) -> Any:  # noqa: ANN401
+def _read_options(operation: Any, kind: type[Any]) -> Any:  # noqa: ANN401
     table = operation.BuiltinOptions()
     options = kind()
     options.Init(table.Bytes, table.Pos)
     return options
 
 
-def _same(x: Tensor, padding: int, kernel: tuple[int, int], stride: tuple[int, int], value: float = 0.0) -> Tensor:
+def _pad_same(x: Tensor, padding: int, kernel: tuple[int, int], stride: tuple[int, int], value: float = 0.0) -> Tensor:
     """Pad as TensorFlow does under SAME: the output's size is the input's over the stride, the odd pixel at the end."""
     if padding != tflite.Padding.SAME:
         return x
@@ -126,16 +126,16 @@ def _same(x: Tensor, padding: int, kernel: tuple[int, int], stride: tuple[int, i
     return F.pad(x, (pad_left, totals[1] - pad_left, pad_top, totals[0] - pad_top), value=value)
 
 
-def _convolution(kind: type[Any], *, depthwise: bool) -> Callable[[Any], Operator]:
+def _build_convolution(kind: type[Any], *, depthwise: bool) -> Callable[[Any], Operator]:
     def build(operation: Any) -> Operator:  # noqa: ANN401
-        options = _options(operation, kind)
+        options = _read_options(operation, kind)
         stride, padding = (int(options.StrideH()), int(options.StrideW())), int(options.Padding())
         activation = ACTIVATIONS[options.FusedActivationFunction()]
         if (options.DilationHFactor(), options.DilationWFactor()) != (1, 1):
             raise ReenactError("a convolution of the TensorFlow Lite file is dilated: get the official file")
 
         def run(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-            x = _same(x, padding, (weight.shape[2], weight.shape[3]), stride)
+            x = _pad_same(x, padding, (weight.shape[2], weight.shape[3]), stride)
             return activation(F.conv2d(x, weight, bias, stride, groups=x.shape[1] if depthwise else 1))
 
         return run
@@ -144,19 +144,19 @@ def _convolution(kind: type[Any], *, depthwise: bool) -> Callable[[Any], Operato
 
 
 def _max_pool(operation: Any) -> Operator:  # noqa: ANN401
-    options = _options(operation, tflite.Pool2DOptions)
+    options = _read_options(operation, tflite.Pool2DOptions)
     kernel = int(options.FilterHeight()), int(options.FilterWidth())
     stride, padding = (int(options.StrideH()), int(options.StrideW())), int(options.Padding())
     activation = ACTIVATIONS[options.FusedActivationFunction()]
-    return lambda x: activation(F.max_pool2d(_same(x, padding, kernel, stride, -torch.inf), kernel, stride))
+    return lambda x: activation(F.max_pool2d(_pad_same(x, padding, kernel, stride, -torch.inf), kernel, stride))
 
 
-def _add(operation: Any) -> Operator:  # noqa: ANN401
-    activation = ACTIVATIONS[_options(operation, tflite.AddOptions).FusedActivationFunction()]
+def _build_add(operation: Any) -> Operator:  # noqa: ANN401
+    activation = ACTIVATIONS[_read_options(operation, tflite.AddOptions).FusedActivationFunction()]
     return lambda a, b: activation(a + b)
 
 
-def _pad(_: object) -> Operator:
+def _build_pad(_: object) -> Operator:
     def run(x: Tensor, widths: Tensor) -> Tensor:
         _, (pad_top, pad_bottom), (pad_left, pad_right), (before, after) = widths.tolist()
         return F.pad(x, (pad_left, pad_right, pad_top, pad_bottom, before, after))
@@ -164,9 +164,9 @@ def _pad(_: object) -> Operator:
     return run
 
 
-def _reshape(operation: Any) -> Operator:  # noqa: ANN401
+def _build_reshape(operation: Any) -> Operator:  # noqa: ANN401
     # The shape is a constant or, in files of old converters, an option.
-    option = _options(operation, tflite.ReshapeOptions).NewShapeAsNumpy() if operation.BuiltinOptions() else ()
+    option = _read_options(operation, tflite.ReshapeOptions).NewShapeAsNumpy() if operation.BuiltinOptions() else ()
     sizes = [int(size) for size in option]
 
     def run(x: Tensor, constant: Tensor | None = None) -> Tensor:
@@ -177,8 +177,8 @@ def _reshape(operation: Any) -> Operator:  # noqa: ANN401
     return run
 
 
-def _concatenate(operation: Any) -> Operator:  # noqa: ANN401
-    options = _options(operation, tflite.ConcatenationOptions)
+def _build_concatenate(operation: Any) -> Operator:  # noqa: ANN401
+    options = _read_options(operation, tflite.ConcatenationOptions)
     activation, axis = ACTIVATIONS[options.FusedActivationFunction()], int(options.Axis())
 
     def run(*parts: Tensor) -> Tensor:
@@ -188,7 +188,7 @@ def _concatenate(operation: Any) -> Operator:  # noqa: ANN401
     return run
 
 
-def _kernel(number: int, constant: Tensor) -> Tensor:
+def _permute_kernel(number: int, constant: Tensor) -> Tensor:
     """(O, H, W, I) to (O, I, H, W); the bias comes second."""
     return constant.permute(0, 3, 1, 2).contiguous() if number == 0 else constant
 
@@ -198,26 +198,26 @@ def _depthwise_kernel(number: int, constant: Tensor) -> Tensor:
     return constant.permute(3, 0, 1, 2).contiguous() if number == 0 else constant
 
 
-def _slope(_: int, constant: Tensor) -> Tensor:
+def _reshape_slope(_: int, constant: Tensor) -> Tensor:
     """Reshape a constant from (1, 1, C) to (C)."""
     return constant.reshape(-1)
 
 
-def _unchanged(_: int, constant: Tensor) -> Tensor:
+def _keep_constant(_: int, constant: Tensor) -> Tensor:
     return constant
 
 
 _B = tflite.BuiltinOperator
 OPERATORS: dict[int, tuple[Callable[[Any], Operator], Callable[[int, Tensor], Tensor]]] = {
-    _B.CONV_2D: (_convolution(tflite.Conv2DOptions, depthwise=False), _kernel),
-    _B.DEPTHWISE_CONV_2D: (_convolution(tflite.DepthwiseConv2DOptions, depthwise=True), _depthwise_kernel),
-    _B.PRELU: (lambda _: F.prelu, _slope),
-    _B.MAX_POOL_2D: (_max_pool, _unchanged),
-    _B.ADD: (_add, _unchanged),
-    _B.PAD: (_pad, _unchanged),
-    _B.RELU: (lambda _: F.relu, _unchanged),
-    _B.CONCATENATION: (_concatenate, _unchanged),
-    _B.LOGISTIC: (lambda _: torch.sigmoid, _unchanged),
-    _B.RESHAPE: (_reshape, _unchanged),
+    _B.CONV_2D: (_build_convolution(tflite.Conv2DOptions, depthwise=False), _permute_kernel),
+    _B.DEPTHWISE_CONV_2D: (_build_convolution(tflite.DepthwiseConv2DOptions, depthwise=True), _depthwise_kernel),
+    _B.PRELU: (lambda _: F.prelu, _reshape_slope),
+    _B.MAX_POOL_2D: (_max_pool, _keep_constant),
+    _B.ADD: (_build_add, _keep_constant),
+    _B.PAD: (_build_pad, _keep_constant),
+    _B.RELU: (lambda _: F.relu, _keep_constant),
+    _B.CONCATENATION: (_build_concatenate, _keep_constant),
+    _B.LOGISTIC: (lambda _: torch.sigmoid, _keep_constant),
+    _B.RESHAPE: (_build_reshape, _keep_constant),
 }
 """Operator -> what builds it of its options, and what lays out its constants."""

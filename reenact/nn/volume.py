@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact.nn.blocks import DownBlock, ResBlock, SameBlock, UpBlock
-from reenact.nn.hourglass import Hourglass, widths
-from reenact.nn.keypoints import expectation, gaussians, sparse_motions, spatial_softmax
-from reenact.nn.resample import AntiAliasDown, sample
+from reenact.nn.hourglass import Hourglass, list_widths
+from reenact.nn.keypoints import average_position, draw_gaussians, sparse_motions, spatial_softmax
+from reenact.nn.resample import AntiAliasDown, sample_image
 
 TEMPERATURE = 0.1
 """Temperature of the softmax over positions (every official configuration)."""
@@ -30,7 +30,7 @@ class VolumeHourglass(nn.Module):
 
     def __init__(self, base: int, largest: int, blocks: int, channels: int, depth: int) -> None:
         super().__init__()
-        down = widths(base, largest, blocks)
+        down = list_widths(base, largest, blocks)
         up = [*reversed(down), min(largest, base)]
         self.depth = depth
         self.down_blocks = nn.Sequential()
@@ -64,13 +64,13 @@ class CanonicalDetector(nn.Module):
     def __init__(self, keypoints: int, base: int, largest: int, blocks: int, depth: int, reduction: int) -> None:
         super().__init__()
         self.down = AntiAliasDown(reduction)
-        channels = widths(base, largest, blocks)[-1]
+        channels = list_widths(base, largest, blocks)[-1]
         self.predictor = VolumeHourglass(base, largest, blocks, channels, depth)
         self.kp = nn.Conv3d(self.predictor.channels_out, keypoints, 3, padding=1)
 
     def forward(self, image: Tensor) -> Tensor:
         """Keypoints (B, K, 3) of images (B, 3, H, W)."""
-        return expectation(spatial_softmax(self.kp(self.predictor(self.down(image))), TEMPERATURE))
+        return average_position(spatial_softmax(self.kp(self.predictor(self.down(image))), TEMPERATURE))
 
 
 class AppearanceExtractor(nn.Module):
@@ -90,7 +90,7 @@ class AppearanceExtractor(nn.Module):
         self, width: int, largest: int, halvings: int, channels: int, depth: int, blocks: int, kernel: int = 7
     ) -> None:
         super().__init__()
-        inner = [width, *widths(width, largest, halvings)]
+        inner = [width, *list_widths(width, largest, halvings)]
         self.depth = depth
         self.first = SameBlock(3, width, kernel, kernel // 2, conv=nn.Conv2d, slope=0.0)
         self.down_blocks = nn.ModuleList(DownBlock(a, b, conv=nn.Conv2d, slope=0.0) for a, b in pairwise(inner))
@@ -150,10 +150,10 @@ class VolumeDenseMotion(nn.Module):
     def inputs(self, compressed: Tensor, source: Tensor, driving: Tensor, motions: Tensor) -> Tensor:
         """Compute the hourglass's input, (B, (K + 1) (1 + compressed), D, H, W)."""
         batch, slots, *sizes, _ = motions.shape
-        heat = gaussians(driving, sizes, VARIANCE) - gaussians(source, sizes, VARIANCE)
+        heat = draw_gaussians(driving, sizes, VARIANCE) - draw_gaussians(source, sizes, VARIANCE)
         heat = torch.cat((torch.zeros_like(heat[:, :1]), heat), dim=1)
         volumes = compressed.expand(batch, *compressed.shape[1:]).repeat_interleave(slots, dim=0)
-        moved = sample(volumes, motions.flatten(0, 1)).view(batch, slots, -1, *sizes)
+        moved = sample_image(volumes, motions.flatten(0, 1)).view(batch, slots, -1, *sizes)
         return torch.cat((heat.unsqueeze(2).to(moved.dtype), moved), dim=2).flatten(1, 2)
 
     def forward(

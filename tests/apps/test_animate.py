@@ -17,10 +17,10 @@ from reenact.apps.provenance import read_mark
 from reenact.apps.reference import anchor_number, reference_number
 from reenact.apps.smoothing import OneEuro
 from reenact.apps.timeline import make_timeline
-from reenact.apps.watermark import detect
+from reenact.apps.watermark import detect_watermark
 from reenact.data.pictures import read_image
 from reenact.data.synthetic import World
-from reenact.data.video import VideoReader, probe
+from reenact.data.video import VideoReader, probe_video
 from reenact.data.video_writer import VideoWriter
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
@@ -130,7 +130,7 @@ def test_a_head_in_crops_that_follow_it_keeps_its_size_and_place(
 
 def test_smoothing_begins_anew_at_a_cut(world: World, clips: Path) -> None:
     clip = replace(known_clip(world, clips / "1.mp4"), cuts=(4, 12))
-    smooth = animate_module._smooth(clip, "one_euro").params
+    smooth = animate_module._smooth_clip(clip, "one_euro").params
     for start, end in ((0, 4), (4, 12), (12, 21)):
         torch.testing.assert_close(smooth.expression[start], clip.params.expression[start])
         alone = OneEuro()(clip.params[start:end])
@@ -147,7 +147,7 @@ def test_the_source_s_frame_for_the_reference(world: World, clips: Path, which: 
 
 def test_file_keeps_rate_length_and_sound(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:
     made = animate(checkpoint, clips / "0.png", clips / "1.mp4", tmp_path / "out.mp4", device="cpu")
-    info = probe(tmp_path / "out.mp4")
+    info = probe_video(tmp_path / "out.mp4")
     assert (made.frames, made.fps, made.missing) == (21, NTSC, 0)
     assert "trained on the synthetic world alone" in str(made)
     assert (info.fps, info.width, info.height) == (NTSC, SIZE, SIZE)
@@ -159,7 +159,7 @@ def test_file_keeps_rate_length_and_sound(tmp_path: Path, checkpoint: Path, clip
         samples = np.concatenate([frame.to_ndarray().ravel() for frame in container.decode(audio)])
         assert np.abs(samples).max() > 0.5
     assert read_mark(tmp_path / "out.mp4")["method"] == "pwm"
-    assert detect(tmp_path / "out.mp4").present
+    assert detect_watermark(tmp_path / "out.mp4").present
 
 
 def test_sound_that_cannot_be_carried_is_refused_before_tracking(
@@ -199,11 +199,11 @@ def test_switches(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Kn
         checkpoint, clips / "2.mp4", clips / "1.mp4", out,
         side_by_side=True, paste_back=True, audio="none", watermark=False, smoothing="none", device="cpu",
     )  # fmt: skip
-    info = probe(out)
+    info = probe_video(out)
     # The source lasts 9 / 24 s, which are 11 frames at the driving rate.
     assert made.frames == sum(1 for _ in VideoReader(out)) == 11
     assert (info.width, info.height, info.has_audio) == (3 * FRAME, FRAME + 18, False)
-    assert not detect(out).present
+    assert not detect_watermark(out).present
 
 
 @pytest.mark.parametrize(("rule", "frames", "sound"), [("hold", 21, True), ("skip", 18, False)])
@@ -216,7 +216,7 @@ def test_frames_without_a_face(
     made = animate(checkpoint, clips / "0.png", clips / "1.mp4", tmp_path / "out.mp4", on_missing=rule, device="cpu")
     assert (made.frames, made.missing) == (frames, 3)
     assert sum(1 for _ in VideoReader(tmp_path / "out.mp4")) == frames
-    assert probe(tmp_path / "out.mp4").has_audio == sound
+    assert probe_video(tmp_path / "out.mp4").has_audio == sound
 
 
 def test_frames_without_a_face_can_stop_it(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:
@@ -262,7 +262,7 @@ def test_picture_drives_picture(tmp_path: Path, checkpoint: Path, clips: Path, k
     assert made.frames == 1
     assert read_image(tmp_path / "out.png").shape == (SIZE, SIZE, 3)
     assert read_mark(tmp_path / "out.png")["synthetic"] == "true"
-    assert detect(tmp_path / "out.png").present
+    assert detect_watermark(tmp_path / "out.png").present
 
 
 def test_options_that_cannot_be_used(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:
@@ -315,6 +315,6 @@ def test_steps_stream_frames(checkpoint: Path, world: World, clips: Path) -> Non
 def test_rates_other_than_the_driving_one(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:
     made = animate(checkpoint, clips / "1.mp4", clips / "0.png", tmp_path / "out.mp4", audio="source", device="cpu")
     assert (made.frames, made.fps) == (21, NTSC)
-    assert probe(tmp_path / "out.mp4").has_audio
+    assert probe_video(tmp_path / "out.mp4").has_audio
     made = animate(checkpoint, clips / "0.png", clips / "2.mp4", tmp_path / "two.mp4", device="cpu")
     assert (made.frames, made.fps) == (9, Fraction(24))

@@ -7,10 +7,10 @@ import pytest
 from reenact.apps.animate import animate
 from reenact.apps.edit import edit
 from reenact.apps.provenance import read_mark
-from reenact.apps.watermark import detect
+from reenact.apps.watermark import detect_watermark
 from reenact.data.pictures import read_image, write_image
 from reenact.data.synthetic import World
-from reenact.data.video import VideoReader, probe
+from reenact.data.video import VideoReader, probe_video
 from reenact.errors import ReenactError
 
 from .conftest import FRAME, SIZE, known_clip
@@ -66,7 +66,7 @@ def test_script_gives_a_video(tmp_path: Path, checkpoint: Path, clips: Path, kno
         checkpoint, clips / "0.png", tmp_path / "out.mp4", script=script, fps=24, side_by_side=True, device="cpu"
     )
     assert made.frames == sum(1 for _ in VideoReader(tmp_path / "out.mp4")) == 9
-    info = probe(tmp_path / "out.mp4")
+    info = probe_video(tmp_path / "out.mp4")
     assert (info.width, info.height, info.fps) == (2 * SIZE, SIZE + 18, 24)
     assert read_mark(tmp_path / "out.mp4")["method"] == "pwm"
     assert "9 faces\nthe checkpoint was trained on the synthetic world alone" in str(made)
@@ -79,7 +79,7 @@ def test_sweep_gives_a_grid_or_a_video(tmp_path: Path, checkpoint: Path, clips: 
         made = edit(checkpoint, clips / "0.png", tmp_path / name, sweep="yaw:-20:20:5", columns=3, device="cpu")
         assert made.frames == 5
     assert read_image(tmp_path / "grid.png").shape == (2 * (SIZE + 18), 3 * SIZE, 3)
-    assert detect(tmp_path / "grid.png").present
+    assert detect_watermark(tmp_path / "grid.png").present
     assert sum(1 for _ in VideoReader(tmp_path / "sweep.mp4")) == 5
 
 

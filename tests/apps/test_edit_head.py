@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from reenact.apps.edit import _named
+from reenact.apps.edit import _build_named_edits
 from reenact.apps.edit_expression import Expressions
 from reenact.apps.edit_head import between_heads
 from reenact.apps.edit_head import set_head as set_known_head
@@ -60,8 +60,8 @@ def test_what_cannot_be_set_is_refused():
 @pytest.mark.parametrize(
     ("edits", "message"),
     [
-        (_named({"yaw": 95.0}), "--yaw 95 is out of range: give -90 to 90"),
-        (_named({"jaw_open": 5.0}), "--jaw_open: the method has no such control"),
+        (_build_named_edits({"yaw": 95.0}), "--yaw 95 is out of range: give -90 to 90"),
+        (_build_named_edits({"jaw_open": 5.0}), "--jaw_open: the method has no such control"),
         (parse_sweep("pitch:0:95:2").edits(), "--sweep pitch 95 is out of range"),
         (parse_sweep("cam.scale:0:1:2").edits(), "--sweep cam.scale 0 is out of range"),
         (parse_script("tx 0.5\nty 2", "nod.txt"), "nod.txt line 2: ty 2 is out of range: give -1 to 1"),

@@ -7,7 +7,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from reenact.apps.edit import edit as edit_face
-from reenact.apps.edit_script import CONTROLS, Edit, Frames, Reset, apply_edit, blend, parse_script, run_script
+from reenact.apps.edit_script import CONTROLS, Edit, Frames, Reset, apply_edit, blend_motions, parse_script, run_script
 from reenact.apps.sweep import parse_sweep
 from reenact.errors import ReenactError
 from reenact.faces.bfm import Bfm
@@ -129,11 +129,11 @@ def test_without_frames_a_script_gives_one_face() -> None:
 
 def test_blend_takes_the_shortest_arc() -> None:
     end = apply_edit(apply_edit(face(), Edit("global_pose", "yaw", 50.0), MODEL), Edit("exp", "0", 1.0), MODEL)
-    half = blend(face(), end, 0.5)
+    half = blend_motions(face(), end, 0.5)
     first, last = (Rotation.from_rotvec(item.global_pose.squeeze(0).numpy()) for item in (face(), end))
     between = first * Rotation.from_rotvec((first.inv() * last).as_rotvec() / 2)
     torch.testing.assert_close(half.global_pose[0].double(), torch.from_numpy(between.as_rotvec()), atol=1e-5, rtol=0)
-    torch.testing.assert_close(blend(face(), end, 1.0).global_pose, end.global_pose)
+    torch.testing.assert_close(blend_motions(face(), end, 1.0).global_pose, end.global_pose)
 
 
 def test_sweeps() -> None:

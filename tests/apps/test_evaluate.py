@@ -71,9 +71,9 @@ def random_probe(tmp_path, monkeypatch):
     save_file({name: value.half() if value.is_floating_point() else value for name, value in state.items()}, file)
     monkeypatch.setattr(probe_module, "WEIGHTS", file)
     monkeypatch.setattr("reenact.metrics.networks.WEIGHTS", file)
-    probe_module._shipped.cache_clear()
+    probe_module._load_shipped.cache_clear()
     yield
-    probe_module._shipped.cache_clear()
+    probe_module._load_shipped.cache_clear()
 
 
 def test_frames_of_the_same_names(sets, tmp_path, capsys):
@@ -267,7 +267,7 @@ def test_arrays_that_are_no_pictures(tmp_path, refuse, values, says):
 
 def test_an_output_that_can_not_be_written_is_refused_before_scoring(sets, refuse, monkeypatch):
     made, real, *_ = sets
-    monkeypatch.setattr("reenact.apps.evaluate._score", lambda *parts: pytest.fail("scored"))
+    monkeypatch.setattr("reenact.apps.evaluate._score_part", lambda *parts: pytest.fail("scored"))
     assert "can't be written" in refuse("--generated", made, "--target", real, "-o", "/proc/scores")
 
 

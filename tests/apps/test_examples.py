@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reenact.data.synthetic import World
-from reenact.data.video import probe
+from reenact.data.video import probe_video
 from reenact.data.video_writer import VideoWriter
 from reenact.metrics import catalogue
 
@@ -33,7 +33,7 @@ def test_animate_portrait(tmp_path: Path, checkpoint: Path, capsys: pytest.Captu
     output = capsys.readouterr().out
     assert "out.mp4: 3 frames at 25 frames/s" in output
     assert "the driving head turns by up to" in output
-    assert probe(tmp_path / "out.mp4").fps == 25
+    assert probe_video(tmp_path / "out.mp4").fps == 25
 
 
 def test_compare_checkpoints(

@@ -13,7 +13,7 @@ from reenact.apps.animate import animate
 from reenact.apps.edit import edit
 from reenact.apps.evaluate import evaluate
 from reenact.apps.provenance import read_mark
-from reenact.apps.watermark import detect
+from reenact.apps.watermark import detect_watermark
 from reenact.callbacks.whole_files import write_picture
 from reenact.data.pictures import write_image
 
@@ -56,14 +56,14 @@ def test_every_file_has_both_marks(
     name, write = COMMANDS[command]
     write(checkpoint, clips, tmp_path / name)
     assert read_mark(tmp_path / name)["synthetic"] == "true"
-    assert detect(tmp_path / name).present
+    assert detect_watermark(tmp_path / name).present
 
 
 def test_frames_to_score_have_the_words_alone(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     write_picture(picture, tmp_path / "a.png", watermark=False)
     assert read_mark(tmp_path / "a.png")["synthetic"] == "true"
-    assert not detect(tmp_path / "a.png").present
+    assert not detect_watermark(tmp_path / "a.png").present
 
 
 def test_no_other_place_writes_pictures() -> None:

@@ -76,7 +76,7 @@ def test_a_file_may_name_the_class_of_an_installed_method(example, capsys):
 
 
 def test_the_example_is_found_by_its_preset(example):
-    assert presets.find("model", "copy_source").is_file()
+    assert presets.find_preset("model", "copy_source").is_file()
     method = find_method("copy_source")
     assert method is not None
     assert method.version == 1

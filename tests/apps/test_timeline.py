@@ -3,7 +3,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from reenact.apps.timeline import make_timeline, pick
+from reenact.apps.timeline import make_timeline, pick_items
 from reenact.errors import ReenactError
 
 NTSC = Fraction(30000, 1001)
@@ -46,6 +46,6 @@ def test_a_still_cannot_say_the_length() -> None:
 
 
 def test_pick_repeats_and_leaves_out() -> None:
-    assert list(pick("abcdef", np.array([0, 0, 2, 5]))) == ["a", "a", "c", "f"]
+    assert list(pick_items("abcdef", np.array([0, 0, 2, 5]))) == ["a", "a", "c", "f"]
     with pytest.raises(ValueError, match="no item 3"):
-        list(pick("abc", np.array([3])))
+        list(pick_items("abc", np.array([3])))

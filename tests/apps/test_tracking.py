@@ -11,7 +11,7 @@ from reenact.apps.tracking import Target, fit_clip, open_clip
 from reenact.data.pictures import read_image, write_image
 from reenact.data.prepare.tracking import FaceTrack
 from reenact.data.synthetic import World
-from reenact.data.video import VideoReader, probe
+from reenact.data.video import VideoReader, probe_video
 from reenact.data.video_writer import VideoWriter
 from reenact.errors import ReenactError
 from reenact.estimators.registry import load_face_finder
@@ -113,7 +113,7 @@ def test_from_files_to_file(tmp_path: Path, checkpoint: Path, frame: np.ndarray)
         paste_back=True, motion="relative", reference_frame="best", device="cpu",
     )  # fmt: skip
     assert made.frames == 1
-    assert (probe(tmp_path / "out.mp4").width, probe(tmp_path / "out.mp4").height) == (480, 320)
+    assert (probe_video(tmp_path / "out.mp4").width, probe_video(tmp_path / "out.mp4").height) == (480, 320)
     (result,) = VideoReader(tmp_path / "out.mp4")
     untouched = np.abs(result[:, :60].astype(int) - read_image(tmp_path / "source.png")[:, :60])
     assert untouched.mean() < 4  # watermark and compression alone

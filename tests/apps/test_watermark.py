@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from reenact.apps.output import write_frames
-from reenact.apps.watermark import detect
+from reenact.apps.watermark import detect_watermark
 from reenact.data.pictures import write_image
 from reenact.data.synthetic.world import World
 from reenact.data.video_writer import VideoWriter
-from reenact.watermark import WORD, Reading, choose_crf, embed, read_bits, read_frames
+from reenact.watermark import WORD, Reading, choose_crf, embed_watermark, read_bits, read_frames
 
 
 def portrait_like(seed: int, size: int = 128) -> np.ndarray:
@@ -30,13 +30,13 @@ def write_clip(path: Path, frames: list[np.ndarray], crf: int) -> Path:
 
 @pytest.mark.parametrize("crf", [18, 23])
 def test_the_mark_survives_h264(tmp_path: Path, crf: int) -> None:
-    frames = [embed(portrait_like(0)) for _ in range(12)]
-    assert detect(write_clip(tmp_path / "clip.mp4", frames, crf)).present
+    frames = [embed_watermark(portrait_like(0)) for _ in range(12)]
+    assert detect_watermark(write_clip(tmp_path / "clip.mp4", frames, crf)).present
 
 
 def test_unmarked_files_show_none(tmp_path: Path) -> None:
     frames = [portrait_like(seed) for seed in range(6)]
-    assert not detect(write_clip(tmp_path / "clip.mp4", frames, 18)).present
+    assert not detect_watermark(write_clip(tmp_path / "clip.mp4", frames, 18)).present
 
 
 def test_flat_pictures_match_half_the_word() -> None:
@@ -52,11 +52,11 @@ def test_unmarked_pictures_stay_far_below_the_threshold() -> None:
 
 def test_the_mark_is_faint_and_survives_jpeg(tmp_path: Path) -> None:
     image = portrait_like(3)
-    marked = embed(image)
+    marked = embed_watermark(image)
     error = np.square(marked.astype(float) - image).mean()
     assert 10 * np.log10(255**2 / error) > 40
     write_image(tmp_path / "picture.jpg", marked)
-    assert detect(tmp_path / "picture.jpg").present
+    assert detect_watermark(tmp_path / "picture.jpg").present
 
 
 @pytest.mark.parametrize("name", ["library", "package", "compressed", "plain"])
@@ -74,7 +74,7 @@ def test_bits_are_those_that_the_library_reads(data: Path, name: str) -> None:
 
 def test_the_format_is_still_the_librarys(data: Path) -> None:
     with np.load(data / "watermark_votes.npz") as stored:
-        difference = embed(stored["plain"]).astype(int) - stored["package"]
+        difference = embed_watermark(stored["plain"]).astype(int) - stored["package"]
     assert np.abs(difference).max() <= 1  # rounding of another machine
     assert len(WORD) == 32
 
@@ -82,7 +82,7 @@ def test_the_format_is_still_the_librarys(data: Path) -> None:
 @pytest.mark.parametrize("shape", [(130, 133), (64, 200), (7, 50)])
 def test_odd_sizes(shape: tuple[int, int]) -> None:
     image = portrait_like(5, 200)[: shape[0], : shape[1]]
-    marked = embed(image)
+    marked = embed_watermark(image)
     assert marked.shape == image.shape
     rest = shape[0] // 8 * 8, shape[1] // 8 * 8
     np.testing.assert_array_equal(marked[rest[0] :], image[rest[0] :])
@@ -95,7 +95,7 @@ def test_odd_sizes(shape: tuple[int, int]) -> None:
 def test_short_videos_of_few_pixels_read_back(tmp_path: Path, world: World, size: int, count: int) -> None:
     frames = world.sequence(0, 0, range(count), size)[0]
     write_frames(tmp_path / "clip.mp4", iter(frames), count, Fraction(25), {})
-    assert detect(tmp_path / "clip.mp4").present
+    assert detect_watermark(tmp_path / "clip.mp4").present
 
 
 @pytest.mark.parametrize(("size", "crf"), [((64, 64), 8), ((128, 64), 8), ((128, 128), 17), ((1280, 720), 17)])
@@ -104,5 +104,5 @@ def test_frames_of_few_pixels_are_written_better(size: tuple[int, int], crf: int
 
 
 def test_frames_that_come_one_by_one_are_counted() -> None:
-    assert read_frames(embed(portrait_like(seed)) for seed in range(3)) == Reading(32, 3)
+    assert read_frames(embed_watermark(portrait_like(seed)) for seed in range(3)) == Reading(32, 3)
     assert read_frames(iter(())) == Reading(0, 0)

@@ -71,7 +71,7 @@ class Runs:
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     made = Runs()
-    monkeypatch.setattr(job, "reenact", made)
+    monkeypatch.setattr(job, "run_command", made)
     return made
 
 

@@ -21,7 +21,7 @@ from cli.conftest import HERE
 from reenact import presets
 from reenact.benchmark import inputs, spec
 from reenact.benchmark.terminal import command_lines
-from reenact.benchmark.work import locked, reenact
+from reenact.benchmark.work import lock_folder, run_command
 from reenact.cli import main
 from reenact.methods.method import Method
 
@@ -150,7 +150,7 @@ def test_a_changed_option_runs_its_row_alone(table, runs):
 
 
 def test_all_rows_on_the_world_are_drawn_at_the_size_of_the_scale(table, runs):
-    overlay = presets.folder() / "scale" / "tiny" / "standin.yaml"
+    overlay = presets.presets_folder() / "scale" / "tiny" / "standin.yaml"
     overlay.parent.mkdir()
     overlay.write_text("data: {init_args: {size: 4}}\n")
     assert benchmark(table, "--row", "one") == 0
@@ -192,7 +192,7 @@ def test_other_weights_are_scored_again(table, runs):
 def test_a_training_is_repeated_for_its_methods_version_not_for_its_code(table, runs, monkeypatch):
     assert benchmark(table, "--row", "one") == 0
     runs.forget()
-    monkeypatch.setattr(inputs, "code", lambda modules: "another")
+    monkeypatch.setattr(inputs, "hash_code", lambda modules: "another")
     assert benchmark(table, "--row", "one") == 0
     assert runs.kinds == ["test"]
     runs.forget()
@@ -216,9 +216,9 @@ def test_changed_code_runs_the_rows_that_use_it(tmp_path, monkeypatch):
     monkeypatch.setattr(inputs, "PACKAGE", package)
 
     def both() -> tuple[str, str]:
-        inputs._imports.cache_clear()
+        inputs._imported_modules.cache_clear()
         inputs._plain_code.cache_clear()
-        return inputs.code(["reenact.a"]), inputs.code(["reenact.d"])
+        return inputs.hash_code(["reenact.a"]), inputs.hash_code(["reenact.d"])
 
     first, second = both()
     (package / "c.py").write_text("x = 2\n")  # imported by a function alone
@@ -277,7 +277,7 @@ def test_refusals(table, runs, capsys, words, says):
 
 
 def test_a_folder_serves_one_benchmark_at_a_time(table, runs, capsys):
-    with locked(Path("runs/benchmark")):
+    with lock_folder(Path("runs/benchmark")):
         assert benchmark(table) == 2
     assert "in use by another benchmark" in capsys.readouterr().err
 
@@ -291,7 +291,7 @@ def test_stores_that_are_missing_are_named(table, runs):
 def test_the_list_says_what_can_run(capsys):
     assert main(["benchmark", "--list"]) == 0
     out = capsys.readouterr().out
-    for name in spec.names():
+    for name in spec.table_names():
         assert f"\n{name}: " in f"\n{out}"
     assert "no store voxceleb1" in out
     assert "Table 1 (VoxCeleb1)" in out
@@ -363,8 +363,8 @@ def test_commands_of_a_row_import_nothing_of_the_current_folder(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     for name in ("difflib", "numpy", "torch"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit(9)\n")
-    with locked(tmp_path / "out") as lock:
-        outcome = reenact(["--version"], tmp_path / "log.txt", lock)
+    with lock_folder(tmp_path / "out") as lock:
+        outcome = run_command(["--version"], tmp_path / "log.txt", lock)
     assert outcome.done, outcome.problem
 
 

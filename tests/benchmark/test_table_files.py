@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reenact.benchmark import forms, report, spec
-from reenact.benchmark.columns import measure
+from reenact.benchmark.columns import assign_metrics
 from reenact.benchmark.job import Result
-from reenact.benchmark.page import page
+from reenact.benchmark.page import render_page
 from reenact.benchmark.terminal import write_text
 from reenact.errors import ReenactError
 
-TEXTS = {name: spec.find(name).read_text(encoding="utf-8") for name in spec.names()}
+TEXTS = {name: spec.find_table(name).read_text(encoding="utf-8") for name in spec.table_names()}
 PLACES = ["id", "rows.0.id", "rows.0.model", "columns.0.id", "data.train", "data.test", "data.sources",
           "scale", "pairs"]  # fmt: skip
 
@@ -36,7 +36,7 @@ def changed(place: str, value: object, name: str = "mmfa.table1") -> str:
 def load(folder: Path, text: str | bytes) -> spec.Table:
     path = folder / "t.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
-    return spec.load(str(path))
+    return spec.load_table(str(path))
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -136,12 +136,17 @@ def spoiled(text: str, number: int) -> bytes:
 def test_a_spoiled_table_is_a_table_or_a_sentence(tmp_path, name, number):
     try:
         table = load(tmp_path, spoiled(TEXTS[name], number))
-        measured = measure(table.columns, synthetic=True)
+        measured = assign_metrics(table.columns, synthetic=True)
     except ReenactError:
         return
     results = [Result(row, {}, "not run") for row in table.rows]
-    made = report.make(table, measured, results, tmp_path, ["x"], own_data=True)
-    for text in (forms.markdown(made), forms.comma_separated(made), forms.latex(made), page(made, tmp_path)):
+    made = report.build_report(table, measured, results, tmp_path, ["x"], own_data=True)
+    for text in (
+        forms.render_markdown(made),
+        forms.comma_separated(made),
+        forms.render_latex(made),
+        render_page(made, tmp_path),
+    ):
         text.encode()
     out = io.StringIO()
     write_text(made, out, 80)

@@ -7,8 +7,8 @@ import yaml
 
 from reenact import presets
 from reenact.benchmark import spec
-from reenact.benchmark.columns import measure, on_probe
-from reenact.cli.arguments import expand, read
+from reenact.benchmark.columns import assign_metrics, on_probe
+from reenact.cli.arguments import expand_request, parse_request
 from reenact.errors import ReenactError
 from reenact.methods.registry import collect_pair_plans, list_methods
 from reenact.metrics.metric_names import parse_metric
@@ -23,12 +23,12 @@ def printed(request):
 
 
 def test_every_table_of_the_papers_is_there(printed):
-    assert set(spec.names()) - OURS == set(printed)
+    assert set(spec.table_names()) - OURS == set(printed)
 
 
-@pytest.mark.parametrize("name", sorted(set(spec.names()) - OURS))
+@pytest.mark.parametrize("name", sorted(set(spec.table_names()) - OURS))
 def test_numbers_are_the_papers(printed, name):
-    table, source = spec.load(name), printed[name]
+    table, source = spec.load_table(name), printed[name]
     assert [row.method for row in table.rows] == ([row["method"] for row in source["rows"]] or source["expected_rows"])
     for row, other in zip(table.rows, source["rows"], strict=bool(source["rows"])):
         assert row.values == other["values"], row.id
@@ -41,25 +41,27 @@ def test_numbers_are_the_papers(printed, name):
     assert table.pairs in collect_pair_plans()
 
 
-@pytest.mark.parametrize("name", spec.names())
+@pytest.mark.parametrize("name", spec.table_names())
 def test_columns_are_metrics_and_loaders_fit(name):
-    for column in spec.load(name).columns:
+    for column in spec.load_table(name).columns:
         assert column.loader == ("cross" if column.id.startswith("cross.") else "self")
         parse_metric(column.metric)
 
 
-@pytest.mark.parametrize("name", spec.names())
+@pytest.mark.parametrize("name", spec.table_names())
 def test_rows_of_the_zoo_have_options_that_their_presets_know(name):
-    table = spec.load(name)
+    table = spec.load_table(name)
     for row in table.rows:
-        if row.model in presets.names("model"):
+        if row.model in presets.preset_names("model"):
             words = [w for k, v in row.overrides.items() for w in (f"--{k}", str(v))]
-            assert expand(read("fit", ["--model", row.model, "--data", table.train, *words, "--out", "x"]))
-    assert set(spec.names()) >= {table.id}
+            assert expand_request(
+                parse_request("fit", ["--model", row.model, "--data", table.train, *words, "--out", "x"])
+            )
+    assert set(spec.table_names()) >= {table.id}
 
 
 def test_the_quick_table_has_every_method_of_the_zoo():
-    models = [row.model for row in spec.load("quick").rows]
+    models = [row.model for row in spec.load_table("quick").rows]
     assert models == [next(iter(method.presets)) for method in list_methods() if method.makes_pictures]
 
 
@@ -82,37 +84,37 @@ def test_the_probe_stands_for_networks_of_photographs(metric, probe):
 def test_what_can_not_be_measured_has_a_reason():
     column = spec.Column("cross.fvd", "fvd[i3d]", "cross", "down", 2)
     wanted = spec.Column("cross.psnr", "psnr", "cross", "up", 2)
-    video, pixels = measure((column, wanted), synthetic=True)
+    video, pixels = assign_metrics((column, wanted), synthetic=True)
     assert video.problem
     assert "wanted picture" in pixels.problem
 
 
 def test_files_that_are_no_tables_are_refused(tmp_path):
     with pytest.raises(ReenactError, match="There is no table quik; did you mean quick"):
-        spec.load("quik")
+        spec.load_table("quik")
     path = tmp_path / "t.yaml"
     for text, says in (("id: x\n", "no table"), ("[", "can't be read"), ("", "no table")):
         path.write_text(text)
         with pytest.raises(ReenactError, match=says):
-            spec.load(str(path))
+            spec.load_table(str(path))
     with pytest.raises(ReenactError, match="can't be read"):
-        spec.load(str(tmp_path / "none.yaml"))
+        spec.load_table(str(tmp_path / "none.yaml"))
 
 
 def test_a_value_needs_its_column(tmp_path):
-    content = yaml.safe_load(spec.find("pwm.table1.vox1").read_text())
+    content = yaml.safe_load(spec.find_table("pwm.table1.vox1").read_text())
     content["rows"][0]["values"]["same.psnr"] = 1.0
     path = tmp_path / "t.yaml"
     path.write_text(yaml.safe_dump(content))
     with pytest.raises(ReenactError, match="column that there is not"):
-        spec.load(str(path))
+        spec.load_table(str(path))
 
 
 def test_the_readme_s_table_is_the_quick_table(request):
     text = (request.config.rootpath / "README.md").read_text(encoding="utf-8")
     section = text[text.index("## The same pairs, the same metrics") :].split("\n## ")[0]
     rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
-    table = spec.load("quick")
+    table = spec.load_table("quick")
     head, _, *body = rows
     assert [row[0].strip(" `") for row in body] == [row.method for row in table.rows]
     assert len(head) - 1 == len(table.columns)

@@ -38,7 +38,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty working folder in which the presets are those of the stand-ins, whose module is allowed."""
     configs = tmp_path / "configs"
     for kind in ("trainer", "logger"):
-        shutil.copytree(presets.folder() / kind, configs / kind)
+        shutil.copytree(presets.presets_folder() / kind, configs / kind)
     for name, text in FILES.items():
         path = configs / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
-    monkeypatch.setattr(presets, "folder", lambda: configs)
+    monkeypatch.setattr(presets, "presets_folder", lambda: configs)
     with allow_packages([HERE]):
         yield work
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reenact import presets
-from reenact.cli.arguments import default_scale, expand, read
+from reenact.cli.arguments import default_scale, expand_request, parse_request
 from reenact.errors import ReenactError
 
 from .conftest import save
@@ -28,7 +28,7 @@ def test_presets_come_in_a_fixed_order_whatever_the_order_of_the_options(place):
         "--trainer.max_steps 3 --logger=csv --scale tiny --data=noise --model standin",
     )
     for order in orders:
-        words = expand(read("fit", order.split()))
+        words = expand_request(parse_request("fit", order.split()))
         assert files(words) == [
             "trainer/default.yaml",
             "model/standin.yaml",
@@ -36,11 +36,11 @@ def test_presets_come_in_a_fixed_order_whatever_the_order_of_the_options(place):
             "scale/tiny.yaml",
             "logger/csv.yaml",
         ]
-        assert words.index("--trainer.max_steps") > words.index(str(presets.find("logger", "csv")))
+        assert words.index("--trainer.max_steps") > words.index(str(presets.find_preset("logger", "csv")))
 
 
 def test_without_data_and_scale_the_synthetic_world_at_tiny_scale(place):
-    assert files(expand(read("fit", ["--model", "standin"])))[1:] == [
+    assert files(expand_request(parse_request("fit", ["--model", "standin"])))[1:] == [
         "model/standin.yaml",
         "data/synthetic.yaml",
         "scale/tiny.yaml",
@@ -49,31 +49,33 @@ def test_without_data_and_scale_the_synthetic_world_at_tiny_scale(place):
 
 def test_other_data_are_trained_on_at_the_scale_of_the_paper(place):
     assert default_scale("clips") == "paper"
-    assert "scale/paper.yaml" in files(expand(read("fit", ["--model", "standin", "--data", "noise"])))
+    assert "scale/paper.yaml" in files(expand_request(parse_request("fit", ["--model", "standin", "--data", "noise"])))
 
 
 def test_a_method_has_its_own_overlay_after_that_of_the_scale(place):
-    own = presets.folder() / "scale" / "tiny" / "pwm.yaml"
+    own = presets.presets_folder() / "scale" / "tiny" / "pwm.yaml"
     own.parent.mkdir()
     own.write_text("model: {}\n")
-    words = expand(read("fit", ["--model", "reenact.models.pwm.PWMModule", "--scale", "tiny"]))
+    words = expand_request(parse_request("fit", ["--model", "reenact.models.pwm.PWMModule", "--scale", "tiny"]))
     assert files(words)[-2:] == ["scale/tiny.yaml", "tiny/pwm.yaml"]
 
 
 def test_a_model_preset_has_its_own_overlay_after_that_of_its_method(place):
-    (presets.folder() / "model" / "ablated.yaml").write_text("# A\nmodel: {class_path: reenact.models.pwm.PWMModule}\n")
-    folder = presets.folder() / "scale" / "tiny"
+    (presets.presets_folder() / "model" / "ablated.yaml").write_text(
+        "# A\nmodel: {class_path: reenact.models.pwm.PWMModule}\n"
+    )
+    folder = presets.presets_folder() / "scale" / "tiny"
     folder.mkdir()
     for name in ("ablated", "pwm"):
         (folder / f"{name}.yaml").write_text("model: {}\n")
-    words = expand(read("fit", ["--model", "ablated", "--scale", "tiny"]))
+    words = expand_request(parse_request("fit", ["--model", "ablated", "--scale", "tiny"]))
     assert files(words)[-3:] == ["scale/tiny.yaml", "tiny/pwm.yaml", "tiny/ablated.yaml"]
 
 
 def test_a_file_that_changes_a_setting_comes_after_the_presets_and_whole_settings_before(place):
     (place / "tweak.yaml").write_text("trainer: {max_steps: 1}\n")
     (place / "whole.yaml").write_text("model: {class_path: torch.B}\ndata: {class_path: torch.D}\n")
-    words = expand(read("fit", ["-c", "tweak.yaml", "--data", "noise", "--config=whole.yaml"]))
+    words = expand_request(parse_request("fit", ["-c", "tweak.yaml", "--data", "noise", "--config=whole.yaml"]))
     assert [Path(name).name for name in files(words)] == [
         "default.yaml",
         "whole.yaml",
@@ -104,7 +106,7 @@ def test_a_file_that_changes_a_setting_comes_after_the_presets_and_whole_setting
 )
 def test_what_the_presets_can_tell_is_refused_with_the_way_out(place, command, words, parts):
     with pytest.raises(ReenactError) as error:
-        expand(read(command, words.split()))
+        expand_request(parse_request(command, words.split()))
     for part in parts:
         assert part in str(error.value)
 
@@ -122,7 +124,7 @@ def test_what_the_presets_can_tell_is_refused_with_the_way_out(place, command, w
 def test_a_file_that_is_no_configuration_is_named(place, text, part):
     (place / "bad.yaml").write_text(text)
     with pytest.raises(ReenactError, match=rf"bad\.yaml: {part}"):
-        expand(read("fit", ["--model", "standin", "-c", "bad.yaml"]))
+        expand_request(parse_request("fit", ["--model", "standin", "-c", "bad.yaml"]))
 
 
 def test_the_newest_checkpoint_is_the_last_and_brings_the_settings_of_its_run(place):
@@ -132,8 +134,8 @@ def test_the_newest_checkpoint_is_the_last_and_brings_the_settings_of_its_run(pl
         (run / "config.yaml").write_text(f"data: {{}}\nout: runs/standin/{name}\n")
         save(run / "checkpoints" / "last.ckpt", Method())
         os.utime(run / "checkpoints" / "last.ckpt", (1000 - age, 1000 - age))
-    request = read("fit", ["--ckpt_path", "last"])
-    expand(request)
+    request = parse_request("fit", ["--ckpt_path", "last"])
+    expand_request(request)
     assert request.resumes
     assert request.title == "standin"
     assert str(request.out) == "runs/standin/new"

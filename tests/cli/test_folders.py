@@ -46,8 +46,8 @@ def test_doctor_names_folders_that_cannot_be_written(name, variable, tmp_path, m
 
     if variable is not None:
         monkeypatch.setenv(variable, str(tmp_path))
-    assert {finding.state for finding in doctor.places()} == {"ok"}
+    assert {finding.state for finding in doctor.check_folders()} == {"ok"}
     monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
-    finding = next(finding for finding in doctor.places() if finding.name == name)
+    finding = next(finding for finding in doctor.check_folders() if finding.name == name)
     assert finding.state == "bad"
     assert "cannot be written (Permission denied); " in finding.detail

@@ -12,10 +12,10 @@ import pytest
 
 from reenact import presets
 from reenact.cli import main
-from reenact.cli.arguments import expand, read
+from reenact.cli.arguments import expand_request, parse_request
 from reenact.cli.class_limits import limited_classes
 from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
-from reenact.cli.functions import build_parser, dashed
+from reenact.cli.functions import build_parser, dash_option
 from reenact.cli.help_pages import COMMON_OPTIONS
 from reenact.cli.lightning import ReenactCLI
 from reenact.cli.signatures import read_signature
@@ -56,8 +56,8 @@ class Built(ReenactCLI):
 
 def settings(words: str, cli: type[ReenactCLI] = Parsed) -> ReenactCLI:
     command, *rest = shlex.split(words)
-    request = read(command, rest)
-    arguments = expand(request)
+    request = parse_request(command, rest)
+    arguments = expand_request(request)
     with ExitStack() as claims, limited_classes(request.classes, request.packages):
         return cli(request, arguments, claims)
 
@@ -78,20 +78,20 @@ def _in_a_folder_with_a_run(tmp_path, monkeypatch, checkpoint):
     run = Path("runs/pwm_flame/DATE")
     (run / "checkpoints").mkdir()
     shutil.copyfile(checkpoint, run / "checkpoints" / "last.ckpt")
-    (run / "config.yaml").write_text(presets.find("data", "synthetic").read_text())
+    (run / "config.yaml").write_text(presets.find_preset("data", "synthetic").read_text())
 
 
-@pytest.mark.parametrize("scale", presets.names("scale"))
-@pytest.mark.parametrize("model", presets.names("model"))
+@pytest.mark.parametrize("scale", presets.preset_names("scale"))
+@pytest.mark.parametrize("model", presets.preset_names("model"))
 def test_methods_parse_at_every_scale(model, scale):
     config = settings(f"fit --model {model} --data clips --data.root STORE --scale {scale}").config.fit
-    assert config.model.class_path == presets.load(presets.find("model", model))["model"]["class_path"]
+    assert config.model.class_path == presets.load_preset(presets.find_preset("model", model))["model"]["class_path"]
     files = presets.scale_files(scale, presets.method_of(config.model.class_path), model)
-    sizes = [presets.load(path).get("data", {}).get("init_args", {}).get("size") for path in files]
+    sizes = [presets.load_preset(path).get("data", {}).get("init_args", {}).get("size") for path in files]
     assert config.data.init_args.size == [size for size in sizes if size][-1]
 
 
-@pytest.mark.parametrize("scale", presets.names("scale"))
+@pytest.mark.parametrize("scale", presets.preset_names("scale"))
 @pytest.mark.parametrize(
     ("model", "without"),
     [
@@ -109,7 +109,7 @@ def test_ablations_leave_the_same_terms_out_at_every_scale(model, without, scale
     assert {term for term in terms if not losses[term]} == without
 
 
-@pytest.mark.parametrize("model", presets.names("model"))
+@pytest.mark.parametrize("model", presets.preset_names("model"))
 def test_methods_build_at_tiny_scale(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cli = settings(f"fit --model {model}", Built)
@@ -119,7 +119,7 @@ def test_methods_build_at_tiny_scale(model, tmp_path, monkeypatch):
     assert not [path for path in (tmp_path / cli.request.out).rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("data", presets.names("data"))
+@pytest.mark.parametrize("data", presets.preset_names("data"))
 def test_data_sets_parse(data):
     config = settings(f"fit --model pwm_flame --data {data} --data.batch_size 2 {root(data)}").config.fit
     assert config.data.init_args.batch_size == 2
@@ -151,18 +151,18 @@ def test_a_folder_that_is_no_store_is_refused(capsys):
 
 @pytest.mark.parametrize("kind", ["trainer", "logger"])
 def test_other_presets_parse(kind):
-    for name in presets.names(kind):
+    for name in presets.preset_names(kind):
         settings(f"fit --model pwm_flame --{kind} {name}")
 
 
 def test_every_preset_says_what_it_is():
     for kind in presets.KINDS:
-        for name in presets.names(kind):
-            assert presets.describe(kind, name), f"{kind}/{name}.yaml needs a first comment line"
+        for name in presets.preset_names(kind):
+            assert presets.describe_preset(kind, name), f"{kind}/{name}.yaml needs a first comment line"
 
 
 def test_the_zoo_and_the_presets_name_the_same():
-    assert {name for method in list_methods() for name in method.presets} == set(presets.names("model"))
+    assert {name for method in list_methods() for name in method.presets} == set(presets.preset_names("model"))
 
 
 @pytest.mark.parametrize("option", COMMON_OPTIONS)
@@ -206,9 +206,11 @@ def test_documented_commands_parse(line):
         settings(line)
         return
     command = COMMANDS[name]
-    values = build_parser(name, command, read_signature(command.function)).parse_args([dashed(word) for word in words])
+    values = build_parser(name, command, read_signature(command.function)).parse_args(
+        [dash_option(word) for word in words]
+    )
     for metric in values.metrics if name == "evaluate" else ():
-        catalogue.make(metric)
+        catalogue.build_metric(metric)
 
 
 @pytest.mark.parametrize("line", [line for line in documented() if RUNS_ANYWHERE.match(line)])

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from reenact.cli import main
-from reenact.cli.run_folder import CLAIM, hold, new_run, remove_unused
-from reenact.data.claims import claimed
+from reenact.cli.run_folder import CLAIM, hold_run_folder, new_run, remove_unused
+from reenact.data.claims import try_claim
 from reenact.errors import ReenactError
 
 from .standins import Method
@@ -50,12 +50,12 @@ def test_a_folder_that_a_process_runs_in_is_refused_to_another(place, monkeypatc
 def test_a_new_folder_is_claimed_before_it_holds_anything(place):
     (place / "run").mkdir()
     with (
-        claimed(place / "run" / CLAIM),
+        try_claim(place / "run" / CLAIM),
         pytest.raises(ReenactError, match="another process runs"),
-        hold(Path("run"), False),
+        hold_run_folder(Path("run"), False),
     ):
         pass
-    with pytest.raises(KeyboardInterrupt), hold(Path("a/b"), False):
+    with pytest.raises(KeyboardInterrupt), hold_run_folder(Path("a/b"), False):
         raise KeyboardInterrupt
     assert [path.name for path in place.iterdir()] == ["run"]
 

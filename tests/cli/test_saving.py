@@ -118,7 +118,7 @@ def test_a_signal_to_every_process_of_a_run_costs_no_step(whole, monkeypatch, ca
         for process in (*multiprocessing.active_children(), multiprocessing.current_process()):
             os.kill(process.pid, number)
 
-    monkeypatch.setattr("reenact.callbacks.stop_signals.terminals", list)
+    monkeypatch.setattr("reenact.callbacks.stop_signals.terminal_descriptors", list)
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup
     try:
         with monkeypatch.context() as patch:

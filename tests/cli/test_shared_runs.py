@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from reenact.cli import main
-from reenact.cli.arguments import expand, read
+from reenact.cli.arguments import expand_request, parse_request
 from reenact.cli.run_folder import checkpoint_of, record_run
 from reenact.errors import ReenactError
 from reenact.methods.registry import scan_methods
@@ -89,8 +89,8 @@ def test_named_packages_and_the_presets_classes_are_values(trap):
     save(trap / "run" / "checkpoints" / "last.ckpt", Method(lr=0.25))
     data = {"class_path": f"{HERE}.NoiseData", "init_args": {"size": 16}}
     (trap / "run" / "config.yaml").write_text(yaml.safe_dump({"model": {"class_path": "intruder.Model"}, "data": data}))
-    request = read("test", ["--ckpt_path", "run/checkpoints/last.ckpt"])
-    expand(request)
+    request = parse_request("test", ["--ckpt_path", "run/checkpoints/last.ckpt"])
+    expand_request(request)
     assert request.saved["data"] == data
     assert request.saved["model"]["class_path"] == f"{HERE}.Method"
     assert request.saved["model"]["init_args"]["lr"] == 0.25
@@ -99,8 +99,8 @@ def test_named_packages_and_the_presets_classes_are_values(trap):
 def test_a_configuration_beside_no_run_is_not_read(place):
     save(place / "x.ckpt", Method())
     (place / "config.yaml").write_text("trainer: [nonsense")
-    request = read("test", ["--ckpt_path", "x.ckpt"])
-    expand(request)
+    request = parse_request("test", ["--ckpt_path", "x.ckpt"])
+    expand_request(request)
     assert set(request.saved) == {"model"}
 
 

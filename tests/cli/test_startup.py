@@ -13,7 +13,7 @@ import pytest
 
 from reenact.cli import main, quiet
 from reenact.cli.commands import COMMANDS
-from reenact.cli.functions import resolve
+from reenact.cli.functions import import_command
 from reenact.cli.signatures import read_signature
 
 SCRIPT = """
@@ -44,7 +44,7 @@ def test_help_and_wrong_options_of_every_command_need_no_torch():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_signatures_read_from_source_are_those_of_the_functions(name):
-    function = resolve(COMMANDS[name])
+    function = import_command(COMMANDS[name])
     signature = read_signature(COMMANDS[name].function)
     hints = get_type_hints(function)
     parameters = inspect.signature(function).parameters
@@ -99,6 +99,6 @@ def test_help_shows_choices_and_no_types_of_python(command, capsys):
 
 def test_warnings_say_what_and_not_where(monkeypatch):
     monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
-    quiet.begin()
-    quiet.close()
+    quiet.begin_logging()
+    quiet.close_logging()
     assert warnings.formatwarning("one identity", UserWarning, "a.py", 3) == "warning: one identity\n"

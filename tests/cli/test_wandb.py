@@ -9,12 +9,12 @@ import pytest
 import wandb
 
 from reenact.benchmark.columns import Measured
-from reenact.benchmark.report import make
+from reenact.benchmark.report import build_report
 from reenact.benchmark.rows import Result
 from reenact.benchmark.spec import Column, Row, Table
 from reenact.benchmark.wandb_table import log_table
 from reenact.cli import main
-from reenact.data.video import probe
+from reenact.data.video import probe_video
 from reenact.metrics.suite import Score
 
 from .wandb_file import config_of, history_of
@@ -61,9 +61,9 @@ def test_a_run_logs_settings_losses_numbers_pictures_videos_and_rows(place):
     assert history["pictures/train"][0]["_type"] == "images/separated"
     video = history["videos/val_self"][0]["videos"][0]
     shown = file.parent / "files" / video["path"]
-    assert probe(shown).num_frames == 5
-    assert (probe(shown).width, probe(shown).height) == (24, 8)
-    assert probe(place / "run" / "videos" / "val_cross_0000004.mp4").num_frames == 5
+    assert probe_video(shown).num_frames == 5
+    assert (probe_video(shown).width, probe_video(shown).height) == (24, 8)
+    assert probe_video(place / "run" / "videos" / "val_cross_0000004.mp4").num_frames == 5
     scores = table_of(file, history["scores/val_self"][0])
     assert scores["columns"] == ["label", "value", "frames", "note"]
     assert [row[0] for row in scores["data"]] == ["psnr", "l1"]
@@ -87,7 +87,7 @@ def test_a_benchmark_logs_one_table(tmp_path):
     rows = (Row("a", "A", "own", "pwm_flame", values={"self.psnr": 20.0}), Row("b", "B", "baseline"))
     table = Table("t1", "Title", "", "x", "x", "", "", 0, {}, (column,), rows)
     results = [Result(rows[0], {"self": {"psnr": Score("psnr", 21.5, 4)}}), Result(rows[1], {}, "not in the zoo")]
-    report = make(table, [Measured(column, "psnr")], results, tmp_path, [], own_data=True)
+    report = build_report(table, [Measured(column, "psnr")], results, tmp_path, [], own_data=True)
     log_table(report, tmp_path)
     wandb.finish()
     file = only_file(tmp_path)

@@ -106,7 +106,7 @@ def test_alternatives_are_told_by_name_or_kind(home, tmp_path, capsys):
     for name, target in {"b.ckpt": "b.ckpt", "whatever.npz": "c.npz"}.items():
         (tmp_path / name).write_bytes(b"anything")
         assert run(capsys, "add", "kinds", tmp_path / name) == f"kinds: {home / 'kinds' / target}"
-    assert assets.locate("kinds") == home / "kinds" / "b.ckpt"
+    assert assets.locate_asset("kinds") == home / "kinds" / "b.ckpt"
 
 
 @pytest.mark.parametrize("form", ["folder", "zip"])
@@ -149,11 +149,11 @@ def test_a_pack_of_another_library_is_found(home, tmp_path):
     theirs = tmp_path / "library" / "pack"
     theirs.mkdir(parents=True)
     (theirs / "one.onnx").write_bytes(b"first")
-    assert assets.locate("pack") is None
+    assert assets.locate_asset("pack") is None
     with pytest.raises(ReenactError, match=r"library/pack is incomplete, it lacks two\.onnx"):
-        assets.require("pack")
+        assets.require_asset("pack")
     (theirs / "two.onnx").write_bytes(b"second")
-    assert assets.locate("pack") == theirs
+    assert assets.locate_asset("pack") == theirs
 
 
 def test_a_place_that_cannot_be_written(home, tmp_path, capsys, monkeypatch):
@@ -226,7 +226,7 @@ def test_free_files_are_fetched_others_after_a_yes_that_is_remembered(home, serv
     sentence = run(capsys, "get", "net", code=2)
     assert "not free for every use (research only)" in sentence
     assert "--accept-licence" in sentence
-    assert assets.locate("net") is None
+    assert assets.locate_asset("net") is None
     assert run(capsys, "get", "net", "--accept-licence") == f"net: {home / 'net/net.pth'}"
     (home / "net/net.pth").unlink()
     run(capsys, "get", "net")
@@ -290,7 +290,7 @@ def test_the_real_table(tmp_path, monkeypatch, capsys):
 def test_contents_of_the_kinds_of_files(tmp_path):
     import scipy.io
 
-    from reenact.cli.weight_files import verify
+    from reenact.cli.weight_files import verify_file
 
     scipy.io.savemat(tmp_path / "a.mat", {"meanshape": np.zeros((1, 3))})
     np.savez(tmp_path / "a.npz", v_template=np.zeros((2, 3)))
@@ -300,12 +300,12 @@ def test_contents_of_the_kinds_of_files(tmp_path):
     torch.save({"fc_yaw.weight": torch.zeros(1)}, tmp_path / "old.pkl", _use_new_zipfile_serialization=False)
     held = {"a.mat": "meanshape", "a.npz": "v_template", "a.task": "face_", "new.pkl": "fc_yaw", "old.pkl": "fc_yaw"}
     for name, part in held.items():
-        assert verify(File(name, holds=(part,)), tmp_path / name) == digest((tmp_path / name).read_bytes())
+        assert verify_file(File(name, holds=(part,)), tmp_path / name) == digest((tmp_path / name).read_bytes())
         with pytest.raises(ReenactError, match=f"{name} is not {name}: it holds no nothing"):
-            verify(File(name, holds=(part, "nothing")), tmp_path / name)
+            verify_file(File(name, holds=(part, "nothing")), tmp_path / name)
         (tmp_path / name).write_bytes(b"rubbish")
         with pytest.raises(ReenactError, match=name):
-            verify(File(name, holds=(part,)), tmp_path / name)
+            verify_file(File(name, holds=(part,)), tmp_path / name)
 
 
 def test_a_damaged_manifest_is_named(tmp_path, monkeypatch):
@@ -318,6 +318,6 @@ def test_a_damaged_manifest_is_named(tmp_path, monkeypatch):
 def test_the_doctor_shows_the_same_files(home, tmp_path):
     (home / "kinds").mkdir(parents=True)
     (home / "kinds" / "a.ckpt").touch()
-    found = {finding.name: (finding.state, finding.detail) for finding in doctor.files()}
+    found = {finding.name: (finding.state, finding.detail) for finding in doctor.check_files()}
     assert found["kinds"] == ("ok", str(home / "kinds" / "a.ckpt"))
     assert found["net"] == ("absent", "a network; reenact weights list net")

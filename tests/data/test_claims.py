@@ -12,7 +12,7 @@ import time
 import pytest
 
 from reenact.data import claims
-from reenact.data.claims import claimed, locked
+from reenact.data.claims import try_claim, wait_for_claim
 
 
 @pytest.fixture
@@ -36,58 +36,58 @@ with claimed(Path({str(path)!r})) as held:
 
 
 def test_one_holds_it(path):
-    with claimed(path) as held, claimed(path) as again:
+    with try_claim(path) as held, try_claim(path) as again:
         assert (held, again) == (True, False)
     assert not list(path.parent.iterdir())
-    with claimed(path) as held:
+    with try_claim(path) as held:
         assert held
 
 
 def test_what_a_killed_process_held_is_free_at_once(path):
     process = other_process(path)
-    with claimed(path) as held:
+    with try_claim(path) as held:
         assert not held
     process.send_signal(signal.SIGKILL)
     process.wait()
-    with claimed(path) as held:
+    with try_claim(path) as held:
         assert held
     assert not list(path.parent.iterdir())
 
 
 def test_another_machines_claim_expires_with_its_last_sign_of_life(path, monkeypatch):
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr(claims, "_machine", lambda: "another")
-        assert claims._create(path, "theirs")
-    with claimed(path) as held:
+        elsewhere.setattr(claims, "_identify_machine", lambda: "another")
+        assert claims._create_claim(path, "theirs")
+    with try_claim(path) as held:
         assert not held
     late = time.time() - claims.LEASE - 1
     os.utime(path, (late, late))
-    with claimed(path) as held:
+    with try_claim(path) as held:
         assert held
 
 
 def test_a_claim_of_which_nothing_was_written_expires_too(path):
     path.touch()
-    with claimed(path) as held:
+    with try_claim(path) as held:
         assert not held
     late = time.time() - claims.LEASE - 1
     os.utime(path, (late, late))
-    with claimed(path) as held:
+    with try_claim(path) as held:
         assert held
 
 
 def test_who_lost_it_does_not_remove_the_new_holders(path):
-    with claimed(path) as held:
+    with try_claim(path) as held:
         assert held
         path.unlink()
-        assert claims._create(path, "theirs")
+        assert claims._create_claim(path, "theirs")
     assert path.exists()
 
 
 def test_a_held_claim_is_touched(path, monkeypatch):
     monkeypatch.setattr(claims, "BEAT", 0.02)
     monkeypatch.setattr(claims, "_hearts", {})
-    with claimed(path):
+    with try_claim(path):
         os.utime(path, (1, 1))
         end = time.monotonic() + 20
         while path.stat().st_mtime == 1 and time.monotonic() < end:
@@ -100,7 +100,7 @@ def test_locks_take_turns(path):
 
     def work():
         for _ in range(20):
-            with locked(path):
+            with wait_for_claim(path):
                 inside.append(1)
                 most.append(len(inside))
                 inside.pop()
@@ -115,8 +115,8 @@ def test_locks_take_turns(path):
 
 def test_a_lock_that_never_comes_free(path):
     with (
-        claimed(path),
+        try_claim(path),
         pytest.raises(TimeoutError, match=r"clip\.claim is held by another process"),
-        locked(path, 0.05),
+        wait_for_claim(path, 0.05),
     ):
         pass

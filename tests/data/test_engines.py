@@ -89,13 +89,13 @@ def test_a_clip_that_killed_a_worker_goes_alone():
 @pytest.fixture
 def workers(monkeypatch):
     """Every worker that the local engine starts."""
-    plain, workers = engine_local._started, []
+    plain, workers = engine_local._start_worker, []
 
     def started(*arguments):
         workers.append(plain(*arguments))
         return workers[-1]
 
-    monkeypatch.setattr(engine_local, "_started", started)
+    monkeypatch.setattr(engine_local, "_start_worker", started)
     return workers
 
 
@@ -128,7 +128,7 @@ def test_a_clip_that_kills_every_worker_is_quarantined_and_the_others_go_on(tmp_
 
 def test_workers_that_die_while_they_start_cost_no_clip(tmp_path, monkeypatch):
     make_faults(tmp_path / "raw", 1, share=0)
-    plain, started = engine_local._started, []
+    plain, started = engine_local._start_worker, []
 
     def short_lived(*arguments):
         started.append(plain(*arguments))
@@ -136,7 +136,7 @@ def test_workers_that_die_while_they_start_cost_no_clip(tmp_path, monkeypatch):
             started[-1].process.kill()
         return started[-1]
 
-    monkeypatch.setattr(engine_local, "_started", short_lived)
+    monkeypatch.setattr(engine_local, "_start_worker", short_lived)
     monkeypatch.setattr(engine_local, "ATTEMPTS", 1)
     most, rows = engine_local.MOST_IDLE, []
     LocalEngine(1).run(find_inputs(tmp_path / "raw"), job_in(tmp_path), rows.append, lambda _: None)

@@ -10,7 +10,7 @@ import pytest
 from reenact.data import video
 from reenact.data.datamodules.voxceleb import FolderClips
 from reenact.data.index_files import index_path, load_index
-from reenact.data.video import VideoReader, probe
+from reenact.data.video import VideoReader, probe_video
 
 from .made_faces import walk, write_clip
 
@@ -29,34 +29,34 @@ def forget():
 
 
 def test_another_process_reads_the_index_and_no_packets(clip, monkeypatch):
-    first = probe(clip, on_disk=True)
+    first = probe_video(clip, on_disk=True)
     frames = VideoReader(clip).frames([0, 5, 7])
     forget()
     monkeypatch.setattr(video, "read_packets", None)
-    assert probe(clip, on_disk=True) == first
+    assert probe_video(clip, on_disk=True) == first
     assert np.array_equal(VideoReader(clip, on_disk=True).frames([0, 5, 7]), frames)
     assert not [path for path in index_path(clip).parent.iterdir() if path != index_path(clip)]
 
 
 def test_raw_folders_have_indices_and_single_videos_none(clip):
-    probe(clip)
+    probe_video(clip)
     assert not index_path(clip).exists()
     FolderClips(clip.parent, 32, 2).read(0, [0, 1])
     assert load_index(clip) is not None
 
 
 def test_a_video_that_changed_is_read_anew(clip):
-    probe(clip, on_disk=True)
+    probe_video(clip, on_disk=True)
     write_clip(clip, walk(5))
     assert load_index(clip) is None
-    assert probe(clip, on_disk=True).num_frames == 5
+    assert probe_video(clip, on_disk=True).num_frames == 5
     forget()
-    assert probe(clip, on_disk=True).num_frames == 5
+    assert probe_video(clip, on_disk=True).num_frames == 5
 
 
 @pytest.mark.parametrize("change", ["cut", "empty", "text", "number", "type", "fact"])
 def test_a_damaged_index_is_built_anew(clip, change):
-    info = probe(clip, on_disk=True)
+    info = probe_video(clip, on_disk=True)
     file = index_path(clip)
     data = file.read_bytes()
     start = 8 + int.from_bytes(data[:8], "little")
@@ -71,13 +71,13 @@ def test_a_damaged_index_is_built_anew(clip, change):
     assert damaged != data
     file.write_bytes(damaged)
     forget()
-    assert probe(clip, on_disk=True) == info
+    assert probe_video(clip, on_disk=True) == info
     assert file.read_bytes() == data
 
 
 def test_a_folder_that_takes_no_index_is_no_fault(clip, tmp_path):
     (tmp_path / "home").write_bytes(b"")
-    assert probe(clip, on_disk=True).num_frames == 8
+    assert probe_video(clip, on_disk=True).num_frames == 8
     assert list(clip.parent.iterdir()) == [clip]
 
 

@@ -32,7 +32,7 @@ SYSTEM_FILES = ("._f1.png", ".DS_Store", "Thumbs.db", "desktop.ini", ".hidden.mp
 def squares(monkeypatch):
     finder = Squares()
     monkeypatch.setattr(job, "load_face_finder", lambda *_: FaceFinder(finder, finder))
-    stages._tools.cache_clear()
+    stages._load_tools.cache_clear()
 
 
 def frames_folder(folder):

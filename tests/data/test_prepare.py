@@ -38,7 +38,7 @@ def finder():
 @pytest.fixture(autouse=True)
 def no_dlib(monkeypatch, finder):
     monkeypatch.setattr(job, "load_face_finder", lambda *_: finder)
-    stages._tools.cache_clear()
+    stages._load_tools.cache_clear()
 
 
 def run(input, out, **options):

@@ -19,7 +19,7 @@ from reenact.data.pictures import write_image
 from reenact.data.prepare.job import Job, Settings, Tools
 from reenact.data.store import Store
 from reenact.data.synthetic.write import write_synthetic
-from reenact.data.video import VideoReader, probe
+from reenact.data.video import VideoReader, probe_video
 from reenact.errors import ReenactError
 from reenact.estimators.registry import load_face_finder
 from reenact.faces.alignment import five_points, template_place
@@ -104,7 +104,7 @@ def test_from_videos_to_an_animated_portrait(home, raw, tmp_path, monkeypatch, c
     write_image(tmp_path / "portrait.png", next(iter(VideoReader(Path(clips[0].source)))))
     animated = f"animate --checkpoint {checkpoint} --source portrait.png --driving {clips[1].source} --device cpu"
     assert main([*animated.split(), "-o", "out.mp4"]) == 0
-    assert probe(tmp_path / "out.mp4").num_frames == FRAMES
+    assert probe_video(tmp_path / "out.mp4").num_frames == FRAMES
     assert main([*animated.replace(clips[1].source, "store").split(), "-o", "by_store.mp4"]) == 0
     shutil.copytree(home / "bfm", tmp_path / "elsewhere" / "bfm")
     monkeypatch.setenv("REENACT_HOME", str(tmp_path / "elsewhere"))

@@ -35,7 +35,7 @@ SETTINGS = Settings("head", "dlib", "fomm", 32)
 def squares(monkeypatch):
     found = Squares()
     monkeypatch.setattr(job_module, "load_face_finder", lambda *_: FaceFinder(found, found))
-    stages._tools.cache_clear()
+    stages._load_tools.cache_clear()
     return found
 
 
@@ -187,13 +187,13 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(tmp_path, clip, monkeypatch,
     monkeypatch.undo()
     squares = Squares()
     monkeypatch.setattr(job_module, "load_face_finder", lambda *_: FaceFinder(squares, squares))
-    stages._tools.cache_clear()
+    stages._load_tools.cache_clear()
     assert run(clip, tmp_path / "store").status == "ok"
 
 
 def test_a_read_only_store(tmp_path, clip, monkeypatch):
     run(clip, tmp_path / "store")
-    stages._tools.cache_clear()
+    stages._load_tools.cache_clear()
 
     def refuse(path, *_):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))

@@ -57,8 +57,8 @@ def test_another_size_moves_landmarks_with_the_image(root):
 
 def test_only_the_frames_asked_for_are_decoded(root, monkeypatch):
     decoded = []
-    plain = clip_files.decode
-    monkeypatch.setattr(clip_files, "decode", lambda data, side: decoded.append(len(data)) or plain(data, side))
+    plain = clip_files.decode_frame
+    monkeypatch.setattr(clip_files, "decode_frame", lambda data, side: decoded.append(len(data)) or plain(data, side))
     store = Store(root)
     store.read(store.clips()[0], [4, 9])
     assert len(decoded) == 2

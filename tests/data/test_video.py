@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from reenact.data.pictures import write_image
-from reenact.data.video import VideoReader, probe
+from reenact.data.video import VideoReader, probe_video
 from reenact.errors import ReenactError
 
 from .made_videos import grey, make_video, number_of
@@ -28,7 +28,7 @@ def numbers(reader):
 
 
 def test_info(video):
-    info = probe(video)
+    info = probe_video(video)
     assert (info.width, info.height, info.fps, info.num_frames) == (64, 48, NTSC, 40)
     assert info.has_audio
     assert info.duration == pytest.approx(40 * 1001 / 30000, abs=0.01)
@@ -59,7 +59,7 @@ def test_resampling_keeps_the_duration(video, rate, expected):
 @pytest.mark.parametrize("rotation", [90, 180, 270])
 def test_rotation_is_applied(tmp_path, rotation):
     path = make_video(tmp_path / "turned.mp4", 3, rotation=rotation)
-    info = probe(path)
+    info = probe_video(path)
     image = next(iter(VideoReader(path)))
     expected = np.rot90(grey(0), info.rotation // 90)
     assert (info.height, info.width) == image.shape[:2] == expected.shape[:2]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from reenact.data.video import VideoReader, probe
+from reenact.data.video import VideoReader, probe_video
 from reenact.data.video_display import Display, to_image
 
 UNIT = 1 << 16
@@ -49,7 +49,7 @@ def test_display_matrices_turn_and_mirror(tmp_path, name):
     matrix, transform = MATRICES[name]
     path = write_lossless(tmp_path / "camera.mp4", matrix=matrix)
     expected = transform(corners())
-    info, images = probe(path), list(VideoReader(path))
+    info, images = probe_video(path), list(VideoReader(path))
     assert (info.height, info.width) == expected.shape[:2] == images[0].shape[:2]
     assert np.abs(images[1].astype(int) - expected).max() <= 2
     stored = corners()[:, ::-1] if info.mirrored else corners()
@@ -68,7 +68,7 @@ def test_pixels_become_square(tmp_path, shape, width):
     path = write_lossless(tmp_path / "dv.mp4", pixel_shape=Fraction(*shape))
     image = next(iter(VideoReader(path)))
     assert image.shape == (48, width, 3)
-    assert probe(path).width == width
+    assert probe_video(path).width == width
     assert np.abs(image[::47, :: width - 1].astype(int) - corners()[::47, ::63]).max() <= 2
 
 

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from reenact.data.video import VideoReader, probe
+from reenact.data.video import VideoReader, probe_video
 from reenact.data.video_writer import VideoWriter
 from reenact.errors import ReenactError
 
@@ -38,7 +38,7 @@ def test_sound_is_carried_over_and_cut_at_the_last_frame(tmp_path, codec, suffix
             pytest.skip(f"{codec} is not in this FFmpeg")
         source = make_video_with(tmp_path / f"source.{suffix}", codec)
     write(tmp_path / "out.mp4", 30, audio_from=source)
-    info = probe(tmp_path / "out.mp4")
+    info = probe_video(tmp_path / "out.mp4")
     assert (info.fps, info.num_frames) == (NTSC, 30)
     assert info.duration == pytest.approx(30 / NTSC, abs=1e-3)
     assert audio_seconds(tmp_path / "out.mp4") == pytest.approx(30 / float(NTSC), abs=0.05)
@@ -78,7 +78,7 @@ def test_frames_and_colours_survive(tmp_path):
 
 def test_odd_sizes_are_padded(tmp_path):
     write(tmp_path / "out.mp4", 3, size=(65, 47))
-    assert (probe(tmp_path / "out.mp4").width, probe(tmp_path / "out.mp4").height) == (66, 48)
+    assert (probe_video(tmp_path / "out.mp4").width, probe_video(tmp_path / "out.mp4").height) == (66, 48)
     assert [number_of(image) for image in VideoReader(tmp_path / "out.mp4")] == [0, 1, 2]
 
 

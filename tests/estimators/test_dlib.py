@@ -38,7 +38,7 @@ def test_boxes():
 def test_patches_keep_continuous_pixels(scale):
     x = np.arange(300, dtype=np.float32) + 0.5
     image = np.repeat(np.clip(x / 300 * 250, 0, 255)[None, :, None], 300, axis=0).repeat(3, axis=2)
-    patch = adapter._patch(np.rint(image).astype(np.uint8), 40.0, 30.0, scale, 60)
+    patch = adapter._cut_patch(np.rint(image).astype(np.uint8), 40.0, 30.0, scale, 60)
     expected = (40 + (np.arange(60) + 0.5) * scale) / 300 * 250
     assert np.abs(patch[20, :, 0] - expected).max() < 1.5
 
@@ -122,9 +122,9 @@ def test_embeddings_tell_people_apart(real, detector, predictor):
 
 def test_missing_weights_and_missing_library(monkeypatch):
     with pytest.raises(ReenactError, match=r"nothing.dat is missing: pip install 'reenact-zoo\[dlib\]'"):
-        adapter.weights("nothing.dat")
-    adapter._dlib.cache_clear()
+        adapter.find_weights("nothing.dat")
+    adapter._import_dlib.cache_clear()
     monkeypatch.setitem(sys.modules, "dlib", None)
     with pytest.raises(ReenactError, match=r"dlib is not installed: pip install 'reenact-zoo\[dlib\]'"):
         adapter.DlibDetector()
-    adapter._dlib.cache_clear()
+    adapter._import_dlib.cache_clear()

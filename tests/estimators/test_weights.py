@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from reenact.errors import ReenactError
-from reenact.estimators.weights import load_strictly, prefixed, read_weights
+from reenact.estimators.weights import load_strictly, read_weights, strip_prefix
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -21,7 +21,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_prefixed():
-    assert prefixed({"a.b": 1, "ab": 2, "c.a.b": 3}, "a.") == {"b": 1}
+    assert strip_prefix({"a.b": 1, "ab": 2, "c.a.b": 3}, "a.") == {"b": 1}
 
 
 def test_loading_is_all_or_nothing(tmp_path):

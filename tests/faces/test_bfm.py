@@ -7,7 +7,7 @@ import torch
 from safetensors.numpy import load_file
 
 from reenact.assets import ASSETS
-from reenact.cli.weight_files import verify
+from reenact.cli.weight_files import verify_file
 from reenact.errors import ReenactError
 from reenact.faces.bfm import (
     Bfm,
@@ -21,7 +21,7 @@ from reenact.faces.bfm_file import ALL_VERTICES, EXPRESSION_VERTICES, read_bfm
 from reenact.faces.params import FaceParams
 from reenact.faces.registry import load_face_model
 from reenact.faces.rotation import matrix_to_axis_angle
-from reenact.faces.shading import harmonics, lit, vertex_normals
+from reenact.faces.shading import evaluate_harmonics, shade_albedo, vertex_normals
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +95,8 @@ def test_colours_are_the_official_codes(model, official):
     close(model.albedo(params.texture), official["texture"])
     close(vertex_normals(model.unposed(params), model.faces, model.rings), official["normals"], 1e-4)
     close(model.normals(params), official["normals_rotated"], 1e-4)
-    close(lit(model.albedo(params.texture), official["normals_rotated"], params.light), official["color"])
-    close(harmonics(official["sh_normals"][None])[0], official["sh_basis"])
+    close(shade_albedo(model.albedo(params.texture), official["normals_rotated"], params.light), official["color"])
+    close(evaluate_harmonics(official["sh_normals"][None])[0], official["sh_basis"])
 
 
 def test_coefficients_there_and_back(official):
@@ -190,7 +190,7 @@ def test_the_route_of_2009(tmp_path, tensors, monkeypatch):
     wanted = expression[5, 3 * front[vertex] + part] * deviation[5] / 1e5
     assert arrays.expression_basis[3 * vertex + part, 5] == np.float32(wanted)
     for file in ASSETS["bfm_2009"].files:
-        verify(file, tmp_path / file.path)
+        verify_file(file, tmp_path / file.path)
     assert load_face_model("bfm").name == Bfm.from_file(folder / "01_MorphableModel.mat").name
     (folder / "std_exp.txt").write_text("1 2 3")
     with pytest.raises(ReenactError, match=r"std_exp\.txt is damaged"):

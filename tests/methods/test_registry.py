@@ -88,8 +88,8 @@ def test_a_package_adds_a_method_with_all_that_it_names(install):
     )
     folder = install("own_good", own("own_good", more=more), preset="mine")
     assert zoo() == [*ZOO, "own"]
-    assert "mine" in presets.names("model")
-    assert presets.find("model", "mine") == folder / "configs" / "model" / "mine.yaml"
+    assert "mine" in presets.preset_names("model")
+    assert presets.find_preset("model", "mine") == folder / "configs" / "model" / "mine.yaml"
     assert presets.method_of("own_good.module.Own") == presets.method_of("own_good.Own") == "own"
     assert presets.method_of("own_good.module.Other") is None
     assert collect_recipes()["mine"].size == 64
@@ -138,7 +138,7 @@ def test_a_wrong_package_is_left_out_with_one_sentence(install, capsys, text, va
 def test_a_preset_of_another_method_is_not_taken_over(install):
     install("own_preset", own("own_preset", more='presets={"fomm": ""}'), preset="fomm")
     assert "share the name fomm" in scan_methods().problems["own_preset = own_preset.method:METHOD"]
-    assert presets.find("model", "fomm").parent == presets.folder() / "model"
+    assert presets.find_preset("model", "fomm").parent == presets.presets_folder() / "model"
 
 
 def test_of_two_methods_of_one_name_none_is_taken(install):

@@ -9,8 +9,8 @@ from reenact.metrics import face_readers, openface, perceptual, probe_reader, re
 from reenact.nn.probe import Probe
 
 CACHES = (
-    *(sets._inception, sets._i3d, openface._network, perceptual._lpips),
-    *(face_readers._finder, face_readers._embedder, face_readers._regressor, readers.faces),
+    *(sets._load_inception, sets._load_i3d, openface._load_network, perceptual._build_lpips),
+    *(face_readers._build_finder, face_readers._build_embedder, face_readers._build_regressor, readers.face_reader),
 )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reenact.errors import ReenactError
-from reenact.metrics.catalogue import PIXEL_METRICS, make
+from reenact.metrics.catalogue import PIXEL_METRICS, build_metric
 from reenact.metrics.metric_names import PARTS, PIXELS, Name, find_reference, parse_metric
 from reenact.metrics.networks import FACE_PARTS, NETWORKS
 
@@ -65,7 +65,7 @@ def every_name() -> list[str]:
 
 @pytest.mark.parametrize("name", every_name())
 def test_a_metric_has_its_name_and_no_network_inside(name):
-    metric = make(name)
+    metric = build_metric(name)
     assert metric.label == name
     assert metric.reference == find_reference(parse_metric(name))
     assert not metric.state_dict()

@@ -15,7 +15,7 @@ from reenact.estimators.dlib import DlibIdentity
 from reenact.estimators.registry import FaceFinder
 from reenact.faces.rotation import axis_angle_to_euler
 from reenact.metrics import catalogue, face_readers, readers
-from reenact.metrics.face_readers import pictures
+from reenact.metrics.face_readers import to_library_images
 from reenact.metrics.scene import Frames
 
 POINTS = np.random.default_rng(0).uniform([30, 40], [80, 90], (68, 2)).astype(np.float32)
@@ -54,7 +54,7 @@ def frames(*shades: int, size: int = 128) -> Frames:
 
 
 def test_landmarks_in_normalised_coordinates(finder):
-    metric = catalogue.make("akd[fan]")
+    metric = catalogue.build_metric("akd[fan]")
     values = metric.values(frames(100, 0, 100), frames(200, 100, 0))
     # one pixel of 128 is two of 256
     assert values.tolist() == pytest.approx([2.0, math.nan, math.nan], nan_ok=True)
@@ -64,7 +64,7 @@ def test_landmarks_in_normalised_coordinates(finder):
 
 
 def test_frames_without_any_face_have_no_value(finder):
-    metric = catalogue.make("jitter[dlib]")
+    metric = catalogue.build_metric("jitter[dlib]")
     metric.update(metric.values(frames(0, 0, 0, 0), frames(0, 0, 0, 0))[2:])
     assert metric.compute().isnan()
     assert metric.note() == "2 of 2 frames have no value: no face is found in the frame or in its reference"
@@ -73,19 +73,19 @@ def test_frames_without_any_face_have_no_value(finder):
 def test_deca(finder, home):
     write_deca(home / "deca" / "deca_model.tar")
     shown = frames(100, 0, 200)
-    reading = shown.read(readers.faces("deca"))
+    reading = shown.read(readers.face_reader("deca"))
     assert reading.expression.shape == (3, 50)
     assert reading.expression[1].isnan().all()
-    codes = Deca().codes([pictures(shown.image)[2]], (POINTS + 2)[None])
+    codes = Deca().codes([to_library_images(shown.image)[2]], (POINTS + 2)[None])
     torch.testing.assert_close(reading.expression[2:], codes["expression"], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(reading.angles[2:], codes["global_pose"], atol=1e-5, rtol=1e-5)
     assert torch.allclose(reading.angles[0], DECA_BIAS[200:203], atol=0.3)
     other = frames(200, 200, 0)
-    degrees = catalogue.make("apd.rotation[deca].degrees").values(shown, other)
-    euler = [axis_angle_to_euler(f.read(readers.faces("deca")).angles.double()) for f in (shown, other)]
+    degrees = catalogue.build_metric("apd.rotation[deca].degrees").values(shown, other)
+    euler = [axis_angle_to_euler(f.read(readers.face_reader("deca")).angles.double()) for f in (shown, other)]
     wanted = torch.rad2deg((euler[0] - euler[1]).abs().mean(1))
     torch.testing.assert_close(degrees, wanted, atol=1e-3, rtol=0, equal_nan=True)
-    catalogue.make("akd[fan]").values(shown, other)
+    catalogue.build_metric("akd[fan]").values(shown, other)
     assert finder.looks == 2 * 3, "each frame is searched once for all networks"
 
 
@@ -93,9 +93,9 @@ def test_deca(finder, home):
 def test_emoca(finder, home):
     write_emoca(home / "emoca" / "EMOCA_v2_lr_mse_20.ckpt")
     shown = frames(100, 0)
-    emoca = shown.read(readers.faces("emoca"))
+    emoca = shown.read(readers.face_reader("emoca"))
     assert torch.allclose(emoca.expression[0], torch.tensor(3.0), atol=0.5)
-    values = catalogue.make("apd.rotation[emoca].l1").values(shown, shown)
+    values = catalogue.build_metric("apd.rotation[emoca].l1").values(shown, shown)
     assert values.tolist() == pytest.approx([0, math.nan], nan_ok=True)
 
 
@@ -103,16 +103,16 @@ def test_deep3d(finder, home):
     bias = torch.linspace(-1, 1, 257)
     bias[224:227] = torch.tensor([0.1, -0.3, 0.2])
     write_deep3d(home / "deep3d" / "epoch_20.pth", bias)
-    reading = frames(100, 0).read(readers.faces("deep3d,dlib"))
+    reading = frames(100, 0).read(readers.face_reader("deep3d,dlib"))
     assert torch.allclose(reading.expression[0], bias[80:144], atol=0.2)
     assert torch.allclose(reading.angles[0], bias[224:227], atol=0.2)
     assert torch.allclose(reading.translation[0], bias[254:257], atol=0.2)
     assert reading.translation[1].isnan().all()
     # yaw is about y, pitch about x, roll about z
     assert torch.allclose(reading.euler[0], reading.angles[0, [1, 0, 2]], atol=0.08)
-    metric = catalogue.make("apd.pose[deep3d,dlib].sum")
+    metric = catalogue.build_metric("apd.pose[deep3d,dlib].sum")
     first, second = frames(100), frames(250)
-    both = [f.read(readers.faces("deep3d,dlib")) for f in (first, second)]
+    both = [f.read(readers.face_reader("deep3d,dlib")) for f in (first, second)]
     poses = [torch.cat([r.angles, r.translation], 1) for r in both]
     wanted = (poses[0] - poses[1]).abs().sum().double()
     torch.testing.assert_close(metric.values(first, second)[0], wanted, atol=1e-5, rtol=1e-4)
@@ -127,13 +127,13 @@ def test_arcface_aligns_by_the_detectors_own_points(home, monkeypatch):
     image[0, 64:192, 64:192] = 255
     image[:, ::7, ::5, 1] ^= 1  # so that the embedding is not of a constant
     shown = Frames(torch.from_numpy(image).permute(0, 3, 1, 2) / 127.5 - 1)
-    embedding = shown.read(readers.faces("arcface")).embedding
+    embedding = shown.read(readers.face_reader("arcface")).embedding
     assert embedding.shape == (2, 512)
     assert embedding[1].isnan().all()
     five = InsightFaceEstimator().five_points(image[0])
     wanted = ArcFace().embed_five(image[0], five)
     torch.testing.assert_close(embedding[0], torch.from_numpy(wanted))
-    metric = catalogue.make("csim[arcface]")
+    metric = catalogue.build_metric("csim[arcface]")
     metric.update(metric.values(shown, shown))
     assert metric.compute().item() == pytest.approx(1)
     assert metric.counts() == (1, 1)
@@ -142,17 +142,17 @@ def test_arcface_aligns_by_the_detectors_own_points(home, monkeypatch):
 def test_dlib_embeds_by_its_own_landmarks(finder, monkeypatch):
     pytest.importorskip("dlib")
     shown, other = frames(100, 0, 200), frames(200, 100, 200)
-    metric = catalogue.make("csim[dlib]")
+    metric = catalogue.build_metric("csim[dlib]")
     values = metric.values(shown, other)
     network = DlibIdentity()
     first, second = (
-        network.embed(pictures(f.image)[row], POINTS + np.float32(shade / 100))
+        network.embed(to_library_images(f.image)[row], POINTS + np.float32(shade / 100))
         for f, row, shade in ((shown, 0, 100), (other, 0, 200))
     )
     wanted = first @ second / np.linalg.norm(first) / np.linalg.norm(second)
     assert values[0].item() == pytest.approx(float(wanted), abs=1e-5)
     assert values[1].isnan()
-    unit = catalogue.make("aed.identity[dlib].l2sq").values(shown, other)
+    unit = catalogue.build_metric("aed.identity[dlib].l2sq").values(shown, other)
     assert unit[0].item() == pytest.approx(2 - 2 * float(wanted), abs=1e-5)
 
 
@@ -164,7 +164,7 @@ def test_real_portraits_by_dlib(real):
     for name in ("portrait_s5.jpg", "portrait_d8.jpg"):
         picture = torch.from_numpy(read_image(real / name)).permute(2, 0, 1)[None].float()
         pair.append(Frames(torch.nn.functional.interpolate(picture, (512, 512), mode="area") / 127.5 - 1))
-    values = catalogue.make("csim[dlib]").values(*pair)
+    values = catalogue.build_metric("csim[dlib]").values(*pair)
     assert 0.7 < values.item() < 0.95  # two people
-    assert catalogue.make("csim[dlib]").values(pair[0], pair[0]).item() == pytest.approx(1)
-    assert catalogue.make("akd[dlib]").values(*pair).item() > 3
+    assert catalogue.build_metric("csim[dlib]").values(pair[0], pair[0]).item() == pytest.approx(1)
+    assert catalogue.build_metric("akd[dlib]").values(*pair).item() > 3

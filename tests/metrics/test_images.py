@@ -80,5 +80,5 @@ def test_ms_ssim_by_scikit_image_and_hand():
 def test_the_way_of_other_devices_gives_the_same():
     maps = torch.rand(2, 3, 40, 33, dtype=torch.float64)
     window = np.exp(-(np.arange(-5, 6) ** 2) / 4.5)
-    rows, columns = (images._band(side, torch.from_numpy(window / window.sum())) for side in (40, 33))
-    torch.testing.assert_close(images._blurred(maps), rows.T @ (maps @ columns), rtol=1e-12, atol=1e-12)
+    rows, columns = (images._window_matrix(side, torch.from_numpy(window / window.sum())) for side in (40, 33))
+    torch.testing.assert_close(images._blur_maps(maps), rows.T @ (maps @ columns), rtol=1e-12, atol=1e-12)

@@ -29,7 +29,7 @@ def test_the_package_agrees_on_lpips(backbone, home):
     own = {name: state[f"features.{name.partition('.')[2]}"] for name in reference.net.state_dict()}
     reference.net.load_state_dict(own)
     first, second = pictures(3, 80, 0), pictures(3, 80, 1)
-    metric = catalogue.make(f"lpips[{backbone}]")
+    metric = catalogue.build_metric(f"lpips[{backbone}]")
     with torch.no_grad():
         wanted = reference(first, second).flatten().double()
     values = metric.values(Frames(first), Frames(second))
@@ -44,7 +44,7 @@ def test_a_backbone_of_other_names_is_refused(home):
     torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, path)
     frames = Frames(pictures(1, 64, 0))
     with pytest.raises(ReenactError, match=r"squeezenet1_1.*is not the official file, its features lacks"):
-        catalogue.make("lpips[squeeze]").values(frames, frames)
+        catalogue.build_metric("lpips[squeeze]").values(frames, frames)
 
 
 def test_torch_fidelity_agrees_on_inceptions_features(home):
@@ -54,17 +54,17 @@ def test_torch_fidelity_agrees_on_inceptions_features(home):
     shown = pictures(2, 64, 0)
     wanted = reference(((shown + 1) * 127.5).round().to(torch.uint8))[0]
     assert wanted.std() > 0
-    torch.testing.assert_close(sets.inception()(shown), wanted, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(sets.inception_reader()(shown), wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_inceptions_file_is_read_without_running_it(home):
     path = write_inception(home)
     torch.save({"fc.weight": torch.zeros(2, 2)}, path)
     with pytest.raises(ReenactError, match="is not the official file"):
-        sets.inception()(pictures(1, 64, 0))
+        sets.inception_reader()(pictures(1, 64, 0))
     path.write_bytes(b"no weights")
     with pytest.raises(ReenactError, match="is damaged"):
-        sets.inception()(pictures(1, 64, 0))
+        sets.inception_reader()(pictures(1, 64, 0))
 
 
 def test_clips_reach_i3d_as_bytes(home, monkeypatch):
@@ -73,14 +73,14 @@ def test_clips_reach_i3d_as_bytes(home, monkeypatch):
     with torch.no_grad():
         x = F.interpolate(clips.transpose(1, 2), size=(16, 224, 224), mode="trilinear", align_corners=False)
         wanted = SmallI3D()(x, return_features=True)
-        torch.testing.assert_close(sets.i3d()(clips), wanted, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(sets.i3d_reader()(clips), wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_another_program_is_not_run(home, monkeypatch):
     path = write_i3d(home, monkeypatch)
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(ReenactError, match=r"i3d_torchscript\.pt is damaged or another file"):
-        sets.i3d()(torch.zeros(1, 16, 3, 32, 32))
+        sets.i3d_reader()(torch.zeros(1, 16, 3, 32, 32))
 
 
 def test_openface_has_the_official_names_and_sees_the_whole_frame(home):
@@ -93,11 +93,11 @@ def test_openface_has_the_official_names_and_sees_the_whole_frame(home):
     assert not any(name.startswith("layer16.seq_list.2") for name in state)
     assert state["layer21.seq_list.2.1_conv.weight"].shape == (256, 736, 1, 1)
     shown = pictures(2, 256, 5)
-    embedding = openface.openface()(shown).embedding
+    embedding = openface.openface_reader()(shown).embedding
     torch.testing.assert_close(torch.linalg.vector_norm(embedding, dim=1), torch.ones(2), atol=1e-3, rtol=0)
     # as pose-evaluation prepares a frame: B, G, R, resized by scikit-image without smoothing, in [0, 1]
     small = [resize((p.permute(1, 2, 0).numpy() + 1)[..., ::-1] / 2, (96, 96), anti_aliasing=False) for p in shown]
-    network = openface._network()
+    network = openface._load_network()
     wanted = network(torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float())
     torch.testing.assert_close(embedding, wanted, atol=1e-5, rtol=1e-3)
 

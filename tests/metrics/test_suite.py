@@ -11,7 +11,7 @@ from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.metrics import memory as memory_module
 from reenact.metrics import probe_reader, sets
-from reenact.metrics.distributions import moments
+from reenact.metrics.distributions import compute_moments
 from reenact.metrics.memory import Memory
 from reenact.metrics.scene import Frames
 from reenact.metrics.suite import Suite, scene_of
@@ -108,8 +108,8 @@ def test_videos_are_cut_into_clips(home, monkeypatch):
     draw = torch.Generator().manual_seed(0)
     made, shown = (torch.rand(5, 35, 3, 32, 32, generator=draw) * 2 - 1 for _ in range(2))
     looks = []
-    network = sets._i3d()
-    monkeypatch.setattr(sets, "_i3d", lambda: Counted(network, looks))
+    network = sets._load_i3d()
+    monkeypatch.setattr(sets, "_load_i3d", lambda: Counted(network, looks))
     suite = Suite(["fvd[i3d]"], True)
     for _ in range(2):
         suite.reset()
@@ -128,7 +128,9 @@ def test_videos_are_cut_into_clips(home, monkeypatch):
     assert score.note == "biased by the number of clips of 16 frames in a row, 10 and 10 for 400 features"
     clips = [part[:, :32].reshape(10, 16, 3, 32, 32) for part in (made, shown)]
     rounded = [((part + 1) * 127.5).round() / 127.5 - 1 for part in clips]
-    (m1, s1), (m2, s2) = ((m.numpy(), s.numpy()) for m, s in (moments(sets.i3d()(part)) for part in rounded))
+    (m1, s1), (m2, s2) = (
+        (m.numpy(), s.numpy()) for m, s in (compute_moments(sets.i3d_reader()(part)) for part in rounded)
+    )
     root = scipy.linalg.eigvals(s1 @ s2).real.clip(0)
     wanted = ((m1 - m2) ** 2).sum() + (s1 + s2).trace() - 2 * (root**0.5).sum()
     assert score.value == pytest.approx(wanted, rel=1e-3)
@@ -194,12 +196,12 @@ def test_memory_forgets_what_a_validation_did_not_ask_for():
 def test_equal_pictures_are_read_once(probe):
     frames = Frames(torch.zeros(3, 3, 32, 32))
     frames.memory = Memory()
-    reading = frames.read(probe_reader.faces())
+    reading = frames.read(probe_reader.face_reader())
     assert probe == [1]
     assert reading.landmarks.shape == (3, 68, 2)
     other = Frames(torch.stack([torch.ones(3, 32, 32), torch.zeros(3, 32, 32), torch.ones(3, 32, 32)]))
     other.memory = frames.memory
-    again = other.read(probe_reader.faces())
+    again = other.read(probe_reader.face_reader())
     assert probe == [1, 1]
     torch.testing.assert_close(again.landmarks[1], reading.landmarks[0])
     assert not torch.equal(again.landmarks[0], again.landmarks[1])

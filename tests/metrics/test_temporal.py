@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from reenact.metrics.catalogue import make
+from reenact.metrics.catalogue import build_metric
 from reenact.metrics.scene import Frames, Scene
-from reenact.metrics.temporal import Flicker, FlickerExcess, Jitter, Place, Runs, flicker, jitter, unrest
+from reenact.metrics.temporal import Flicker, FlickerExcess, Jitter, Place, Runs, flicker, frame_change, jitter
 
 
 class Told:
@@ -30,7 +30,7 @@ def places(*frames: int, video: str = "a") -> list[Place]:
 def test_functions_by_hand():
     made, shown = video(0.0, 0.4, 0.4), video(0.0, 0.2, -0.2)
     torch.testing.assert_close(flicker(made, shown), torch.tensor([0.1, 0.2], dtype=torch.float64))
-    torch.testing.assert_close(unrest(shown), torch.tensor([0.1, 0.2], dtype=torch.float64))
+    torch.testing.assert_close(frame_change(shown), torch.tensor([0.1, 0.2], dtype=torch.float64))
     points = torch.tensor([[[0.0, 0.0]], [[0.03, 0.04]], [[0.0, 0.0]], [[0.0, 0.0]]])
     torch.testing.assert_close(jitter(points), torch.tensor([0.1, 0.05], dtype=torch.float64) * 128)
 
@@ -81,7 +81,7 @@ def test_a_video_that_trembles_as_its_driver_does_has_no_excess():
 
 
 def test_single_frames_have_no_value_and_say_why():
-    metric = make("flicker")
+    metric = build_metric("flicker")
     scene = Scene(Frames(video(0.0, 1.0)), Frames(video(0.0, 1.0)), Frames(video(0.0, 1.0)), True)
     values, complete = metric.of_places(scene, places(0, 7))
     metric.update(values[complete])

@@ -30,7 +30,7 @@ BATCH = 7
 
 def score(videos: list[int], out: Path | None) -> None:
     network = SmallI3D().eval().requires_grad_(False)
-    sets._i3d, probe_reader.load_probe = (lambda: network), random_probe
+    sets._load_i3d, probe_reader.load_probe = (lambda: network), random_probe
     suite = Suite(NAMES, True)
     for number in videos:
         draw = torch.Generator().manual_seed(number)
@@ -45,12 +45,12 @@ def score(videos: list[int], out: Path | None) -> None:
             pair = PortraitPair(source, Portrait(images, frame=torch.tensor(rows), **who))
             suite.update(scene_of(made[start : start + BATCH], pair), pair)
     values = {entry.label: [entry.value, entry.frames, entry.note] for entry in suite.scores()}
-    large = catalogue.make("ms_ssim")
+    large = catalogue.build_metric("ms_ssim")
     for number in videos:
         draw = torch.Generator().manual_seed(number)
         large.update(large.values(*(Frames(torch.rand(1, 3, 176, 176, generator=draw)) for _ in range(2))))
     values["ms_ssim"] = [large.compute().item()]
-    lost = CSIM(probe_reader.faces())
+    lost = CSIM(probe_reader.face_reader())
     for number in videos:
         lost.update(torch.tensor([float(number), torch.nan], dtype=torch.float64))
     value = lost.compute().item()

@@ -9,7 +9,7 @@ import torch
 from zoo import ZOO, Pairs, trainer
 
 from reenact.errors import ReenactError
-from reenact.models.checkpoint import check_resumable, load_method, load_weights, read
+from reenact.models.checkpoint import check_resumable, load_method, load_weights, read_checkpoint
 from reenact.models.header import check_header, check_same_class
 
 
@@ -88,7 +88,7 @@ def test_a_malicious_pickle_is_refused_and_not_run(tmp_path, monkeypatch):
     for name, save in (("zip.ckpt", torch.save), ("plain.ckpt", lambda o, p: p.write_bytes(pickle.dumps(o)))):
         save({"reenact": Attack()}, tmp_path / name)
         with pytest.raises(ReenactError, match=name):
-            read(tmp_path / name)
+            read_checkpoint(tmp_path / name)
     assert not (tmp_path / "attacked").exists()
 
 
@@ -97,6 +97,6 @@ def test_other_files_are_refused(tmp_path, content):
     path = tmp_path / "file.ckpt"
     path.write_bytes(content)
     with pytest.raises(ReenactError, match=r"file\.ckpt"):
-        read(path)
+        read_checkpoint(path)
     with pytest.raises(ReenactError, match="no checkpoint"):
-        read(tmp_path / "absent.ckpt")
+        read_checkpoint(tmp_path / "absent.ckpt")

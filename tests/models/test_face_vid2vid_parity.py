@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from reenact.models.face_vid2vid.convert import renamed
+from reenact.models.face_vid2vid.convert import rename_weights
 from reenact.models.face_vid2vid.estimator import Estimator, HeadMotion
 from reenact.models.face_vid2vid.generator import Generator
 from reenact.models.face_vid2vid.losses import APART, deformation_prior, head_pose_error, keypoint_prior
@@ -15,7 +15,7 @@ from reenact.nn.discriminator import MultiScaleDiscriminator
 from reenact.nn.euler import angle_of, angles_of, rotation_of
 from reenact.nn.keypoints import hull_ratio, sparse_motions, spatial_softmax
 from reenact.nn.losses import discriminator_gan, feature_matching, generator_gan
-from reenact.nn.resample import sample
+from reenact.nn.resample import sample_image
 from reenact.nn.thin_plate import RandomWarp
 from reenact.nn.volume import TEMPERATURE, CanonicalDetector, VolumeDenseMotion, VolumeMotion
 
@@ -34,7 +34,7 @@ def scalars(parity):
 
 def state_of(tensors, name):
     prefix = f"state/{name}/"
-    return renamed({key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)})
+    return rename_weights({key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)})
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_generators(tensors, name, width, decoder):
         "mask": motion.mask,
         "deformation": motion.position,
         "occlusion_map": motion.occlusion,
-        "warped_3d": sample(volume, motion.position),
+        "warped_3d": sample_image(volume, motion.position),
         "fourth": generator.projected(volume, motion),
         "prediction": generator.decode(volume, motion),
     }

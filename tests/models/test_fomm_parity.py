@@ -8,13 +8,13 @@ from safetensors.torch import load_file
 
 from reenact.models.fomm.dense_motion import VARIANCE, DenseMotionNetwork
 from reenact.models.fomm.detector import TEMPERATURE, KeypointDetector, Keypoints
-from reenact.models.fomm.generator import Generator, resized
-from reenact.models.fomm.retarget import relative
+from reenact.models.fomm.generator import Generator, resize_flow
+from reenact.models.fomm.retarget import retarget_keypoints
 from reenact.nn.discriminator import MultiScaleDiscriminator
-from reenact.nn.fold import fold
-from reenact.nn.keypoints import gaussians, sparse_motions, spatial_softmax
+from reenact.nn.fold import fold_blocks
+from reenact.nn.keypoints import draw_gaussians, sparse_motions, spatial_softmax
 from reenact.nn.losses import discriminator_gan, feature_matching, generator_gan
-from reenact.nn.resample import AntiAliasDown, gaussian, sample
+from reenact.nn.resample import AntiAliasDown, build_gaussian, sample_image
 from reenact.nn.thin_plate import RandomWarp
 
 NOT_WEIGHTS = ("down.weight", "dense_motion_network.down.weight")
@@ -83,9 +83,9 @@ def test_dense_motion(tensors, generator):
     reduced = generator.dense_motion_network.down(tensors["input/source"])
     motion = generator.dense_motion_network(reduced, source, driving)
     sizes = reduced.shape[-2:]
-    heat = gaussians(driving.value, sizes, VARIANCE) - gaussians(source.value, sizes, VARIANCE)
+    heat = draw_gaussians(driving.value, sizes, VARIANCE) - draw_gaussians(source.value, sizes, VARIANCE)
     motions = sparse_motions(source.value, driving.value, sizes, source.jacobian @ driving.jacobian.inverse())
-    moved = sample(reduced.repeat_interleave(5, 0), motions.flatten(0, 1)).unflatten(0, (2, 5))
+    moved = sample_image(reduced.repeat_interleave(5, 0), motions.flatten(0, 1)).unflatten(0, (2, 5))
     seen = {
         "heatmap_representation": torch.cat((torch.zeros(2, 1, *sizes), heat), 1).unsqueeze(2),
         "sparse_motion": motions,
@@ -102,20 +102,20 @@ def test_absolute_and_relative_results(tensors, generator):
     source, driving, initial = (keypoints(tensors, name) for name in ("source", "driving", "driving_initial"))
     moved = {"": driving}
     moved |= {
-        "_relative": relative(source, driving, initial),
-        "_relative_adapt": relative(source, driving, initial, adapt_scale=True),
+        "_relative": retarget_keypoints(source, driving, initial),
+        "_relative_adapt": retarget_keypoints(source, driving, initial, adapt_scale=True),
     }
     named = {name.removeprefix("_"): value for name, value in moved.items() if name}
     seen = {f"{name}_{part}": getattr(value, part) for name, value in named.items() for part in ("value", "jacobian")}
     check(seen, tensors, "output/normalize_kp/", 4)
-    for network in (generator, fold(make_copy(generator))):
+    for network in (generator, fold_blocks(make_copy(generator))):
         appearance = network.encode(tensors["input/source"])
         seen = {}
         for name, target in moved.items():
             image, motion = network(appearance, source, target)
             seen[f"prediction{name}"] = image
             if not name:
-                seen["deformed"] = sample(appearance.image, resized(motion.position, image.shape[-2:]))
+                seen["deformed"] = sample_image(appearance.image, resize_flow(motion.position, image.shape[-2:]))
         check(seen, tensors, "output/generator/", 4)
 
 
@@ -130,7 +130,7 @@ def test_discriminators_and_their_losses(tensors, scalars):
     plain = MultiScaleDiscriminator([8, 16, 16, 16]).eval()
     keyed = MultiScaleDiscriminator([8, 16, 16, 16], 7, spectral=False).eval()
     real, fake = tensors["input/driving"], tensors["output/generator/prediction"]
-    heat = gaussians(tensors["output/kp_detector/driving_value"], (64, 64), VARIANCE)
+    heat = draw_gaussians(tensors["output/kp_detector/driving_value"], (64, 64), VARIANCE)
     seen = {}
     for name, network, extra in (("discriminator", plain, None), ("discriminator_adv", keyed, heat)):
         network.load_state_dict(state_of(tensors, name))
@@ -155,7 +155,7 @@ def test_pyramid(tensors):
     for scale, factor in (("0.5", 2), ("0.25", 4), ("0.125", 8)):
         reduced = AntiAliasDown(factor)(tensors["input/driving"])
         torch.testing.assert_close(reduced, tensors[f"output/pyramid/driving_{scale}"], atol=1e-5, rtol=0)
-        kernel = torch.outer(gaussian(factor), gaussian(factor))
+        kernel = torch.outer(build_gaussian(factor), build_gaussian(factor))
         torch.testing.assert_close(kernel, tensors[f"output/pyramid/kernel_{scale}"], atol=1e-6, rtol=0)
 
 

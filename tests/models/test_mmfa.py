@@ -23,7 +23,7 @@ from reenact.models.mmfa.losses import (
     guide_changes,
     guide_distance,
     relative_invariance,
-    shaken,
+    shake_images,
 )
 from reenact.models.mmfa.module import MMFALosses, MMFAModule
 from reenact.models.mmfa.network import FaceMotion, MMFAConfig
@@ -168,7 +168,7 @@ def test_equivariance_sums_over_keypoints():
     points = torch.zeros(2, 15, 3)
     moved = points + torch.tensor([0.1, -0.2, 9.0])
     assert compute_equivariance(points, moved).item() == pytest.approx(15 * 0.3)
-    tiny = presets.load(presets.find("scale", "tiny").with_suffix("") / "mmfa.yaml")["model"]["init_args"]
+    tiny = presets.load_preset(presets.find_preset("scale", "tiny").with_suffix("") / "mmfa.yaml")["model"]["init_args"]
     # the measured training had 10 on the mean over keypoints and coordinates
     sums = 2 * tiny["network"]["keypoints"]
     assert tiny["losses"]["equivariance"] * sums == pytest.approx(10)
@@ -297,7 +297,7 @@ def test_landmarks_in_bfloat16_are_those_of_float32():
 
 def test_shaken_images_keep_their_content_and_are_the_same_for_the_same_seed():
     image = torch.nn.functional.interpolate(torch.rand(3, 3, 4, 4), 32, mode="bilinear")
-    first, again = (shaken(image, BatchDraws(torch.Generator().manual_seed(3))) for _ in range(2))
+    first, again = (shake_images(image, BatchDraws(torch.Generator().manual_seed(3))) for _ in range(2))
     assert torch.equal(first, again)
     assert not torch.allclose(first, image)
     assert (first.mean((2, 3)) - image.mean((2, 3))).abs().max() < 0.15

@@ -18,9 +18,9 @@ from reenact.faces.rotation import rotation_angle
 from reenact.metrics.images import psnr
 from reenact.models.base import Transfer
 from reenact.models.checkpoint import load_method, load_module
-from reenact.models.mmfa.losses import shaken
+from reenact.models.mmfa.losses import shake_images
 from reenact.models.mmfa_vae.frozen import load_frozen
-from reenact.models.probe.damage import reframe
+from reenact.models.probe.damage import reframe_portrait
 from reenact.nn.probe import load_probe
 from reenact.nn.whole_batch import BatchDraws
 
@@ -91,7 +91,7 @@ def test_scale_and_translation_are_those_of_the_camera(network, frames):
     scales, places = [], []
     for clip in frames:
         # One person's pictures, so that sizes of faces compare.
-        moved = reframe(clip, zoom=1.2, shift=0.12)
+        moved = reframe_portrait(clip, zoom=1.2, shift=0.12)
         motion, camera = network.read(moved), moved.params.camera
         scales.append(_pearson(motion.scale[:, 0], camera[:, 0]))
         wanted = camera[:, :1] * camera[:, 1:3] * torch.tensor([1.0, -1.0])
@@ -106,7 +106,7 @@ def test_expressions_hardly_see_rotation_scale_and_shift(network, mouths):
     noise, change = [], []
     for both in mouths:
         image = (both.image + 1) / 2
-        closed, opened, moved = network.encoder(torch.cat((image, shaken(image[:1], draw))))
+        closed, opened, moved = network.encoder(torch.cat((image, shake_images(image[:1], draw))))
         noise.append((moved - closed).norm())
         change.append((opened - closed).norm())
     assert sum(noise) / sum(change) < 0.5

@@ -10,7 +10,7 @@ from reenact.faces.portrait import PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.models.checkpoint import load_method
 from reenact.models.probe import ProbeModule
-from reenact.models.probe.damage import reframe, spoil
+from reenact.models.probe.damage import reframe_portrait, spoil_images
 from reenact.models.probe.module import ProbeOptimisation
 
 
@@ -22,7 +22,7 @@ def pair() -> PortraitPair:
 
 def test_landmarks_and_cameras_follow_a_new_frame(pair):
     torch.manual_seed(0)
-    moved = reframe(pair.source, zoom=1.3, shift=0.2)
+    moved = reframe_portrait(pair.source, zoom=1.3, shift=0.2)
     head = load_face_model("head")
     for portrait in (pair.source, moved):
         points = head.landmarks68(head.posed(portrait.params))[..., :2]
@@ -32,14 +32,14 @@ def test_landmarks_and_cameras_follow_a_new_frame(pair):
 
 
 def test_nothing_moves_without_zoom_and_shift(pair):
-    same = reframe(pair.source, zoom=1.0, shift=0.0)
+    same = reframe_portrait(pair.source, zoom=1.0, shift=0.0)
     torch.testing.assert_close(same.image, pair.source.image, atol=1e-4, rtol=0)
     torch.testing.assert_close(same.landmarks, pair.source.landmarks, atol=1e-4, rtol=0)
 
 
 def test_spoilt_pictures_stay_pictures(pair):
     torch.manual_seed(1)
-    spoilt = spoil(pair.source.image)
+    spoilt = spoil_images(pair.source.image)
     assert spoilt.shape == pair.source.image.shape
     assert spoilt.abs().max() <= 1
     assert not torch.equal(spoilt, pair.source.image)

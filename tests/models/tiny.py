@@ -6,18 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from reenact import presets
-from reenact.cli.options import resolve
+from reenact.cli.options import import_class
 from reenact.models.module import PortraitModule
-from reenact.models.rebuild import build
+from reenact.models.rebuild import build_module
 
 
 def tiny(preset: str, **overrides: Mapping[str, Any]) -> PortraitModule:
     """The module of a preset at tiny scale, with some settings overridden: `losses={"gan": 0.0}`."""
-    content = presets.load(presets.find("model", preset))["model"]
+    content = presets.load_preset(presets.find_preset("model", preset))["model"]
     method = presets.method_of(content["class_path"])
-    overlays = [presets.load(path)["model"]["init_args"] for path in presets.scale_files("tiny", method, preset)[1:]]
+    overlays = [
+        presets.load_preset(path)["model"]["init_args"] for path in presets.scale_files("tiny", method, preset)[1:]
+    ]
     arguments: dict[str, dict[str, Any]] = {}
     for part in (content.get("init_args", {}), *overlays, overrides):
         for name, values in part.items():
             arguments.setdefault(name, {}).update(values)
-    return build(resolve(content["class_path"]), arguments, preset)
+    return build_module(import_class(content["class_path"]), arguments, preset)

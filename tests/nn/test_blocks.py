@@ -8,8 +8,8 @@ from safetensors.torch import load_file
 
 from reenact.nn.blocks import DownBlock, SameBlock, SpadeResBlock, UpBlock
 from reenact.nn.conv import SpectralConv2d
-from reenact.nn.fold import fold
-from reenact.nn.resample import AntiAliasDown, gaussian, identity_grid, warp
+from reenact.nn.fold import fold_blocks
+from reenact.nn.resample import AntiAliasDown, build_gaussian, identity_grid, warp
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_low_pass_gives_the_official_output(tensors, factor):
 
 @pytest.mark.parametrize("factor", [8, 16, 32])
 def test_low_pass_kernel_is_the_official_one(tensors, factor):
-    kernel = gaussian(factor)
+    kernel = build_gaussian(factor)
     wanted = tensors[f"aa_down/kernel_1ch/x{factor}"]
     torch.testing.assert_close(torch.outer(kernel, kernel), wanted, atol=1e-8, rtol=1e-5)
 
@@ -89,7 +89,7 @@ def test_folded_block_gives_the_same_output(block):
     torch.manual_seed(0)
     block = torch.nn.Sequential(randomised(block)).double()
     x = torch.randn(2, 4, 10, 8, dtype=torch.float64)
-    torch.testing.assert_close(fold(copy.deepcopy(block))(x), block(x))
+    torch.testing.assert_close(fold_blocks(copy.deepcopy(block))(x), block(x))
 
 
 def test_folded_spade_block_gives_the_same_output():
@@ -97,7 +97,7 @@ def test_folded_spade_block_gives_the_same_output():
     holder = torch.nn.ModuleDict({"block": randomised(SpadeResBlock(8, 4, 3, 5))})
     x, modulation = torch.randn(2, 8, 6, 6), torch.randn(2, 3, 6, 6)
     wanted = holder["block"](x, modulation)
-    torch.testing.assert_close(fold(copy.deepcopy(holder))["block"](x, modulation), wanted, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(fold_blocks(copy.deepcopy(holder))["block"](x, modulation), wanted, atol=1e-4, rtol=1e-4)
 
 
 def randomised(block):

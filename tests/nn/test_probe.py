@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from reenact.nn.probe import REACH, WEIGHTS, Probe, centres_of_mass, fitted, gram_schmidt, load_probe
+from reenact.nn.probe import REACH, WEIGHTS, Probe, centres_of_mass, gram_schmidt, load_probe, resize_to_side
 
 
 def test_readings_of_any_size_of_picture():
@@ -15,7 +15,7 @@ def test_readings_of_any_size_of_picture():
     torch.testing.assert_close(reading.embedding.norm(dim=1), torch.ones(2))
     turned = reading.rotation @ reading.rotation.mT
     torch.testing.assert_close(turned, torch.eye(3).expand(2, 3, 3), atol=1e-5, rtol=0)
-    assert [layer.shape[-1] for layer in probe.features(fitted(torch.zeros(1, 3, 8, 8)))] == [64, 32, 16, 8, 4]
+    assert [layer.shape[-1] for layer in probe.features(resize_to_side(torch.zeros(1, 3, 8, 8)))] == [64, 32, 16, 8, 4]
 
 
 def test_it_is_small_enough_to_ship():

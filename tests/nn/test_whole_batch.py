@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from reenact.models.adversarial import AdversarialTraining
-from reenact.models.mmfa.losses import relative_invariance, shaken
+from reenact.models.mmfa.losses import relative_invariance, shake_images
 from reenact.nn import whole_batch
 from reenact.nn.thin_plate import RandomWarp
 
@@ -19,13 +19,13 @@ def draws(rank, processes, step=3):
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_processes_draw_the_rows_of_the_whole_batch(processes):
     image = torch.rand(6, 3, 8, 8)
-    warp, moved = RandomWarp.draw(image, draws(0, 1)), shaken(image, draws(0, 1))
+    warp, moved = RandomWarp.draw(image, draws(0, 1)), shake_images(image, draws(0, 1))
     for rank in range(processes):
         rows = image[rank::processes]
         share = RandomWarp.draw(rows, draws(rank, processes))
         assert torch.equal(share.affine, warp.affine[rank::processes])
         assert torch.equal(share.weights, warp.weights[rank::processes])
-        torch.testing.assert_close(shaken(rows, draws(rank, processes)), moved[rank::processes])
+        torch.testing.assert_close(shake_images(rows, draws(rank, processes)), moved[rank::processes])
 
 
 def test_steps_draw_other_numbers():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reenact.data.clips import Carries, ClipSource, StoreClips, carries
+from reenact.data.clips import Carries, ClipSource, StoreClips, describe_contents
 from reenact.data.datamodule import ReenactmentDataModule, check_number
 from reenact.data.prepared import open_prepared
 from reenact.data.sampling import held_out_split
@@ -92,7 +92,7 @@ class Clips(ReenactmentDataModule):
 
     def describe(self) -> Carries:
         """Describe the contents of the store's portraits."""
-        return carries(self._store.info.fields, self.clip_length)
+        return describe_contents(self._store.info.fields, self.clip_length)
 
     def train_clips(self) -> ClipSource:
         """The clips of the split `train`, without held-out identities."""

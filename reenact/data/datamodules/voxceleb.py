@@ -11,17 +11,17 @@ import numpy as np
 import torch
 
 from reenact.data.clip_table import ClipIndex
-from reenact.data.clips import Carries, ClipSource, carries
+from reenact.data.clips import Carries, ClipSource, describe_contents
 from reenact.data.datamodule import ReenactmentDataModule
 from reenact.data.datamodules.clips import store_clips
-from reenact.data.frame_file import resize
+from reenact.data.frame_file import resize_square
 from reenact.data.layouts.folders import identity_of
 from reenact.data.listing import is_system_file
 from reenact.data.pictures import pictures_in, read_image
 from reenact.data.prepared import open_prepared
 from reenact.data.root_files import is_prepared
 from reenact.data.store import to_tensor
-from reenact.data.video import VIDEO_SUFFIXES, VideoReader, probe
+from reenact.data.video import VIDEO_SUFFIXES, VideoReader, probe_video
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
 from reenact.methods.registry import find_default_crop
@@ -105,7 +105,7 @@ class VoxCeleb(ReenactmentDataModule):
 
     def describe(self) -> Carries:
         """Describe the contents of the portraits: images alone for the raw layout."""
-        return carries(self._store.info.fields if self._store else (), self.clip_length)
+        return describe_contents(self._store.info.fields if self._store else (), self.clip_length)
 
     def train_clips(self) -> ClipSource:
         """Clips of the split `train`."""
@@ -158,7 +158,7 @@ class FolderClips:
         else:
             images = VideoReader(path, on_disk=True).frames(frames)
         return Portrait(
-            image=to_tensor(np.stack([resize(image, self._size) for image in images])),
+            image=to_tensor(np.stack([resize_square(image, self._size) for image in images])),
             frame=torch.tensor(list(frames)),
             identity=[identity_of(path.name)] * len(frames),
             clip=[path.name] * len(frames),
@@ -179,7 +179,7 @@ def clip_paths(folder: Path) -> list[Path]:
 
 def count_frames(path: Path) -> int:
     """Count the frames of a clip; those of a video by its packets, without decoding."""
-    return len(pictures_in(path)) if path.is_dir() else probe(path, on_disk=True).num_frames
+    return len(pictures_in(path)) if path.is_dir() else probe_video(path, on_disk=True).num_frames
 
 
 def _stated_frames(path: Path, min_frames: int) -> int:

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Literal, get_args
 
-from reenact.data.clip_input import ClipInput, readable
+from reenact.data.clip_input import ClipInput, mark_unreadable_names
 from reenact.data.layouts.base import Layout
 from reenact.data.layouts.celebvhq import CELEBVHQ
 from reenact.data.layouts.folders import find_inputs
@@ -37,19 +37,19 @@ def find_clips(path: Path, dataset: DatasetChoice = "auto", left_out: Counter[st
     Raises:
         ReenactError: if the folder has another layout, or its metadata are damaged.
     """
-    layout = _marked(path) if dataset == "auto" else LAYOUTS.get(dataset)
+    layout = _find_layout(path) if dataset == "auto" else LAYOUTS.get(dataset)
     if layout is None:
-        return [readable(clip) for clip in find_inputs(path, left_out)]
+        return [mark_unreadable_names(clip) for clip in find_inputs(path, left_out)]
     if not path.is_dir():
         raise ReenactError(f"{path} is no folder; {layout.title} is given as a folder with {layout.expects}")
     clips = layout.read(path)
     if not clips:
         names = ", ".join(sorted(item.name for item in path.iterdir())[:5]) or "nothing"
         raise ReenactError(f"{path} is not {layout.title}: expected {layout.expects}; found {names}")
-    return [readable(clip) for clip in clips]
+    return [mark_unreadable_names(clip) for clip in clips]
 
 
-def _marked(path: Path) -> Layout | None:
+def _find_layout(path: Path) -> Layout | None:
     """The layout that a folder plainly has."""
     if not path.is_dir():
         return None

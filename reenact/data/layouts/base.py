@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from reenact.data.clip_input import ClipInput
-from reenact.data.video import VIDEO_SUFFIXES, VideoInfo, VideoShape, probe, read_shape
+from reenact.data.video import VIDEO_SUFFIXES, VideoInfo, VideoShape, probe_video, read_shape
 from reenact.errors import ReenactError
 from reenact.names import is_name
 
@@ -31,7 +31,7 @@ class Layout:
     """The clips of a folder; raises `ReenactError` where metadata are damaged."""
 
 
-def absent(subject: str) -> str:
+def describe_absence(subject: str) -> str:
     """The reason of a clip whose file is not there."""
     return f"{subject} is absent"
 
@@ -65,7 +65,7 @@ class Videos:
     def info(self, stem: str) -> VideoInfo | str:
         """Read a video's packets for its exact rate; or say why there is none."""
         if stem not in self._infos:
-            self._infos[stem] = self._read(stem, probe)
+            self._infos[stem] = self._read(stem, probe_video)
         return self._infos[stem]
 
     def _read(self, stem: str, read: Callable[[Path], Facts]) -> Facts | str:
@@ -73,14 +73,14 @@ class Videos:
             return f"{stem[:60]!r} in the metadata is no name of a video"
         path = video_named(self.folder, stem)
         if path is None:
-            return absent(f"{self.folder.name}/{stem}.mp4")
+            return describe_absence(f"{self.folder.name}/{stem}.mp4")
         try:
             return read(path)
         except ReenactError as error:
             return str(error).removeprefix(f"{path} ")
 
 
-def fractions(box: tuple[float, float, float, float], width: float, height: float) -> Region:
+def scale_box(box: tuple[float, float, float, float], width: float, height: float) -> Region:
     """A box (left, top, right, bottom) in pixels of a frame as fractions of it, cut at its edges."""
     x_min, y_min, x_max, y_max = box
     return (
@@ -101,7 +101,7 @@ def read_lines(path: Path) -> list[str]:
         raise ReenactError(f"{path} can't be read as text ({error}); download it again") from error
 
 
-def damaged(path: Path, line: str, expected: str) -> ReenactError:
+def damaged_line_error(path: Path, line: str, expected: str) -> ReenactError:
     """The refusal of a metadata file with a line of another form."""
     return ReenactError(f"{path} has a line {line[:60]!r} where {expected} was expected; download it again")
 

@@ -31,7 +31,7 @@ def read_celebvhq(root: Path) -> list[ClipInput]:
         clips = json.loads(path.read_text(encoding="utf-8-sig"))["clips"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ReenactError(f"{path} is damaged or has no `clips`; download it again") from error
-    return by_name(_clips(root, path, clips))
+    return by_name(_read_clips(root, path, clips))
 
 
 def square_of(box: dict[str, float], width: int, height: int) -> Region:
@@ -43,7 +43,7 @@ def square_of(box: dict[str, float], width: int, height: int) -> Region:
     return (x - half) / width, (y - half) / height, (x + half) / width, (y + half) / height
 
 
-def _clips(root: Path, path: Path, clips: dict[str, Any]) -> Iterator[ClipInput]:
+def _read_clips(root: Path, path: Path, clips: dict[str, Any]) -> Iterator[ClipInput]:
     videos = Videos(root / "raw")
     for key, entry in clips.items():
         try:

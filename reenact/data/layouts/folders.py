@@ -41,7 +41,7 @@ def find_inputs(path: Path, left_out: Counter[str] | None = None) -> list[ClipIn
         ClipInput(item, name, split, identity_of(name))
         for root, split in roots
         for item, name in (
-            (item, "#".join(item.relative_to(root).parts)) for item in _clips(root, bool(splits), left_out)
+            (item, "#".join(item.relative_to(root).parts)) for item in _find_clip_paths(root, bool(splits), left_out)
         )
     ]
     if not inputs:
@@ -57,7 +57,7 @@ def has_fomm_layout(path: Path) -> bool:
     return (path / "train").is_dir() or (path / "test").is_dir()
 
 
-def _clips(root: Path, folders_of_frames: bool, left_out: Counter[str]) -> Iterator[Path]:
+def _find_clip_paths(root: Path, folders_of_frames: bool, left_out: Counter[str]) -> Iterator[Path]:
     """Videos and portraits in a folder and below it, and folders of frames below it."""
     for folder, entries in walk_folders(root):
         portraits = folder == root and not folders_of_frames

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reenact.data.clip_input import ClipInput
-from reenact.data.layouts.base import Layout, Region, Videos, by_name, damaged, fractions, read_lines
+from reenact.data.layouts.base import Layout, Region, Videos, by_name, damaged_line_error, read_lines, scale_box
 
 GROUPS = ("RD", "WDA", "WRA")
 TIMES = "annotion_time.txt"  # spelled so
@@ -24,26 +24,26 @@ def read_hdtf(root: Path) -> list[ClipInput]:
 
 
 def _of_group(root: Path, group: str) -> Iterator[ClipInput]:
-    folder = _lists(root)
+    folder = _find_lists(root)
     path = folder / f"{group}_{TIMES}"
     if not path.is_file():
         return
     videos = Videos(root / "videos")
-    crops, heights = _crops(folder / f"{group}_crop_wh.txt"), _heights(folder / f"{group}_resolution.txt")
+    crops, heights = _read_crops(folder / f"{group}_crop_wh.txt"), _read_heights(folder / f"{group}_resolution.txt")
     for line in read_lines(path):
         name, *intervals = line.split()
         stem = Path(name).stem
         for number, interval in enumerate(intervals):
-            span = _seconds(interval)
+            span = _parse_interval(interval)
             if span is None:
-                raise damaged(path, line, "name.mp4 mm:ss-mm:ss ...")
+                raise damaged_line_error(path, line, "name.mp4 mm:ss-mm:ss ...")
             info = videos.shape(stem)
             title = f"{stem}_{number}"
             region: Region | None = None
             if title in crops and not isinstance(info, str):
                 height = heights.get(stem, info.height)
                 x_min, width, y_min, tall = crops[title]
-                region = fractions(
+                region = scale_box(
                     (x_min, y_min, x_min + width, y_min + tall), height * info.width / info.height, height
                 )
             yield ClipInput(
@@ -57,12 +57,12 @@ def _of_group(root: Path, group: str) -> Iterator[ClipInput]:
             )
 
 
-def _lists(root: Path) -> Path:
+def _find_lists(root: Path) -> Path:
     """The folder of the lists: the set's own, or `HDTF_dataset` as in its repository."""
     return root if any(root.glob(f"*_{TIMES}")) else root / "HDTF_dataset"
 
 
-def _seconds(interval: str) -> tuple[float, float] | None:
+def _parse_interval(interval: str) -> tuple[float, float] | None:
     match = INTERVAL.fullmatch(interval)
     if match is None:
         return None
@@ -71,26 +71,26 @@ def _seconds(interval: str) -> tuple[float, float] | None:
     return (float(first), float(last)) if first < last else None
 
 
-def _crops(path: Path) -> dict[str, tuple[int, int, int, int]]:
+def _read_crops(path: Path) -> dict[str, tuple[int, int, int, int]]:
     """Left, width, top and height of each clip's crop."""
     crops = {}
     for line in read_lines(path) if path.is_file() else []:
         name, *values = line.split()
         if len(values) != 4 or not all(value.isdigit() for value in values):
-            raise damaged(path, line, "name min_x width min_y height")
+            raise damaged_line_error(path, line, "name min_x width min_y height")
         x_min, width, y_min, height = (int(value) for value in values)
         crops[Path(name).stem] = x_min, width, y_min, height
     return crops
 
 
-def _heights(path: Path) -> dict[str, int]:
+def _read_heights(path: Path) -> dict[str, int]:
     """Height of the frames that each video's crops are given for."""
     heights = {}
     for line in read_lines(path) if path.is_file() else []:
         name, *values = line.split()
         numbers = re.findall(r"\d+", " ".join(values))
         if not numbers:
-            raise damaged(path, line, "name height")
+            raise damaged_line_error(path, line, "name height")
         heights[Path(name).stem] = int(numbers[-1])
     return heights
 
@@ -99,6 +99,6 @@ HDTF = Layout(
     name="hdtf",
     title="HDTF",
     expects="RD_, WDA_ and WRA_annotion_time.txt (and _crop_wh.txt, _resolution.txt) with videos/<name>.mp4",
-    marks=lambda root: any(_lists(root).glob(f"*_{TIMES}")),
+    marks=lambda root: any(_find_lists(root).glob(f"*_{TIMES}")),
     read=read_hdtf,
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reenact.data.clip_input import ClipInput
-from reenact.data.layouts.base import Layout, absent, by_name, damaged, read_lines
+from reenact.data.layouts.base import Layout, by_name, damaged_line_error, describe_absence, read_lines
 from reenact.data.listing import is_system_file
 from reenact.errors import ReenactError
 from reenact.names import check_name
@@ -30,7 +30,7 @@ def read_celebv(root: Path) -> list[ClipInput]:
             split="test",
             identity=f"celebv-{person}",
             album=True,
-            missing="" if (root / person / "Image").is_dir() else absent(f"{person}/Image"),
+            missing="" if (root / person / "Image").is_dir() else describe_absence(f"{person}/Image"),
         )
         for person in PEOPLE
         if is_celebv(root)
@@ -44,8 +44,8 @@ def is_celebv(root: Path) -> bool:
 
 def read_celeba(root: Path) -> list[ClipInput]:
     """One picture a line of `identity_CelebA.txt`, in the split of `list_eval_partition.txt`."""
-    lists = [_found(root, name) for name in (CELEBA_PEOPLE, CELEBA_PARTITION)]
-    return by_name(_celeba(root, *lists)) if all(path.is_file() for path in lists) else []
+    lists = [_find_list(root, name) for name in (CELEBA_PEOPLE, CELEBA_PARTITION)]
+    return by_name(_read_people(root, *lists)) if all(path.is_file() for path in lists) else []
 
 
 def read_ffhq(root: Path) -> list[ClipInput]:
@@ -62,10 +62,10 @@ def read_ffhq(root: Path) -> list[ClipInput]:
     ]
 
 
-def _celeba(root: Path, people: Path, partition: Path) -> Iterator[ClipInput]:
-    splits = dict(_columns(partition, "file 0|1|2"))
+def _read_people(root: Path, people: Path, partition: Path) -> Iterator[ClipInput]:
+    splits = dict(_read_columns(partition, "file 0|1|2"))
     folder = next((root / name for name in CELEBA_FOLDERS if (root / name).is_dir()), root / CELEBA_FOLDERS[-1])
-    for file, person in _columns(people, "file identity"):
+    for file, person in _read_columns(people, "file identity"):
         path = folder / check_name(file, f"A file in {people}")
         if splits.get(file) not in CELEBA_SPLITS:
             raise ReenactError(f"{partition} has no split for {file}; download it again")
@@ -74,21 +74,21 @@ def _celeba(root: Path, people: Path, partition: Path) -> Iterator[ClipInput]:
             name=f"celeba-{path.stem}",
             split=CELEBA_SPLITS[splits[file]],
             identity=f"celeba-{person}",
-            missing="" if path.is_file() else absent(f"{folder.name}/{file}"),
+            missing="" if path.is_file() else describe_absence(f"{folder.name}/{file}"),
         )
 
 
-def _found(root: Path, name: str) -> Path:
+def _find_list(root: Path, name: str) -> Path:
     """A list of CelebA, beside the pictures or in its archive's folder."""
     places = (root / name, root / "Anno" / name, root / "Eval" / name)
     return next((path for path in places if path.is_file()), root / name)
 
 
-def _columns(path: Path, expected: str) -> Iterator[tuple[str, str]]:
+def _read_columns(path: Path, expected: str) -> Iterator[tuple[str, str]]:
     for line in read_lines(path):
         values = line.split()
         if len(values) != 2:
-            raise damaged(path, line, expected)
+            raise damaged_line_error(path, line, expected)
         yield values[0], values[1]
 
 
@@ -103,7 +103,7 @@ CELEBA = Layout(
     name="celeba",
     title="CelebA",
     expects=f"{CELEBA_PEOPLE}, {CELEBA_PARTITION} and img_celeba/ or img_align_celeba/",
-    marks=lambda root: _found(root, CELEBA_PEOPLE).is_file(),
+    marks=lambda root: _find_list(root, CELEBA_PEOPLE).is_file(),
     read=read_celeba,
 )
 FFHQ = Layout(

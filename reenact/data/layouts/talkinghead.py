@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reenact.data.clip_input import ClipInput
-from reenact.data.layouts.base import Layout, Videos, by_name, damaged, fractions, read_lines, video_named
+from reenact.data.layouts.base import Layout, Videos, by_name, damaged_line_error, read_lines, scale_box, video_named
 
 SPLITS = {"small": "train", "train": "train", "val": "test"}
 """Lists of the set -> splits here."""
@@ -31,7 +31,7 @@ def _of_list(root: Path, name: str) -> Iterator[ClipInput]:
     for line in read_lines(path):
         chunk, *values = line.split(",")
         if len(values) != NUMBERS or not all(value.strip().lstrip("-").isdigit() for value in values):
-            raise damaged(path, line, "name,H,W,S,E,L,T,R,B")
+            raise damaged_line_error(path, line, "name,H,W,S,E,L,T,R,B")
         height, width, first, last, x_min, y_min, x_max, y_max = (int(value) for value in values)
         title = f"{chunk}_S{first}_E{last}_L{x_min}_T{y_min}_R{x_max}_B{y_max}"
         cut = video_named(crops, title)
@@ -43,7 +43,7 @@ def _of_list(root: Path, name: str) -> Iterator[ClipInput]:
             split=SPLITS[name],
             identity=f"th1kh-{chunk.rpartition('_')[0]}",
             span=None if whole or isinstance(info, str) else (first / float(info.fps), (last + 1) / float(info.fps)),
-            region=None if whole else fractions((x_min, y_min, x_max, y_max), width, height),
+            region=None if whole else scale_box((x_min, y_min, x_max, y_max), width, height),
             missing=info if isinstance(info, str) else "",
         )
 

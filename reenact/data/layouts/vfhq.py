@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reenact.data.clip_input import ClipInput
-from reenact.data.layouts.base import Layout, Videos, by_name, damaged, fractions, read_lines
+from reenact.data.layouts.base import Layout, Videos, by_name, damaged_line_error, read_lines, scale_box
 from reenact.data.pictures import pictures_in
 from reenact.errors import ReenactError
 
@@ -39,7 +39,7 @@ def _of_meta(root: Path) -> Iterator[ClipInput]:
     videos = Videos(root / "videos")
     for path in sorted((root / META).glob("Clip+*.txt")):
         video, first, last = parts_of(path.stem, path)
-        values = _values(path)
+        values = _read_meta(path)
         info = videos.shape(video)
         yield ClipInput(
             path=videos.folder / f"{video}.mp4" if isinstance(info, str) else info.path,
@@ -47,7 +47,7 @@ def _of_meta(root: Path) -> Iterator[ClipInput]:
             split="train",
             identity=f"vfhq-{video}",
             span=((first + 1) / values["FPS"][0], last / values["FPS"][0]),
-            region=fractions(
+            region=scale_box(
                 (values["CROP"][0], values["CROP"][1], values["CROP"][2], values["CROP"][3]),
                 values["W"][0],
                 values["H"][0],
@@ -56,7 +56,7 @@ def _of_meta(root: Path) -> Iterator[ClipInput]:
         )
 
 
-def _values(path: Path) -> dict[str, list[float]]:
+def _read_meta(path: Path) -> dict[str, list[float]]:
     """The numbers of a meta file by key; other keys begin with the same letters, so keys are compared whole."""
     values: dict[str, list[float]] = {}
     lengths = {"H": 1, "W": 1, "FPS": 1, "CROP": 4}
@@ -66,7 +66,7 @@ def _values(path: Path) -> dict[str, list[float]]:
             try:
                 values[tokens[0]] = [float(word) for word in tokens[-lengths[tokens[0]] :]]
             except ValueError as error:
-                raise damaged(path, line, f"{lengths[tokens[0]]} number(s)") from error
+                raise damaged_line_error(path, line, f"{lengths[tokens[0]]} number(s)") from error
     if missing := [key for key in lengths if key not in values]:
         raise ReenactError(f"{path} has no {', '.join(missing)}; download the meta files again")
     return values

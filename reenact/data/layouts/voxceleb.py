@@ -12,7 +12,16 @@ from functools import partial
 from pathlib import Path
 
 from reenact.data.clip_input import ClipInput
-from reenact.data.layouts.base import Layout, Region, Videos, absent, by_name, damaged, fractions, read_lines
+from reenact.data.layouts.base import (
+    Layout,
+    Region,
+    Videos,
+    by_name,
+    damaged_line_error,
+    describe_absence,
+    read_lines,
+    scale_box,
+)
 from reenact.data.layouts.folders import find_inputs, has_fomm_layout
 from reenact.data.video import VIDEO_SUFFIXES
 from reenact.errors import ReenactError
@@ -50,7 +59,7 @@ def read_voxceleb(root: Path, which: int) -> list[ClipInput]:
         return by_name(_of_annotations(root, which))
     if any(True for _ in _mp4_folders(root)):
         return by_name(_of_crops(root, which))
-    return [_renamed(clip, which) for clip in find_inputs(root)] if has_fomm_layout(root) else []
+    return [_name_identity(clip, which) for clip in find_inputs(root)] if has_fomm_layout(root) else []
 
 
 def is_voxceleb(root: Path, which: int) -> bool:
@@ -87,9 +96,9 @@ def _of_row(row: dict[str, str], videos: Videos, which: int, path: Path) -> Clip
     try:
         start, end, fps = int(row["start"]), int(row["end"]), float(row["fps"])
         x_min, y_min, x_max, y_max = (float(edge) for edge in BOX.fullmatch(row["bbox"]).groups())  # type: ignore[union-attr]
-        box = fractions((x_min, y_min, x_max, y_max), float(row["width"]), float(row["height"]))
+        box = scale_box((x_min, y_min, x_max, y_max), float(row["width"]), float(row["height"]))
     except (ValueError, AttributeError) as error:
-        raise damaged(path, str(row), "numbers and a box left-top-right-bottom") from error
+        raise damaged_line_error(path, str(row), "numbers and a box left-top-right-bottom") from error
     person, video = row["person_id"], row["video_id"]
     info = videos.shape(video)
     return ClipInput(
@@ -107,12 +116,12 @@ def _of_annotations(root: Path, which: int) -> Iterator[ClipInput]:
     videos = Videos(root / "videos")
     for path in sorted(root.glob("**/txt/id*/*/*.txt")):
         utterance, video, person = path.stem, path.parent.name, path.parent.parent.name
-        first, last, boxes = _track(path)
+        first, last, boxes = _read_track(path)
         info = videos.shape(video)
         region = None
         if not isinstance(info, str):
             size = (BOX_HEIGHT * info.width / info.height, BOX_HEIGHT) if which == 1 else (1.0, 1.0)
-            region = fractions(boxes, *size)
+            region = scale_box(boxes, *size)
         yield ClipInput(
             path=videos.folder / f"{video}.mp4" if isinstance(info, str) else info.path,
             name=f"{person}#{video}#{utterance}.mp4",
@@ -124,7 +133,7 @@ def _of_annotations(root: Path, which: int) -> Iterator[ClipInput]:
         )
 
 
-def _track(path: Path) -> tuple[int, int, Region]:
+def _read_track(path: Path) -> tuple[int, int, Region]:
     """First and last frame of an utterance, and the union of its boxes (left, top, right, bottom) in the file's unit.
 
     Six lines of `Key : value`, then a table of tabs whose column names end with a blank.
@@ -138,7 +147,7 @@ def _track(path: Path) -> tuple[int, int, Region]:
         try:
             frame, x, y, w, h = (float(value) for value in line.split("\t")[:5])
         except ValueError as error:
-            raise damaged(path, line, "FRAME X Y W H") from error
+            raise damaged_line_error(path, line, "FRAME X Y W H") from error
         rows.append((frame, x, y, x + w, y + h))
     frames, lefts, tops, rights, bottoms = zip(*rows, strict=True)
     return int(min(frames)), int(max(frames)), (min(lefts), min(tops), max(rights), max(bottoms))
@@ -167,17 +176,17 @@ def _crops_in(folder: Path) -> Iterator[Path]:
     return (path for path in folder.glob("id*/*/*") if path.suffix.lower() in VIDEO_SUFFIXES)
 
 
-def _renamed(clip: ClipInput, which: int) -> ClipInput:
+def _name_identity(clip: ClipInput, which: int) -> ClipInput:
     return ClipInput(
         path=clip.path,
         name=clip.name,
         split=split_of(clip.identity, which, clip.split),
         identity=f"vox{which}-{clip.identity}",
-        missing=absent(str(clip.path)) if not clip.path.exists() else "",
+        missing=describe_absence(str(clip.path)) if not clip.path.exists() else "",
     )
 
 
-def _layout(which: int, form: str) -> Layout:
+def _build_layout(which: int, form: str) -> Layout:
     return Layout(
         name=f"voxceleb{which}",
         title=f"VoxCeleb{which}",
@@ -187,5 +196,5 @@ def _layout(which: int, form: str) -> Layout:
     )
 
 
-VOXCELEB1 = _layout(1, f"{TABLE} or txt/ with videos/<YouTube id>.mp4,")
-VOXCELEB2 = _layout(2, "dev/mp4 and test/mp4 of face crops, txt/ with videos/<YouTube id>.mp4,")
+VOXCELEB1 = _build_layout(1, f"{TABLE} or txt/ with videos/<YouTube id>.mp4,")
+VOXCELEB2 = _build_layout(2, "dev/mp4 and test/mp4 of face crops, txt/ with videos/<YouTube id>.mp4,")

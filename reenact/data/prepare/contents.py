@@ -14,22 +14,22 @@ from reenact.data.pictures import pictures_in
 def content_digest(path: Path) -> str:
     """A hash of what the files hold; raises `OSError` where one can't be read."""
     digest = hashlib.blake2b(digest_size=16)
-    for file in _files(path):
+    for file in _list_files(path):
         with file.open("rb") as opened:
             digest.update(hashlib.file_digest(opened, "sha256").digest())
     return digest.hexdigest()
 
 
-def stamp(path: Path) -> str:
+def hash_stamp(path: Path) -> str:
     """Sizes and times of change, hashed: while they stay, the content is taken for the same; raises `OSError`."""
     digest = hashlib.blake2b(digest_size=16)
-    for file in _files(path):
+    for file in _list_files(path):
         state = file.stat()
         digest.update(os.fsencode(file.name) + f" {state.st_size} {state.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
-def _files(path: Path) -> list[Path]:
+def _list_files(path: Path) -> list[Path]:
     """List the clip's files; raise `OSError` where one is no regular file, as a pipe has no end."""
     files = pictures_in(path) if path.is_dir() else [path]
     for file in files:

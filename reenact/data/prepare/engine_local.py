@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import Synchronized
 
 from reenact.data.clip_input import ClipInput
-from reenact.data.prepare.engines import ATTEMPTS, PAUSE, Group, blame, groups_of
+from reenact.data.prepare.engines import ATTEMPTS, PAUSE, Group, groups_of, quarantine_clip
 from reenact.data.prepare.job import store_info
 from reenact.data.prepare.stages import Device, Job, load_tools, run_stages
 from reenact.data.store import ClipRecord
@@ -120,11 +120,11 @@ class LocalEngine:
         queue.waiting[0].extend(range(len(clips)))
         devices: list[Device] = ["cpu"] * min(self._workers, len(clips))
         devices += ["gpu"] if any(group.device == "gpu" for group in groups) else []
-        workers = [_started(device, job) for device in devices]
+        workers = [_start_worker(device, job) for device in devices]
         try:
             self._serve(workers, queue, clips, job, on_clip, on_frames)
         finally:
-            _stop(workers)
+            _stop_workers(workers)
 
     def _serve(
         self,
@@ -145,7 +145,7 @@ class LocalEngine:
                         worker.line.send((queue.groups[task.group].names, [clips[number] for number in task.clips]))
             wait([worker.line for worker in workers] + [worker.process.sentinel for worker in workers], POLL)
             for place, worker in enumerate(workers):
-                answer = _answer(worker)
+                answer = _read_answer(worker)
                 if isinstance(answer, ReenactError):
                     raise answer
                 if answer is not None and worker.task is not None:
@@ -157,7 +157,7 @@ class LocalEngine:
                 elif not worker.process.is_alive():
                     for row in self._bury(worker, queue, clips, writer):
                         on_clip(row)
-                    workers[place] = _started(worker.device, job)
+                    workers[place] = _start_worker(worker.device, job)
             on_frames(self._gone + sum(worker.frames.value for worker in workers))
 
     def _bury(
@@ -170,7 +170,7 @@ class LocalEngine:
         """Give a dead worker's clips to others; the rows of those that have cost enough workers."""
         worker.process.join()
         self._gone += worker.frames.value
-        cause = _how(worker.process.exitcode)
+        cause = _describe_exit(worker.process.exitcode)
         if worker.task is None:
             self._idle += 1
             if self._idle > MOST_IDLE:
@@ -181,19 +181,19 @@ class LocalEngine:
         for clip in task.clips:
             # Of several clips in hand any may be the cause; only one that is alone is blamed.
             if queue.deaths[clip] >= ATTEMPTS and len(task.clips) == 1:
-                rows.append(blame(clips[clip], writer, cause))
+                rows.append(quarantine_clip(clips[clip], writer, cause))
             else:
                 queue.waiting[task.group].appendleft(clip)
         queue.left -= len(rows)
         return rows
 
 
-def _started(device: Device, job: Job) -> _Worker:
-    context = _context()
+def _start_worker(device: Device, job: Job) -> _Worker:
+    context = _process_context()
     parent_end, child_end = context.Pipe()
     frames: Synchronized[int] = context.Value("q", 0, lock=False)  # a killed owner would keep a lock
-    process = context.Process(target=_work, args=(child_end, job, device, frames, dict(os.environ)), daemon=True)
-    # The terminal sends Ctrl-C to every process; held back until `_work` ignores it, it never reaches a worker.
+    process = context.Process(target=_run_worker, args=(child_end, job, device, frames, dict(os.environ)), daemon=True)
+    # The terminal sends Ctrl-C to every process; held back until `_run_worker` ignores it, it never reaches a worker.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()
@@ -204,7 +204,7 @@ def _started(device: Device, job: Job) -> _Worker:
 
 
 @cache
-def _context() -> SpawnContext | ForkServerContext:
+def _process_context() -> SpawnContext | ForkServerContext:
     """Return the context that starts processes: as children of a server that has only imported, where there is one.
 
     A child of this process would inherit locks of torch's and OpenCV's threads, and a fresh interpreter takes seconds.
@@ -216,7 +216,7 @@ def _context() -> SpawnContext | ForkServerContext:
     return context
 
 
-def _answer(worker: _Worker) -> Answer | None:
+def _read_answer(worker: _Worker) -> Answer | None:
     """Read a worker's message since the last call; the first one, that it is ready, is an empty list."""
     try:
         answer: Answer | None = worker.line.recv() if worker.line.poll() else None
@@ -225,7 +225,7 @@ def _answer(worker: _Worker) -> Answer | None:
     return answer
 
 
-def _stop(workers: Sequence[_Worker]) -> None:
+def _stop_workers(workers: Sequence[_Worker]) -> None:
     """Let clips in hand be finished: a closed line ends a worker after its task."""
     for worker in workers:
         worker.line.close()
@@ -233,13 +233,15 @@ def _stop(workers: Sequence[_Worker]) -> None:
         worker.process.join()
 
 
-def _how(exit_code: int | None) -> str:
+def _describe_exit(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
         return f"signal {signal.Signals(-exit_code).name}"
     return f"exit code {exit_code}"
 
 
-def _work(line: Connection, job: Job, device: Device, frames: Synchronized[int], environment: dict[str, str]) -> None:
+def _run_worker(
+    line: Connection, job: Job, device: Device, frames: Synchronized[int], environment: dict[str, str]
+) -> None:
     """A worker: takes tasks until its line is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(environment)  # the server's is that of its own start

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reenact.data.clip_input import ClipInput
-from reenact.data.prepare.engines import ATTEMPTS, PAUSE, Group, blame, groups_of
+from reenact.data.prepare.engines import ATTEMPTS, PAUSE, Group, groups_of, quarantine_clip
 from reenact.data.prepare.job import store_info
 from reenact.data.prepare.stages import Job, run_stages
 from reenact.data.store import ClipRecord
@@ -44,7 +44,7 @@ class RayEngine:
     """
 
     def __init__(self, address: str | None, workers: int) -> None:
-        self._ray = _connected(address, workers)
+        self._ray = _connect_ray(address, workers)
 
     def run(
         self,
@@ -92,7 +92,7 @@ class RayEngine:
         except self._ray.exceptions.RayError as error:
             deaths[number] += 1
             if deaths[number] >= ATTEMPTS:
-                return blame(clips[number], writer, type(error).__name__)
+                return quarantine_clip(clips[number], writer, type(error).__name__)
             return None
         deaths.pop(number, None)
         return rows[0]
@@ -105,7 +105,7 @@ class _Calls:
         self.groups = groups
         self._job = ray.put(job)
         # Retries are ours: Ray's own would try for ever a clip that kills its worker.
-        self._task = ray.remote(max_retries=0)(_run)
+        self._task = ray.remote(max_retries=0)(_run_clips)
         gpus = int(ray.cluster_resources().get("GPU", 0)) if any(g.device == "gpu" for g in groups) else 0
         if not gpus and any(group.device == "gpu" for group in groups):
             raise ReenactError("The Ray cluster has no GPU; add a node with one, or use --device cpu")
@@ -130,11 +130,11 @@ class _Networks:
         return run_stages(names, clips, job)
 
 
-def _run(names: tuple[str, ...], clips: list[ClipInput], job: Job) -> list[ClipRecord | None]:
+def _run_clips(names: tuple[str, ...], clips: list[ClipInput], job: Job) -> list[ClipRecord | None]:
     return run_stages(names, clips, job)
 
 
-def _connected(address: str | None, workers: int) -> ModuleType:
+def _connect_ray(address: str | None, workers: int) -> ModuleType:
     try:
         ray = importlib.import_module("ray")
     except ImportError as error:

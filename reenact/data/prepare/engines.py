@@ -90,7 +90,7 @@ def groups_of(job: Job) -> list[Group]:
     ]
 
 
-def blame(clip: ClipInput, writer: StoreWriter, cause: str) -> ClipRecord:
+def quarantine_clip(clip: ClipInput, writer: StoreWriter, cause: str) -> ClipRecord:
     """Quarantine a clip on which workers died.
 
     Its key is empty, so that the next run tries it again.

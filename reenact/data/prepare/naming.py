@@ -33,15 +33,15 @@ def name_apart(clips: Sequence[ClipInput], writer: StoreWriter, settings: Settin
     same = {
         clip.name: owners[clip.name][0]
         for clip in clips
-        if clip.name in owners and _owns(clip, *owners[clip.name], writer, settings)
+        if clip.name in owners and _owns_clip(clip, *owners[clip.name], writer, settings)
     }
     reserved = writer.reserve(((clip.name, clip.source) for clip in clips), same)
-    renamed = {clip.name: _renamed(clip) for clip in clips if clip.name in reserved}
+    renamed = {clip.name: _rename_clip(clip) for clip in clips if clip.name in reserved}
     writer.reserve(((clip.name, clip.source) for clip in renamed.values()), {})
     return [renamed.get(clip.name, clip) for clip in clips]
 
 
-def _owns(clip: ClipInput, source: str, key: str, writer: StoreWriter, settings: Settings) -> bool:
+def _owns_clip(clip: ClipInput, source: str, key: str, writer: StoreWriter, settings: Settings) -> bool:
     """Tell if the clip in the store was made from this file, or from one of the same content."""
     if clip.source == source:
         return True
@@ -50,7 +50,7 @@ def _owns(clip: ClipInput, source: str, key: str, writer: StoreWriter, settings:
     return list(stage_keys(source_content(clip, writer), clip, settings).values())[-1] == key
 
 
-def _renamed(clip: ClipInput) -> ClipInput:
+def _rename_clip(clip: ClipInput) -> ClipInput:
     suffix = Path(clip.name).suffix
     mark = hashlib.sha256(f"{clip.source} {clip.span}".encode()).hexdigest()[:8]
     name = f"{clip.name.removesuffix(suffix)}-{mark}{suffix}"

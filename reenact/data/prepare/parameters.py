@@ -30,11 +30,11 @@ def find_parameters(hands: Sequence[Hand], tools: Tools) -> list[Result | None]:
     seen is what it says of its neighbours.
     """
     if tools.regressor is None:
-        return [_fitted(hand, tools) for hand in hands]
-    return _estimated(hands, tools.regressor)
+        return [_fit_parameters(hand, tools) for hand in hands]
+    return _estimate_parameters(hands, tools.regressor)
 
 
-def _fitted(hand: Hand, tools: Tools) -> Result | None:
+def _fit_parameters(hand: Hand, tools: Tools) -> Result | None:
     result = None
     with hand.blamed(STAGE):
         params, error = fit_track(kept_track(hand), tools.face_model, [crop_of(hand)])
@@ -42,7 +42,7 @@ def _fitted(hand: Hand, tools: Tools) -> Result | None:
     return result
 
 
-def _estimated(hands: Sequence[Hand], regressor: ParameterRegressor) -> list[Result | None]:
+def _estimate_parameters(hands: Sequence[Hand], regressor: ParameterRegressor) -> list[Result | None]:
     batch = _Batch(regressor, len(hands))
     for number, hand in enumerate(hands):
         with hand.blamed(STAGE):
@@ -52,7 +52,7 @@ def _estimated(hands: Sequence[Hand], regressor: ParameterRegressor) -> list[Res
                 batch.add(number, image, points)
     batch.run()
     return [
-        None if hand.reason else Result({}, _filled(shot_of(hand).visible, batch.found[number]))
+        None if hand.reason else Result({}, _fill_gaps(shot_of(hand).visible, batch.found[number]))
         for number, hand in enumerate(hands)
     ]
 
@@ -73,7 +73,7 @@ def estimate_track(track: FaceTrack, images: Iterable[Image], regressor: Paramet
         if visible:
             batch.add(0, image, points)
     batch.run()
-    return params_of(_filled(track.visible, batch.found[0]))
+    return params_of(_fill_gaps(track.visible, batch.found[0]))
 
 
 class _Batch:
@@ -100,7 +100,9 @@ class _Batch:
             self.found[clip].append({name: array[row] for name, array in arrays.items()})
 
 
-def _filled(visible: NDArray[np.bool_], frames: list[dict[str, NDArray[np.float32]]]) -> dict[str, NDArray[np.float32]]:
+def _fill_gaps(
+    visible: NDArray[np.bool_], frames: list[dict[str, NDArray[np.float32]]]
+) -> dict[str, NDArray[np.float32]]:
     """Parameters of every frame from those of the frames that show the face."""
     visible_rows, every = np.flatnonzero(visible), np.arange(len(visible))
     arrays = {}

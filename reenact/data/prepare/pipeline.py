@@ -30,7 +30,7 @@ from reenact.data.root_files import MANIFEST
 from reenact.data.store import ClipRecord, Store
 from reenact.data.store_writer import StoreWriter
 from reenact.devices import pick_device
-from reenact.errors import ReenactError, suggest
+from reenact.errors import ReenactError, suggest_names
 from reenact.estimators.registry import REGRESSORS, LandmarkChoice, regressor_name, resolve_landmarks
 from reenact.faces.registry import load_face_model
 from reenact.methods import Recipe
@@ -143,14 +143,14 @@ def prepare(
         model.name, library, rule, size, on_missing, face_index, parameters, network, rate, boxes, max_error
     )
     job = Job(out.absolute(), settings, face_model, device, retry)
-    number = min(workers or _cores(), len(clips))
+    number = min(workers or _count_cores(), len(clips))
     fresh = not (out / MANIFEST).exists()
     writer = StoreWriter(out, store_info(settings))
     start = time.perf_counter()
     try:
         clips = _name_apart(clips, writer, settings)
         writer.plan(text_of(str(input.absolute())), ((clip.name, clip.split) for clip in clips))
-        _run(clips, job, _engine(engine, ray_address, number, device))
+        _run_engine(clips, job, _build_engine(engine, ray_address, number, device))
         remove_empty_folders(job.out / "work")
         names = {clip.name for clip in clips}
         rows = (record for record in Store(out).scan() if record.name in names)
@@ -165,7 +165,7 @@ def prepare(
 def _find_recipe(name: str) -> Recipe:
     recipes = collect_recipes()
     if name not in recipes:
-        raise ReenactError(f"--recipe {name}: no paper has such a recipe; {suggest(name, list(recipes))}")
+        raise ReenactError(f"--recipe {name}: no paper has such a recipe; {suggest_names(name, list(recipes))}")
     return recipes[name]
 
 
@@ -224,7 +224,7 @@ def _auto_crop(path: Path, dataset: DatasetChoice, clips: Sequence[ClipInput], p
     return "dataset" if boxes and all(clip.region or clip.missing for clip in clips) else find_default_crop("videos")
 
 
-def _engine(kind: Literal["local", "ray"], address: str | None, workers: int, device: str) -> Engine:
+def _build_engine(kind: Literal["local", "ray"], address: str | None, workers: int, device: str) -> Engine:
     if kind == "local":
         if address is not None:
             raise ReenactError("--ray-address is for --engine ray; name the engine too, or leave out the address")
@@ -234,7 +234,7 @@ def _engine(kind: Literal["local", "ray"], address: str | None, workers: int, de
     return RayEngine(address, workers)
 
 
-def _run(clips: Sequence[ClipInput], job: Job, engine: Engine) -> None:
+def _run_engine(clips: Sequence[ClipInput], job: Job, engine: Engine) -> None:
     """Bring every clip into the manifest, the progress on show."""
     columns = (
         TextColumn("preparing"),
@@ -272,5 +272,5 @@ def _remove_empty(out: Path) -> None:
     remove_empty_folders(out)
 
 
-def _cores() -> int:
+def _count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

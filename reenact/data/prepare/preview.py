@@ -48,7 +48,7 @@ def draw_preview(
     columns = []
     for (whole, plain), landmarks, vertices in zip(tiles, points, mesh, strict=True):
         marked = plain.copy()
-        _dots(marked, landmarks * SIDE, 2)
+        _draw_dots(marked, landmarks * SIDE, 2)
         columns.append(np.concatenate([whole, marked, _with_mesh(plain, vertices, face_model.faces)]))
     sheet = np.concatenate(columns, axis=1)
     bar = np.full((36, sheet.shape[1], 3), 24, np.uint8)
@@ -76,6 +76,6 @@ def _with_mesh(image: Image, mesh: Tensor, faces: Tensor) -> Image:
     return blended.astype(np.uint8)
 
 
-def _dots(image: Image, points: NDArray[np.floating], radius: int) -> None:
+def _draw_dots(image: Image, points: NDArray[np.floating], radius: int) -> None:
     for x, y in np.rint((points - 0.5) * FIXED).astype(np.int32).tolist():
         cv2.circle(image, (x, y), radius * FIXED, LANDMARK_COLOUR, -1, cv2.LINE_AA, SHIFT)

@@ -88,10 +88,10 @@ def print_report(
     for split, clips in (waiting or {}).items():
         summary.splits[split]["waiting"] = clips
     if len(summary.first) <= MOST_ROWS:
-        console.print(_clips(summary.first))
-    console.print(_splits(summary))
+        console.print(_clip_table(summary.first))
+    console.print(_split_table(summary))
     if len(summary.first) > MOST_ROWS and summary.reasons:
-        console.print(_reasons(summary))
+        console.print(_reason_table(summary))
     usable, total = summary.usable, sum(counts.total() for counts in summary.splits.values())
     console.print(f"{usable} of {total} clips usable, {summary.frames.total()} frames, in {escape(str(root))}")
     if waiting:
@@ -114,7 +114,7 @@ def print_status(root: Path) -> None:
     Console().print(f"Made with {escape(settings_text)}")
 
 
-def _clips(records: Iterable[ClipRecord]) -> Table:
+def _clip_table(records: Iterable[ClipRecord]) -> Table:
     clip, identity, status = (Column(title, overflow="fold") for title in ("clip", "identity", "status"))
     table = Table(clip, "split", identity, "frames", "fps", "error", status, box=None)
     for record in records:
@@ -131,7 +131,7 @@ def _clips(records: Iterable[ClipRecord]) -> Table:
     return table
 
 
-def _splits(summary: Summary) -> Table:
+def _split_table(summary: Summary) -> Table:
     """Expected is what the input or its metadata name, found what is there of it, as far as it was looked at."""
     statuses = ["ok", "quarantined", "missing", *["waiting"] * any(c["waiting"] for c in summary.splits.values())]
     titles = ["usable" if status == "ok" else status for status in statuses]
@@ -142,7 +142,7 @@ def _splits(summary: Summary) -> Table:
     return table
 
 
-def _reasons(summary: Summary) -> Table:
+def _reason_table(summary: Summary) -> Table:
     table = Table("clips", "status", Column("reason", overflow="fold"), Column("such as", overflow="fold"), box=None)
     most_first = sorted(summary.reasons.items(), key=lambda item: -item[1].clips)
     for (status, phrase), reason in most_first[:MOST_ROWS]:

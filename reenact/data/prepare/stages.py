@@ -19,9 +19,9 @@ import cv2
 import torch
 from threadpoolctl import threadpool_limits
 
-from reenact.data.claims import claimed
+from reenact.data.claims import try_claim
 from reenact.data.clip_input import ClipInput
-from reenact.data.prepare.contents import content_digest, stamp
+from reenact.data.prepare.contents import content_digest, hash_stamp
 from reenact.data.prepare.job import Job, Settings, Tools, stage_keys
 from reenact.data.prepare.parameters import find_parameters
 from reenact.data.prepare.steps import STEPS, record_of
@@ -98,26 +98,26 @@ def run_stages(
         StoreWriteError: if the store can't be written: end the run.
         ReenactError: if an estimator or a model can't be loaded: end the run.
     """
-    tools = _tools(job)
-    with _threads(names, job), ExitStack() as claims:
-        taken_clips = [_take(clip, job, tools, claims, on_frame) for clip in clips]
+    tools = _load_tools(job)
+    with _limit_threads(names, job), ExitStack() as claims:
+        taken_clips = [_take_clip(clip, job, tools, claims, on_frame) for clip in clips]
         hands = [item for item in taken_clips if isinstance(item, Hand)]
         for name in names:
             ready = [hand for hand in hands if hand.is_next(name)]
             if ready:
                 tools.load(name)  # what is missing here ends the run: it is no clip's fault
                 _run_stage(name, ready, tools)
-        return [_finished(item, tools.writer) if isinstance(item, Hand) else item for item in taken_clips]
+        return [_finish_clip(item, tools.writer) if isinstance(item, Hand) else item for item in taken_clips]
 
 
 def load_tools(names: Sequence[str], job: Job) -> None:
     """Load what stages need before the first clip comes; raises `ReenactError` if something is missing."""
     for name in names:
-        _tools(job).load(name)
+        _load_tools(job).load(name)
 
 
 @contextmanager
-def _threads(names: Sequence[str], job: Job) -> Iterator[None]:
+def _limit_threads(names: Sequence[str], job: Job) -> Iterator[None]:
     """One thread for stages of the CPU: workers have the other cores, and sums come in the same order on any engine."""
     if any(stage.device == "gpu" for stage in stages_for(job) if stage.name in names):
         yield
@@ -134,11 +134,11 @@ def _threads(names: Sequence[str], job: Job) -> Iterator[None]:
 
 
 @cache
-def _tools(job: Job) -> Tools:
+def _load_tools(job: Job) -> Tools:
     return Tools(job)
 
 
-def _take(
+def _take_clip(
     clip: ClipInput, job: Job, tools: Tools, claims: ExitStack, on_frame: Callable[[], None]
 ) -> Hand | ClipRecord | None:
     """A clip to work on, or its row where it is finished, or None where another process has it in hand."""
@@ -147,9 +147,9 @@ def _take(
         stored = writer.finished(clip.name, "")
         if stored is not None and (stored.status, stored.reason) == ("missing", clip.missing):
             return stored
-        return _failed(clip, "", "missing", clip.missing, writer)
+        return _record_failure(clip, "", "missing", clip.missing, writer)
     if clip.fault:
-        return _failed(clip, "", "quarantined", clip.fault, writer)
+        return _record_failure(clip, "", "quarantined", clip.fault, writer)
     keys = stage_keys(source_content(clip, writer), clip, job.settings)
     key = keys[STAGES[-1].name]
 
@@ -160,10 +160,10 @@ def _take(
     folder = work_stem(writer.root, clip.name)
     claim = folder.with_name(f"{folder.name}.claim")
     if (record := row()) is not None:
-        _sweep(folder, claim)
+        _sweep_folder(folder, claim)
         return record
     with writer.guarded():
-        if not _claim(claim, claims):
+        if not _claim_clip(claim, claims):
             return None
         # whoever had it in hand until now may have finished it
         if (record := row()) is not None:
@@ -172,18 +172,18 @@ def _take(
     return Hand(clip, job.settings, keys, Work(folder, keys), on_frame)
 
 
-def _claim(path: Path, claims: ExitStack) -> bool:
+def _claim_clip(path: Path, claims: ExitStack) -> bool:
     while True:
         make_folder(path.parent)
         with suppress(FileNotFoundError):  # another run that ended just now has removed the empty folder
-            return claims.enter_context(claimed(path))
+            return claims.enter_context(try_claim(path))
 
 
-def _sweep(folder: Path, claim: Path) -> None:
+def _sweep_folder(folder: Path, claim: Path) -> None:
     """Remove what a process has left that died right after it wrote a clip's row."""
     if not (folder.exists() or claim.exists()):
         return
-    with suppress(OSError), claimed(claim) as owned:
+    with suppress(OSError), try_claim(claim) as owned:
         if owned:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -192,7 +192,7 @@ def source_content(clip: ClipInput, writer: StoreWriter) -> str:
     """A hash of the clip's file; empty where it can't be read, which the first stage will say."""
     path = clip.path.absolute()
     try:
-        return writer.digest(path, stamp(path), lambda: content_digest(path))
+        return writer.digest(path, hash_stamp(path), lambda: content_digest(path))
     except OSError:
         return ""
 
@@ -215,10 +215,10 @@ def _run_stage(name: str, hands: Sequence[Hand], tools: Tools) -> None:
                 hand.work.save(name, result, time.perf_counter() - start)
 
 
-def _finished(hand: Hand, writer: StoreWriter) -> ClipRecord | None:
+def _finish_clip(hand: Hand, writer: StoreWriter) -> ClipRecord | None:
     """The row of a clip that is ready or of no use, its work removed; None where stages are to come."""
     if hand.reason:
-        record = _failed(hand.clip, hand.key, "quarantined", hand.reason, writer)
+        record = _record_failure(hand.clip, hand.key, "quarantined", hand.reason, writer)
     elif all(map(hand.work.has, hand.keys)):
         record = record_of(hand)
         writer.put(record)
@@ -228,7 +228,7 @@ def _finished(hand: Hand, writer: StoreWriter) -> ClipRecord | None:
     return record
 
 
-def _failed(clip: ClipInput, key: str, status: str, reason: str, writer: StoreWriter) -> ClipRecord:
+def _record_failure(clip: ClipInput, key: str, status: str, reason: str, writer: StoreWriter) -> ClipRecord:
     record = failed_record(
         clip.name, split=clip.split, identity=clip.identity, source=clip.source, key=key, reason=reason, status=status
     )

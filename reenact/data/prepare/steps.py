@@ -25,7 +25,7 @@ from reenact.data.prepare.results import (
     params_of,
     shot_of,
 )
-from reenact.data.prepare.tracking import CutFinder, FaceTrack, FaceTracker, assemble
+from reenact.data.prepare.tracking import CutFinder, FaceTrack, FaceTracker, assemble_track
 from reenact.data.prepare.work import Hand, Result
 from reenact.data.store import ClipRecord
 from reenact.data.store_writer import ClipArrays, StoreWriteError, make_folder, param_arrays
@@ -89,7 +89,7 @@ def landmarks(hand: Hand, tools: Tools) -> Result:
     for image, box, changed in zip(all_frames(hand), boxes.tolist(), looks.arrays["changed"], strict=True):
         placer.step(image, None if np.isnan(box[0]) else _own_box(image, FaceBox(*box), hand, tools), bool(changed))
     points = placer.collect_points()
-    whole = assemble(points, looks.arrays["changed"], looks.facts["width"], looks.facts["height"])
+    whole = assemble_track(points, looks.arrays["changed"], looks.facts["width"], looks.facts["height"])
     shot = whole if hand.clip.album else whole.longest_shot()
     lit = np.flatnonzero(~looks.arrays["dark"][shot.frames] | shot.visible)
     black = len(shot) - (lit[-1] + 1 - lit[0])
@@ -117,7 +117,7 @@ def camera(hand: Hand, tools: Tools) -> Result:
         shot, rows = shot_of(hand), hand.work["crop"].arrays["rows"]
         params = params_of({name: array[rows] for name, array in parameters.items()})
         params.camera = carry_camera(params.camera, Crop.whole(shot.height, shot.width), stored)
-        error = _errors(kept_track(hand), stored, tools.face_model, params)
+        error = _landmark_errors(kept_track(hand), stored, tools.face_model, params)
     mean = float(np.nanmean(error))
     # not `>`: a network's numbers may be no numbers
     if not mean <= hand.settings.max_error:
@@ -178,7 +178,7 @@ def record_of(hand: Hand) -> ClipRecord:
         split=clip.split,
         identity=clip.identity,
         status="ok",
-        reason=_note(hand, track),
+        reason=_describe_track(hand, track),
         source=clip.source,
         key=hand.key,
         num_frames=len(track),
@@ -225,7 +225,7 @@ def _kept_rows(track: FaceTrack, on_missing: OnMissing) -> NDArray[np.int64]:
     )
 
 
-def _errors(track: FaceTrack, crop: Crop, face_model: FaceModel, params: FaceParams) -> NDArray[np.float64]:
+def _landmark_errors(track: FaceTrack, crop: Crop, face_model: FaceModel, params: FaceParams) -> NDArray[np.float64]:
     """(T,) distance of the mesh's landmarks to the found ones, in inter-ocular distances; NaN where none was seen."""
     # of the vertices around the landmarks alone: all of BFM's, of a long clip, are gigabytes
     near = face_model.vertices(params, face_model.landmark_vertices.flatten())
@@ -236,7 +236,7 @@ def _errors(track: FaceTrack, crop: Crop, face_model: FaceModel, params: FacePar
     return np.where(track.visible, distances / inter_ocular_distance(track.landmarks), np.nan)
 
 
-def _note(hand: Hand, track: FaceTrack) -> str:
+def _describe_track(hand: Hand, track: FaceTrack) -> str:
     """Return a remark about a usable clip."""
     notes, facts = [], hand.work["landmarks"].facts
     if facts["cuts"]:

@@ -154,14 +154,14 @@ class FaceTracker:
         self._most = max(self._most, len(boxes))
         if self._box is None or self._lost > SEARCH_EVERY or changed:
             return self._chosen(boxes, image)
-        return _nearest(boxes, self._box)
+        return _nearest_box(boxes, self._box)
 
     def _chosen(self, boxes: list[FaceBox], image: Image) -> FaceBox | None:
         if self._index is not None:
             return boxes[self._index] if len(boxes) > self._index else None
         if self._region is not None:
             (left_edge, top, right, bottom), (height, width) = self._region, image.shape[:2]
-            return _nearest(boxes, FaceBox(left_edge * width, top * height, right * width, bottom * height))
+            return _nearest_box(boxes, FaceBox(left_edge * width, top * height, right * width, bottom * height))
         clear = len(boxes) == 1 or (boxes and boxes[1].area < ALIKE * boxes[0].area)
         return boxes[0] if clear else None
 
@@ -194,10 +194,10 @@ def track_faces(
         changes.append(changed)
         on_frame()
     tracker.check()
-    return assemble(placer.collect_points(), np.array(changes), *size)
+    return assemble_track(placer.collect_points(), np.array(changes), *size)
 
 
-def assemble(points: list[Points | None], changed: NDArray[np.bool_], width: int, height: int) -> FaceTrack:
+def assemble_track(points: list[Points | None], changed: NDArray[np.bool_], width: int, height: int) -> FaceTrack:
     """The track of a face from what was seen of it.
 
     Args:
@@ -207,10 +207,10 @@ def assemble(points: list[Points | None], changed: NDArray[np.bool_], width: int
         height: The same.
     """
     visible = np.array([face is not None for face in points], np.bool_)
-    cuts = _cuts(points, changed)
+    cuts = _find_cuts(points, changed)
     landmarks = np.empty((len(points), 68, 2), np.float32)
     for start, end in itertools.pairwise([0, *cuts, len(points)]):
-        landmarks[start:end] = _filled(points[start:end], points)
+        landmarks[start:end] = _fill_landmarks(points[start:end], points)
     return FaceTrack(landmarks, visible, np.arange(len(points)), tuple(cuts), width, height)
 
 
@@ -232,29 +232,29 @@ def fit_track(track: FaceTrack, face_model: FaceModel, crops: list[Crop]) -> tup
     return fit.params, fit.error.double().cpu().numpy()
 
 
-def _cuts(clip: list[Points | None], changed: NDArray[np.bool_]) -> list[int]:
+def _find_cuts(clip: list[Points | None], changed: NDArray[np.bool_]) -> list[int]:
     cuts: list[int] = []
     last: Points | None = None
     for number, points in enumerate(clip):
         if points is None:
             continue
-        if changed[number] and (last is None or _jumped(points, last)):
+        if changed[number] and (last is None or _detect_jump(points, last)):
             cuts.append(number)
         last = points
     return cuts
 
 
-def _jumped(points: Points, last: Points) -> bool:
+def _detect_jump(points: Points, last: Points) -> bool:
     jump = np.linalg.norm(points - last, axis=-1).mean()
     return bool(jump > CUT_JUMP * inter_ocular_distance(last))
 
 
-def _nearest(boxes: list[FaceBox], box: FaceBox) -> FaceBox | None:
+def _nearest_box(boxes: list[FaceBox], box: FaceBox) -> FaceBox | None:
     near = (candidate for candidate in boxes if candidate.overlap(box) > IN_REGION)
     return max(near, key=box.overlap, default=None)
 
 
-def _filled(shot: list[Points | None], clip: list[Points | None]) -> NDArray[np.float32]:
+def _fill_landmarks(shot: list[Points | None], clip: list[Points | None]) -> NDArray[np.float32]:
     """Landmarks (T, 68, 2) of one shot, steadied, with gaps filled in along straight lines."""
     visible_numbers = [number for number, points in enumerate(shot) if points is not None]
     if not visible_numbers:

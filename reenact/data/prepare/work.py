@@ -56,7 +56,7 @@ class Work:
     def has(self, stage: str) -> bool:
         """Tell if a stage is finished for the keys of this clip; a damaged file counts as unfinished."""
         if stage not in self._known:
-            result = _load(self._path(stage), self._keys[stage])
+            result = _load_result(self._path(stage), self._keys[stage])
             if result is not None:
                 self._known[stage] = result
         return stage in self._known
@@ -127,7 +127,7 @@ def remove_empty_folders(folder: Path) -> None:
             continue
 
 
-def _load(path: Path, key: str) -> Result | None:
+def _load_result(path: Path, key: str) -> Result | None:
     try:
         with safe_open(path, "np") as file:
             about = json.loads((file.metadata() or {})["about"])

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from reenact.data.synthetic.actor import Actor, head_model
 from reenact.data.synthetic.light import Light
-from reenact.data.synthetic.motion import Manner, motion
-from reenact.data.synthetic.rng import CLIP, Array, stream
+from reenact.data.synthetic.motion import Manner, compute_motion
+from reenact.data.synthetic.rng import CLIP, Array, open_stream
 from reenact.faces.head.model import LID_FOLLOW
 from reenact.faces.params import FaceParams
 
@@ -33,14 +33,14 @@ class Framing:
     """(2,) NDC of the neutral landmarks' centre."""
 
 
-def framing(seed: int, identity: int, clip: int) -> Framing:
+def draw_framing(seed: int, identity: int, clip: int) -> Framing:
     """Draw a clip's framing."""
-    rng = stream(seed, CLIP, identity, clip, 4)
+    rng = open_stream(seed, CLIP, identity, clip, 4)
     offset = np.clip(rng.normal([0.0, 0.14], [0.05, 0.05]), [-0.12, 0.0], [0.12, 0.26])
     return Framing(zoom=float(np.clip(rng.normal(0.93, 0.08), 0.78, 1.12)), offset=offset)
 
 
-def muscles(moves: dict[str, Array]) -> dict[str, Array]:
+def compute_expression(moves: dict[str, Array]) -> dict[str, Array]:
     """Expression coefficients by name, (N,) each, from `motion.motion`'s output."""
     jaw = JAW_OPEN * moves["jaw_open"]
     side = moves["jaw_side"]
@@ -133,10 +133,10 @@ def compute_act(actor: Actor, manner: Manner, frame: Framing, frames: NDArray[np
         frame: the clip's framing.
         frames: (N,) frame numbers.
     """
-    moves = motion(manner, frames)
+    moves = compute_motion(manner, frames)
     names = head_model().expression_names
     expression = np.zeros((len(frames), len(names)))
-    for name, value in muscles(moves).items():
+    for name, value in compute_expression(moves).items():
         expression[:, names.index(name)] = value
     turn = turn_vectors(moves["head"])
     pose = np.zeros((len(frames), 5, 3))

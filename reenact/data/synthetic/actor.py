@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from reenact.data.synthetic.canvas import Canvas, chart, ear_chart
-from reenact.data.synthetic.complexion import paint
+from reenact.data.synthetic.canvas import Canvas, ear_chart, project_to_chart
+from reenact.data.synthetic.complexion import paint_skin
 from reenact.data.synthetic.hair import Scalp, Skull, make_hair
 from reenact.data.synthetic.kernels import (
     CLOTH,
@@ -24,16 +24,16 @@ from reenact.data.synthetic.kernels import (
     SKIN,
     TEETH,
     TONGUE,
-    occlusion,
+    add_occlusion,
     pose_points,
     rasterize,
     vertex_normals,
 )
 from reenact.data.synthetic.people import Person, draw_person
-from reenact.data.synthetic.rng import IDENTITY, stream
-from reenact.data.synthetic.shading import encode
-from reenact.data.synthetic.textures import tiles
-from reenact.data.synthetic.wear import Piece, glasses, torso
+from reenact.data.synthetic.rng import IDENTITY, open_stream
+from reenact.data.synthetic.shading import encode_picture
+from reenact.data.synthetic.textures import draw_tiles
+from reenact.data.synthetic.wear import Piece, build_glasses, build_torso
 from reenact.faces.head import Head
 from reenact.faces.registry import load_face_model
 
@@ -102,7 +102,7 @@ def head_arrays() -> HeadArrays:
     vertex_normals(mean.astype(np.float32), faces, normals)
     skin = np.unique(faces[material == SKIN])
     ears = head.part.numpy() == head.part_names.index("ears")
-    charted = chart(mean)
+    charted = project_to_chart(mean)
     ear_vertices = np.unique(faces[ears])
     charted[ear_vertices] = ear_chart(mean[ear_vertices])
     canvas = Canvas.of(mean, faces[material == SKIN], charted, ears[material == SKIN], landmarks)
@@ -153,12 +153,12 @@ class Actor:
     """Centre (2,) and mean side of the neutral landmarks' frontal box, metres."""
 
 
-def _shape(seed: int, identity: int, count: int) -> Array:
-    rng = stream(seed, IDENTITY, identity, 1)
+def _draw_shape(seed: int, identity: int, count: int) -> Array:
+    rng = open_stream(seed, IDENTITY, identity, 1)
     return np.clip(rng.normal(0, 0.8, count), -1.8, 1.8)
 
 
-def _carried(points: Array, head: HeadArrays, change: Array) -> Array:
+def _carry_points(points: Array, head: HeadArrays, change: Array) -> Array:
     """Move (N, 3) points of the mean head's space with the (V, 3) change of the skin around them."""
     distance, near = map(np.asarray, head.near.query(points, k=12))
     weight = 1 / (distance + 0.004) ** 2
@@ -184,25 +184,25 @@ def _head_attributes(head: HeadArrays) -> F32:
     return out
 
 
-def _extras(person: Person, head: HeadArrays, change: Array) -> list[tuple[Array, I32, Array, int]]:
+def _build_extras(person: Person, head: HeadArrays, change: Array) -> list[tuple[Array, I32, Array, int]]:
     """Hair, glasses and torso: vertices, faces, attributes (V, 4) and material of each."""
     out: list[tuple[Array, I32, Array, int]] = []
     hair = make_hair(person, head.skull)
     if hair is not None:
         strand = np.insert(hair.strand, 2, 1.0, axis=1)
-        out.append((_carried(hair.vertices, head, change), hair.faces, strand, HAIR))
+        out.append((_carry_points(hair.vertices, head, change), hair.faces, strand, HAIR))
     marks = head.landmark_vertices
     if person.glasses != "none":
         eyes = np.stack([marks[42:48].mean(0), marks[36:42].mean(0)])
         ears = np.array([[0.078, 0.036, -0.004], [-0.078, 0.036, -0.004]])
-        out.append(_with_chart(glasses(person, eyes, ears, marks[27, 2]), head, change, FRAME))
-    out.append(_with_chart(torso(person, 0.0), head, 0.6 * change, CLOTH))
+        out.append(_with_chart(build_glasses(person, eyes, ears, marks[27, 2]), head, change, FRAME))
+    out.append(_with_chart(build_torso(person, 0.0), head, 0.6 * change, CLOTH))
     return out
 
 
 def _with_chart(piece: Piece, head: HeadArrays, change: Array, material: int) -> tuple[Array, I32, Array, int]:
     attributes = np.concatenate([piece.chart, np.ones((len(piece.chart), 2))], 1)
-    return _carried(piece.vertices, head, change), piece.faces, attributes, material
+    return _carry_points(piece.vertices, head, change), piece.faces, attributes, material
 
 
 def _extra_weights(points: Array, material: int) -> Array:
@@ -230,12 +230,12 @@ def bake_occlusion(points: F32, faces: I32, material: NDArray[np.uint8], attribu
         towards = np.array([flat * np.cos(azimuth), 0.25 + flat * np.sin(azimuth), z])
         towards /= np.linalg.norm(towards)
         screen = seen_from(towards, points, np.array([0.0, -0.02, 0.0]), 0.25, side)
-        rasterize(screen, faces, material, CULL, attributes, tiles()["strands"], side, index, bary, depth)
-        occlusion(screen, normals, towards.astype(np.float32), depth, 1.6, hit, weight)
+        rasterize(screen, faces, material, CULL, attributes, draw_tiles()["strands"], side, index, bary, depth)
+        add_occlusion(screen, normals, towards.astype(np.float32), depth, 1.6, hit, weight)
     return hit / weight
 
 
-def view(towards: Array) -> Array:
+def compute_view(towards: Array) -> Array:
     """(3, 3) rotation from space to a screen (x right, y down, z away) seen from a unit direction."""
     right = np.cross([0.0, 1.0, 0.0], towards)
     right /= np.linalg.norm(right)
@@ -254,7 +254,7 @@ def seen_from(towards: Array, points: F32, centre: Array, reach: float, side: in
         reach: half the side of what it shows.
         side: its side in samples.
     """
-    axes, unit = view(towards), side / (2 * reach)
+    axes, unit = compute_view(towards), side / (2 * reach)
     screen = np.empty_like(points)
     for axis in range(3):
         row = (axes[axis] * unit).astype(np.float32)
@@ -268,9 +268,9 @@ def build_actor(seed: int, identity: int) -> Actor:
     """Make an identity (about a tenth of a second), or take it from the last 256 made (2 MB each)."""
     head = head_arrays()
     person = draw_person(seed, identity)
-    shape = _shape(seed, identity, head.num_shape)
+    shape = _draw_shape(seed, identity, head.num_shape)
     change = (head.basis[..., : head.num_shape] * shape).sum(-1)
-    extras = _extras(person, head, change)
+    extras = _build_extras(person, head, change)
     points, faces, material = [head.mean + change], [head.faces], [head.material]
     attributes = [_head_attributes(head)]
     weights = [np.concatenate([head.weights, np.zeros((len(head.mean), 1))], 1)]
@@ -280,7 +280,7 @@ def build_actor(seed: int, identity: int) -> Actor:
         points.append(vertices)
         attributes.append(chart_.astype(np.float32))
         weights.append(_extra_weights(vertices, kind))
-    skin, relief = paint(head.canvas, person, head.scalp.cover(person))
+    skin, relief = paint_skin(head.canvas, person, head.scalp.cover(person))
     landmarks = head_model().landmarks68(torch.from_numpy(points[0][None]))[0].numpy()[:, :2]
     low, high = landmarks.min(0), landmarks.max(0)
     actor = Actor(
@@ -294,15 +294,15 @@ def build_actor(seed: int, identity: int) -> Actor:
         faces=np.concatenate(faces).astype(np.int32),
         material=np.concatenate(material),
         attributes=np.concatenate(attributes),
-        skin=encode(skin),
+        skin=encode_picture(skin),
         relief=np.clip(np.round(relief * 64), -127, 127).astype(np.int8),
         box=((low + high) / 2, float((high - low).mean())),
     )
-    _bake(actor)
+    _bake_light(actor)
     return actor
 
 
-def _bake(actor: Actor) -> None:
+def _bake_light(actor: Actor) -> None:
     """Write baked occlusion into the attributes; the jaw hangs open meanwhile, so that light reaches the mouth."""
     opened = np.zeros((5, 3))
     opened[2, 0] = 0.25
@@ -319,7 +319,7 @@ def _bake(actor: Actor) -> None:
     actor.attributes[eyes, 3] = np.sqrt(light[eyes])
 
 
-def rotation(vector: Array) -> Array:
+def compute_rotation(vector: Array) -> Array:
     """(3, 3) matrix of an axis-angle vector (Rodrigues)."""
     angle = float(np.sqrt((vector**2).sum()))
     if angle < 1e-12:
@@ -340,10 +340,10 @@ def bone_matrices(actor: Actor, expression: Array, pose: Array, body: Array | No
         body: (3, 4) transform of the body; at rest by default.
     """
     joints = actor.joints + (actor.joint_expression * expression).sum(-1)
-    turned, origin = [rotation(pose[0])], [joints[0]]
+    turned, origin = [compute_rotation(pose[0])], [joints[0]]
     for joint, parent in ((1, 0), (2, 1), (3, 1), (4, 1)):
         origin.append(origin[parent] + (turned[parent] * (joints[joint] - joints[parent])).sum(-1))
-        local = rotation(pose[joint])
+        local = compute_rotation(pose[joint])
         turned.append((turned[parent][:, :, None] * local[None]).sum(1))
     out = np.zeros((6, 3, 4))
     for joint in range(5):

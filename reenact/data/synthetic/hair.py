@@ -113,7 +113,7 @@ class Scalp:
         return np.where(self.ear, 0, np.clip((limit - self.polar) / 0.07 + 0.2, 0, 1)).astype(np.float32)
 
 
-def _direction(polar: Array, azimuth: Array) -> Array:
+def _compute_direction(polar: Array, azimuth: Array) -> Array:
     sine = np.sin(polar)
     return np.stack([sine * np.sin(azimuth), np.cos(polar), sine * np.cos(azimuth)], -1)
 
@@ -134,8 +134,8 @@ class Skull:
         polar, azimuth = np.arccos(offset[:, 1] / radius), np.arctan2(offset[:, 0], offset[:, 2])
         self._table = np.zeros((37, 73))
         grid_polar, grid_azimuth = np.meshgrid(np.linspace(0, np.pi, 37), np.linspace(-np.pi, np.pi, 73), indexing="ij")
-        directions = _direction(grid_polar, grid_azimuth).reshape(-1, 3)
-        units = _direction(polar, azimuth)[keep]
+        directions = _compute_direction(grid_polar, grid_azimuth).reshape(-1, 3)
+        units = _compute_direction(polar, azimuth)[keep]
         nearness = np.exp(90.0 * (directions[:, None, :] * units[None]).sum(-1) - 90.0)
         self._table[:] = ((nearness * radius[keep]).sum(1) / nearness.sum(1)).reshape(37, 73)
 
@@ -156,7 +156,7 @@ class Skull:
         return np.asarray(points + np.maximum(distance - height, 0)[:, None] * self._normals[near[:, 0]])
 
 
-def _paths(style: Style, person: Person, name: str) -> tuple[Array, Array, Array]:
+def _compute_paths(style: Style, person: Person, name: str) -> tuple[Array, Array, Array]:
     """Polar and azimuth (COLUMNS, rows) of the strands over the skull, and how far each hangs, 0 to 1."""
     start = np.linspace(-np.pi, np.pi, COLUMNS)
     fraction = np.linspace(0, 1, style.rows)
@@ -185,11 +185,11 @@ def _paths(style: Style, person: Person, name: str) -> tuple[Array, Array, Array
     return polar, azimuth, hanging
 
 
-def _layer(style: Style, person: Person, name: str, skull: Skull, depth: float, seed: int) -> tuple[Array, Array]:
+def _build_layer(style: Style, person: Person, name: str, skull: Skull, depth: float, seed: int) -> tuple[Array, Array]:
     """One sheet: (COLUMNS, rows, 3) positions and strand coordinates; `depth` 1 is the outermost."""
     rng = np.random.Generator(np.random.Philox(person.detail + 10 + seed))
     fraction = np.linspace(0, 1, style.rows)
-    polar, azimuth, hanging = _paths(style, person, name)
+    polar, azimuth, hanging = _compute_paths(style, person, name)
     crown = np.clip(1 - polar / np.radians(95), 0, 1)
     front = np.clip(1 - np.abs(azimuth) / np.radians(62), 0, 1) ** 0.7
     lift = style.lift * front * np.sin(np.pi * np.clip(fraction * 0.9, 0, 1))[None] ** 2
@@ -203,9 +203,9 @@ def _layer(style: Style, person: Person, name: str, skull: Skull, depth: float, 
     turns = polar * 95 / style.wavelength * 2 * np.pi
     ripple = style.wave * np.sin(turns + 7 * lumps + 3.1 * np.sin(11 * azimuth + phase[0]))
     radius = skull(polar, azimuth) + 1e-3 * (thick + 0.6 * ripple * np.clip(fraction * 3, 0, 1))
-    points = CENTRE + radius[..., None] * _direction(polar, azimuth)
+    points = CENTRE + radius[..., None] * _compute_direction(polar, azimuth)
     if hanging.any():
-        points = _hang(points, style, fraction, depth, phase)
+        points = _hang_strands(points, style, fraction, depth, phase)
     length = np.concatenate([np.zeros((COLUMNS, 1)), np.cumsum(np.linalg.norm(np.diff(points, axis=1), axis=2), 1)], 1)
     ends = rng.uniform(0.0, 0.4, COLUMNS)
     end_fade = np.clip((1.0 - fraction[None]) / (style.edge * (0.6 + ends[:, None] * (not style.combed))), 0, 1)
@@ -218,7 +218,7 @@ def _layer(style: Style, person: Person, name: str, skull: Skull, depth: float, 
     return points, np.stack([across + np.zeros_like(length), length * stretch + 17 * seed, density], -1)
 
 
-def _hang(points: Array, style: Style, fraction: Array, depth: float, phase: Array) -> Array:
+def _hang_strands(points: Array, style: Style, fraction: Array, depth: float, phase: Array) -> Array:
     """Let the strands fall from where they leave the skull, outside of ears, neck and shoulders."""
     fall = np.clip((fraction - LEAVE) / (1 - LEAVE), 0, 1)
     anchor = points[:, int(LEAVE * (style.rows - 1))]
@@ -248,14 +248,16 @@ def _grid_faces(points: Array) -> NDArray[np.int32]:
     return np.concatenate([np.stack([a, d, c], -1)[near], np.stack([a, c, b], -1)[near]])
 
 
-def _knot(person: Person, skull: Skull) -> tuple[Array, Array]:
+def _build_knot(person: Person, skull: Skull) -> tuple[Array, Array]:
     """A bun behind the crown: (COLUMNS // 2, 12, 3) positions and strand coordinates."""
     columns, rows = COLUMNS // 2, 12
     polar = np.radians(32 + 25 * (person.parting * 0.5 + 0.5))
-    centre = CENTRE + (skull(np.array(polar), np.array(np.pi)) + 0.018) * _direction(np.array(polar), np.array(np.pi))
+    centre = CENTRE + (skull(np.array(polar), np.array(np.pi)) + 0.018) * _compute_direction(
+        np.array(polar), np.array(np.pi)
+    )
     around, up = np.meshgrid(np.linspace(-np.pi, np.pi, columns), np.linspace(0.02, np.pi - 0.02, rows), indexing="ij")
     radius = (0.030 + 0.006 * person.volume) * (1 + 0.05 * np.sin(6 * up + 2 * around))
-    points = centre + radius[..., None] * _direction(up, around)
+    points = centre + radius[..., None] * _compute_direction(up, around)
     strand = np.stack([up * 90 + 12 * np.sin(around), around * 40, np.full_like(up, 1.2)], -1)
     return points, strand
 
@@ -265,9 +267,9 @@ def make_hair(person: Person, skull: Skull) -> Hair | None:
     style = STYLES.get(person.hair_style)
     if style is None:
         return None
-    sheets = [_layer(style, person, person.hair_style, skull, 1.0 - 0.42 * k, k) for k in range(style.layers)]
+    sheets = [_build_layer(style, person, person.hair_style, skull, 1.0 - 0.42 * k, k) for k in range(style.layers)]
     if person.hair_style == "bun":
-        sheets.append(_knot(person, skull))
+        sheets.append(_build_knot(person, skull))
     points, strands, faces, count = [], [], [], 0
     for position, strand in sheets:
         position = skull.outside(position.reshape(-1, 3), 0.0012).reshape(position.shape)

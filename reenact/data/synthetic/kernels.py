@@ -123,7 +123,7 @@ def vertex_normals(points: F32, faces: I32, normals: F32) -> None:
 
 
 @njit(cache=True, nogil=True)
-def occlusion(screen: F32, normals: F32, direction: F32, depth: F32, bias: float, hit: F32, weight: F32) -> None:
+def add_occlusion(screen: F32, normals: F32, direction: F32, depth: F32, bias: float, hit: F32, weight: F32) -> None:
     """Add one direction's share to ambient occlusion.
 
     Args:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reenact.data.synthetic.rng import IDENTITY, Array, stream
+from reenact.data.synthetic.rng import IDENTITY, Array, open_stream
 
 SKIN_TONES = np.array([
     [0.62, 0.43, 0.35], [0.57, 0.37, 0.28], [0.49, 0.285, 0.20], [0.41, 0.212, 0.128],
@@ -96,7 +96,7 @@ def _hair_style(rng: np.random.Generator, feminine: bool, age: float, tone: floa
 
 def draw_person(seed: int, identity: int) -> Person:
     """Draw the looks of an identity."""
-    rng = stream(seed, IDENTITY, identity)
+    rng = open_stream(seed, IDENTITY, identity)
     is_feminine = bool(rng.random() < 0.5)
     feminine = float(np.clip(rng.normal(0.85 if is_feminine else 0.12, 0.12), 0, 1))
     age = float(rng.beta(1.4, 2.0))

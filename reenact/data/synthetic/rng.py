@@ -17,7 +17,7 @@ MOTION: Final = 3
 """Key domain of the motion within a clip."""
 
 
-def stream(seed: int, *key: int) -> np.random.Generator:
+def open_stream(seed: int, *key: int) -> np.random.Generator:
     """A generator for one key; equal keys give equal numbers on every machine.
 
     Args:
@@ -27,7 +27,7 @@ def stream(seed: int, *key: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=key)))
 
 
-def lattice(key: int, channel: int, index: NDArray[np.int64]) -> Array:
+def hash_lattice(key: int, channel: int, index: NDArray[np.int64]) -> Array:
     """Uniform numbers in [0, 1) at integer lattice points, by hashing (splitmix64's finaliser).
 
     Args:
@@ -54,7 +54,7 @@ def spline_weights(fraction: Array) -> Array:
     return np.stack([(1 - f) ** 3, inner, outer, f**3]) / 6
 
 
-def noise(key: int, channel: int, time: Array, frequency: float) -> Array:
+def evaluate_noise(key: int, channel: int, time: Array, frequency: float) -> Array:
     """Smooth (C2) noise in time with unit-like amplitude (standard deviation about 0.6, range within ±1.7).
 
     Args:
@@ -69,5 +69,5 @@ def noise(key: int, channel: int, time: Array, frequency: float) -> Array:
     position = time * frequency
     base = np.floor(position)
     index = base.astype(np.int64) + np.arange(-1, 3)[:, None]
-    values = lattice(key, channel, index) * 2 - 1
+    values = hash_lattice(key, channel, index) * 2 - 1
     return np.asarray(1.7 * (values * spline_weights(position - base)).sum(0))

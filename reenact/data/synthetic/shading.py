@@ -30,13 +30,13 @@ U8 = NDArray[np.uint8]
 I8 = NDArray[np.int8]
 
 
-def encode(picture: NDArray[np.floating]) -> U8:
+def encode_picture(picture: NDArray[np.floating]) -> U8:
     """Square-root code of linear values from 0 to 1, which spends its steps where the eye does."""
     return np.round(255 * np.sqrt(np.clip(picture, 0, 1))).astype(np.uint8)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _place(coordinate: float, size: int) -> tuple[int, float]:
+def _find_texel(coordinate: float, size: int) -> tuple[int, float]:
     """The texel before a coordinate from 0 to 1, and how far towards the next one it lies."""
     at = min(max(coordinate * size - 0.5, 0.0), size - 1.001)
     first = np.int64(at)
@@ -44,7 +44,7 @@ def _place(coordinate: float, size: int) -> tuple[int, float]:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _blend(picture: U8, i: int, a: float, j: int, b: float, channel: int) -> float:
+def _blend_texels(picture: U8, i: int, a: float, j: int, b: float, channel: int) -> float:
     """Bilinear value at column i + a, row j + b, in the picture's own code."""
     top = picture[j, i, channel] * (1 - a) + picture[j, i + 1, channel] * a
     low = picture[j + 1, i, channel] * (1 - a) + picture[j + 1, i + 1, channel] * a
@@ -52,17 +52,17 @@ def _blend(picture: U8, i: int, a: float, j: int, b: float, channel: int) -> flo
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _colour(picture: U8, u: float, v: float) -> tuple[float, float, float]:
+def _sample_colour(picture: U8, u: float, v: float) -> tuple[float, float, float]:
     """Bilinear linear-light RGB of a picture in square-root code; u and v from 0 to 1."""
-    i, a = _place(u, picture.shape[1])
-    j, b = _place(v, picture.shape[0])
-    red, green = _blend(picture, i, a, j, b, 0) / 255, _blend(picture, i, a, j, b, 1) / 255
-    blue = _blend(picture, i, a, j, b, 2) / 255
+    i, a = _find_texel(u, picture.shape[1])
+    j, b = _find_texel(v, picture.shape[0])
+    red, green = _blend_texels(picture, i, a, j, b, 0) / 255, _blend_texels(picture, i, a, j, b, 1) / 255
+    blue = _blend_texels(picture, i, a, j, b, 2) / 255
     return red * red, green * green, blue * blue
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _irradiance(light: F32, x: float, y: float, z: float, channel: int) -> float:
+def _compute_irradiance(light: F32, x: float, y: float, z: float, channel: int) -> float:
     value = light[0, channel] + light[1, channel] * x + light[2, channel] * y + light[3, channel] * z
     value += light[4, channel] * x * y + light[5, channel] * x * z + light[6, channel] * y * z
     value += light[7, channel] * (x * x - y * y) + light[8, channel] * (3 * z * z - 1)
@@ -87,7 +87,7 @@ def _shade_of(shadow: F32, x: float, y: float, z: float, bias: float) -> float:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _power(x: float, doublings: int) -> float:
+def _raise_power(x: float, doublings: int) -> float:
     """X to the power 2**doublings, for x >= 0."""
     for _ in range(doublings):
         x = x * x
@@ -95,7 +95,7 @@ def _power(x: float, doublings: int) -> float:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _eye(x: float, y: float, z: float, iris: F32, strands: F32) -> tuple[float, float, float]:
+def _colour_eye(x: float, y: float, z: float, iris: F32, strands: F32) -> tuple[float, float, float]:
     """Albedo of an eyeball in a direction of its rest frame: pupil, iris with fibres and a dark rim, veined white."""
     radius = np.sqrt(x * x + y * y) if z > 0 else 1.0
     fibre = wrap_sample(strands, 30 * x / (radius + 0.05) + 70 * y / (radius + 0.05), 60 * radius)
@@ -130,11 +130,11 @@ def _strand_gloss(
     tx, ty, tz = tx / length + shift * nx, ty / length + shift * ny, tz / length + shift * nz
     cosine = (tx * hx + ty * hy + tz * hz) / np.sqrt(tx * tx + ty * ty + tz * tz)
     lobe = max(1 - cosine * cosine, 0.0)
-    return (0.5 * _power(lobe, 5) + 0.12 * _power(lobe, 2)) * (0.3 + strand)
+    return (0.5 * _raise_power(lobe, 5) + 0.12 * _raise_power(lobe, 2)) * (0.3 + strand)
 
 
 @njit(cache=True, nogil=True)
-def shade(
+def shade_pixels(
     face_index: I32, barycentric: F32, screen: F32, faces: I32, material: U8, attributes: F32, normals: F32,
     skin: U8, relief: I8, cloth: U8, background: U8, strands: F32,
     light: F32, key: F32, key_colour: F32, shadow: F32, shadow_map: F32, shadow_strength: float,
@@ -151,7 +151,7 @@ def shade(
         attributes: (V, 4); of skin: chart u, v (0 to 1), occlusion, wetness; of eyes: direction in the eyeball's rest
             frame, occlusion; of mouth parts: x, y, occlusion; of hair: see `rasterize`; of cloth: chart, occlusion.
         normals: (V, 3) unit.
-        skin: (N, N, 4) albedo and gloss over the skin chart, in square-root code as all pictures (see `encode`).
+        skin: (N, N, 4) albedo and gloss over the skin chart, in the square-root code of `encode_picture`.
         relief: (N, N, 2) slope of the skin along the chart's right and up, in units of 1/64.
         cloth: (N, N, 3) albedo over the cloth chart.
         background: (N, N, 3) radiance.
@@ -180,7 +180,7 @@ def shade(
                 f = face_index[y, x]
                 if f < 0:
                     u, v = (x + 0.5) / (2 * size), (y + 0.5) / (2 * size)
-                    r, g, b = _colour(background, u, v)
+                    r, g, b = _sample_colour(background, u, v)
                     red, green, blue = red + r, green + g, blue + b
                     continue
                 i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -198,15 +198,15 @@ def shade(
                 bump_x, bump_y = 0.0, 0.0
                 occluded, gloss, shine = a2, 0.0, 5
                 if kind == SKIN:
-                    r, g, b = _colour(skin, a0, a1)
-                    column_, part_x = _place(a0, skin.shape[1])
-                    row_, part_y = _place(a1, skin.shape[0])
-                    gloss = (_blend(skin, column_, part_x, row_, part_y, 3) / 255) ** 2
-                    bump_x = _blend(relief, column_, part_x, row_, part_y, 0) / 64
-                    bump_y = _blend(relief, column_, part_x, row_, part_y, 1) / 64
+                    r, g, b = _sample_colour(skin, a0, a1)
+                    column_, part_x = _find_texel(a0, skin.shape[1])
+                    row_, part_y = _find_texel(a1, skin.shape[0])
+                    gloss = (_blend_texels(skin, column_, part_x, row_, part_y, 3) / 255) ** 2
+                    bump_x = _blend_texels(relief, column_, part_x, row_, part_y, 0) / 64
+                    bump_y = _blend_texels(relief, column_, part_x, row_, part_y, 1) / 64
                 elif kind == EYE:
                     occluded = a3
-                    r, g, b = _eye(a0, a1, a2, iris, strands)
+                    r, g, b = _colour_eye(a0, a1, a2, iris, strands)
                     gloss, shine = 1.6, 7
                 elif kind == TEETH:
                     r, g, b = 0.62, 0.56, 0.46
@@ -224,7 +224,7 @@ def shade(
                     g = tone * (hair[1] + (hair[4] - hair[1]) * along)
                     b = tone * (hair[2] + (hair[5] - hair[2]) * along)
                 elif kind == CLOTH:
-                    r, g, b = _colour(cloth, a0, a1)
+                    r, g, b = _sample_colour(cloth, a0, a1)
                 else:
                     r, g, b = frame[0], frame[1], frame[2]
                     gloss, shine = frame[3], 5
@@ -249,15 +249,22 @@ def shade(
                     spec *= hair[6] * lit * a2
                 elif gloss > 0:
                     level = max(nx * hx + ny * hy + nz * hz, 0.0)
-                    spec = gloss * (_power(level, shine) + 0.25 * _power(level, 3)) * lit * (0.3 + 0.7 * occluded)
+                    spec = (
+                        gloss
+                        * (_raise_power(level, shine) + 0.25 * _raise_power(level, 3))
+                        * lit
+                        * (0.3 + 0.7 * occluded)
+                    )
                     if kind == EYE:
-                        spec = gloss * _power(level, shine) * min(1.0, 2 * occluded)
+                        spec = gloss * _raise_power(level, shine) * min(1.0, 2 * occluded)
                 # Light scattered under skin leaves shade redder than the surface that casts it.
                 bleed = 0.82 if kind == SKIN else 1.0
                 warm = occluded + (1 - occluded) * (0.12 if kind == SKIN else 0.0)
-                red += r * _irradiance(light, nx, ny, nz, 0) * (1 - bleed * blocked) * warm + spec * key_colour[0]
-                green += g * _irradiance(light, nx, ny, nz, 1) * (1 - blocked) * occluded + spec * key_colour[1]
-                blue += b * _irradiance(light, nx, ny, nz, 2) * (1 - blocked) * occluded + spec * key_colour[2]
+                red += (
+                    r * _compute_irradiance(light, nx, ny, nz, 0) * (1 - bleed * blocked) * warm + spec * key_colour[0]
+                )
+                green += g * _compute_irradiance(light, nx, ny, nz, 1) * (1 - blocked) * occluded + spec * key_colour[1]
+                blue += b * _compute_irradiance(light, nx, ny, nz, 2) * (1 - blocked) * occluded + spec * key_colour[2]
             image[row, column, 0] = table[min(np.int64(red * 4096), 8191)]
             image[row, column, 1] = table[min(np.int64(green * 4096), 8191)]
             image[row, column, 2] = table[min(np.int64(blue * 4096), 8191)]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reenact.data.synthetic.people import Person
-from reenact.data.synthetic.rng import CLIP, stream
+from reenact.data.synthetic.rng import CLIP, open_stream
 
 Array = NDArray[np.float64]
 CLOTH_SIDE = 160
@@ -28,7 +28,7 @@ class Piece:
     """(V, 2) place in the piece's picture, 0 to 1."""
 
 
-def _loft(rings: Array, closed: bool) -> NDArray[np.int32]:
+def _join_rings(rings: Array, closed: bool) -> NDArray[np.int32]:
     """Triangles between (levels, points) rings, outward when a ring runs from the front over the subject's left."""
     levels, points = rings.shape[:2]
     number = np.arange(levels * points, dtype=np.int32).reshape(levels, points)
@@ -38,7 +38,7 @@ def _loft(rings: Array, closed: bool) -> NDArray[np.int32]:
     return np.concatenate([np.stack([a, d, c], -1).reshape(-1, 3), np.stack([a, c, b], -1).reshape(-1, 3)])
 
 
-def torso(person: Person, build: float) -> Piece:
+def build_torso(person: Person, build: float) -> Piece:
     """Neckline, shoulders and chest, from the collar down; the neck of the head mesh stands in it.
 
     Args:
@@ -69,12 +69,12 @@ def torso(person: Person, build: float) -> Piece:
     points = np.stack([x, height, z], -1) * 1e-3
     chart = np.stack([0.5 + points[..., 0] / 0.46, (-0.09 - points[..., 1]) / 0.40], -1)
     chart[..., 1] = np.where(cosine[None] > -0.2, chart[..., 1], 0.9)
-    return Piece(points.reshape(-1, 3), _loft(points, False), np.clip(chart, 0, 1).reshape(-1, 2))
+    return Piece(points.reshape(-1, 3), _join_rings(points, False), np.clip(chart, 0, 1).reshape(-1, 2))
 
 
 def cloth_picture(seed: int, identity: int, clip: int, skin: Array) -> NDArray[np.float32]:
     """(CLOTH_SIDE, CLOTH_SIDE, 3) albedo of a clip's clothes over the torso's chart: x across, downwards."""
-    rng = stream(seed, CLIP, identity, clip, 3)
+    rng = open_stream(seed, CLIP, identity, clip, 3)
     axis = (np.arange(CLOTH_SIDE) + 0.5) / CLOTH_SIDE
     y, x = np.meshgrid(axis, axis - 0.5, indexing="ij")
     side = np.abs(x)
@@ -127,7 +127,7 @@ def cloth_picture(seed: int, identity: int, clip: int, skin: Array) -> NDArray[n
     return np.clip(picture, 0.005, 0.95).astype(np.float32)
 
 
-def _tube(path: Array, radius: Array, sides: int = 6) -> tuple[Array, NDArray[np.int32]]:
+def _build_tube(path: Array, radius: Array, sides: int = 6) -> tuple[Array, NDArray[np.int32]]:
     """A tube of (N, 2) half heights across and along z around a (N, 3) path."""
     tangent = np.gradient(path, axis=0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True) + 1e-12
@@ -137,10 +137,10 @@ def _tube(path: Array, radius: Array, sides: int = 6) -> tuple[Array, NDArray[np
     angle = np.arange(sides) * (2 * np.pi / sides)
     rings = path[:, None] + up[:, None] * (radius[:, 0, None] * np.cos(angle))[..., None]
     rings = rings + side[:, None] * (radius[:, 1, None] * np.sin(angle))[..., None]
-    return rings.reshape(-1, 3), _loft(rings, True)
+    return rings.reshape(-1, 3), _join_rings(rings, True)
 
 
-def glasses(person: Person, eyes: Array, ears: Array, bridge: float) -> Piece:
+def build_glasses(person: Person, eyes: Array, ears: Array, bridge: float) -> Piece:
     """A frame in front of the eyes, its temples reaching over the ears.
 
     Args:
@@ -163,15 +163,15 @@ def glasses(person: Person, eyes: Array, ears: Array, bridge: float) -> Piece:
         weight = np.full((len(angle), 2), thick * 1e-3)
         if person.glasses == "half":
             weight *= np.clip(0.35 + np.sin(angle) * 3, 0.28, 1)[:, None]
-        parts.append(_tube(np.stack([x, y, z], -1), weight))
+        parts.append(_build_tube(np.stack([x, y, z], -1), weight))
         hinge = np.array([eye[0] + sign * (0.0025 + 1e-3 * width), eye[1] + 0.004, z[0]])
         fraction = np.linspace(0, 1, 8)[:, None]
         out = np.array([sign * 0.004, 0, 0]) * np.sin(np.pi * fraction)
-        parts.append(_tube(hinge + fraction * (ear - hinge) + out, np.full((8, 2), max(thick, 1.1) * 1e-3), 4))
+        parts.append(_build_tube(hinge + fraction * (ear - hinge) + out, np.full((8, 2), max(thick, 1.1) * 1e-3), 4))
     inner = abs(eyes[0, 0]) + 0.0025 - 1e-3 * width
     across = np.linspace(-inner, inner, 9)
     arc = np.stack([across, eyes[0, 1] + 0.003 + 0.003 * (1 - (across / inner) ** 2), np.full(9, plane + 0.001)], -1)
-    parts.append(_tube(arc, np.full((9, 2), thick * 1e-3)))
+    parts.append(_build_tube(arc, np.full((9, 2), thick * 1e-3)))
     vertices, faces, count = [], [], 0
     for points, triangles in parts:
         faces.append(triangles + count)

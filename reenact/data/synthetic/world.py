@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reenact.data.synthetic.acting import Act, compute_act, face_params, framing
+from reenact.data.synthetic.acting import Act, compute_act, draw_framing, face_params
 from reenact.data.synthetic.actor import (
     CULL,
     Actor,
     bone_matrices,
     build_actor,
+    compute_rotation,
+    compute_view,
     head_model,
-    rotation,
     seen_from,
-    view,
 )
 from reenact.data.synthetic.backgrounds import clip_background
 from reenact.data.synthetic.kernels import (
@@ -42,8 +42,8 @@ from reenact.data.synthetic.kernels import (
 )
 from reenact.data.synthetic.light import Light, clip_light
 from reenact.data.synthetic.motion import draw_manner
-from reenact.data.synthetic.shading import encode, shade
-from reenact.data.synthetic.textures import tiles
+from reenact.data.synthetic.shading import encode_picture, shade_pixels
+from reenact.data.synthetic.textures import draw_tiles
 from reenact.data.synthetic.wear import cloth_picture
 from reenact.faces.params import FaceParams
 
@@ -132,17 +132,17 @@ class _Scenery:
 
 
 @lru_cache(maxsize=256)
-def _set(seed: int, identity: int, clip: int) -> _Scenery:
+def _draw_scenery(seed: int, identity: int, clip: int) -> _Scenery:
     person = build_actor(seed, identity).person
     return _Scenery(
         light=clip_light(seed, identity, clip),
-        background=encode(clip_background(seed, identity, clip)),
-        cloth=encode(cloth_picture(seed, identity, clip, person.skin)),
+        background=encode_picture(clip_background(seed, identity, clip)),
+        cloth=encode_picture(cloth_picture(seed, identity, clip, person.skin)),
     )
 
 
 @lru_cache(maxsize=1)
-def _codes() -> NDArray[np.uint8]:
+def _tabulate_srgb() -> NDArray[np.uint8]:
     """SRGB codes of linear light from 0 to 2, highlights rolled off above 0.7."""
     light = np.arange(8192) / 4096
     light = np.where(light < 0.7, light, 0.7 + 0.3 * (1 - np.exp(-(light - 0.7) / 0.3)))
@@ -150,9 +150,9 @@ def _codes() -> NDArray[np.uint8]:
     return np.round(255 * np.clip(codes, 0, 1)).astype(np.uint8)
 
 
-def _body(act: Act) -> Array:
+def _pose_body(act: Act) -> Array:
     """(3, 4) transform of the shoulders: they breathe and follow the head's turn a little."""
-    turned = rotation(np.array([0.0, 0.14 * act.turn[0, 1], 0.25 * act.turn[0, 2]]))
+    turned = compute_rotation(np.array([0.0, 0.14 * act.turn[0, 1], 0.25 * act.turn[0, 2]]))
     pivot = np.array([0.0, -0.30, -0.02])
     shift = np.array([0.0, 0.0012 * act.breath[0], 0.0])
     return np.concatenate([turned, (pivot - (turned * pivot).sum(-1) + shift)[:, None]], 1)
@@ -171,7 +171,7 @@ class World:
     def _act(self, identity: int, clip: int, frames: NDArray[np.int64]) -> tuple[Actor, Act]:
         actor = build_actor(self.seed, identity)
         manner = draw_manner(self.seed, identity, clip)
-        return actor, compute_act(actor, manner, framing(self.seed, identity, clip), frames)
+        return actor, compute_act(actor, manner, draw_framing(self.seed, identity, clip), frames)
 
     def params(self, identity: int, clip: int, frames: Sequence[int]) -> FaceParams:
         """Face parameters (N,) of N frames of a clip, without drawing anything."""
@@ -180,7 +180,7 @@ class World:
 
     def _pose_scene(self, identity: int, clip: int, frame: int) -> _PosedScene:
         actor, act = self._act(identity, clip, np.array([frame], np.int64))
-        bones = bone_matrices(actor, act.blend[0], act.pose[0], _body(act))
+        bones = bone_matrices(actor, act.blend[0], act.pose[0], _pose_body(act))
         points = np.empty_like(actor.rest)
         pose_points(actor.rest, actor.expression, act.blend[0].astype(np.float32), actor.weights, bones, points)
         return _PosedScene(actor, act, points)
@@ -199,9 +199,9 @@ class World:
         Returns:
             (N, size, size, 3) RGB, (N) face parameters, and (N, 68, 2) landmarks in continuous pixels.
         """
-        scenery = _set(self.seed, identity, clip)
+        scenery = _draw_scenery(self.seed, identity, clip)
         scenes = [self._pose_scene(identity, clip, frame) for frame in frames]
-        images = np.stack([_draw(scene, scenery, size) for scene in scenes])
+        images = np.stack([_draw_picture(scene, scenery, size) for scene in scenes])
         landmarks = np.stack([scene.landmarks()[:, :2] for scene in scenes])
         params = FaceParams.cat([face_params(scene.actor, scene.act, scenery.light) for scene in scenes])
         return images, params, ((landmarks + 1) * (size / 2)).astype(np.float32)
@@ -215,15 +215,15 @@ class World:
             frame: frame number at 25 frames a second, any number from 0.
             size: side of the image in pixels.
         """
-        scene, scenery = self._pose_scene(identity, clip, frame), _set(self.seed, identity, clip)
-        index, _, depth = _buffer(scene.actor, scene.on_screen(size), size)
+        scene, scenery = self._pose_scene(identity, clip, frame), _draw_scenery(self.seed, identity, clip)
+        index, _, depth = _draw_buffer(scene.actor, scene.on_screen(size), size)
         landmarks = scene.landmarks()
         scale = scene.act.camera[0, 0]
         points = (landmarks[:, :2] + 1) * (size / 2)
         pixel = np.clip(points.astype(int), 0, size - 1)
         behind = landmarks[:, 2] - depth[pixel[:, 1], pixel[:, 0]] * (2 / size)
         return SyntheticFrame(
-            image=_draw(scene, scenery, size),
+            image=_draw_picture(scene, scenery, size),
             params=face_params(scene.actor, scene.act, scenery.light)[0],
             landmarks=points.astype(np.float32),
             landmarks_visible=behind < scale * VISIBLE_DEPTH,
@@ -254,8 +254,8 @@ class World:
             self._pose_scene(identity, clip, driving),
         )
         actor, source_screen = driving_scene.actor, source_scene.on_screen(size)
-        index, bary, _ = _buffer(actor, driving_scene.on_screen(size), size)
-        source_index, _, source_depth = _buffer(actor, source_screen, size)
+        index, bary, _ = _draw_buffer(actor, driving_scene.on_screen(size), size)
+        source_index, _, source_depth = _draw_buffer(actor, source_screen, size)
         weights = np.concatenate([bary, 1 - bary.sum(-1, keepdims=True)], -1)
         place = (source_screen[actor.faces[np.maximum(index, 0)]] * weights[..., None]).sum(-2)
         centre = np.arange(size, dtype=np.float32) + 0.5
@@ -270,41 +270,43 @@ class World:
         return (place[..., :2] * (2 / size) - 1).astype(np.float32), valid
 
 
-def _draw(scene: _PosedScene, scenery: _Scenery, size: int) -> NDArray[np.uint8]:
+def _draw_picture(scene: _PosedScene, scenery: _Scenery, size: int) -> NDArray[np.uint8]:
     """The (size, size, 3) picture of a scene."""
     actor, act, light = scene.actor, scene.act, scenery.light
     normals = np.empty_like(scene.points)
     vertex_normals(scene.points, actor.faces, normals)
     screen = scene.on_screen(2 * size)
-    index, bary, _ = _buffer(actor, screen, 2 * size)
-    shadow_map, to_shadow = _shadow(scene, light, 2 * size)
+    index, bary, _ = _draw_buffer(actor, screen, 2 * size)
+    shadow_map, to_shadow = _cast_shadow(scene, light, 2 * size)
     image = np.empty((size, size, 3), np.uint8)
-    shade(
+    shade_pixels(
         index, bary, screen, actor.faces, actor.material, actor.attributes, normals,
-        actor.skin, actor.relief, scenery.cloth, scenery.background, tiles()["strands"],
+        actor.skin, actor.relief, scenery.cloth, scenery.background, draw_tiles()["strands"],
         light.coefficients.astype(np.float32), light.key.astype(np.float32), light.key_colour.astype(np.float32),
         to_shadow, shadow_map, light.shadow,
-        rotation(act.turn[0]).astype(np.float32), *_palette(actor), _codes(), image,
+        compute_rotation(act.turn[0]).astype(np.float32), *_build_palette(actor), _tabulate_srgb(), image,
     )  # fmt: skip
     return image
 
 
-def _buffer(actor: Actor, screen: F32, size: int) -> tuple[I32, F32, F32]:
+def _draw_buffer(actor: Actor, screen: F32, size: int) -> tuple[I32, F32, F32]:
     """Face index, barycentrics and depth of a scene on screen."""
     index, depth = np.empty((size, size), np.int32), np.empty((size, size), np.float32)
     bary = np.zeros((size, size, 2), np.float32)
-    rasterize(screen, actor.faces, actor.material, CULL, actor.attributes, tiles()["strands"], size, index, bary, depth)
+    rasterize(
+        screen, actor.faces, actor.material, CULL, actor.attributes, draw_tiles()["strands"], size, index, bary, depth
+    )
     return index, bary, depth
 
 
-def _shadow(scene: _PosedScene, light: Light, size: int) -> tuple[F32, F32]:
+def _cast_shadow(scene: _PosedScene, light: Light, size: int) -> tuple[F32, F32]:
     """The key lamp's z-buffer, and the (3, 4) map from screen positions of a `size` grid into it."""
-    towards = view(light.key)
+    towards = compute_view(light.key)
     centre = np.array([0.0, 0.0, 0.02])
     unit = SHADOW_SIDE / (2 * _SHADOW_REACH)
     offset = np.array([SHADOW_SIDE / 2, SHADOW_SIDE / 2, 0.0])
     screen = seen_from(light.key, scene.points, centre, _SHADOW_REACH, SHADOW_SIDE)
-    depth = _buffer(scene.actor, screen, SHADOW_SIDE)[2]
+    depth = _draw_buffer(scene.actor, screen, SHADOW_SIDE)[2]
     scale, x, y = scene.act.camera[0]
     pixel = 2 / (size * scale)
     # Model space from screen: X = pixel * sx - 1/scale - x, and so on.
@@ -313,7 +315,7 @@ def _shadow(scene: _PosedScene, light: Light, size: int) -> tuple[F32, F32]:
     return depth, np.concatenate([linear, constant[:, None]], 1).astype(np.float32)
 
 
-def _palette(actor: Actor) -> tuple[F32, F32, F32]:
+def _build_palette(actor: Actor) -> tuple[F32, F32, F32]:
     """Iris, hair and glasses parameters of `shading.shade`."""
     person = actor.person
     iris = np.concatenate([person.iris, person.iris * 0.3, [person.pupil, 0.3 + 0.5 * person.age]])

@@ -55,7 +55,7 @@ def write_synthetic_store(
     if min(identities, clips_per_identity, frames_per_clip, every, workers) < 1 or min(test_identities, world) < 0:
         raise ReenactError("people, clips, frames and workers must be 1 or more, and the seed 0 or more")
     frames = range(0, frames_per_clip * every, every)
-    _, arrays = next(_clips(world, 0, 1, frames, size))
+    _, arrays = next(_render_clips(world, 0, 1, frames, size))
     info = StoreInfo(
         "head", size, {"world": str(world), "every": str(every), "frames": str(frames_per_clip)}, fields_of(arrays)
     )
@@ -84,7 +84,7 @@ def _write_person(
     names = [f"{person_name(person)}#{clip:03d}" for clip in range(clips)]
     if all(writer.finished(name, "") for name in names):
         return
-    for name, (images, arrays) in zip(names, _clips(world, person, clips, frames, size), strict=True):
+    for name, (images, arrays) in zip(names, _render_clips(world, person, clips, frames, size), strict=True):
         record = ClipRecord(
             name=name,
             split=split,
@@ -103,7 +103,7 @@ def _write_person(
         writer.add(record, iter(images), arrays)
 
 
-def _clips(
+def _render_clips(
     world: int, person: int, clips: int, frames: range, size: int
 ) -> Iterator[tuple[np.typing.NDArray[np.uint8], ClipArrays]]:
     """Pictures and arrays of a person's clips."""

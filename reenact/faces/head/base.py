@@ -47,7 +47,7 @@ _LEVELS = np.linspace(0.0, 1.0, len(_SECTIONS))
 _CURVES = CubicSpline(_LEVELS, _SECTIONS * np.r_[np.full(7, 1e-3), 1.0], bc_type="natural")
 
 
-def surface(t: Array, theta: Array) -> Array:
+def surface_points(t: Array, theta: Array) -> Array:
     """Points (..., 3) of the mannequin at level `t` in [0, 1] and angle `theta` in [0, pi]."""
     front, side, back, z_front, z_back, width, z_wide, power = np.moveaxis(_CURVES(t), -1, 0)
     a, b, c = (front + 2 * side + back) / 4, (front - back) / 2, (front - 2 * side + back) / 4
@@ -65,16 +65,16 @@ class FrontMap:
     def __init__(self) -> None:
         t, theta = np.meshgrid(np.linspace(0.15, 0.85, 400), np.linspace(0, np.pi / 2, 200), indexing="ij")
         self._seeds = np.stack([t.ravel(), theta.ravel()], -1)
-        self._tree = cKDTree(surface(t, theta).reshape(-1, 3)[:, :2])
+        self._tree = cKDTree(surface_points(t, theta).reshape(-1, 3)[:, :2])
 
     def __call__(self, xy: Array) -> Array:
         """Map (N, 2) frontal positions in metres to (N, 2) `(t, theta)`."""
         seed = self._seeds[self._tree.query(xy)[1]]
         for _ in range(8):
-            position = surface(seed[:, 0], seed[:, 1])[:, :2]
+            position = surface_points(seed[:, 0], seed[:, 1])[:, :2]
             step = 1e-5
-            by_t = (surface(seed[:, 0] + step, seed[:, 1])[:, :2] - position) / step
-            by_theta = (surface(seed[:, 0], seed[:, 1] + step)[:, :2] - position) / step
+            by_t = (surface_points(seed[:, 0] + step, seed[:, 1])[:, :2] - position) / step
+            by_theta = (surface_points(seed[:, 0], seed[:, 1] + step)[:, :2] - position) / step
             jacobian = np.stack([by_t, by_theta], -1) + 1e-9 * np.eye(2)
             seed = seed - np.linalg.solve(jacobian, (position - xy)[..., None])[..., 0]
             seed[:, 1] = np.maximum(seed[:, 1], 0.0)

@@ -54,7 +54,7 @@ def joint_regressor(mesh: Mesh) -> Array:
     return weights
 
 
-def build() -> dict[str, NDArray[Any]]:
+def build_arrays() -> dict[str, NDArray[Any]]:
     """Every array of `head.npz`."""
     mesh = build_mesh()
     weights = skinning_weights(mesh)
@@ -82,5 +82,5 @@ def build() -> dict[str, NDArray[Any]]:
 
 
 if __name__ == "__main__":
-    np.savez_compressed(FILE, **build())  # type: ignore[arg-type]
+    np.savez_compressed(FILE, **build_arrays())  # type: ignore[arg-type]
     print(f"{FILE}: {FILE.stat().st_size / 1e6:.2f} MB")

@@ -34,14 +34,14 @@ _UPPER_LIP = PchipInterpolator(_FRACTIONS, np.array([6.3, 7.1, 7.35, 5.3, 2.6, 0
 _LOWER_LIP = PchipInterpolator(_FRACTIONS, np.array([-10.1, -10.1, -9.7, -7.7, -4.2, -1.5, -0.8]) * 1e-3)
 
 
-def _around(count: int) -> tuple[Array, Array]:
+def _sample_circle(count: int) -> tuple[Array, Array]:
     angle = 2 * np.pi * np.arange(count) / count
     return np.cos(angle), np.sin(angle)
 
 
 def lid_outline() -> Array:
     """(EYE_POINTS, 2) left eye opening from the outer corner over the upper lid."""
-    cosine, sine = _around(EYE_POINTS)
+    cosine, sine = _sample_circle(EYE_POINTS)
     fraction = (1 + cosine) / 2
     line = EYE_INNER + fraction[:, None] * (EYE_OUTER - EYE_INNER)
     line[:, 1] += np.where(sine >= 0, _UPPER_LID(fraction), _LOWER_LID(fraction))
@@ -50,7 +50,7 @@ def lid_outline() -> Array:
 
 def lip_outline(which: str) -> Array:
     """(MOUTH_POINTS, 2) outline `line` (where the lips meet) or `border` (of the vermilion)."""
-    cosine, sine = _around(MOUTH_POINTS)
+    cosine, sine = _sample_circle(MOUTH_POINTS)
     part = np.abs(cosine)
     if which == "line":
         return np.stack([MOUTH_HALF_WIDTH * cosine, MOUTH_Y + _LIP_LINE(part)], -1)
@@ -58,7 +58,7 @@ def lip_outline(which: str) -> Array:
     return np.stack([(MOUTH_HALF_WIDTH + 0.0008) * cosine, MOUTH_Y + height], -1)
 
 
-def ellipse(count: int, centre: tuple[float, float], axes: tuple[float, float]) -> Array:
+def sample_ellipse(count: int, centre: tuple[float, float], axes: tuple[float, float]) -> Array:
     """(count, 2) ellipse from its point towards the subject's left."""
-    cosine, sine = _around(count)
+    cosine, sine = _sample_circle(count)
     return np.stack([centre[0] + axes[0] * cosine, centre[1] + axes[1] * sine], -1)

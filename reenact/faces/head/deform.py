@@ -43,12 +43,12 @@ class Stretch:
 Field = tuple[Push | Stretch, ...]
 
 
-def _ramp(value: Array, start: float, width: float) -> Array:
+def _fall_off(value: Array, start: float, width: float) -> Array:
     part = np.clip((value - start) / width + 0.5, 0, 1)
     return part * part * (3 - 2 * part)
 
 
-def _pushed(points: Array, push: Push, open_jaw: Array) -> Array:
+def _push_points(points: Array, push: Push, open_jaw: Array) -> Array:
     """(N, 3) displacement in mm at points in mm; `open_jaw` (4, 4) moves centres of the lower jaw."""
     total = np.zeros_like(points)
     mirrored = push.side == 0 and push.centre[0] != 0
@@ -61,9 +61,9 @@ def _pushed(points: Array, push: Push, open_jaw: Array) -> Array:
     return total
 
 
-def _stretched(points: Array, stretch: Stretch) -> Array:
+def _stretch_points(points: Array, stretch: Stretch) -> Array:
     y = points[:, 1]
-    window = _ramp(y, stretch.low, stretch.soft) * (1 - _ramp(y, stretch.high, stretch.soft))
+    window = _fall_off(y, stretch.low, stretch.soft) * (1 - _fall_off(y, stretch.high, stretch.soft))
     offset = points[:, stretch.axis] - stretch.pivot
     if stretch.back:
         offset = -np.log1p(np.exp(-offset / 15.0)) * 15.0
@@ -72,7 +72,7 @@ def _stretched(points: Array, stretch: Stretch) -> Array:
     return total
 
 
-def displacement(points: Array, field: Field, open_jaw: Array | None = None) -> Array:
+def compute_displacement(points: Array, field: Field, open_jaw: Array | None = None) -> Array:
     """Displacement (N, 3) in metres of a field at (N, 3) points in metres.
 
     `open_jaw` (4, 4) is the motion, in millimetres, of the lower jaw in the pose the points are in; default closed.
@@ -81,5 +81,5 @@ def displacement(points: Array, field: Field, open_jaw: Array | None = None) -> 
     scaled = points * 1e3
     total = np.zeros_like(points)
     for part in field:
-        total += _pushed(scaled, part, motion) if isinstance(part, Push) else _stretched(scaled, part)
+        total += _push_points(scaled, part, motion) if isinstance(part, Push) else _stretch_points(scaled, part)
     return total * 1e-3

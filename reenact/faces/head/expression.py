@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from reenact.faces.head.deform import Field, Push, displacement
-from reenact.faces.head.lids import lid_motion, mirrored
+from reenact.faces.head.deform import Field, Push, compute_displacement
+from reenact.faces.head.lids import lid_motion, mirror_field
 from reenact.faces.head.mesh import Mesh
 from reenact.faces.head.skeleton import JOINTS, part_vertices
 
@@ -164,7 +164,7 @@ def _lids_stay(field: Array, mesh: Mesh) -> Array:
     return field
 
 
-def _seal(mesh: Mesh, jaw: Array) -> Array:
+def _seal_lips(mesh: Mesh, jaw: Array) -> Array:
     """Lips that meet half-way while the jaw is open by `SEAL_ANGLE`."""
     turn = Rotation.from_rotvec([SEAL_ANGLE, 0, 0]).as_matrix()
     lower = mesh.vertices + jaw[:, None] * ((mesh.vertices - JOINTS[2]) @ (turn.T - np.eye(3)))
@@ -198,7 +198,7 @@ def expression_basis(mesh: Mesh, jaw: Array) -> tuple[Array, Array]:
     points, motion = _open_mouth(mesh, jaw)
 
     def soft(field: Field) -> Array:
-        return _lids_stay(_soft_only(displacement(points, field, motion), mesh), mesh)
+        return _lids_stay(_soft_only(compute_displacement(points, field, motion), mesh), mesh)
 
     basis: dict[str, Array] = {}
     for name, field in SIDED.items():
@@ -207,7 +207,7 @@ def expression_basis(mesh: Mesh, jaw: Array) -> tuple[Array, Array]:
         )
         moved = soft(left_pushes)
         basis[f"{name}_left"] = _lips_closed(moved, mesh) if name in CLOSED else moved
-        basis[f"{name}_right"] = mirrored(basis[f"{name}_left"], mesh)
+        basis[f"{name}_right"] = mirror_field(basis[f"{name}_left"], mesh)
     whole = {name: soft(field) for name, field in WHOLE.items()}
     basis |= {name: _lips_closed(moved, mesh) if name in CLOSED else moved for name, moved in whole.items()}
     aside = soft(
@@ -217,13 +217,13 @@ def expression_basis(mesh: Mesh, jaw: Array) -> tuple[Array, Array]:
         )
     )
     aside = _lips_closed(aside, mesh)
-    basis |= {"mouth_left": aside, "mouth_right": mirrored(aside, mesh)}
+    basis |= {"mouth_left": aside, "mouth_right": mirror_field(aside, mesh)}
     for name, slide in JAW_SLIDES.items():
         basis[name] = _lips_closed(jaw[:, None] * np.array(slide) * 1e-3, mesh)
-    basis |= {"lips_seal": _seal(mesh, jaw), "tongue_out": _tongue_out(mesh)}
+    basis |= {"lips_seal": _seal_lips(mesh, jaw), "tongue_out": _tongue_out(mesh)}
     arcs = dict.fromkeys(EXPRESSION_NAMES, np.zeros_like(mesh.vertices))
     for name, (upper, lower) in LID_MOVES.items():
         move, arc = lid_motion(mesh, upper, lower)
-        for side, pair in (("left", (move, arc)), ("right", (mirrored(move, mesh), mirrored(arc, mesh)))):
+        for side, pair in (("left", (move, arc)), ("right", (mirror_field(move, mesh), mirror_field(arc, mesh)))):
             basis[f"{name}_{side}"], arcs[f"{name}_{side}"] = pair
     return np.stack([basis[name] for name in EXPRESSION_NAMES]), np.stack([arcs[name] for name in EXPRESSION_NAMES])

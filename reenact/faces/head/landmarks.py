@@ -33,7 +33,7 @@ _LID = {45: (3, 37), 44: (8,), 43: (12,), 42: (20,), 47: (28,), 46: (32,)}
 _LID_MIRROR = {45: 36, 44: 37, 43: 38, 42: 39, 47: 40, 46: 41}
 
 
-def _closest(faces: Ints, distance: Array) -> tuple[Ints, Array]:
+def _find_triangle(faces: Ints, distance: Array) -> tuple[Ints, Array]:
     """The triangle over the place where the offsets `distance` (V, 2) vanish, and its barycentric weights."""
     corners = distance[faces]
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
@@ -47,15 +47,15 @@ def _closest(faces: Ints, distance: Array) -> tuple[Ints, Array]:
     return faces[best], clipped / clipped.sum()
 
 
-def _frontal(mesh: Mesh, faces: Ints, place: tuple[float, float]) -> tuple[Ints, Array]:
-    return _closest(faces, mesh.vertices[:, :2] - np.array(place) * 1e-3)
+def _project_frontally(mesh: Mesh, faces: Ints, place: tuple[float, float]) -> tuple[Ints, Array]:
+    return _find_triangle(faces, mesh.vertices[:, :2] - np.array(place) * 1e-3)
 
 
-def _sideways(mesh: Mesh, faces: Ints, place: tuple[float, float]) -> tuple[Ints, Array]:
-    return _closest(faces, mesh.vertices[:, 1:] - np.array(place) * 1e-3)
+def _project_sideways(mesh: Mesh, faces: Ints, place: tuple[float, float]) -> tuple[Ints, Array]:
+    return _find_triangle(faces, mesh.vertices[:, 1:] - np.array(place) * 1e-3)
 
 
-def _facing(mesh: Mesh, faces: Ints, axis: int) -> Ints:
+def _select_facing(mesh: Mesh, faces: Ints, axis: int) -> Ints:
     """Triangles on the side of +x or +z (`axis` 0 or 2)."""
     corners = mesh.vertices[faces]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -66,24 +66,24 @@ def _facing(mesh: Mesh, faces: Ints, axis: int) -> Ints:
 def landmark_table(mesh: Mesh) -> tuple[Ints, Array]:
     """(68, 3) vertices and (68, 3) weights of sum 1."""
     skin = mesh.faces[mesh.part == 0]
-    front, side = _facing(mesh, skin, 2), _facing(mesh, skin, 0)
+    front, side = _select_facing(mesh, skin, 2), _select_facing(mesh, skin, 0)
     table: dict[int, tuple[Ints, Array]] = {}
     for number, place in (_BROWS | _NOSE | _JAW_CHIN).items():
-        table[number] = _frontal(mesh, front, place)
+        table[number] = _project_frontally(mesh, front, place)
     for number, place in _JAW_SIDE.items():
-        table[number] = _sideways(mesh, side, place)
+        table[number] = _project_sideways(mesh, side, place)
     for number, mirror in _MIRROR.items():
         vertices, weights = table[number]
         table[mirror] = mesh.flip[vertices], weights
     for number, places in _LID.items():
         for eye, landmark in ((0, number), (1, _LID_MIRROR[number])):
-            table[landmark] = _mean(mesh.eyes[eye, 0], places)
+            table[landmark] = _average_places(mesh.eyes[eye, 0], places)
     _add_mouth(mesh, table)
     rows = [table[number] for number in range(68)]
     return np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows])
 
 
-def _mean(loop: Ints, places: tuple[int, ...]) -> tuple[Ints, Array]:
+def _average_places(loop: Ints, places: tuple[int, ...]) -> tuple[Ints, Array]:
     """The middle of one or two places on a loop."""
     vertices = loop[[places[0], places[-1], places[0]]]
     return vertices, np.array([0.5, 0.5, 0.0])
@@ -109,7 +109,7 @@ def _add_mouth(mesh: Mesh, table: dict[int, tuple[Ints, Array]]) -> None:
     }
     mirror = {56: 58, 55: 59, 54: 48, 53: 49, 52: 50, 65: 67, 64: 60, 63: 61}
     for number, (loop, positions) in places.items():
-        vertices, weights = _mean(loop, positions)
+        vertices, weights = _average_places(loop, positions)
         table[number] = vertices, weights
         if number in mirror:
             table[mirror[number]] = mesh.flip[vertices], weights

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reenact.faces.head import parts, sculpt
-from reenact.faces.head.base import FrontMap, surface
+from reenact.faces.head.base import FrontMap, surface_points
 from reenact.faces.head.curves import lid_outline
 from reenact.faces.head.mesh import Mesh
 
@@ -16,13 +16,13 @@ _UPPER_FADE = np.array([1.0, 0.97, 0.90, 0.76, 0.54, 0.30, 0.12, 0.03, 0.0])
 _LOWER_FADE = np.array([1.0, 0.95, 0.84, 0.66, 0.45, 0.26, 0.12, 0.04, 0.0])
 
 
-def _depth(xy: Array) -> Array:
+def _compute_depth(xy: Array) -> Array:
     parameters = FrontMap()(xy.reshape(-1, 2))
-    base = surface(*parameters.T)[:, 2]
+    base = surface_points(*parameters.T)[:, 2]
     return sculpt.face_depth(xy[..., 0].ravel(), xy[..., 1].ravel(), base).reshape(xy.shape[:-1])
 
 
-def _target(mesh: Mesh, upper: float, lower: float) -> Array:
+def _move_lids(mesh: Mesh, upper: float, lower: float) -> Array:
     """(rings, points, 2) left loops: `upper`, `lower` move each lid by that share of the opening towards the other."""
     rim = lid_outline()
     opposite = rim[(-np.arange(len(rim))) % len(rim)]
@@ -40,12 +40,12 @@ def lid_motion(mesh: Mesh, upper: float = 0.0, lower: float = 0.0) -> tuple[Arra
     """
     total, arc = np.zeros_like(mesh.vertices), np.zeros_like(mesh.vertices)
     loops = mesh.eyes[0]
-    start, goal = mesh.vertices[loops], _target(mesh, upper, lower)
+    start, goal = mesh.vertices[loops], _move_lids(mesh, upper, lower)
     half = (start[..., :2] + goal) / 2
-    rest = _depth(start[..., :2])
+    rest = _compute_depth(start[..., :2])
     total[loops, :2] = goal - start[..., :2]
-    total[loops, 2] = _depth(goal) - rest
-    arc[loops, 2] = _depth(half) - rest - total[loops, 2] / 2
+    total[loops, 2] = _compute_depth(goal) - rest
+    arc[loops, 2] = _compute_depth(half) - rest - total[loops, 2] / 2
     rim = start[0] + total[loops[0]]
     total[mesh.rims[0]] = parts.lid_rims(rim) - mesh.vertices[mesh.rims[0]]
     middle = start[0] + total[loops[0]] / 2 + arc[loops[0]]
@@ -53,6 +53,6 @@ def lid_motion(mesh: Mesh, upper: float = 0.0, lower: float = 0.0) -> tuple[Arra
     return total, arc
 
 
-def mirrored(field: Array, mesh: Mesh) -> Array:
+def mirror_field(field: Array, mesh: Mesh) -> Array:
     """Mirror a (V, 3) motion to the other side of the head."""
     return field[mesh.flip] * [-1.0, 1.0, 1.0]

@@ -91,19 +91,19 @@ def build_mesh() -> Mesh:
     assembly.part.append(kind)
     rims = parts.lid_rims(skin.vertices[skin.eye[0]])
     rim_numbers = assembly.add_vertices(rims.reshape(-1, 3)).reshape(rims.shape[:2])
-    assembly.add_faces(parts.strip(np.concatenate([rim_numbers[::-1], skin.eye[:1]]), True), "lids")
+    assembly.add_faces(parts.triangulate_strip(np.concatenate([rim_numbers[::-1], skin.eye[:1]]), True), "lids")
     bag = parts.mouth_bag(skin.vertices[skin.mouth[0]])
     bag_numbers = assembly.add_vertices(bag.reshape(-1, 3)).reshape(bag.shape[:2])
     end = assembly.add_vertices(bag[-1].mean(0, keepdims=True) * [0, 1, 1])
-    assembly.add_faces(parts.strip(np.concatenate([bag_numbers[::-1], skin.mouth[:1]]), False), "mouth_bag")
+    assembly.add_faces(parts.triangulate_strip(np.concatenate([bag_numbers[::-1], skin.mouth[:1]]), False), "mouth_bag")
     last = bag_numbers[-1]
     assembly.add_faces(np.stack([np.full(len(last) - 1, end[0]), last[:-1], last[1:]], -1), "mouth_bag")
-    ball = assembly.add(parts.eyeball(), "left_eyeball")
-    ear = assembly.add(parts.ear(), "ears")
-    return _mirrored(assembly, skin.eye, rim_numbers, skin.mouth, bag_numbers, ear, ball)
+    ball = assembly.add(parts.build_eyeball(), "left_eyeball")
+    ear = assembly.add(parts.build_ear(), "ears")
+    return _mirror_mesh(assembly, skin.eye, rim_numbers, skin.mouth, bag_numbers, ear, ball)
 
 
-def _mirrored(assembly: _Assembly, eye: Ints, rims: Ints, mouth: Ints, bag: Ints, ear: Ints, ball: Ints) -> Mesh:
+def _mirror_mesh(assembly: _Assembly, eye: Ints, rims: Ints, mouth: Ints, bag: Ints, ear: Ints, ball: Ints) -> Mesh:
     half = np.concatenate(assembly.vertices)
     half_faces, half_part = np.concatenate(assembly.faces), np.concatenate(assembly.part)
     sided = np.flatnonzero(half[:, 0] != 0)
@@ -117,9 +117,9 @@ def _mirrored(assembly: _Assembly, eye: Ints, rims: Ints, mouth: Ints, bag: Ints
     both.part += [half_part, right_part]
     flips = [flip]
     for shape, name, columns in (
-        (parts.teeth(True), "upper_teeth", parts.ARCH_COLUMNS),
-        (parts.teeth(False), "lower_teeth", parts.ARCH_COLUMNS),
-        (parts.tongue(), "tongue", parts.TONGUE_COLUMNS),
+        (parts.build_teeth(True), "upper_teeth", parts.ARCH_COLUMNS),
+        (parts.build_teeth(False), "lower_teeth", parts.ARCH_COLUMNS),
+        (parts.build_tongue(), "tongue", parts.TONGUE_COLUMNS),
     ):
         flips.append(both.add(shape, name).reshape(-1, columns)[:, ::-1].ravel())
     vertices, permutation = np.concatenate(both.vertices), np.concatenate(flips)

@@ -46,20 +46,20 @@ class Head(SkinnedFaceModel):
         with np.load(FILE) as data:
             arrays = {name: data[name] for name in data.files}
         self.register_mesh(
-            mean_vertices=_float(arrays["mean_vertices"]),
-            faces=_long(arrays["faces"]),
-            shape_basis=_basis(arrays["shape_basis"]),
-            expression_basis=_basis(arrays["expression_basis"]),
+            mean_vertices=_to_float_tensor(arrays["mean_vertices"]),
+            faces=_to_long_tensor(arrays["faces"]),
+            shape_basis=_to_basis(arrays["shape_basis"]),
+            expression_basis=_to_basis(arrays["expression_basis"]),
             pose_basis=torch.zeros(len(arrays["mean_vertices"]), 3, 0),
-            joint_regressor=_float(arrays["joint_regressor"]),
-            skinning_weights=_float(arrays["skinning_weights"]),
+            joint_regressor=_to_float_tensor(arrays["joint_regressor"]),
+            skinning_weights=_to_float_tensor(arrays["skinning_weights"]),
         )
         for name in ("part", "shape", "expression", "region"):
             setattr(self, f"{name}_names", tuple(str(entry) for entry in arrays[f"{name}_names"]))
         self.num_expression = len(self.expression_names)
         for name in ("part", "flip_permutation", "landmark_vertices"):
-            self.register_buffer(name, _long(arrays[name]), persistent=False)
-        self.register_buffer("landmark_weights", _float(arrays["landmark_weights"]), persistent=False)
+            self.register_buffer(name, _to_long_tensor(arrays[name]), persistent=False)
+        self.register_buffer("landmark_weights", _to_float_tensor(arrays["landmark_weights"]), persistent=False)
         masks = np.unpackbits(arrays["regions"], axis=1)[:, : len(self.mean_vertices)].astype(bool)
         self.register_buffer("_regions", torch.from_numpy(masks), persistent=False)
 
@@ -97,14 +97,14 @@ class Head(SkinnedFaceModel):
         return torch.cat([other, lids, 4 * part * (1 - part)], -1)
 
 
-def _float(array: np.ndarray) -> Tensor:
+def _to_float_tensor(array: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array, np.float32))
 
 
-def _long(array: np.ndarray) -> Tensor:
+def _to_long_tensor(array: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array, np.int64))
 
 
-def _basis(array: np.ndarray) -> Tensor:
+def _to_basis(array: np.ndarray) -> Tensor:
     """(V, 3, C) metres of (C, V, 3) multiples of `STEP`."""
     return torch.from_numpy(np.moveaxis(array.astype(np.float64) * STEP, 0, -1).astype(np.float32)).contiguous()

@@ -21,7 +21,7 @@ ARCH_COLUMNS = 37
 TONGUE_COLUMNS = 11
 
 
-def strip(loops: Ints, closed: bool, flip: bool = False) -> Ints:
+def triangulate_strip(loops: Ints, closed: bool, flip: bool = False) -> Ints:
     """Triangles between consecutive rows of a (rows, points) number table; `flip` reverses their winding."""
     points = loops.shape[1]
     columns = np.arange(points if closed else points - 1)
@@ -32,7 +32,7 @@ def strip(loops: Ints, closed: bool, flip: bool = False) -> Ints:
     return faces[:, [0, 2, 1]] if flip else faces
 
 
-def eyeball() -> tuple[Array, Ints]:
+def build_eyeball() -> tuple[Array, Ints]:
     """Left eyeball looking along z: its pole, then rings of `EYE_SECTORS` vertices."""
     angle = 2 * np.pi * np.arange(EYE_SECTORS) / EYE_SECTORS
     polar = EYE_RINGS[:, None]
@@ -42,7 +42,7 @@ def eyeball() -> tuple[Array, Ints]:
     points = EYE_CENTRE + EYE_RADIUS * np.concatenate([[[0, 0, 1]], ring])
     table = 1 + np.arange(len(ring)).reshape(len(EYE_RINGS), EYE_SECTORS)
     cap = np.stack([np.zeros(EYE_SECTORS, int), table[0], np.roll(table[0], -1)], -1)
-    return points, np.concatenate([cap, strip(table, True)])
+    return points, np.concatenate([cap, triangulate_strip(table, True)])
 
 
 def lid_rims(rim: Array) -> Array:
@@ -59,7 +59,7 @@ def lid_rims(rim: Array) -> Array:
     return np.stack([near, loop(0.93 - 0.17 * distance, (-0.0020 + 0.0012 * distance)[:, 0])])
 
 
-def _arch(across: Array, front: float) -> tuple[Array, Array]:
+def _sample_arch(across: Array, front: float) -> tuple[Array, Array]:
     """Position and outward normal (N, 2) in the xz plane on the dental arch; `across` in [-1, 1]."""
     x = 0.25 * front * np.sin(across * 1.25) / np.sin(1.25)
     z = front - 30.0 * x**2 - 9000.0 * x**4 * 2.5
@@ -68,10 +68,10 @@ def _arch(across: Array, front: float) -> tuple[Array, Array]:
     return np.stack([x, z], -1), normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
 
-def teeth(upper: bool) -> tuple[Array, Ints]:
+def build_teeth(upper: bool) -> tuple[Array, Ints]:
     """One row of teeth with its gum, six teeth a side: (7 rows x ARCH_COLUMNS) vertices, gum first."""
     across = np.linspace(-1, 1, ARCH_COLUMNS)
-    place, normal = _arch(across, 0.0940 if upper else 0.0892)
+    place, normal = _sample_arch(across, 0.0940 if upper else 0.0892)
     gap = np.abs(np.arange(ARCH_COLUMNS) - ARCH_COLUMNS // 2) % 3 == 0
     side = 1.0 if upper else -1.0
     edge = MOUTH_Y + (-0.0024 if upper else -0.0030)
@@ -85,10 +85,10 @@ def teeth(upper: bool) -> tuple[Array, Ints]:
         tall = height * 1e-3 * (1 - 0.15 * np.abs(across)) - 0.0006 * gap * (number in (1, 2))
         loops.append(np.stack([place[:, 0] + shift[:, 0], edge + side * tall, place[:, 1] + shift[:, 1]], -1))
     table = np.arange(len(rows) * ARCH_COLUMNS).reshape(len(rows), ARCH_COLUMNS)
-    return np.concatenate(loops), strip(table, False, flip=not upper)
+    return np.concatenate(loops), triangulate_strip(table, False, flip=not upper)
 
 
-def tongue() -> tuple[Array, Ints]:
+def build_tongue() -> tuple[Array, Ints]:
     """The tongue's back and tip: a dome of (9 rows x 11 columns) from the tip inwards."""
     fraction, across = np.meshgrid(np.linspace(0, 1, 9), np.linspace(-1, 1, 11), indexing="ij")
     width = 0.0175 * np.sqrt(np.clip(1 - (1 - fraction) ** 2.4, 0.02, 1))
@@ -97,7 +97,7 @@ def tongue() -> tuple[Array, Ints]:
     top = MOUTH_Y - 0.0085 + 0.0055 * np.sin(np.pi * np.clip(fraction * 0.85 + 0.1, 0, 1))
     y = top - 0.0070 * (1 - lift) * (0.5 + 0.5 * fraction) - 0.0018 * np.exp(-((across / 0.22) ** 2))
     points = np.stack([width * across, y, z], -1).reshape(-1, 3)
-    return points, strip(np.arange(99).reshape(9, 11), False, flip=True)
+    return points, triangulate_strip(np.arange(99).reshape(9, 11), False, flip=True)
 
 
 def mouth_bag(seam: Array) -> Array:
@@ -130,7 +130,7 @@ _EAR_ANGLE = np.array([0, 0.5, 1.0, 1.57, 2.1, 2.6, 3.14, 3.7, 4.2, 4.71, 5.2, 5
 _EAR_REACH = np.array([20.0, 24.0, 29.5, 31.0, 25.0, 16.0, 11.0, 13.5, 22.0, 27.5, 24.0, 19.5, 20.0])
 
 
-def ear() -> tuple[Array, Ints]:
+def build_ear() -> tuple[Array, Ints]:
     """Left ear: its centre, rings to the rim, two rings back to the skull."""
     angle = 2 * np.pi * np.arange(EAR_SECTORS) / EAR_SECTORS
     reach = PchipInterpolator(_EAR_ANGLE, _EAR_REACH)(angle) * 1e-3
@@ -152,7 +152,7 @@ def ear() -> tuple[Array, Ints]:
     points = _place_ear(np.concatenate([[[0.0, 0.0, -0.0090]], *loops]))
     table = 1 + np.arange(len(loops) * EAR_SECTORS).reshape(len(loops), EAR_SECTORS)
     cap = np.stack([np.zeros(EAR_SECTORS, int), table[0], np.roll(table[0], -1)], -1)
-    return points, np.concatenate([cap, strip(table, True)])
+    return points, np.concatenate([cap, triangulate_strip(table, True)])
 
 
 def _place_ear(flat: Array) -> Array:

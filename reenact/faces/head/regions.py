@@ -18,43 +18,43 @@ def region_masks(mesh: Mesh) -> dict[str, Mask]:
     masks = {name: part_vertices(mesh, name) for name in PART_NAMES}
     masks["eyeballs"] = masks["left_eyeball"] | masks["right_eyeball"]
     masks["teeth"] = masks["upper_teeth"] | masks["lower_teeth"]
-    masks["ears"] = _mask(mesh, mesh.ears)
-    masks |= {"left_ear": _mask(mesh, mesh.ears[0]), "right_ear": _mask(mesh, mesh.ears[1])}
-    masks |= _eyes(mesh) | _mouth(mesh) | _skin_areas(mesh)
-    masks["gums"] = _gums(mesh, masks)
+    masks["ears"] = _build_mask(mesh, mesh.ears)
+    masks |= {"left_ear": _build_mask(mesh, mesh.ears[0]), "right_ear": _build_mask(mesh, mesh.ears[1])}
+    masks |= _mask_eyes(mesh) | _mask_mouth(mesh) | _skin_areas(mesh)
+    masks["gums"] = _mask_gums(mesh, masks)
     masks["jaw"] = masks["face"] & (mesh.vertices[:, 1] < -0.045)
     return masks
 
 
-def _mask(mesh: Mesh, numbers: NDArray[np.int64]) -> Mask:
+def _build_mask(mesh: Mesh, numbers: NDArray[np.int64]) -> Mask:
     mask = np.zeros(len(mesh.vertices), bool)
     mask[numbers] = True
     return mask
 
 
-def _eyes(mesh: Mesh) -> dict[str, Mask]:
+def _mask_eyes(mesh: Mesh) -> dict[str, Mask]:
     masks: dict[str, Mask] = {}
     for side, name in enumerate(("left", "right")):
         ball = mesh.eyeballs[side]
-        masks[f"{name}_pupil"] = _mask(mesh, ball[: 1 + 2 * EYE_SECTORS])
-        masks[f"{name}_iris"] = _mask(mesh, ball[: 1 + 4 * EYE_SECTORS])
+        masks[f"{name}_pupil"] = _build_mask(mesh, ball[: 1 + 2 * EYE_SECTORS])
+        masks[f"{name}_iris"] = _build_mask(mesh, ball[: 1 + 4 * EYE_SECTORS])
         upper, lower = mesh.eyes[side][:5, 1:20], mesh.eyes[side][:5, 21:]
-        masks[f"{name}_upper_lid"] = _mask(mesh, upper)
-        masks[f"{name}_lower_lid"] = _mask(mesh, lower)
-        masks[f"{name}_lid_rim"] = _mask(mesh, mesh.rims[side]) | _mask(mesh, mesh.eyes[side][0])
-    masks["eyes"] = _mask(mesh, mesh.eyeballs) | _mask(mesh, mesh.eyes[:, :5])
-    masks["lids"] = _mask(mesh, mesh.eyes[:, :5]) | _mask(mesh, mesh.rims)
+        masks[f"{name}_upper_lid"] = _build_mask(mesh, upper)
+        masks[f"{name}_lower_lid"] = _build_mask(mesh, lower)
+        masks[f"{name}_lid_rim"] = _build_mask(mesh, mesh.rims[side]) | _build_mask(mesh, mesh.eyes[side][0])
+    masks["eyes"] = _build_mask(mesh, mesh.eyeballs) | _build_mask(mesh, mesh.eyes[:, :5])
+    masks["lids"] = _build_mask(mesh, mesh.eyes[:, :5]) | _build_mask(mesh, mesh.rims)
     return masks
 
 
-def _mouth(mesh: Mesh) -> dict[str, Mask]:
+def _mask_mouth(mesh: Mesh) -> dict[str, Mask]:
     corner = mesh.mouth.shape[1] // 2
     lips = mesh.mouth[: BORDER + 1]
     halves = {"lower_lip": lips[:, : corner + 1], "upper_lip": lips[:, corner:]}
-    return {name: _mask(mesh, half) | _mask(mesh, mesh.flip[half]) for name, half in halves.items()}
+    return {name: _build_mask(mesh, half) | _build_mask(mesh, mesh.flip[half]) for name, half in halves.items()}
 
 
-def _gums(mesh: Mesh, masks: dict[str, Mask]) -> Mask:
+def _mask_gums(mesh: Mesh, masks: dict[str, Mask]) -> Mask:
     gums = np.zeros(len(mesh.vertices), bool)
     for name in ("upper_teeth", "lower_teeth"):
         rows = np.flatnonzero(masks[name]).reshape(-1, ARCH_COLUMNS)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reenact.faces.head.curves import EYE_CENTRE
-from reenact.faces.head.deform import Field, Push, Stretch, displacement
-from reenact.faces.head.lids import lid_motion, mirrored
+from reenact.faces.head.deform import Field, Push, Stretch, compute_displacement
+from reenact.faces.head.lids import lid_motion, mirror_field
 from reenact.faces.head.mesh import Mesh
 from reenact.faces.head.skeleton import part_vertices
 
@@ -105,7 +105,7 @@ def _rigid_parts(field: Array, mesh: Mesh, evaluate: Field) -> Array:
     """Let eyeballs and teeth follow as a whole, and the lids stay around their ball."""
     centres = np.stack([EYE_CENTRE, EYE_CENTRE * [-1, 1, 1]])
     mouth = np.array([[0.0, -0.0422, 0.092], [0.027, -0.0422, 0.085], [0.0, -0.0560, 0.098]])
-    moves = displacement(np.concatenate([centres, mouth]), evaluate)
+    moves = compute_displacement(np.concatenate([centres, mouth]), evaluate)
     inside = part_vertices(mesh, "upper_teeth", "lower_teeth", "tongue")
     field[inside] = moves[2] * [0.0, 1.0, 1.0]
     lower = part_vertices(mesh, "lower_teeth")
@@ -135,7 +135,7 @@ def _lip_profile(mesh: Mesh, upper: bool, crest: float) -> Array:
 def _loop_component(name: str, mesh: Mesh) -> Array:
     if name == "eye_opening":
         left_field = lid_motion(mesh, upper=-0.10, lower=-0.05)[0]
-        return left_field + mirrored(left_field, mesh)
+        return left_field + mirror_field(left_field, mesh)
     field = np.zeros_like(mesh.vertices)
     if name == "cupid_bow":
         field[:, 1] = 1e-3 * _lip_profile(mesh, True, 1.0)
@@ -164,5 +164,5 @@ def shape_basis(mesh: Mesh) -> Array:
             basis.append(_ear_size(mesh))
         else:
             field = FIELDS[name] if name in FIELDS else (ONE_SIDED[name],)
-            basis.append(_rigid_parts(displacement(mesh.vertices, field), mesh, field))
+            basis.append(_rigid_parts(compute_displacement(mesh.vertices, field), mesh, field))
     return np.stack(basis)

@@ -25,12 +25,12 @@ JOINTS = np.array(
 """(5, 3) joints of the mean head: skull base (root), neck, hinge of the jaw (condyles), left eye, right eye. Metres."""
 
 
-def _step(value: Array, low: float, high: float) -> Array:
+def _step_smoothly(value: Array, low: float, high: float) -> Array:
     part = np.clip((value - low) / (high - low), 0, 1)
     return part * part * (3 - 2 * part)
 
 
-def neighbours(faces: Ints, count: int) -> csr_matrix:
+def build_adjacency(faces: Ints, count: int) -> csr_matrix:
     """(V, V) row-normalised adjacency of a mesh."""
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     both = np.concatenate([edges, edges[:, ::-1]])
@@ -54,9 +54,9 @@ def _jaw_start(points: Array) -> Array:
     back = np.clip((0.088 - z) / 0.088, 0, 1.3)
     line = MOUTH_Y + 0.034 * back**1.2
     width = 0.005 + 0.040 * np.clip(back, 0, 1) + 0.25 * np.clip(x - MOUTH_HALF_WIDTH, 0, 0.04)
-    weight = (1 - _step((y - line) / width, -0.9, 0.6)) * _step(z, -0.030, 0.040)
-    throat = _step(z + 0.9 * (y + 0.090), -0.012, 0.078)
-    above = _step(y, -0.094, -0.056)
+    weight = (1 - _step_smoothly((y - line) / width, -0.9, 0.6)) * _step_smoothly(z, -0.030, 0.040)
+    throat = _step_smoothly(z + 0.9 * (y + 0.090), -0.012, 0.078)
+    above = _step_smoothly(y, -0.094, -0.056)
     return weight * (above + (1 - above) * throat)
 
 
@@ -65,7 +65,7 @@ def jaw_weights(mesh: Mesh) -> Array:
     weight = _jaw_start(mesh.vertices)
     count = mesh.mouth.shape[1]
     angle = np.linspace(-np.pi / 2, np.pi / 2, count)
-    seam = 1 - _step(np.sin(angle), -0.62, 0.52)
+    seam = 1 - _step_smoothly(np.sin(angle), -0.62, 0.52)
     pinned = np.zeros(len(weight), bool)
     for ring in range(7):
         for table in (mesh.mouth[ring], mesh.flip[mesh.mouth[ring]]):
@@ -73,12 +73,12 @@ def jaw_weights(mesh: Mesh) -> Array:
             weight[table] = (1 - fade) * seam + fade * weight[table] if ring else seam
             pinned[table] |= ring == 0
     skin = part_vertices(mesh, "skin", "lips")
-    adjacency = neighbours(mesh.faces[np.isin(mesh.part, [0, 2])], len(weight))
+    adjacency = build_adjacency(mesh.faces[np.isin(mesh.part, [0, 2])], len(weight))
     for _ in range(24):
         smooth = adjacency @ weight
         weight = np.where(skin & ~pinned, 0.4 * weight + 0.6 * smooth, weight)
     for loop, table in enumerate(mesh.bag):
-        sharp = 1 - _step(np.sin(angle), -0.62 - 0.04 * loop, 0.52 + 0.04 * loop)
+        sharp = 1 - _step_smoothly(np.sin(angle), -0.62 - 0.04 * loop, 0.52 + 0.04 * loop)
         for numbers in (table, mesh.flip[table]):
             weight[numbers] = sharp * (1.0, 1.0, 1.0, 0.9, 0.6, 0.3)[loop]
     weight[part_vertices(mesh, "lower_teeth", "tongue")] = 1.0
@@ -93,7 +93,7 @@ def skinning_weights(mesh: Mesh) -> Array:
     weights = np.zeros((len(points), 5))
     depth = points[:, 2]
     height = points[:, 1] + 0.8 * np.clip(depth - 0.025, 0, 0.06) + 0.35 * np.clip(-depth, 0, 0.08)
-    neck = _step(height, -0.162, -0.078)
+    neck = _step_smoothly(height, -0.162, -0.078)
     inside = part_vertices(mesh, "upper_teeth", "lower_teeth", "tongue", "mouth_bag", "ears")
     neck = np.where(inside, 1.0, neck)
     weights[:, 0] = 1 - neck

@@ -13,8 +13,8 @@ from scipy.interpolate import RegularGridInterpolator
 from scipy.spatial import ConvexHull, cKDTree
 
 from reenact.faces.head import curves, sculpt
-from reenact.faces.head.base import FrontMap, surface
-from reenact.faces.head.parts import strip
+from reenact.faces.head.base import FrontMap, surface_points
+from reenact.faces.head.parts import triangulate_strip
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -37,63 +37,66 @@ class HalfSkin:
     mouth: Ints
 
 
-def _spacing(points: Array) -> Array:
+def _compute_spacing(points: Array) -> Array:
     """Wanted edge length (N,) in metres at (N, 3) points of the mannequin."""
     x, y, z = points.T
     front = z > 0.05
     nose = np.maximum(
-        sculpt.bump(x, y, (0.004, -0.014), (0.012, 0.010)), 0.75 * sculpt.bump(x, y, (0.003, 0.008), (0.011, 0.016))
+        sculpt.evaluate_bump(x, y, (0.004, -0.014), (0.012, 0.010)),
+        0.75 * sculpt.evaluate_bump(x, y, (0.003, 0.008), (0.011, 0.016)),
     )
     face = np.clip(z / 0.06, 0, 1) * np.clip((0.095 - y) / 0.03, 0, 1) * np.clip((y + 0.1) / 0.01, 0, 1)
     return np.asarray(0.0125 - 0.0080 * face - 0.0025 * nose * face * front)
 
 
-def _inside(xy: Array, ellipse: tuple[tuple[float, float], tuple[float, float]], margin: float) -> NDArray[np.bool_]:
+def _is_inside(xy: Array, ellipse: tuple[tuple[float, float], tuple[float, float]], margin: float) -> NDArray[np.bool_]:
     (cx, cy), (ax, ay) = ellipse
     return ((xy[:, 0] - cx) / (ax + margin)) ** 2 + ((xy[:, 1] - cy) / (ay + margin)) ** 2 < 1
 
 
-def _free(points: Array, margin: float) -> NDArray[np.bool_]:
+def _is_free(points: Array, margin: float) -> NDArray[np.bool_]:
     front = points[:, 2] > 0.03
-    hole = _inside(points[:, :2], _EYE_ELLIPSE, margin) | _inside(points[:, :2], _MOUTH_ELLIPSE, margin)
+    hole = _is_inside(points[:, :2], _EYE_ELLIPSE, margin) | _is_inside(points[:, :2], _MOUTH_ELLIPSE, margin)
     return ~(front & hole)
 
 
-def _along(t: Array, theta: Array) -> tuple[Array, Array]:
+def _sample_curve(t: Array, theta: Array) -> tuple[Array, Array]:
     """Points along a curve of the mannequin at the wanted spacing, both ends included: (K, 2) parameters, (K, 3)."""
-    points = surface(t, theta)
+    points = surface_points(t, theta)
     middle = (points[1:] + points[:-1]) / 2
-    length = np.r_[0, np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1) / _spacing(middle))]
+    length = np.r_[0, np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1) / _compute_spacing(middle))]
     samples = np.linspace(0, length[-1], int(np.ceil(1.4 * length[-1])) + 1)
     pick = np.stack([np.interp(samples, length, t), np.interp(samples, length, theta)], -1)
-    return pick, surface(pick[:, 0], pick[:, 1])
+    return pick, surface_points(pick[:, 0], pick[:, 1])
 
 
 def _fixed_points() -> Array:
     """(K, 2) parameters on the midline, the crown and the neck's edge; none inside the mouth's loops."""
     t = np.linspace(0, 1, 4000)
-    front, front_points = _along(t, np.zeros_like(t))
-    back, _ = _along(t, np.full_like(t, np.pi))
+    front, front_points = _sample_curve(t, np.zeros_like(t))
+    back, _ = _sample_curve(t, np.full_like(t, np.pi))
     theta = np.linspace(0, np.pi, 2000)
-    edge, _ = _along(np.ones_like(theta), theta)
-    return np.concatenate([front[_free(front_points, 0.0015)], back[1:], edge[1:-1]])
+    edge, _ = _sample_curve(np.ones_like(theta), theta)
+    return np.concatenate([front[_is_free(front_points, 0.0015)], back[1:], edge[1:-1]])
 
 
 def _relaxed_points(fixed: Array, generator: np.random.Generator) -> Array:
     """(N, 2) parameters of evenly graded points between fixed ones: weighted Lloyd iterations on a dense cloud."""
     cloud = np.stack([generator.uniform(0.0, 1, 900_000), generator.uniform(0, np.pi, 900_000)], -1)
-    points = surface(cloud[:, 0], cloud[:, 1])
+    points = surface_points(cloud[:, 0], cloud[:, 1])
     step = 1e-4
-    along_t = surface(np.clip(cloud[:, 0] + step, 0, 1), cloud[:, 1]) - surface(cloud[:, 0] - step, cloud[:, 1])
-    along_theta = surface(cloud[:, 0], cloud[:, 1] + step) - surface(cloud[:, 0], cloud[:, 1] - step)
+    along_t = surface_points(np.clip(cloud[:, 0] + step, 0, 1), cloud[:, 1]) - surface_points(
+        cloud[:, 0] - step, cloud[:, 1]
+    )
+    along_theta = surface_points(cloud[:, 0], cloud[:, 1] + step) - surface_points(cloud[:, 0], cloud[:, 1] - step)
     area = np.linalg.norm(np.cross(along_t, along_theta), axis=1) / (4 * step**2) * np.pi / len(cloud)
-    spacing = _spacing(points)
+    spacing = _compute_spacing(points)
     cells = area / (spacing**2 * np.sqrt(3) / 2)
-    free = _free(points, 0.0)
+    free = _is_free(points, 0.0)
     count = int(cells[free].sum()) - len(fixed) // 2
     keep = free & (generator.uniform(size=len(cloud)) < cells * 120_000 / cells.sum())
     cloud, points, weight = cloud[keep], points[keep], spacing[keep] ** -2.0
-    anchors = surface(fixed[:, 0], fixed[:, 1])
+    anchors = surface_points(fixed[:, 0], fixed[:, 1])
     centres = points[generator.choice(len(points), count, replace=False)]
     for _ in range(60):
         owner = cKDTree(np.concatenate([centres, anchors])).query(points)[1]
@@ -108,7 +111,7 @@ def _relaxed_points(fixed: Array, generator: np.random.Generator) -> Array:
 def _eye_outlines() -> Array:
     """(EYE_RINGS, EYE_POINTS, 2) loops from the lid's rim to the orbit."""
     rim = curves.lid_outline()
-    outer = curves.ellipse(curves.EYE_POINTS, *_EYE_ELLIPSE)
+    outer = curves.sample_ellipse(curves.EYE_POINTS, *_EYE_ELLIPSE)
     fraction = np.array([0, 0.055, 0.13, 0.23, 0.35, 0.49, 0.65, 0.82, 1.0])[:, None, None]
     return rim + fraction * (outer - rim)
 
@@ -116,7 +119,7 @@ def _eye_outlines() -> Array:
 def _mouth_outlines() -> Array:
     """(11, MOUTH_POINTS, 2) loops from the seam of the lips outwards."""
     seam, border = curves.lip_outline("line"), curves.lip_outline("border")
-    outer = curves.ellipse(curves.MOUTH_POINTS, *_MOUTH_ELLIPSE)
+    outer = curves.sample_ellipse(curves.MOUTH_POINTS, *_MOUTH_ELLIPSE)
     lips = np.linspace(0, 1, BORDER + 1)[:, None, None] ** 0.9
     skin = np.array([0.06, 0.2, 0.42, 0.69, 1.0])[:, None, None]
     return np.concatenate([seam + lips * (border - seam), border + skin * (outer - border)])
@@ -134,10 +137,10 @@ def _lip_bulge() -> Array:
     return np.asarray(1e-3 * (profile * across + corner * (1 - across)))
 
 
-def _chart(parameters: Array) -> Array:
+def _map_to_sphere(parameters: Array) -> Array:
     """(N, 3) points on the unit sphere: a nearly conformal image of the mannequin, crown up, for the triangulation."""
     t, theta = np.meshgrid(np.linspace(1e-3, 1, 800), np.linspace(0, np.pi, 181), indexing="ij")
-    grid = surface(t, theta)
+    grid = surface_points(t, theta)
     around = np.r_["1", np.zeros((800, 1)), np.cumsum(np.linalg.norm(np.diff(grid, axis=1), axis=2), 1)]
     radius = around[:, -1] / np.pi
     step = np.linalg.norm(np.diff(grid, axis=0), axis=2).mean(1)
@@ -193,18 +196,18 @@ def build_half(seed: int = 7) -> HalfSkin:
     eye = count + np.arange(eye_xy.size // 2).reshape(eye_xy.shape[:2])
     mouth = count + eye.size + np.arange(mouth_xy.size // 2).reshape(mouth_xy.shape[:2])
     parameters = np.concatenate([grid, eye_parameters, mouth_parameters])
-    base = surface(*parameters.T)
+    base = surface_points(*parameters.T)
     base[count:, :2] = np.concatenate([eye_xy.reshape(-1, 2), mouth_xy.reshape(-1, 2)])
     base[np.abs(base[:, 0]) < 1e-9, 0] = 0.0
     outer = np.r_[:count, eye[-1], mouth[-1]]
     holes = [np.flatnonzero(np.isin(outer, ring)) for ring in (eye[-1], mouth[-1])]
     holes.append(np.flatnonzero(parameters[outer, 0] > 1 - 1e-9))
-    faces = outer[_hull_faces(_chart(parameters[outer]), base[outer, 0] == 0, holes)]
-    faces = np.concatenate([faces, strip(eye, True), strip(mouth, False)])
-    return HalfSkin(_sculpted(base, mouth, half), faces, eye, mouth)
+    faces = outer[_hull_faces(_map_to_sphere(parameters[outer]), base[outer, 0] == 0, holes)]
+    faces = np.concatenate([faces, triangulate_strip(eye, True), triangulate_strip(mouth, False)])
+    return HalfSkin(_sculpt_skin(base, mouth, half), faces, eye, mouth)
 
 
-def _sculpted(base: Array, mouth: Ints, half: Ints) -> Array:
+def _sculpt_skin(base: Array, mouth: Ints, half: Ints) -> Array:
     depth = sculpt.face_depth(base[:, 0], base[:, 1], base[:, 2])
     vertices = np.stack([base[:, 0], base[:, 1], np.where(base[:, 2] > 0.0, depth, base[:, 2])], -1)
     vertices[mouth.ravel(), 2] += _lip_bulge()[:, half].ravel()

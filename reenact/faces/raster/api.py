@@ -28,7 +28,7 @@ class _Rasterize(Protocol):
     ) -> tuple[Tensor, Tensor, Tensor]: ...
 
 
-def _backend(name: str, device: torch.device) -> _Rasterize:
+def _load_backend(name: str, device: torch.device) -> _Rasterize:
     if name not in BACKENDS:
         raise ReenactError(f"there is no rasteriser {name!r}; choose one of {', '.join(BACKENDS)}")
     if name == "auto":
@@ -96,18 +96,18 @@ def rasterize(
         ValueError: for tensors of wrong shape, type, device or with face indices out of range.
     """
     height, width = _height_width(size)
-    draw = _backend(backend, vertices_ndc.device)
+    draw = _load_backend(backend, vertices_ndc.device)
     _check_mesh(vertices_ndc, faces)
     dtype = torch.promote_types(vertices_ndc.dtype, torch.float32)
     face_index, barycentric, depth = draw(vertices_ndc.detach(), faces, height, width, cull_backfaces, dtype)
-    if _follows(vertices_ndc):
+    if _needs_gradient(vertices_ndc):
         points = torch_reference.pixel_points(vertices_ndc, height, width)
-        exact = torch_reference.surface(face_index, points, faces)
+        exact = torch_reference.interpolate_surface(face_index, points, faces)
         barycentric, depth = exact[0].to(dtype), exact[1].to(dtype)
     return Fragments(face_index, barycentric, depth)
 
 
-def _follows(vertices: Tensor) -> bool:
+def _needs_gradient(vertices: Tensor) -> bool:
     return vertices.requires_grad and torch.is_grad_enabled()
 
 
@@ -123,10 +123,10 @@ def interpolate(fragments: Fragments, faces: Tensor, attributes: Tensor) -> Tens
         (B, C, H, W) in the attributes' precision, 0 on background; carries gradients to the attributes and, through
         the barycentric weights, to the vertices.
     """
-    return _interpolate(fragments, faces, attributes, None)
+    return _interpolate_attributes(fragments, faces, attributes, None)
 
 
-def _interpolate(
+def _interpolate_attributes(
     fragments: Fragments, faces: Tensor, attributes: Tensor, blends: list[numba_silhouette.FrameBlends] | None
 ) -> Tensor:
     batch = len(fragments.face_index)
@@ -164,11 +164,11 @@ def antialias(image: Tensor, fragments: Fragments, vertices_ndc: Tensor, faces: 
         the place where silhouettes cross, to the vertices.
     """
     opposite = topology_of(faces).opposite
-    if _on_cpu(fragments) and not _follows(vertices_ndc):
+    if _on_cpu(fragments) and not _needs_gradient(vertices_ndc):
         blends = numba_silhouette.find_blends(fragments, vertices_ndc, faces, opposite)
         work = image.to(torch.promote_types(image.dtype, torch.float32))
-        return numba_silhouette.blend(work, blends).to(image.dtype)
-    return silhouette.blend(image, silhouette.find_pairs(fragments, vertices_ndc, faces, opposite))
+        return numba_silhouette.blend_frames(work, blends).to(image.dtype)
+    return silhouette.blend_pairs(image, silhouette.find_pairs(fragments, vertices_ndc, faces, opposite))
 
 
 def render_attributes(
@@ -188,7 +188,7 @@ def render_attributes(
     fragments = rasterize(vertices_ndc, faces, size, cull_backfaces=cull_backfaces, backend=backend)
     if not smooth:
         return interpolate(fragments, faces, attributes)
-    if _on_cpu(fragments) and not _follows(vertices_ndc):
+    if _on_cpu(fragments) and not _needs_gradient(vertices_ndc):
         blends = numba_silhouette.find_blends(fragments, vertices_ndc, faces, topology_of(faces).opposite)
-        return _interpolate(fragments, faces, attributes, blends)
+        return _interpolate_attributes(fragments, faces, attributes, blends)
     return antialias(interpolate(fragments, faces, attributes), fragments, vertices_ndc, faces)

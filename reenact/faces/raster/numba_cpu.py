@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from reenact.compilation import njit
-from reenact.faces.raster.threads import Array, bands, run, zeros
+from reenact.faces.raster.threads import Array, allocate_zeros, run_jobs, split_bands
 
 _BACKGROUND = np.iinfo(np.int64).max
 _LANES = 8  # pixels tested together without a branch, which the compiler turns into vector instructions
@@ -30,7 +30,7 @@ def to_pixels(vertices: Array, height: int, width: int) -> Array:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _draw(points: Array, faces: Array, first: int, end: int, width: int, keys: Array, away: Array) -> None:
+def _draw_keys(points: Array, faces: Array, first: int, end: int, width: int, keys: Array, away: Array) -> None:
     """Lower the keys of the rows [first, end) to those of the faces that cover them; note faces seen from behind.
 
     A key holds the depth's float32 bits, made to order as an integer does, above the face index: the least key is the
@@ -74,7 +74,7 @@ def _draw(points: Array, faces: Array, first: int, end: int, width: int, keys: A
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _resolve(
+def _resolve_keys(
     points: Array, faces: Array, first: int, keys: Array, face_index: Array, barycentric: Array, depth: Array
 ) -> None:
     """Turn the keys of a band that starts at row `first` into its fragments; `barycentric` comes as zeros."""
@@ -101,7 +101,7 @@ def _resolve(
 
 
 @njit(nogil=True, cache=True)
-def _erase(keys: Array, away: Array) -> None:
+def _erase_backfaces(keys: Array, away: Array) -> None:
     """Turn the pixels of faces seen from behind into background."""
     for row in range(keys.shape[0]):
         for column in range(keys.shape[1]):
@@ -110,7 +110,7 @@ def _erase(keys: Array, away: Array) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _band(
+def _fill_band(
     vertices: Array,
     faces: Array,
     frame_height: int,
@@ -125,10 +125,10 @@ def _band(
     points = to_pixels(vertices, frame_height, width)
     keys = np.full((height, width + _LANES), _BACKGROUND)
     away = np.zeros(faces.shape[0], dtype=np.bool_)
-    _draw(points, faces, first, first + height, width, keys, away)
+    _draw_keys(points, faces, first, first + height, width, keys, away)
     if cull:
-        _erase(keys, away)
-    _resolve(points, faces, first, keys, face_index, barycentric, depth)
+        _erase_backfaces(keys, away)
+    _resolve_keys(points, faces, first, keys, face_index, barycentric, depth)
 
 
 def rasterize(
@@ -136,12 +136,16 @@ def rasterize(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Face index (B, H, W), barycentric (B, H, W, 3) and depth (B, H, W), both `dtype`, of vertices (B, V, 3)."""
     shape = (len(vertices), height, width)
-    face_index, barycentric, depth = zeros(shape, torch.int64), zeros((*shape, 3), dtype), zeros(shape, dtype)
+    face_index, barycentric, depth = (
+        allocate_zeros(shape, torch.int64),
+        allocate_zeros((*shape, 3), dtype),
+        allocate_zeros(shape, dtype),
+    )
     meshes, triangles = vertices.to(dtype).contiguous().numpy(), faces.contiguous().numpy()
     index, weights, z = face_index.numpy(), barycentric.numpy(), depth.numpy()
     jobs = [
         (meshes[i], triangles, height, first, cull_backfaces, *(out[i, first:end] for out in (index, weights, z)))
-        for i, first, end in bands(len(vertices), height)
+        for i, first, end in split_bands(len(vertices), height)
     ]
-    run(_band, jobs)
+    run_jobs(_fill_band, jobs)
     return face_index, barycentric, depth

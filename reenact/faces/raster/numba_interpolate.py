@@ -11,11 +11,11 @@ from torch.autograd.function import once_differentiable
 
 from reenact.compilation import njit
 from reenact.faces.raster.numba_silhouette import FrameBlends, apply_blends, blend_gradients
-from reenact.faces.raster.threads import Array, bands, run, zeros
+from reenact.faces.raster.threads import Array, allocate_zeros, run_jobs, split_bands
 
 
 @njit(nogil=True, cache=True)
-def _gather(attributes: Array, faces: Array, face_index: Array, barycentric: Array, image: Array) -> None:
+def _gather_attributes(attributes: Array, faces: Array, face_index: Array, barycentric: Array, image: Array) -> None:
     """Interpolate a frame's attributes (V, C) into a band of its image (C, H, W), which comes as zeros."""
     height, width = face_index.shape
     channels = attributes.shape[1]
@@ -38,7 +38,9 @@ def _gather(attributes: Array, faces: Array, face_index: Array, barycentric: Arr
 
 
 @njit(nogil=True, cache=True)
-def _scatter(faces: Array, face_index: Array, barycentric: Array, gradient: Array, to_attributes: Array) -> None:
+def _scatter_gradient(
+    faces: Array, face_index: Array, barycentric: Array, gradient: Array, to_attributes: Array
+) -> None:
     """Add a frame's image gradient (C, H, W) to the gradient (V, C) of its attributes."""
     height, width = face_index.shape
     channels = to_attributes.shape[1]
@@ -87,16 +89,16 @@ class _Interpolate(torch.autograd.Function):
         ctx.save_for_backward(attributes, barycentric, face_index, faces)
         ctx.blends = blends
         batch, height, width = face_index.shape
-        image = zeros((batch, attributes.shape[-1], height, width), attributes.dtype)
+        image = allocate_zeros((batch, attributes.shape[-1], height, width), attributes.dtype)
         values, weights = attributes.detach().numpy(), barycentric.detach().numpy()
         index, triangles, out = face_index.numpy(), faces.numpy(), image.numpy()
         jobs = [
             (values[i], triangles, index[i, first:end], weights[i, first:end], out[i, :, first:end])
-            for i, first, end in bands(batch, height)
+            for i, first, end in split_bands(batch, height)
         ]
-        run(_gather, jobs)
+        run_jobs(_gather_attributes, jobs)
         if blends is not None:
-            run(apply_blends, [(out[i], *blends[i]) for i in range(batch)])
+            run_jobs(apply_blends, [(out[i], *blends[i]) for i in range(batch)])
         return image
 
     @staticmethod
@@ -110,13 +112,13 @@ class _Interpolate(torch.autograd.Function):
         frames = range(len(index))
         to_attributes = to_weights = None
         if ctx.needs_input_grad[0]:
-            to_attributes = zeros(tuple(attributes.shape), attributes.dtype)
+            to_attributes = allocate_zeros(tuple(attributes.shape), attributes.dtype)
             weights, out = barycentric.detach().numpy(), to_attributes.numpy()
-            run(_scatter, [(triangles, index[i], weights[i], slopes[i], out[i]) for i in frames])
+            run_jobs(_scatter_gradient, [(triangles, index[i], weights[i], slopes[i], out[i]) for i in frames])
         if ctx.needs_input_grad[1]:
-            to_weights = zeros(tuple(barycentric.shape), barycentric.dtype)
+            to_weights = allocate_zeros(tuple(barycentric.shape), barycentric.dtype)
             values, out = attributes.detach().numpy(), to_weights.numpy()
-            run(_scatter_weights, [(values[i], triangles, index[i], slopes[i], out[i]) for i in frames])
+            run_jobs(_scatter_weights, [(values[i], triangles, index[i], slopes[i], out[i]) for i in frames])
         return to_attributes, to_weights, None, None, None
 
 

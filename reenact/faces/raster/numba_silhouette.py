@@ -13,7 +13,7 @@ from reenact.compilation import njit
 from reenact.faces.raster.fragments import Fragments
 from reenact.faces.raster.numba_cpu import to_pixels
 from reenact.faces.raster.silhouette import TOLERANCE
-from reenact.faces.raster.threads import Array, run, zeros
+from reenact.faces.raster.threads import Array, allocate_zeros, run_jobs
 
 
 class FrameBlends(NamedTuple):
@@ -51,7 +51,7 @@ def _silhouette_edges(points: Array, faces: Array, opposite: Array) -> Array:
 
 
 @njit(nogil=True, cache=True)
-def _crossing(points: Array, face: Array, edges: int, axis: int, x: float, y: float, direction: float) -> float:
+def _find_crossing(points: Array, face: Array, edges: int, axis: int, x: float, y: float, direction: float) -> float:
     """Distance from the pixel centre (x, y) at which a silhouette edge crosses the line to its neighbour, or -inf."""
     farthest, chosen = -np.inf, False
     for k in range(3):
@@ -72,7 +72,7 @@ def _crossing(points: Array, face: Array, edges: int, axis: int, x: float, y: fl
 
 
 @njit(nogil=True, cache=True)
-def _candidates(face_index: Array, bits: Array) -> Array:
+def _find_candidates(face_index: Array, bits: Array) -> Array:
     """(N,) pixels that show another face than the one to the right or below, one of them with a silhouette edge."""
     height, width = np.uint64(face_index.shape[0]), np.uint64(face_index.shape[1])
     one = np.uint64(1)
@@ -97,7 +97,7 @@ def _find_blends(
     height, width = face_index.shape
     points = to_pixels(vertices, height, width)
     bits = _silhouette_edges(points, faces, opposite)
-    candidates = _candidates(face_index, bits)
+    candidates = _find_candidates(face_index, bits)
     pixels, alpha = np.empty((2 * len(candidates), 2), dtype=np.int64), np.empty(2 * len(candidates))
     count = 0
     for pixel in candidates:
@@ -111,7 +111,7 @@ def _find_blends(
             face = first_face if first_wins else second_face
             direction = 1.0 if first_wins else -1.0
             x, y = (column, row) if first_wins else (right, below)
-            distance = _crossing(points, faces[face], bits[face], axis, x + 0.5, y + 0.5, direction)
+            distance = _find_crossing(points, faces[face], bits[face], axis, x + 0.5, y + 0.5, direction)
             if distance >= 0:
                 pixels[count, 0], pixels[count, 1] = pixel, below * width + right
                 alpha[count] = direction * (0.5 - distance)
@@ -153,15 +153,15 @@ def find_blends(fragments: Fragments, vertices: Tensor, faces: Tensor, opposite:
     index, depth = fragments.face_index.numpy(), fragments.depth.detach().numpy()
     meshes = vertices.detach().to(fragments.depth.dtype).contiguous().numpy()
     shared = faces.contiguous().numpy(), opposite.numpy()
-    frames = run(_find_blends, [(meshes[i], *shared, index[i], depth[i]) for i in range(len(index))])
+    frames = run_jobs(_find_blends, [(meshes[i], *shared, index[i], depth[i]) for i in range(len(index))])
     return [FrameBlends(*frame) for frame in frames]
 
 
 def blend_gradients(gradient: Tensor, blends: list[FrameBlends]) -> Tensor:
     """The gradient (B, C, H, W) of the image before the blends, given that after them."""
-    result = zeros(tuple(gradient.shape), gradient.dtype)
+    result = allocate_zeros(tuple(gradient.shape), gradient.dtype)
     source, out = gradient.numpy(), result.numpy()
-    run(_copy_blend_gradients, [(source[i], *blends[i], out[i]) for i in range(len(blends))])
+    run_jobs(_copy_blend_gradients, [(source[i], *blends[i], out[i]) for i in range(len(blends))])
     return result
 
 
@@ -173,7 +173,7 @@ class _Blend(torch.autograd.Function):
         ctx.blends = blends
         result = image.detach().clone(memory_format=torch.contiguous_format)
         out = result.numpy()
-        run(apply_blends, [(out[i], *blends[i]) for i in range(len(blends))])
+        run_jobs(apply_blends, [(out[i], *blends[i]) for i in range(len(blends))])
         return result
 
     @staticmethod
@@ -182,7 +182,7 @@ class _Blend(torch.autograd.Function):
         return blend_gradients(gradient.contiguous(), ctx.blends), None
 
 
-def blend(image: Tensor, blends: list[FrameBlends]) -> Tensor:
+def blend_frames(image: Tensor, blends: list[FrameBlends]) -> Tensor:
     """Apply the blends of each frame to an image (B, C, H, W)."""
     result: Tensor = _Blend.apply(image, blends)
     return result

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
-from reenact.faces.raster.torch_reference import cull, pixel_points, surface
+from reenact.faces.raster.torch_reference import drop_backfaces, interpolate_surface, pixel_points
 
 
 def to_pytorch3d(vertices: Tensor, height: int, width: int) -> Tensor:
@@ -59,6 +59,6 @@ def rasterize(
         hidden = torch.gather(broken, 1, index.flatten(1).clamp(min=0)).view(shape)
         index = torch.where(hidden, -1, index)
     if cull_backfaces:
-        index = cull(index, points, faces)
-    barycentric, depth = surface(index, points, faces)
+        index = drop_backfaces(index, points, faces)
+    barycentric, depth = interpolate_surface(index, points, faces)
     return index, barycentric.to(dtype), depth.to(dtype)

@@ -82,7 +82,7 @@ def _pairs_along(axis: int, face_index: Tensor, depth: Tensor, points: Tensor, f
     step = second_wins.to(points.dtype)
     centre[:, axis] += step
     corners = points[frame[:, None], faces[face]][..., :2] - centre[:, None]
-    crossing, is_crossing = _crossing(corners[..., axis], corners[..., 1 - axis], 1 - 2 * step, edges[frame, face])
+    crossing, is_crossing = _find_crossing(corners[..., axis], corners[..., 1 - axis], 1 - 2 * step, edges[frame, face])
     alpha = (1 - 2 * step) * (0.5 - crossing.clamp(0, 1))
     height, width = face_index.shape[1:]
     first = (frame * height + row) * width + column
@@ -90,7 +90,7 @@ def _pairs_along(axis: int, face_index: Tensor, depth: Tensor, points: Tensor, f
     return Pairs(first[is_crossing], second[is_crossing], alpha[is_crossing])
 
 
-def _crossing(along: Tensor, aside: Tensor, direction: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
+def _find_crossing(along: Tensor, aside: Tensor, direction: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
     """Find the point at which the triangle's outline crosses the line to the other pixel, the farthest that way.
 
     Args:
@@ -117,7 +117,7 @@ def _crossing(along: Tensor, aside: Tensor, direction: Tensor, edges: Tensor) ->
     return farthest, is_crossing
 
 
-def blend(image: Tensor, pairs: Pairs) -> Tensor:
+def blend_pairs(image: Tensor, pairs: Pairs) -> Tensor:
     """Apply the blends to an image (B, C, H, W); each reads the colours from before all blends."""
     batch, channels, height, width = image.shape
     flat = image.permute(0, 2, 3, 1).reshape(-1, channels)

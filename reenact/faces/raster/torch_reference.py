@@ -54,8 +54,8 @@ def rasterize(
     if frames:
         index = torch.stack(frames).view(-1, height, width)
     if cull_backfaces:
-        index = cull(index, points, faces)
-    barycentric, depth = surface(index, points, faces)
+        index = drop_backfaces(index, points, faces)
+    barycentric, depth = interpolate_surface(index, points, faces)
     return index, barycentric.to(dtype), depth.to(dtype)
 
 
@@ -84,16 +84,16 @@ def _face_depths(corners: Tensor, centre_x: Tensor, centre_y: Tensor) -> Tensor:
     inside = (weights * area.sign()[:, None, None] >= 0).all(dim=-1) & valid[:, None]
     inside &= (centre_x >= x.amin(dim=-1, keepdim=True)) & (centre_x <= x.amax(dim=-1, keepdim=True))
     inside &= (centre_y >= y.amin(dim=-1, keepdim=True)) & (centre_y <= y.amax(dim=-1, keepdim=True))
-    depth = _weighted(weights, z[:, None]) * (1.0 / area)[:, None]
+    depth = _sum_corners(weights, z[:, None]) * (1.0 / area)[:, None]
     return torch.where(inside, depth, torch.inf).float()
 
 
-def _weighted(weights: Tensor, values: Tensor) -> Tensor:
+def _sum_corners(weights: Tensor, values: Tensor) -> Tensor:
     """Sum over three corners in a fixed order, which a reduction doesn't promise."""
     return weights[..., 0] * values[..., 0] + weights[..., 1] * values[..., 1] + weights[..., 2] * values[..., 2]
 
 
-def cull(index: Tensor, points: Tensor, faces: Tensor) -> Tensor:
+def drop_backfaces(index: Tensor, points: Tensor, faces: Tensor) -> Tensor:
     """Face index (B, H, W) with pixels whose visible face is seen from behind turned into background.
 
     Runs after the depth test, as the released PWM code does: a hole isn't filled by a farther front face.
@@ -105,7 +105,7 @@ def cull(index: Tensor, points: Tensor, faces: Tensor) -> Tensor:
     return torch.where(from_behind, -1, index)
 
 
-def surface(index: Tensor, points: Tensor, faces: Tensor) -> tuple[Tensor, Tensor]:
+def interpolate_surface(index: Tensor, points: Tensor, faces: Tensor) -> tuple[Tensor, Tensor]:
     """Barycentric (B, H, W, 3) and depth (B, H, W) at the visible faces, differentiable in `points`, float64."""
     frame, row, column = torch.nonzero(index >= 0, as_tuple=True)
     corners = points[frame[:, None], faces[index[frame, row, column]]]
@@ -113,7 +113,7 @@ def surface(index: Tensor, points: Tensor, faces: Tensor) -> tuple[Tensor, Tenso
     scale = 1.0 / signed_areas(corners)
     barycentric = points.new_zeros((*index.shape, 3)).index_put((frame, row, column), weights * scale[:, None])
     depth = points.new_full(index.shape, torch.inf)
-    depth = depth.index_put((frame, row, column), _weighted(weights, corners[..., 2]) * scale)
+    depth = depth.index_put((frame, row, column), _sum_corners(weights, corners[..., 2]) * scale)
     return barycentric, depth
 
 

@@ -29,14 +29,14 @@ _PIXELS = 256  # pixels resolved by one program
 
 
 @triton.jit
-def _corner(vertex, mask):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _load_corner(vertex, mask):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """x, y and z of the vertices that pointers show."""
     x, y = tl.load(vertex, mask=mask, other=0.0), tl.load(vertex + 1, mask=mask, other=0.0)
     return x, y, tl.load(vertex + 2, mask=mask, other=0.0)
 
 
 @triton.jit
-def _weights(x0, y0, x1, y1, x2, y2, x, y):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _compute_weights(x0, y0, x1, y1, x2, y2, x, y):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """The corner weights of pixel centres (x, y), not divided by the area."""
     dx0, dx1, dx2 = x0 - x, x1 - x, x2 - x
     dy0, dy1, dy2 = y0 - y, y1 - y, y2 - y
@@ -45,7 +45,7 @@ def _weights(x0, y0, x1, y1, x2, y2, x, y):  # type: ignore[no-untyped-def]  # n
 
 # A size of 1 must stay a tensor, or `.to` fails on it.
 @triton.jit(do_not_specialize=_SIZES)  # type: ignore[untyped-decorator]
-def _draw(  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _draw_keys(  # type: ignore[no-untyped-def]  # noqa: ANN202
     points,  # noqa: ANN001
     faces,  # noqa: ANN001
     valid,  # noqa: ANN001
@@ -62,9 +62,9 @@ def _draw(  # type: ignore[no-untyped-def]  # noqa: ANN202
     if is_valid:
         frame, face = program // face_count, program % face_count
         mesh = points + frame * vertex_count * 3
-        x0, y0, z0 = _corner(mesh + tl.load(faces + face * 3) * 3, is_valid)
-        x1, y1, z1 = _corner(mesh + tl.load(faces + face * 3 + 1) * 3, is_valid)
-        x2, y2, z2 = _corner(mesh + tl.load(faces + face * 3 + 2) * 3, is_valid)
+        x0, y0, z0 = _load_corner(mesh + tl.load(faces + face * 3) * 3, is_valid)
+        x1, y1, z1 = _load_corner(mesh + tl.load(faces + face * 3 + 1) * 3, is_valid)
+        x2, y2, z2 = _load_corner(mesh + tl.load(faces + face * 3 + 2) * 3, is_valid)
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         sign = tl.where(area > 0, 1.0, -1.0)
         scale = 1.0 / area
@@ -80,7 +80,9 @@ def _draw(  # type: ignore[no-untyped-def]  # noqa: ANN202
             for start in range(0, count, block):
                 number = start + tl.arange(0, block)
                 column, row = first_column + number % columns, first_row + number // columns
-                e0, e1, e2 = _weights(x0, y0, x1, y1, x2, y2, column.to(tl.float64) + 0.5, row.to(tl.float64) + 0.5)
+                e0, e1, e2 = _compute_weights(
+                    x0, y0, x1, y1, x2, y2, column.to(tl.float64) + 0.5, row.to(tl.float64) + 0.5
+                )
                 inside = (e0 * sign >= 0) & (e1 * sign >= 0) & (e2 * sign >= 0) & (number < count)
                 # Adding 0 turns -0, whose bits would order before 0, into 0.
                 depth = ((e0 * z0 + e1 * z1 + e2 * z2) * scale + 0.0).to(tl.float32)
@@ -91,7 +93,7 @@ def _draw(  # type: ignore[no-untyped-def]  # noqa: ANN202
 
 
 @triton.jit(do_not_specialize=_SIZES)  # type: ignore[untyped-decorator]
-def _resolve(  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _resolve_keys(  # type: ignore[no-untyped-def]  # noqa: ANN202
     points,  # noqa: ANN001
     faces,  # noqa: ANN001
     away,  # noqa: ANN001
@@ -121,10 +123,10 @@ def _resolve(  # type: ignore[no-untyped-def]  # noqa: ANN202
     a = mesh + tl.load(faces + face * 3, mask=covered, other=0) * 3
     b = mesh + tl.load(faces + face * 3 + 1, mask=covered, other=0) * 3
     c = mesh + tl.load(faces + face * 3 + 2, mask=covered, other=0) * 3
-    x0, y0, z0 = _corner(a, covered)
-    x1, y1, z1 = _corner(b, covered)
-    x2, y2, z2 = _corner(c, covered)
-    e0, e1, e2 = _weights(x0, y0, x1, y1, x2, y2, column.to(tl.float64) + 0.5, row.to(tl.float64) + 0.5)
+    x0, y0, z0 = _load_corner(a, covered)
+    x1, y1, z1 = _load_corner(b, covered)
+    x2, y2, z2 = _load_corner(c, covered)
+    e0, e1, e2 = _compute_weights(x0, y0, x1, y1, x2, y2, column.to(tl.float64) + 0.5, row.to(tl.float64) + 0.5)
     scale = 1.0 / tl.where(covered, e0 + e1 + e2, 1.0)
     tl.store(face_index + pixel, face, mask=covered)
     tl.store(barycentric + pixel * 3, e0 * scale, mask=covered)
@@ -157,11 +159,11 @@ def rasterize(
     face_count, vertex_count = len(faces), points.shape[1]
     # The device of a launch is the current one, which need not be the tensors'.
     with torch.cuda.device_of(vertices):  # type: ignore[no-untyped-call]
-        _draw[(len(points) * face_count,)](
+        _draw_keys[(len(points) * face_count,)](
             points, faces, valid.to(torch.int8), keys, face_count, vertex_count, height, width,
             block=_BLOCK, num_warps=1, enable_fp_fusion=False,
         )  # fmt: skip
-        _resolve[(triton.cdiv(keys.numel(), _PIXELS),)](
+        _resolve_keys[(triton.cdiv(keys.numel(), _PIXELS),)](
             points, faces, (area > 0).to(torch.int8), keys, face_index, barycentric, depth, face_count, vertex_count,
             height, width, keys.numel(), background=_BACKGROUND, cull=cull_backfaces, block=_PIXELS,
             enable_fp_fusion=False,

@@ -13,7 +13,7 @@ from reenact.faces.portrait import Portrait
 from reenact.models import forward_check
 from reenact.models.face_vid2vid.module import FaceVid2VidModule
 from reenact.models.face_vid2vid.network import FaceVid2Vid, FaceVid2VidConfig
-from reenact.models.keypoint_files import channels, discriminator_config, discriminator_state, reduction
+from reenact.models.keypoint_files import count_channels, discriminator_config, discriminator_state, read_reduction
 from reenact.models.module import ReenactmentModule
 from reenact.models.official_settings import Setting, square_image
 from reenact.nn.euler import Composition
@@ -104,11 +104,11 @@ def build(
     module.image_size = values[SIZE][0]
     state = discriminator_state(official, module)
     for part, prefix in PARTS.items():
-        state |= {prefix + name: value for name, value in renamed(official[part]).items()}
+        state |= {prefix + name: value for name, value in rename_weights(official[part]).items()}
     return module, state
 
 
-def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def rename_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights of a module by our names."""
     weights = {}
     for name, value in state.items():
@@ -126,19 +126,19 @@ def _network_config(
     generator: Mapping[str, Tensor],
     composition: Composition,
 ) -> FaceVid2VidConfig:
-    detector_widths = channels(detector, "predictor.down_blocks.down{}")
-    generator_widths = channels(generator, "down_blocks.{}")
+    detector_widths = count_channels(detector, "predictor.down_blocks.down{}")
+    generator_widths = count_channels(generator, "down_blocks.{}")
     motion = "dense_motion_network.hourglass"
-    motion_widths = channels(generator, motion + ".encoder.down_blocks.{}")
+    motion_widths = count_channels(generator, motion + ".encoder.down_blocks.{}")
     spade = "decoder.fc.weight" in generator
     volume = len(generator["resblocks_3d.3dr0.conv1.weight"])
     return FaceVid2VidConfig(
         keypoints=len(detector["kp.weight"]),
-        reduction=reduction(detector),
-        detector_width=channels(detector, "predictor.up_blocks.up{}")[-1],
+        reduction=read_reduction(detector),
+        detector_width=count_channels(detector, "predictor.up_blocks.up{}")[-1],
         detector_largest=max(detector_widths),
         detector_blocks=len(detector_widths),
-        motion_width=channels(generator, motion + ".decoder.up_blocks.{}")[-1],
+        motion_width=count_channels(generator, motion + ".decoder.up_blocks.{}")[-1],
         motion_largest=max(motion_widths),
         motion_blocks=len(motion_widths),
         compress=len(generator["dense_motion_network.compress.weight"]),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from reenact.faces.fields import TensorFields
 from reenact.nn.bottleneck import Trunk
 from reenact.nn.euler import BINS, Composition, angle_of, rotation_of
-from reenact.nn.keypoints import product
+from reenact.nn.keypoints import multiply_matrices
 
 PI = 3.14
 """Value of pi in the released conversion to radians, by which the released weights were trained."""
@@ -33,7 +33,7 @@ class HeadMotion(TensorFields):
 
     def keypoints(self, canonical: Tensor) -> Tensor:
         """Places (B, K, 3) of canonical keypoints (B, K, 3), each of batch B or 1."""
-        turned = product(canonical, self.rotation.transpose(1, 2))
+        turned = multiply_matrices(canonical, self.rotation.transpose(1, 2))
         return turned + self.translation[:, None] + self.deformation
 
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from reenact.nn.blocks import ResBlock, SameBlock, UpBlock
 from reenact.nn.conv import SpectralConv2d
-from reenact.nn.hourglass import widths
-from reenact.nn.resample import sample
+from reenact.nn.hourglass import list_widths
+from reenact.nn.resample import sample_image
 from reenact.nn.volume import AppearanceExtractor, VolumeDenseMotion, VolumeMotion
 
 DecoderKind = Literal["original", "spade"]
@@ -117,7 +117,7 @@ class Generator(AppearanceExtractor):
     ) -> None:
         super().__init__(width, largest, halvings, channels, depth, blocks, kernel=7 if decoder == "original" else 3)
         self.dense_motion_network = dense_motion
-        inner = [width, *widths(width, largest, halvings)]
+        inner = [width, *list_widths(width, largest, halvings)]
         self.third = SameBlock(channels * depth, inner[-1], conv=nn.Conv2d, slope=0.01)
         self.fourth = nn.Conv2d(inner[-1], inner[-1], 1)
         self.decoder: SpadeDecoder | None = None
@@ -133,7 +133,7 @@ class Generator(AppearanceExtractor):
 
     def projected(self, volume: Tensor, motion: VolumeMotion) -> Tensor:
         """The warped volume as a map (B, C, h, w), before occlusion."""
-        mapped: Tensor = self.fourth(self.third(sample(volume, motion.position).flatten(1, 2)))
+        mapped: Tensor = self.fourth(self.third(sample_image(volume, motion.position).flatten(1, 2)))
         return mapped
 
     def decode(self, volume: Tensor, motion: VolumeMotion) -> Tensor:

@@ -17,9 +17,9 @@ from reenact.models.face_vid2vid.estimator import Estimate, Estimator, HeadMotio
 from reenact.models.face_vid2vid.generator import DecoderKind, Generator
 from reenact.models.face_vid2vid.retarget import PARTS, retarget
 from reenact.nn.euler import Composition
-from reenact.nn.fold import fold
+from reenact.nn.fold import fold_blocks
 from reenact.nn.keypoints import draw_masks, draw_points
-from reenact.nn.resample import sample
+from reenact.nn.resample import sample_image
 from reenact.nn.volume import CanonicalDetector, VolumeDenseMotion
 
 
@@ -165,7 +165,7 @@ class VolumeReenactment(Reenactment):
         """(B, 3, h, w) the source moved like its features, the mean over all depths."""
         depth, height, width = self.position.shape[1:4]
         small = F.interpolate(self.source, (height, width), mode="area")
-        slices = sample(small, self.position[..., :2].flatten(1, 2))
+        slices = sample_image(small, self.position[..., :2].flatten(1, 2))
         return slices.view(*slices.shape[:2], depth, height, width).mean(2)
 
 
@@ -270,4 +270,4 @@ class FaceVid2Vid(Reenactor[FaceVid2VidState, HeadMotion]):
 
     def folded(self) -> Self:
         """A copy for inference, with norms inside convolutions."""
-        return fold(copy.deepcopy(self).eval())
+        return fold_blocks(copy.deepcopy(self).eval())

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from reenact.models.base import Transfer
 from reenact.models.face_vid2vid.estimator import HeadMotion
-from reenact.models.retarget import blend, moving_parts, turn
+from reenact.models.retarget import blend_motion, moving_parts, turn_rotation
 from reenact.nn.keypoints import hull_ratio
 
 PARTS = {"pose": ("rotation",), "translation": ("translation",), "expression": ("deformation",)}
@@ -40,14 +40,16 @@ def retarget(
     moving = moving_parts(transfer, PARTS, PARTS_OF_MODE)
     batch = len(driving.rotation)
     source_batch = s.map(lambda value: value.expand(batch, *value.shape[1:]))
-    rotation = turn(s.rotation, d.rotation, r.rotation, k) if "pose" in moving else source_batch.rotation
+    rotation = turn_rotation(s.rotation, d.rotation, r.rotation, k) if "pose" in moving else source_batch.rotation
     shifted = "translation" in moving
     translation = (
-        blend(s.translation, d.translation, r.translation, k, scale[..., 0]) if shifted else source_batch.translation
+        blend_motion(s.translation, d.translation, r.translation, k, scale[..., 0])
+        if shifted
+        else source_batch.translation
     )
     deformation = source_batch.deformation
     if "expression" in moving:
-        deformation = blend(s.deformation, d.deformation, r.deformation, k, scale, dims=2)
+        deformation = blend_motion(s.deformation, d.deformation, r.deformation, k, scale, dims=2)
     moved = HeadMotion(rotation, translation, deformation, s.composition)
     if relative and moving == set(PARTS):
         goal = relative_keypoints(places[0], places[1], places[2], k, scale)

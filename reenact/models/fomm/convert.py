@@ -14,7 +14,7 @@ from reenact.models.fomm.dense_motion import VARIANCE
 from reenact.models.fomm.detector import TEMPERATURE
 from reenact.models.fomm.module import FOMMLosses, FOMMModule
 from reenact.models.fomm.network import FOMM, LARGEST_PADDING, FOMMConfig
-from reenact.models.keypoint_files import channels, discriminator_config, discriminator_state, reduction
+from reenact.models.keypoint_files import count_channels, discriminator_config, discriminator_state, read_reduction
 from reenact.models.module import ReenactmentModule
 from reenact.models.official_settings import Setting, square_image
 
@@ -102,19 +102,19 @@ def build(
 def _network_config(detector: Mapping[str, Tensor], generator: Mapping[str, Tensor], padding: int) -> FOMMConfig:
     inside = "dense_motion_network.hourglass"
     detector_widths, motion_widths = (
-        channels(detector, "predictor.encoder.down_blocks.{}"),
-        channels(generator, inside + ".encoder.down_blocks.{}"),
+        count_channels(detector, "predictor.encoder.down_blocks.{}"),
+        count_channels(generator, inside + ".encoder.down_blocks.{}"),
     )
-    generator_widths = channels(generator, "down_blocks.{}")
+    generator_widths = count_channels(generator, "down_blocks.{}")
     return FOMMConfig(
         keypoints=len(detector["kp.weight"]),
-        reduction=reduction(detector),
-        motion_reduction=reduction(generator, "dense_motion_network.down.weight"),
-        detector_width=channels(detector, "predictor.decoder.up_blocks.{}")[-1],
+        reduction=read_reduction(detector),
+        motion_reduction=read_reduction(generator, "dense_motion_network.down.weight"),
+        detector_width=count_channels(detector, "predictor.decoder.up_blocks.{}")[-1],
         detector_largest=max(detector_widths),
         detector_blocks=len(detector_widths),
         detector_padding=padding,
-        motion_width=channels(generator, inside + ".decoder.up_blocks.{}")[-1],
+        motion_width=count_channels(generator, inside + ".decoder.up_blocks.{}")[-1],
         motion_largest=max(motion_widths),
         motion_blocks=len(motion_widths),
         width=len(generator["first.conv.weight"]),

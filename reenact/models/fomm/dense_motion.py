@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from reenact.faces.fields import TensorFields
 from reenact.models.fomm.detector import Keypoints
 from reenact.nn.hourglass import Hourglass
-from reenact.nn.keypoints import gaussians, product, sparse_motions
-from reenact.nn.resample import AntiAliasDown, sample
+from reenact.nn.keypoints import draw_gaussians, multiply_matrices, sparse_motions
+from reenact.nn.resample import AntiAliasDown, sample_image
 
 VARIANCE = 0.01
 """Variance of the gaussians around keypoints (`kp_variance`, every official configuration)."""
@@ -22,7 +22,7 @@ class DenseMotion(TensorFields):
     """A backward flow and what of the source it can't show."""
 
     position: Tensor
-    """(B, h, w, 2) where each driving pixel lies in the source, as `reenact.nn.resample.sample` takes it."""
+    """(B, h, w, 2) where each driving pixel lies in the source, as `reenact.nn.resample.sample_image` takes it."""
     mask: Tensor
     """(B, K + 1, h, w) weights of the keypoints' motions, the first that of standing still."""
     occlusion: Tensor
@@ -56,13 +56,13 @@ class DenseMotionNetwork(nn.Module):
             driving: B sets of keypoints.
         """
         sizes = reduced.shape[-2:]
-        jacobian = product(source.jacobian, torch.linalg.inv(driving.jacobian))
+        jacobian = multiply_matrices(source.jacobian, torch.linalg.inv(driving.jacobian))
         motions = sparse_motions(source.value, driving.value, sizes, jacobian)
         batch, slots = motions.shape[:2]
-        heat = gaussians(driving.value, sizes, VARIANCE) - gaussians(source.value, sizes, VARIANCE)
+        heat = draw_gaussians(driving.value, sizes, VARIANCE) - draw_gaussians(source.value, sizes, VARIANCE)
         heat = torch.cat((torch.zeros_like(heat[:, :1]), heat), dim=1)
         images = reduced.expand(batch, -1, -1, -1).repeat_interleave(slots, dim=0)
-        moved = sample(images, motions.flatten(0, 1)).view(batch, slots, 3, *sizes)
+        moved = sample_image(images, motions.flatten(0, 1)).view(batch, slots, 3, *sizes)
         features = self.hourglass(torch.cat((heat.unsqueeze(2), moved), dim=2).flatten(1, 2))
         mask = torch.softmax(self.mask(features), dim=1)
         position = (mask.unsqueeze(-1) * motions).sum(1)

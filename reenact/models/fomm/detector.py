@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from reenact.faces.fields import TensorFields
 from reenact.nn.hourglass import Hourglass
-from reenact.nn.keypoints import expectation, spatial_softmax
+from reenact.nn.keypoints import average_position, spatial_softmax
 from reenact.nn.resample import AntiAliasDown
 
 TEMPERATURE = 0.1
@@ -56,4 +56,4 @@ class KeypointDetector(nn.Module):
         maps = self.jacobian(features).float()
         maps = maps.view(*heatmap.shape[:2], 4, *heatmap.shape[2:])
         jacobian = (heatmap.unsqueeze(2) * maps).sum((3, 4)).view(*heatmap.shape[:2], 2, 2)
-        return Keypoints(expectation(heatmap), jacobian)
+        return Keypoints(average_position(heatmap), jacobian)

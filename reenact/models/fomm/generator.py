@@ -13,7 +13,7 @@ from reenact.faces.fields import TensorFields
 from reenact.models.fomm.dense_motion import DenseMotion, DenseMotionNetwork
 from reenact.models.fomm.detector import Keypoints
 from reenact.nn.blocks import DownBlock, ResBlock, SameBlock, UpBlock
-from reenact.nn.resample import sample
+from reenact.nn.resample import sample_image
 
 
 @dataclass
@@ -60,20 +60,20 @@ class Generator(nn.Module):
         """Images (B, 3, H, W) of a source of batch B or 1, and the motion they came by."""
         motion: DenseMotion = self.dense_motion_network(source.reduced, keypoints, driving)
         size = source.features.shape[-2:]
-        x = sample(source.features, resized(motion.position, size))
-        x = x * _bilinear(motion.occlusion, size)
+        x = sample_image(source.features, resize_flow(motion.position, size))
+        x = x * _resize_bilinear(motion.occlusion, size)
         x = self.bottleneck(x)
         for block in self.up_blocks:
             x = block(x)
         return torch.sigmoid(self.final(x)), motion
 
 
-def resized(position: Tensor, size: torch.Size) -> Tensor:
+def resize_flow(position: Tensor, size: torch.Size) -> Tensor:
     """A flow (B, h, w, 2) at another size, bilinear with `align_corners=False`."""
-    return _bilinear(position.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)
+    return _resize_bilinear(position.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)
 
 
-def _bilinear(maps: Tensor, size: torch.Size) -> Tensor:
+def _resize_bilinear(maps: Tensor, size: torch.Size) -> Tensor:
     if maps.shape[-2:] == size:
         return maps
     return F.interpolate(maps, (size[0], size[1]), mode="bilinear", align_corners=False)

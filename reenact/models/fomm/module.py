@@ -14,7 +14,7 @@ from reenact.models.base import Reenactment
 from reenact.models.fomm.detector import Keypoints
 from reenact.models.fomm.network import FOMM, FOMMConfig, FOMMReenactment
 from reenact.models.keypoint_training import DiscriminatorConfig, KeypointLosses, KeypointModule, KeypointOptimisation
-from reenact.nn.keypoints import product
+from reenact.nn.keypoints import multiply_matrices
 from reenact.nn.thin_plate import RandomWarp
 
 
@@ -90,6 +90,6 @@ def compute_equivariance(driving: Keypoints, warped: Keypoints, warp: RandomWarp
         Unweighted mean absolute differences of the places, and of `J_d^-1 T'(p') J'` from the identity.
     """
     value = F.l1_loss(warp.points(warped.value), driving.value)
-    change = product(warp.jacobian(warped.value), warped.jacobian)
+    change = multiply_matrices(warp.jacobian(warped.value), warped.jacobian)
     eye = torch.eye(2, device=change.device, dtype=change.dtype)
-    return value, (eye - product(torch.linalg.inv(driving.jacobian), change)).abs().mean()
+    return value, (eye - multiply_matrices(torch.linalg.inv(driving.jacobian), change)).abs().mean()

@@ -14,12 +14,12 @@ from reenact.faces.portrait import Portrait
 from reenact.models.base import Mode, Needs, Reenactment, Reenactor, SourceState, Transfer
 from reenact.models.fomm.dense_motion import DenseMotion, DenseMotionNetwork
 from reenact.models.fomm.detector import KeypointDetector, Keypoints
-from reenact.models.fomm.generator import Appearance, Generator, resized
-from reenact.models.fomm.retarget import relative
-from reenact.nn.fold import fold
-from reenact.nn.hourglass import widths
+from reenact.models.fomm.generator import Appearance, Generator, resize_flow
+from reenact.models.fomm.retarget import retarget_keypoints
+from reenact.nn.fold import fold_blocks
+from reenact.nn.hourglass import list_widths
 from reenact.nn.keypoints import draw_masks, draw_points
-from reenact.nn.resample import sample
+from reenact.nn.resample import sample_image
 
 LARGEST_PADDING = 64
 """Rows of zeros on each side of the detector's features."""
@@ -103,13 +103,13 @@ class FOMMReenactment(Reenactment):
     def pictures(self) -> dict[str, Tensor]:
         """Keypoints of the source, the source warped, whose motion goes where, occlusion, and the result."""
         size = self.image.shape[-2:]
-        position = resized(self.motion.position, size)
+        position = resize_flow(self.motion.position, size)
         source = (2 * self.source - 1).expand_as(self.image)
         occlusion = nn.functional.interpolate(self.motion.occlusion, size)
         points = self.source_keypoints.value.expand_as(self.keypoints.value)
         return {
             "source keypoints": draw_points(source, points),
-            "warped": 2 * sample(self.source, position) - 1,
+            "warped": 2 * sample_image(self.source, position) - 1,
             "masks": nn.functional.interpolate(draw_masks(self.motion.mask), size),
             "occlusion": (2 * occlusion - 1).expand_as(self.image),
             "result": self.image,
@@ -138,7 +138,7 @@ class FOMM(Reenactor[FOMMState, Keypoints]):
         self.detector = KeypointDetector(config.keypoints, config.detector_width, *sizes, config.detector_padding)
         sizes = config.motion_largest, config.motion_blocks, config.reduction_of_motion
         motion = DenseMotionNetwork(config.keypoints, config.motion_width, *sizes)
-        inner = widths(config.width, config.largest, config.halvings)
+        inner = list_widths(config.width, config.largest, config.halvings)
         self.generator = Generator([config.width, *inner], config.bottleneck, motion)
 
     def encode(self, source: Portrait) -> FOMMState:
@@ -171,9 +171,9 @@ class FOMM(Reenactor[FOMMState, Keypoints]):
         """Retarget keypoints by `fomm.retarget.relative`; absolute motion is relative to the source itself."""
         self.check_transfer(transfer)
         if transfer.mode == "absolute":
-            return relative(state.motion, driving, state.motion, transfer.strength)
+            return retarget_keypoints(state.motion, driving, state.motion, transfer.strength)
         reference = driving[:1] if reference is None else reference
-        return relative(state.motion, driving, reference, transfer.strength, adapt_scale=transfer.adapt_scale)
+        return retarget_keypoints(state.motion, driving, reference, transfer.strength, adapt_scale=transfer.adapt_scale)
 
     def perform(self, state: FOMMState, motion: Keypoints) -> FOMMReenactment:
         """The source with its keypoints moved."""
@@ -182,4 +182,4 @@ class FOMM(Reenactor[FOMMState, Keypoints]):
 
     def folded(self) -> Self:
         """A copy for inference, with batch norms inside convolutions."""
-        return fold(copy.deepcopy(self).eval())
+        return fold_blocks(copy.deepcopy(self).eval())

@@ -9,7 +9,7 @@ from reenact.models.retarget import keep_unmoved
 from reenact.nn.keypoints import hull_ratio
 
 
-def relative(
+def retarget_keypoints(
     source: Keypoints, driving: Keypoints, reference: Keypoints, strength: float = 1.0, *, adapt_scale: bool = False
 ) -> Keypoints:
     """The source's keypoints, moved as the driving ones moved since the reference.

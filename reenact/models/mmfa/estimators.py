@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from reenact.nn.blocks import DownBlock, SameBlock
 from reenact.nn.bottleneck import ResBottleneck, Trunk
-from reenact.nn.keypoints import expectation, spatial_softmax
+from reenact.nn.keypoints import average_position, spatial_softmax
 
 START = math.log(math.e - 1)
 """softplus of it is 1, the scale that training starts from."""
@@ -33,7 +33,7 @@ class AffineEstimator(Trunk):
 
     def __init__(self, stem: int, widths: Sequence[int]) -> None:
         super().__init__(stem, widths)
-        self.scale, self.translation = _heads(widths[-1])
+        self.scale, self.translation = _build_heads(widths[-1])
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Scale (B, 1) and translation (B, 2), right and down in [-1, 1] units, of images (B, 3, H, W) in [0, 1]."""
@@ -62,7 +62,7 @@ class LearnedMaps(nn.Module):
         """Centres (B, maps, 2), right and down in [-1, 1], in images (B, 3, H, W) in [0, 1]."""
         # Mixed precision would round logits, which the temperature makes ten times as large.
         with torch.autocast(image.device.type, enabled=False):
-            return expectation(spatial_softmax(self.maps(self.blocks(image.float())), TEMPERATURE))
+            return average_position(spatial_softmax(self.maps(self.blocks(image.float())), TEMPERATURE))
 
 
 class AffineMaps(LearnedMaps):
@@ -79,7 +79,7 @@ class AffineMaps(LearnedMaps):
 
     def __init__(self, widths: Sequence[int], maps: int = 16) -> None:
         super().__init__(widths, maps)
-        self.scale, self.translation = _heads(2 * maps)
+        self.scale, self.translation = _build_heads(2 * maps)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Scale (B, 1) and translation (B, 2) of images (B, 3, H, W), as `AffineEstimator` gives them."""
@@ -87,7 +87,7 @@ class AffineMaps(LearnedMaps):
         return F.softplus(self.scale(places).float() + START), self.translation(places).float()
 
 
-def _heads(features: int) -> tuple[nn.Linear, nn.Linear]:
+def _build_heads(features: int) -> tuple[nn.Linear, nn.Linear]:
     """Build the last layers of scale and translation, zero at first: f = 1 and t = 0."""
     heads = nn.Linear(features, 1), nn.Linear(features, 2)
     for head in heads:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from reenact.nn.blocks import ResBlock, SameBlock, UpBlock
-from reenact.nn.resample import sample
+from reenact.nn.resample import sample_image
 from reenact.nn.volume import VolumeMotion
 
 
@@ -45,7 +45,7 @@ class MultiScaleGenerator(nn.Module):
 
     def forward(self, volume: Tensor, motion: VolumeMotion) -> list[Tensor]:
         """Images in [0, 1], coarse to fine, of a volume (B, C, D, h, w) of batch B or 1."""
-        x = self.fourth(self.third(sample(volume, motion.position).flatten(1, 2))) * motion.occlusion
+        x = self.fourth(self.third(sample_image(volume, motion.position).flatten(1, 2))) * motion.occlusion
         images: list[Tensor] = []
         for index, stage in enumerate(self.stages):
             if index:

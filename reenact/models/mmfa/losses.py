@@ -22,7 +22,7 @@ SPANS = [(2, 3), (0, 1), (13, 2), (4, 3), (14, 11), (9, 11), (10, 12)]
 """Pairs of guides whose distances expressions change: lips, their corners, lips to nose and chin, brows."""
 
 
-def shaken(image: Tensor, draws: BatchDraws) -> Tensor:
+def shake_images(image: Tensor, draws: BatchDraws) -> Tensor:
     """Images (B, 3, H, W), each rotated, scaled and shifted at random, reflected beyond the border.
 
     Ranges are not in the paper: up to 20 degrees, 15 % and a tenth of the width.
@@ -83,11 +83,11 @@ def guide_changes(source: Tensor, driving: Tensor, source_landmarks: Tensor, dri
 
     Ours: the changes of lips, chin and brows are small beside what faces differ in.
     """
-    target = _spans(driving_landmarks[:, GUIDES]) - _spans(source_landmarks[:, GUIDES])
-    return F.l1_loss(_spans(driving[..., :2]) - _spans(source[..., :2]), target)
+    target = _measure_spans(driving_landmarks[:, GUIDES]) - _measure_spans(source_landmarks[:, GUIDES])
+    return F.l1_loss(_measure_spans(driving[..., :2]) - _measure_spans(source[..., :2]), target)
 
 
-def _spans(points: Tensor) -> Tensor:
+def _measure_spans(points: Tensor) -> Tensor:
     """Lengths (B, 7) of `SPANS` of points (B, K, 2)."""
     ends = points[:, torch.tensor(SPANS, device=points.device)]
     lengths: Tensor = torch.linalg.vector_norm(ends[:, :, 0] - ends[:, :, 1], dim=-1)

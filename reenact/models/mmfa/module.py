@@ -29,7 +29,7 @@ from reenact.models.mmfa.losses import (
     guide_changes,
     guide_distance,
     relative_invariance,
-    shaken,
+    shake_images,
 )
 from reenact.models.mmfa.network import MMFA, MMFAConfig, MMFAReenactment
 from reenact.nn.perceptual import PerceptualLoss
@@ -215,7 +215,7 @@ class MMFAModule(KeypointModule):
             distance = compute_equivariance(warp.points(warped[..., :2]), result.keypoints)
             losses["equivariance"] = weights.equivariance * distance
         if weights.expression:
-            other = network.encoder(shaken(driving, random))
+            other = network.encoder(shake_images(driving, random))
             losses["expression"] = weights.expression * self._invariance(result, other)
         if weights.canonical:
             losses["canonical"] = weights.canonical * canonical_consistency(result.canonical, network.detector(driving))

@@ -21,12 +21,12 @@ from reenact.models.mmfa.estimators import (
     ExpressionMaps,
 )
 from reenact.models.mmfa.generator import MultiScaleGenerator
-from reenact.models.retarget import blend, keep_unmoved, moving_parts, turn
+from reenact.models.retarget import blend_motion, keep_unmoved, moving_parts, turn_rotation
 from reenact.nn.euler import rotation_of
-from reenact.nn.fold import fold
+from reenact.nn.fold import fold_blocks
 from reenact.nn.head_pose import HeadPose, PoseKind
-from reenact.nn.hourglass import widths
-from reenact.nn.keypoints import product
+from reenact.nn.hourglass import list_widths
+from reenact.nn.keypoints import multiply_matrices
 from reenact.nn.volume import AppearanceExtractor
 
 EstimatorKind = Literal["pooled", "maps"]
@@ -103,7 +103,7 @@ class FaceMotion(TensorFields):
 
     def keypoints(self, canonical: Tensor, deformation: Tensor) -> Tensor:
         """`R f (p_c + delta) + t` (eq. 5) of canonical keypoints and deformations (B, K, 3), of batch B or 1."""
-        turned = product(canonical + deformation, self.rotation.transpose(1, 2))
+        turned = multiply_matrices(canonical + deformation, self.rotation.transpose(1, 2))
         shift = torch.cat((self.translation, torch.zeros_like(self.scale)), dim=1)
         return self.scale.unsqueeze(1) * turned + shift.unsqueeze(1)
 
@@ -146,7 +146,7 @@ class MMFA(Reenactor[MMFAState, FaceMotion]):
         super().__init__()
         self.config = config
         volume = config.channels, config.depth
-        inner = [config.width, *widths(config.width, config.largest, config.halvings)]
+        inner = [config.width, *list_widths(config.width, config.largest, config.halvings)]
         self.detector = config.detector()
         self.affine = config.affine_estimator()
         self.encoder = config.expression_encoder()
@@ -208,14 +208,14 @@ class MMFA(Reenactor[MMFAState, FaceMotion]):
         moving = moving_parts(transfer, PARTS, PARTS_OF_MODE)
         moved = s.map(lambda value: value.expand(len(driving.scale), *value.shape[1:]))
         if "pose" in moving:
-            moved.rotation = turn(s.rotation, d.rotation, r.rotation, k)
+            moved.rotation = turn_rotation(s.rotation, d.rotation, r.rotation, k)
         if "scale" in moving:
             moved.scale = keep_unmoved(s.scale * (d.scale / r.scale) ** k, s.scale, d.scale, r.scale, k)
         if "translation" in moving:
             size = s.scale / r.scale if relative and transfer.adapt_scale else 1.0
-            moved.translation = blend(s.translation, d.translation, r.translation, k, size)
+            moved.translation = blend_motion(s.translation, d.translation, r.translation, k, size)
         if "expression" in moving:
-            moved.expression = blend(s.expression, d.expression, r.expression, k)
+            moved.expression = blend_motion(s.expression, d.expression, r.expression, k)
         return moved
 
     def perform(self, state: MMFAState, motion: FaceMotion) -> MMFAReenactment:
@@ -234,13 +234,13 @@ class MMFA(Reenactor[MMFAState, FaceMotion]):
 
     def folded(self) -> Self:
         """A copy for inference, with norms inside convolutions."""
-        return fold(copy.deepcopy(self).eval())
+        return fold_blocks(copy.deepcopy(self).eval())
 
     def _jacobian(self, source: FaceMotion, driving: FaceMotion) -> Tensor | None:
         """Jacobian of the map from driving to source, (B, 1, 3, 3): `(f_s / f_d) R_s R_d^T` follows from eq. (5)."""
         if self.config.jacobian == "none":
             return None
-        jacobian = product(source.rotation, driving.rotation.transpose(1, 2)).unsqueeze(1)
+        jacobian = multiply_matrices(source.rotation, driving.rotation.transpose(1, 2)).unsqueeze(1)
         if self.config.jacobian == "rotation":
             return jacobian
         return (source.scale / driving.scale).view(-1, 1, 1, 1) * jacobian

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
-from reenact.models.checkpoint import load_method, load_module, read
+from reenact.models.checkpoint import load_method, load_module, read_checkpoint
 from reenact.models.mmfa.network import MMFA
 from reenact.models.mmfa_vae.network import ExpressionVAE
 
@@ -54,7 +54,7 @@ def load_frozen(path: Path) -> FrozenMMFA:
     module = load_method(path)
     if not isinstance(module.network, MMFA):
         raise ReenactError(f"--model.mmfa {path} is of the method {module.method}: give the checkpoint of an mmfa")
-    return FrozenMMFA(module.network, module.image_size, digest_of(read(path)["state_dict"]))
+    return FrozenMMFA(module.network, module.image_size, digest_of(read_checkpoint(path)["state_dict"]))
 
 
 def digest_of(weights: Mapping[str, Tensor]) -> Tensor:
@@ -83,5 +83,5 @@ def load_expression_codes(path: Path, mmfa: Path, device: torch.device) -> Expre
     vae = load_module(path).network
     if not isinstance(vae, ExpressionVAE):
         raise ReenactError(f"--expression-vae {path} is of another method: give a checkpoint of mmfa_vae")
-    check_same(vae, digest_of(read(mmfa)["state_dict"]), mmfa)
+    check_same(vae, digest_of(read_checkpoint(mmfa)["state_dict"]), mmfa)
     return vae.to(device)

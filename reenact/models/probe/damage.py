@@ -11,7 +11,7 @@ from torch import Tensor
 from reenact.faces.portrait import Portrait
 
 
-def reframe(portrait: Portrait, zoom: float, shift: float) -> Portrait:
+def reframe_portrait(portrait: Portrait, zoom: float, shift: float) -> Portrait:
     """Zoom and move each picture; landmarks and orthographic cameras follow exactly, what comes in is the edge's.
 
     Args:
@@ -39,7 +39,7 @@ def reframe(portrait: Portrait, zoom: float, shift: float) -> Portrait:
     )
 
 
-def spoil(image: Tensor) -> Tensor:
+def spoil_images(image: Tensor) -> Tensor:
     """Pictures (B, 3, H, W) in [-1, 1]: all in other light, some blurred, some noisy, some with a patch missing."""
     count, _, height, width = image.shape
     gain = (
@@ -50,9 +50,9 @@ def spoil(image: Tensor) -> Tensor:
     image = (image + 1) * gain - 1
     small = F.interpolate(image, scale_factor=float(torch.empty(1).uniform_(0.3, 0.9)), mode="area")
     blurred = F.interpolate(small, (height, width), mode="bilinear", align_corners=False)
-    share = _sometimes(image, 0.35) * torch.rand(count, 1, 1, 1, device=image.device)
+    share = _draw_share(image, 0.35) * torch.rand(count, 1, 1, 1, device=image.device)
     image = torch.lerp(image, blurred, share)
-    image = image + _sometimes(image, 0.35) * 0.15 * torch.rand(1, device=image.device) * torch.randn_like(image)
+    image = image + _draw_share(image, 0.35) * 0.15 * torch.rand(1, device=image.device) * torch.randn_like(image)
     y, x = torch.meshgrid(
         torch.linspace(-1, 1, height, device=image.device), torch.linspace(-1, 1, width, device=image.device),
         indexing="ij",
@@ -60,11 +60,11 @@ def spoil(image: Tensor) -> Tensor:
     centre = 2 * torch.rand(2, count, 1, 1, 1, device=image.device) - 1
     half = 0.3 * torch.rand(2, count, 1, 1, 1, device=image.device)
     patch = ((x - centre[0]).abs() < half[0]) & ((y - centre[1]).abs() < half[1])
-    patch = patch & (_sometimes(image, 0.25) > 0)
+    patch = patch & (_draw_share(image, 0.25) > 0)
     colour = 2 * torch.rand(count, 3, 1, 1, device=image.device) - 1
     return torch.where(patch, colour, image).clamp(-1, 1)
 
 
-def _sometimes(image: Tensor, share: float) -> Tensor:
+def _draw_share(image: Tensor, share: float) -> Tensor:
     """(B, 1, 1, 1) ones for a share of the pictures, zeros for the rest."""
     return (torch.rand(len(image), 1, 1, 1, device=image.device) < share).to(image.dtype)

@@ -15,8 +15,8 @@ from reenact.faces.rotation import rotation_angle
 from reenact.faces.vector import ParameterVector, head_rotation
 from reenact.models.base import Needs
 from reenact.models.module import PortraitModule
-from reenact.models.probe.damage import reframe, spoil
-from reenact.nn.probe import Probe, ProbeReading, fitted
+from reenact.models.probe.damage import reframe_portrait, spoil_images
+from reenact.nn.probe import Probe, ProbeReading, resize_to_side
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class ProbeModule(PortraitModule):
             return
         vectors = []
         for number, batch in enumerate(self.trainer.datamodule.train_dataloader()):  # type: ignore[attr-defined]
-            params = _both(batch).params
+            params = _join_pair(batch).params
             assert params is not None
             vectors.append(self.layout.of(params))
             if number == 100:
@@ -104,8 +104,8 @@ class ProbeModule(PortraitModule):
 
     def training_step(self, batch: PortraitPair, batch_idx: int) -> Tensor:
         """Both portraits of each pair are samples of their own."""
-        portrait = reframe(_both(batch), zoom=1.2, shift=0.12)
-        portrait.image = spoil(fitted(portrait.image)).contiguous(memory_format=torch.channels_last)
+        portrait = reframe_portrait(_join_pair(batch), zoom=1.2, shift=0.12)
+        portrait.image = spoil_images(resize_to_side(portrait.image)).contiguous(memory_format=torch.channels_last)
         reading = self.network(portrait.image)
         terms = self._terms(portrait, reading)
         total = torch.stack([getattr(self.losses, name) * value for name, value in terms.items()]).sum()
@@ -145,7 +145,7 @@ class ProbeModule(PortraitModule):
         self._evaluate(batch, f"test/{self.loader_name('test', dataloader_idx)}")
 
     def _evaluate(self, batch: PortraitPair, stage: str) -> None:
-        portrait = _both(batch)
+        portrait = _join_pair(batch)
         reading = self.network(portrait.image)
         params = portrait.params
         assert params is not None
@@ -189,6 +189,6 @@ def landmark_error(portrait: Portrait, reading: ProbeReading) -> Tensor:
     return error
 
 
-def _both(batch: PortraitPair) -> Portrait:
+def _join_pair(batch: PortraitPair) -> Portrait:
     """Source and driving portraits as one batch."""
     return Portrait.cat([batch.source, batch.driving])

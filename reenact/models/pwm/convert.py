@@ -69,7 +69,7 @@ def build(
     module.recipe = {"crop": "pwm", "parameters": "deca", "regressor": "deca"}  # `fit_image.py` of the released code
     module.image_size = values[SIZE][0]
     _check_mesh(generator, module, path)
-    return module, _renamed(generator, discriminator)
+    return module, _rename_weights(generator, discriminator)
 
 
 def _network_config(state: Mapping[str, Tensor]) -> PWMConfig:
@@ -103,7 +103,7 @@ def _check_mesh(state: Mapping[str, Tensor], module: PWMModule, path: Path) -> N
         )
 
 
-def _renamed(generator: Mapping[str, Tensor], discriminator: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _rename_weights(generator: Mapping[str, Tensor], discriminator: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Our names; low-pass kernels are constants, the coarsest shortcut is read by no forward pass."""
     strides = [int(key.split(".")[1][1:]) for key in generator if key.startswith("down_layers.")]
     skipped = ("mesh_renderer.", "downsamples.", f"shortcut_layers.x{max(strides)}.")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from reenact.faces.fields import TensorFields
 from reenact.nn.blocks import DownBlock, SameBlock, SpadeResBlock, UpBlock
-from reenact.nn.fold import fold
+from reenact.nn.fold import fold_blocks
 from reenact.nn.resample import AntiAliasDown, warp
 
 PAPER_WIDTHS = (32, 64, 128, 256, 512, 1024)
@@ -125,7 +125,7 @@ class PWMGenerator(nn.Module):
 
     def folded(self) -> PWMGenerator:
         """A copy for inference, with spectral and batch norms folded into plain convolutions; same outputs."""
-        return fold(copy.deepcopy(self).eval())
+        return fold_blocks(copy.deepcopy(self).eval())
 
 
 def finer_displacement(raw: Tensor) -> Tensor:

@@ -144,13 +144,13 @@ class PWMModule(AdversarialModule):
         """Pixel, perceptual, adversarial and feature terms of the result and of the warped source."""
         assert isinstance(result, PWMReenactment)
         weights = self.losses
-        real, fake, warped = _unit(batch.driving.image), _unit(result.image), _unit(result.warped)
+        real, fake, warped = _to_unit(batch.driving.image), _to_unit(result.image), _to_unit(result.warped)
         losses = {"pixel": weights.pixel * F.l1_loss(fake, real)}
         if self._perceptual is not None:
             losses["reconstruction"] = weights.reconstruction * self._perceptual.pyramid(
                 [down(fake) for down in self.pyramid], [down(real) for down in self.pyramid]
             )
-            losses["warped"] = weights.warped * self._warped_loss(_unit(batch.source.image), real, result)
+            losses["warped"] = weights.warped * self._warped_loss(_to_unit(batch.source.image), real, result)
         if self._is_adversarial:
             losses |= self._adversarial_losses(real, {"": fake, "_warped": warped})
         return losses
@@ -161,10 +161,10 @@ class PWMModule(AdversarialModule):
         if not self._is_adversarial:
             return {}
         kind = self.losses.gan_kind
-        _, real = self.discriminator(_unit(batch.driving.image))
+        _, real = self.discriminator(_to_unit(batch.driving.image))
         terms = {}
         for name, image in (("gan", result.image), ("gan_warped", result.warped)):
-            _, fake = self.discriminator(_unit(image))
+            _, fake = self.discriminator(_to_unit(image))
             terms[name] = discriminator_gan(real, fake, kind)
         return terms
 
@@ -189,6 +189,6 @@ class PWMModule(AdversarialModule):
         return self._perceptual.pyramid(warped, targets)
 
 
-def _unit(image: Tensor) -> Tensor:
+def _to_unit(image: Tensor) -> Tensor:
     """Map an image from the package's [-1, 1] to the [0, 1] of PWM's networks."""
     return (image + 1) / 2

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from reenact.data.synthetic.motion import draw_manner, motion
+from reenact.data.synthetic.motion import compute_motion, draw_manner
 
 FRAMES = np.arange(200)
 CLIPS = [(identity, clip) for identity in range(12) for clip in range(3)]
@@ -9,12 +9,12 @@ CLIPS = [(identity, clip) for identity in range(12) for clip in range(3)]
 
 @pytest.fixture(scope="module")
 def clips():
-    return [motion(draw_manner(0, *clip), FRAMES) for clip in CLIPS]
+    return [compute_motion(draw_manner(0, *clip), FRAMES) for clip in CLIPS]
 
 
 def test_frames_do_not_depend_on_each_other():
     how = draw_manner(0, 3, 1)
-    whole, alone = motion(how, FRAMES), motion(how, np.array([117]))
+    whole, alone = compute_motion(how, FRAMES), compute_motion(how, np.array([117]))
     for name, values in alone.items():
         assert np.array_equal(values[0], whole[name][117]), name
 

@@ -9,7 +9,7 @@ import torch
 
 from reenact.data.synthetic import World
 from reenact.data.synthetic.kernels import HAIR, SKIN
-from reenact.data.synthetic.light import basis, clip_light
+from reenact.data.synthetic.light import clip_light, evaluate_harmonics
 from reenact.faces.registry import load_face_model
 
 SIZE = 128
@@ -145,6 +145,6 @@ def test_hair_is_drawn(world):
 def test_light_is_what_the_parameters_say():
     light = clip_light(0, 1, 2)
     assert torch.allclose(World(0).params(1, 2, [5]).light[0], torch.from_numpy(light.coefficients).float())
-    facing = basis(np.array([0.0, 0.0, 1.0])) @ light.coefficients
+    facing = evaluate_harmonics(np.array([0.0, 0.0, 1.0])) @ light.coefficients
     assert (facing > 0.2).all()
     assert (facing < 1.3).all()

@@ -10,7 +10,7 @@ import torch
 
 from reenact.errors import ReenactError
 from reenact.faces.head import Head
-from reenact.faces.head.build import FILE, STEP, build
+from reenact.faces.head.build import FILE, STEP, build_arrays
 
 
 def _edges(faces: np.ndarray) -> np.ndarray:
@@ -117,7 +117,7 @@ def test_regions(head: Head) -> None:
 
 
 def test_script_reproduces_the_file() -> None:
-    built = build()
+    built = build_arrays()
     with np.load(FILE) as shipped:
         assert set(shipped.files) == set(built)
         for name, value in built.items():

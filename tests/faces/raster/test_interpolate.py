@@ -79,7 +79,7 @@ def test_antialiasing_equals_the_reference(seed):
     vertices, faces, attributes, fragments = drawn(seed)
     image = interpolate(fragments, faces, attributes)
     pairs = silhouette.find_pairs(fragments, vertices, faces, topology_of(faces).opposite)
-    expected = silhouette.blend(image, pairs)
+    expected = silhouette.blend_pairs(image, pairs)
     assert len(pairs.alpha) > 10
     assert not torch.equal(expected, image)
     torch.testing.assert_close(antialias(image, fragments, vertices, faces), expected)

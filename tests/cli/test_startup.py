@@ -79,7 +79,7 @@ def test_tracebacks_on_request(monkeypatch):
 
 
 def test_sigterm_ends_a_command_as_ctrl_c_does(monkeypatch, capsys):
-    monkeypatch.setattr(sys.modules["reenact.cli.main"], "_dispatch", lambda words: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(sys.modules["reenact.cli.main"], "_dispatch_command", lambda words: signal.raise_signal(signal.SIGTERM))
     before = signal.getsignal(signal.SIGTERM)
     assert main(["list"]) == 130
     assert "interrupted" in capsys.readouterr().err

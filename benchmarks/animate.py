@@ -27,15 +27,15 @@ from reenact.apps.face_clip import FaceClip
 from reenact.apps.output import write_frames
 from reenact.apps.performance import Performance
 from reenact.apps.timeline import make_timeline
-from reenact.data.pictures import write_image
-from reenact.data.store import to_image, to_tensor
-from reenact.data.synthetic import World
-from reenact.data.video_writer import VideoWriter
+from reenact.data.store.reader import to_image, to_tensor
 from reenact.faces.crop import Crop
 from reenact.faces.portrait import Portrait
-from reenact.models.checkpoint import load_method
+from reenact.media.pictures import write_image
+from reenact.media.video_writer import VideoWriter
+from reenact.models.common.checkpoint import load_method
 from reenact.models.pwm import PWMModule
 from reenact.models.pwm.network import PWMConfig
+from reenact.world import World
 
 TINY = [16, 24, 32, 48, 64, 64]
 

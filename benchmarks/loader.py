@@ -35,17 +35,17 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from reenact.data.clip_table import ClipIndex
 from reenact.data.clips import StoreClips
-from reenact.data.datamodule import start_worker
+from reenact.data.datamodules.base import start_worker
 from reenact.data.datamodules.clips import Clips
-from reenact.data.sampling import EpochSampler, TrainingPairs, collate
-from reenact.data.store import MANIFEST, ClipRecord, Store, StoreInfo, to_tensor
-from reenact.data.store_writer import ClipArrays, StoreWriter, fields_of
-from reenact.data.video import Image, VideoReader
-from reenact.data.video_writer import VideoWriter
+from reenact.data.pairs.sampling import EpochSampler, TrainingPairs, collate
+from reenact.data.store.clip_table import ClipIndex
+from reenact.data.store.reader import MANIFEST, ClipRecord, Store, StoreInfo, to_tensor
+from reenact.data.store.writer import ClipArrays, StoreWriter, fields_of
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, PortraitPair
+from reenact.media.video import Image, VideoReader
+from reenact.media.video_writer import VideoWriter
 
 FPS = Fraction(25)
 ROUNDS = 5

@@ -21,14 +21,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from reenact.data.clip_input import ClipInput
 from reenact.data.layouts import find_clips
+from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.prepare import engine_local
 from reenact.data.prepare.engine_local import LocalEngine, _Worker
 from reenact.data.prepare.job import Job, Settings
 from reenact.data.prepare.report import print_report
 from reenact.data.prepare.stages import Device
-from reenact.data.store import ClipRecord
+from reenact.data.store.reader import ClipRecord
 from reenact.data.synthetic.write import write_synthetic
 
 ROUNDS = 3

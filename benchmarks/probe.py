@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchmetrics.functional.classification import binary_auroc
 
-from reenact.data.store import Store
+from reenact.data.store.reader import Store
 from reenact.data.synthetic.write_store import write_synthetic_store
 from reenact.faces.registry import load_face_model
 from reenact.faces.rotation import rotation_angle

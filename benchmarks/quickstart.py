@@ -31,13 +31,13 @@ from reenact.callbacks.pictures import draw_grid, picture_columns
 from reenact.callbacks.whole_files import write_picture
 from reenact.cli import main as reenact
 from reenact.data.datamodules import Synthetic
-from reenact.data.pictures import write_image
-from reenact.data.store import to_image
-from reenact.data.video_writer import VideoWriter
+from reenact.data.store.reader import to_image
 from reenact.estimators.dlib import DlibDetector, DlibLandmarks
+from reenact.media.pictures import write_image
+from reenact.media.video_writer import VideoWriter
 from reenact.metrics.images import psnr as psnr_of
-from reenact.models.checkpoint import load_method
-from reenact.models.module import ReenactmentModule
+from reenact.models.common.checkpoint import load_method
+from reenact.models.common.module import ReenactmentModule
 
 GAIN = 3.0
 """dB of PSNR above the copied source."""

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from reenact.data.synthetic import World
+from reenact.world import World
 
 FRAMES_PER_PERSON = 5
 """Frames judged of each identity, every one of another clip."""

@@ -13,9 +13,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import reenact
-from reenact.data.pictures import write_image
-from reenact.data.synthetic import World
-from reenact.data.video_writer import VideoWriter
+from reenact.media.pictures import write_image
+from reenact.media.video_writer import VideoWriter
+from reenact.world import World
 
 SIZE = 256
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from reenact.apps.evaluate import evaluate
     from reenact.apps.read_face import read_face
     from reenact.errors import ReenactError
-    from reenact.models.checkpoint import load_method
+    from reenact.models.common.checkpoint import load_method
 
 __version__ = "0.1.0"
 __all__ = ["ReenactError", "__version__", "animate", "edit", "evaluate", "load_method", "read_face"]
@@ -23,7 +23,7 @@ _MODULES = {
     "animate": "reenact.apps.animate",
     "edit": "reenact.apps.edit",
     "evaluate": "reenact.apps.evaluate",
-    "load_method": "reenact.models.checkpoint",
+    "load_method": "reenact.models.common.checkpoint",
     "read_face": "reenact.apps.read_face",
 }
 """Public name -> the module that defines it."""

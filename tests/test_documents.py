@@ -66,9 +66,9 @@ def test_every_name_and_file_of_a_page_exists(page):
 
 
 def test_names_and_paths_that_do_not_exist_are_noticed():
-    assert resolves("reenact.models.base.Reenactor.perform")
-    assert resolves("reenact.models.base.Reenactment.image")  # a field without a default
-    assert not resolves("reenact.models.base.Reenactor.drawn")
+    assert resolves("reenact.models.common.base.Reenactor.perform")
+    assert resolves("reenact.models.common.base.Reenactment.image")  # a field without a default
+    assert not resolves("reenact.models.common.base.Reenactor.drawn")
     assert not resolves("reenact.models.bases")
     assert exists("reenact/models/<name>/network.py")
     assert not exists("reenact/models/<name>/networks.py")

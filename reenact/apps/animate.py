@@ -25,10 +25,10 @@ from reenact.apps.smoothing import OneEuro
 from reenact.apps.timeline import Length, make_timeline
 from reenact.apps.tracking import CropMotion, ParameterSource, open_clip
 from reenact.choices import check_choices
-from reenact.data.sound import check_sound
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
-from reenact.models.base import Mode, Transfer
+from reenact.media.sound import check_sound
+from reenact.models.common.base import Mode, Transfer
 from reenact.paths import PathLike
 
 Audio = Literal["driving", "source", "none"]

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from reenact.apps.smoothing import OneEuro
 from reenact.apps.tracking import ParameterSource, Target, make_target, picture_clip
-from reenact.data.store import to_image
-from reenact.data.video import Image
+from reenact.data.store.reader import to_image
 from reenact.devices import pick_device
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
 from reenact.faces.registry import load_face_model
-from reenact.models.base import Mode, SourceState, Transfer
-from reenact.models.checkpoint import load_method
+from reenact.media.video import Image
+from reenact.models.common.base import Mode, SourceState, Transfer
+from reenact.models.common.checkpoint import load_method
 
 Smoothing = Literal["one_euro", "none"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reenact.apps.sheets import side_by_side
-from reenact.data.video import Image
 from reenact.faces.crop import Crop
+from reenact.media.video import Image
 
 
 @dataclass(frozen=True)

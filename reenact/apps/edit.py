@@ -38,9 +38,9 @@ from reenact.apps.sweep import Sweep, parse_sweep
 from reenact.apps.timeline import STILL_FPS
 from reenact.apps.tracking import ParameterSource, open_clip
 from reenact.choices import check_choices
-from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
+from reenact.media.video import Image
 from reenact.paths import PathLike, to_path
 
 

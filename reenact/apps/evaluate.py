@@ -15,17 +15,17 @@ from torch import Tensor
 from reenact.apps.galleries import FolderGallery, Gallery, open_gallery
 from reenact.apps.matches import Kind, Match, Sample, by_name, by_pairs, iterate_samples
 from reenact.apps.new_folder import new_folder, unwritable_folder_error
-from reenact.benchmark.inputs import hash_networks
 from reenact.callbacks.pictures import draw_grid
 from reenact.callbacks.score_files import Scores, write_rows, write_scores
 from reenact.callbacks.score_text import score_text
-from reenact.data.pair_lists import read_pairs
-from reenact.data.pictures import pictures_in, write_image
+from reenact.data.pairs.lists import read_pairs
 from reenact.devices import pick_device
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
+from reenact.media.pictures import pictures_in, write_image
 from reenact.metrics.frame_set import FrameSet, frame_set
 from reenact.metrics.metric_names import check_metrics, find_reference, parse_metric
+from reenact.metrics.network_hashes import hash_networks
 from reenact.metrics.scene import Frames, Scene
 from reenact.metrics.suite import Score, Suite
 from reenact.paths import PathLike, to_path

@@ -10,9 +10,9 @@ from safetensors.torch import save
 
 from reenact import __version__
 from reenact.errors import ReenactError
-from reenact.models.checkpoint import SETTINGS, WEIGHTS, read_checkpoint
-from reenact.models.header import check_header
-from reenact.models.rebuild import check_weights
+from reenact.models.common.checkpoint import SETTINGS, WEIGHTS, read_checkpoint
+from reenact.models.common.header import check_header
+from reenact.models.common.rebuild import check_weights
 from reenact.paths import PathLike
 
 

@@ -14,14 +14,14 @@ import torch
 from numpy.typing import NDArray
 
 from reenact.apps.media import is_picture
-from reenact.data.clip_files import PARAMS
-from reenact.data.pictures import read_image
-from reenact.data.store import ClipRecord, Store, to_image, to_tensor
-from reenact.data.video import Image, VideoReader
+from reenact.data.store.clip_files import PARAMS
+from reenact.data.store.reader import ClipRecord, Store, to_image, to_tensor
 from reenact.errors import ReenactError
 from reenact.faces.crop import Crop
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
+from reenact.media.pictures import read_image
+from reenact.media.video import Image, VideoReader
 
 OnMissing = Literal["hold", "skip", "error"]
 """In frames without a face: fill it in from the neighbours, leave the frame out, or stop."""

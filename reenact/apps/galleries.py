@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reenact.data.listing import list_folder
-from reenact.data.pictures import PICTURE_SUFFIXES, open_picture, pictures_in, read_image
-from reenact.data.prepared import open_prepared
-from reenact.data.root_files import is_prepared
-from reenact.data.video import VIDEO_SUFFIXES, VideoReader
+from reenact.data.store.prepared import open_prepared
+from reenact.data.store.root_files import is_prepared
 from reenact.errors import ReenactError
 from reenact.faces.portrait import unit_range
+from reenact.media.listing import list_folder
+from reenact.media.pictures import PICTURE_SUFFIXES, open_picture, pictures_in, read_image
+from reenact.media.video import VIDEO_SUFFIXES, VideoReader
 
 ARRAY = ".npy"
 """Frames without loss: (T, H, W, 3) or (H, W, 3), bytes or numbers in [-1, 1]."""

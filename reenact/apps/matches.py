@@ -11,7 +11,7 @@ from typing import Literal
 from torch import Tensor
 
 from reenact.apps.galleries import FolderGallery, Gallery, resize_to_match
-from reenact.data.pair_lists import NamedPair
+from reenact.data.pairs.lists import NamedPair
 from reenact.errors import ReenactError
 from reenact.metrics.scene import check_values
 

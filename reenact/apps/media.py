@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reenact.data.media_files import partial_path
-from reenact.data.pictures import PICTURE_SUFFIXES
-from reenact.data.video import VIDEO_SUFFIXES
 from reenact.errors import ReenactError
+from reenact.media.media_files import partial_path
+from reenact.media.pictures import PICTURE_SUFFIXES
+from reenact.media.video import VIDEO_SUFFIXES
 
 OUTPUT_VIDEOS = (".mp4", ".m4v", ".mov")
 """Suffixes of the container that `VideoWriter` writes."""

@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.progress import track
 
 from reenact.apps.media import is_picture
-from reenact.data.pictures import write_image
-from reenact.data.video import Image
-from reenact.data.video_writer import VideoWriter
+from reenact.media.pictures import write_image
+from reenact.media.video import Image
+from reenact.media.video_writer import VideoWriter
 from reenact.progress import open_progress_console
 from reenact.watermark import choose_crf, embed_watermark
 

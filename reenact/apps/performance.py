@@ -13,8 +13,8 @@ from reenact.apps.compose import Composer
 from reenact.apps.face_clip import FaceClip
 from reenact.apps.head_mask import head_mask
 from reenact.apps.timeline import Timeline, pick_items
-from reenact.data.video import Image
 from reenact.faces.portrait import Portrait
+from reenact.media.video import Image
 
 
 @dataclass

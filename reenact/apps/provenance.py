@@ -10,10 +10,10 @@ import hashlib
 from pathlib import Path
 
 from reenact.apps.media import is_picture
-from reenact.data.media_files import open_media
-from reenact.data.pictures import EXIF_DESCRIPTION, open_picture
-from reenact.data.video import probe_video
-from reenact.models.checkpoint import WEIGHTS
+from reenact.media.media_files import open_media
+from reenact.media.pictures import EXIF_DESCRIPTION, open_picture
+from reenact.media.video import probe_video
+from reenact.models.common.checkpoint import WEIGHTS
 from reenact.provenance import mark_words
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 from PIL import ImageDraw, ImageFont
 
-from reenact.data.video import Image
+from reenact.media.video import Image
 
 LABEL_HEIGHT = 18
 """Pixels above each picture of a grid for its label."""

@@ -14,10 +14,8 @@ from rich.progress import Progress
 
 from reenact.apps.face_clip import FaceClip, store_clip
 from reenact.apps.media import is_picture
-from reenact.data.pictures import read_image
 from reenact.data.prepare.parameters import estimate_track
 from reenact.data.prepare.tracking import FaceTrack, fit_track, track_faces
-from reenact.data.video import Image, VideoReader
 from reenact.errors import ReenactError
 from reenact.estimators.base import ParameterRegressor
 from reenact.estimators.registry import FaceFinder, RegressorChoice, find_regressor, load_face_finder, load_regressor
@@ -25,6 +23,8 @@ from reenact.faces.camera import carry_camera
 from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
+from reenact.media.pictures import read_image
+from reenact.media.video import Image, VideoReader
 from reenact.methods.registry import collect_crop_rules, find_default_crop
 from reenact.progress import open_progress_console
 

@@ -17,12 +17,12 @@ from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 
 from reenact.data.clips import ClipSource
-from reenact.data.datamodule import ReenactmentDataModule
-from reenact.data.store import to_image
-from reenact.data.video import Image
-from reenact.data.video_writer import VideoWriter
+from reenact.data.datamodules.base import ReenactmentDataModule
+from reenact.data.store.reader import to_image
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.models.module import ReenactmentModule
+from reenact.media.video import Image
+from reenact.media.video_writer import VideoWriter
+from reenact.models.common.module import ReenactmentModule
 from reenact.provenance import mark_words
 from reenact.watermark import choose_crf, embed_watermark
 

@@ -11,8 +11,8 @@ from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from reenact.apps.media import is_picture
-from reenact.data.pictures import read_image
-from reenact.data.video_decode import open_video
+from reenact.media.pictures import read_image
+from reenact.media.video_decode import open_video
 from reenact.watermark import Reading, read_frames
 
 STORED_COLOURS = Interpolation.POINT | Interpolation.ACCURATE_RND

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reenact.benchmark.spec import SYNTHETIC, Row, Table
-from reenact.data.root_files import is_prepared
+from reenact.data.store.root_files import is_prepared
 
 
 def store_path(name: str, row: Row, root: Path) -> Path | None:
@@ -39,8 +39,8 @@ def hash_store_content(root: Path | None) -> str:
 
     Clips are told apart by name, split, person and number of frames: hashing terabytes would take days.
     """
-    from reenact.data.prepared import open_prepared
-    from reenact.data.synthetic.world import WORLD_VERSION
+    from reenact.data.store.prepared import open_prepared
+    from reenact.world.renderer import WORLD_VERSION
 
     if root is None:
         return f"{SYNTHETIC} {WORLD_VERSION}"
@@ -54,7 +54,7 @@ def hash_store_content(root: Path | None) -> str:
 
 def describe_store(root: Path | None) -> str:
     """One line about a data set for a table's footnotes."""
-    from reenact.data.prepared import open_prepared
+    from reenact.data.store.prepared import open_prepared
 
     if root is None:
         return "the synthetic world, drawn by this package"

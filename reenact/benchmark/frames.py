@@ -12,7 +12,7 @@ from reenact.apps.galleries import Gallery, open_gallery
 from reenact.apps.matches import Match, frame_by_frame, pair_matches
 from reenact.benchmark import data, inputs
 from reenact.callbacks.score_files import read_scores, write_scores
-from reenact.data.pair_lists import read_pairs
+from reenact.data.pairs.lists import read_pairs
 from reenact.metrics.frame_set import FrameKey, FrameSet, frame_set
 from reenact.metrics.scene import Frames
 

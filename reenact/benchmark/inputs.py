@@ -18,10 +18,9 @@ from typing import Any
 import yaml
 
 from reenact.benchmark import data
-from reenact.cli.arguments import expand_request, parse_request
 from reenact.methods.registry import list_methods
-from reenact.metrics.metric_names import parse_metric
-from reenact.metrics.networks import network_files
+from reenact.metrics.network_hashes import hash_networks
+from reenact.runs.arguments import expand_request, parse_request
 
 PACKAGE = Path(__file__).resolve().parents[1]
 LENGTH = 12
@@ -102,15 +101,6 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def hash_networks(metrics: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Network -> its weight files, by SHA-256, of the networks that metrics read with."""
-    specs = {parse_metric(name).network for name in metrics}
-    return {
-        spec: {file.name: _weights_hash(file) for path in network_files(spec) for file in _list_files(path)}
-        for spec in sorted(filter(None, specs))
-    }
-
-
 def training_inputs(arguments: Sequence[str], root: Path | None) -> dict[str, Any]:
     """Return the inputs of a checkpoint.
 
@@ -153,15 +143,6 @@ def scoring_inputs(
         "metrics": metrics,
         "networks": hash_networks(metrics),
     }
-
-
-def _list_files(path: Path) -> list[Path]:
-    return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
-
-
-@cache
-def _weights_hash(path: Path) -> str:
-    return file_hash(path)
 
 
 def _list_modules(chosen: dict[str, Any], root: Path | None) -> list[str]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from reenact import presets
 from reenact.benchmark.columns import Measured
 from reenact.benchmark.spec import Row, Table
 from reenact.benchmark.work import Outcome, run_command
 from reenact.callbacks.score_files import Scores
+from reenact.runs import presets
 
 DONE = "done.json"
 """Written when a step of a row is finished: what it was made from."""

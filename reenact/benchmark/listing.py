@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from reenact import presets
 from reenact.benchmark import data, spec
 from reenact.benchmark.columns import assign_metrics
 from reenact.benchmark.spec import SYNTHETIC, Table
+from reenact.runs import presets
 
 
 def print_tables(root: Path) -> None:

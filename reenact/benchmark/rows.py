@@ -8,17 +8,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from reenact import presets
 from reenact.benchmark import data, inputs
 from reenact.benchmark.job import DONE, Result, Settings, in_zoo, metric_names
 from reenact.benchmark.outside import from_outside
 from reenact.benchmark.spec import Row, Table
 from reenact.callbacks.score_files import read_scores, write_scores
-from reenact.cli.arguments import default_scale
-from reenact.cli.run_folder import LAST
 from reenact.errors import ReenactError
 from reenact.metrics.frame_set import FrameSet
-from reenact.models.checkpoint import saved_settings
+from reenact.models.common.checkpoint import saved_settings
+from reenact.runs import presets
+from reenact.runs.arguments import default_scale
+from reenact.runs.run_folder import LAST
 
 LOG = logging.getLogger("reenact")
 

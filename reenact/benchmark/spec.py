@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from reenact import presets
 from reenact.benchmark.table_file import RowPart, read_table
 from reenact.errors import ReenactError, suggest_names
 from reenact.methods.registry import list_methods
+from reenact.runs import presets
 
 SYNTHETIC = "synthetic"
 """The data preset of the embedded world."""

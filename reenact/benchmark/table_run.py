@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from reenact import presets
-from reenact.benchmark import data, forms, inputs, report, spec
+from reenact.benchmark import data, forms, report, spec
 from reenact.benchmark.columns import Measured, assign_metrics
 from reenact.benchmark.job import Result, Settings, in_zoo
 from reenact.benchmark.page import render_page
@@ -19,12 +18,13 @@ from reenact.benchmark.rows import chosen_scale, read_finished_row, run_row
 from reenact.benchmark.spec import SYNTHETIC, Row, Table
 from reenact.benchmark.terminal import write_text
 from reenact.benchmark.work import lock_folder
-from reenact.cli import quiet
-from reenact.data.pair_plans import write_plan
-from reenact.data.root_files import is_prepared
+from reenact.data.pairs.plans import write_plan
+from reenact.data.store.root_files import is_prepared
 from reenact.errors import ReenactError, suggest_names
 from reenact.methods.registry import collect_pair_plans
+from reenact.metrics.network_hashes import hash_networks
 from reenact.names import check_name
+from reenact.runs import presets, quiet
 
 
 def run_table(
@@ -104,7 +104,7 @@ def _collect_remarks(table: Table, measured: Sequence[Measured], settings: Setti
         if store is None or is_prepared(store):
             remarks.append(f"Data: {data.describe_store(store)}.")
     remarks.append(f"Pairs: {table.pairs or 'drawn by the data module'}, seed {table.seed}; scale {settings.scale}.")
-    for network, files in inputs.hash_networks([m.metric for m in measured if not m.problem]).items():
+    for network, files in hash_networks([m.metric for m in measured if not m.problem]).items():
         listed = ", ".join(f"{name} (sha256 {digest[:12]})" for name, digest in files.items())
         if listed:
             remarks.append(f"Network {network}: {listed}.")

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from reenact.benchmark.report import Report
-from reenact.cli import quiet, wandb_key
 from reenact.errors import ReenactError
 from reenact.install import install_hint
+from reenact.runs import quiet, wandb_key
 
 PROJECT = "reenact"
 """Project of the runs, the same as in `configs/logger/wandb.yaml`."""

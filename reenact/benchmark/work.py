@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from reenact.errors import ReenactError
-from reenact.models.packages import OPTION, allowed_packages
+from reenact.packages import OPTION, allowed_packages
 
 INTERRUPTED = 130
 REFUSAL = "reenact: error: "

@@ -25,8 +25,8 @@ from reenact.metrics.frame_set import frame_set
 from reenact.metrics.metric_names import check_metrics
 from reenact.metrics.suite import Score, Suite, scene_of
 from reenact.metrics.temporal import TemporalMetric
-from reenact.models.base import Reenactment
-from reenact.models.module import ReenactmentModule
+from reenact.models.common.base import Reenactment
+from reenact.models.common.module import ReenactmentModule
 
 LOG = logging.getLogger("reenact")
 ON_THE_BAR = 2

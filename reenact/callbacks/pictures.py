@@ -17,8 +17,8 @@ from torch import Tensor
 
 from reenact.callbacks.whole_files import write_picture
 from reenact.faces.portrait import PortraitPair, to_bytes
-from reenact.models.base import Reenactment
-from reenact.models.module import ReenactmentModule
+from reenact.models.common.base import Reenactment
+from reenact.models.common.module import ReenactmentModule
 
 LABEL_HEIGHT = 16
 """Pixels of the strip with the columns' names."""

@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import BasePredictionWriter
 from reenact.callbacks.pictures import loader_name
 from reenact.callbacks.whole_files import write_picture
 from reenact.faces.portrait import PortraitPair, to_bytes
-from reenact.models.base import Reenactment
+from reenact.models.common.base import Reenactment
 
 
 class PredictedPictures(BasePredictionWriter):

@@ -42,13 +42,13 @@ COMMANDS = {
     ),
     "pack": Command(
         "write a store as tar shards for object storage",
-        "reenact.data.pack:pack",
+        "reenact.data.store.pack:pack",
         positional=("store",),
         aliases={"out": ("-o",)},
     ),
     "pairs": Command(
         "write a list of test pairs, as many as a paper has",
-        "reenact.data.pair_plans:write_plan",
+        "reenact.data.pairs.plans:write_plan",
         positional=("store",),
         aliases={"out": ("-o",)},
     ),
@@ -88,12 +88,12 @@ COMMANDS = {
     ),
     "dashboard": Command(
         "build the views of a Weights & Biases project",
-        "reenact.apps.dashboard:dashboard",
+        "reenact.benchmark.dashboard:dashboard",
         aliases={"out": ("-o",)},
     ),
     "convert": Command(
         "turn an official checkpoint into ours",
-        "reenact.models.convert:convert",
+        "reenact.models.common.convert:convert",
         positional=("path",),
         aliases={"out": ("-o",)},
     ),

@@ -17,9 +17,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reenact import __version__, assets, presets
+from reenact import __version__, assets
 from reenact.install import DISTRIBUTION, install_hint
 from reenact.methods.registry import describe_absence, list_methods, scan_methods
+from reenact.runs import presets
 
 State = Literal["ok", "absent", "bad"]
 _COLOURS = {"ok": "green", "absent": "yellow", "bad": "red"}

@@ -16,10 +16,10 @@ from rich.console import Console
 
 from reenact.cli import sentences
 from reenact.cli.commands import COMMANDS, Command
-from reenact.cli.run_folder import checkpoint_of
 from reenact.cli.signatures import Signature, read_signature
 from reenact.errors import ReenactError
-from reenact.models.packages import OPTION, allow_packages
+from reenact.packages import OPTION, allow_packages
+from reenact.runs.run_folder import checkpoint_of
 
 _OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*(?![\w-]|\.\w)")
 PACKAGES = OPTION.removeprefix("--").replace("-", "_")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from reenact import presets
 from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
 from reenact.methods.registry import list_methods
+from reenact.runs import presets
 
 COMMON_OPTIONS = {
     "--trainer.max_steps N": "steps to train (a step is one batch)",

@@ -26,16 +26,16 @@ from reenact.callbacks.metrics_file import MetricsFile, MetricsTail
 from reenact.callbacks.pictures import Pictures
 from reenact.callbacks.predictions import PredictedPictures
 from reenact.callbacks.progress import progress_bar
-from reenact.cli import quiet, wandb_key
-from reenact.cli.arguments import Request
 from reenact.cli.launching import set_launcher
-from reenact.cli.processes import is_first, share_run_folder
-from reenact.cli.run_folder import hold_run_folder, record_run
-from reenact.data.datamodule import ReenactmentDataModule
+from reenact.data.datamodules.base import ReenactmentDataModule
 from reenact.errors import ReenactError
-from reenact.models.checkpoint import check_resumable, load_weights
-from reenact.models.module import PortraitModule
-from reenact.models.rebuild import check_recorded
+from reenact.models.common.checkpoint import check_resumable, load_weights
+from reenact.models.common.module import PortraitModule
+from reenact.models.common.rebuild import check_recorded
+from reenact.runs import quiet, wandb_key
+from reenact.runs.arguments import Request
+from reenact.runs.processes import is_first, share_run_folder
+from reenact.runs.run_folder import hold_run_folder, record_run
 
 REMEDY = "make a store with: reenact prepare FOLDER --out STORE, and name it with --data clips --data.root STORE"
 SEED = 0

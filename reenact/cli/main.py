@@ -18,12 +18,12 @@ from types import FrameType
 from reenact import __version__
 from reenact.callbacks.stop_signals import redirect_to_null, terminal_descriptors
 from reenact.cli import help_pages
-from reenact.cli.arguments import expand_request, parse_request
 from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
-from reenact.cli.processes import is_first
-from reenact.cli.run_folder import remove_unused
 from reenact.errors import ReenactError, suggest_names
-from reenact.models.packages import allow_packages
+from reenact.packages import allow_packages
+from reenact.runs.arguments import expand_request, parse_request
+from reenact.runs.processes import is_first
+from reenact.runs.run_folder import remove_unused
 
 BAD_INPUT = 2
 INTERRUPTED = 130

@@ -7,10 +7,10 @@ from typing import Any
 
 from pytorch_lightning import Trainer
 
-from reenact.cli import quiet
-from reenact.cli.arguments import expand_request, parse_request
 from reenact.cli.lightning import ReenactCLI
-from reenact.models.module import PortraitModule
+from reenact.models.common.module import PortraitModule
+from reenact.runs import quiet
+from reenact.runs.arguments import expand_request, parse_request
 
 
 class _Plan(ReenactCLI):

@@ -15,11 +15,11 @@ from typing import get_args, get_type_hints
 from jsonargparse import ArgumentParser
 from pytorch_lightning import Trainer
 
-from reenact import presets
 from reenact.callbacks.checkpoint import Checkpoints
 from reenact.callbacks.pictures import Pictures
-from reenact.cli.arguments import FIXED, OPTION_KINDS
-from reenact.cli.class_limits import check_class
+from reenact.runs import presets
+from reenact.runs.arguments import FIXED, OPTION_KINDS
+from reenact.runs.class_limits import check_class
 
 
 def known_options(class_path: str | None) -> list[str]:

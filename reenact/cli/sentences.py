@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 
 from reenact.errors import ReenactError, suggest_names
-from reenact.models.packages import OPTION
+from reenact.packages import OPTION
 
 _UNKNOWN = (
     re.compile(r"unrecognized arguments: (?P<name>\S+)"),

@@ -13,18 +13,19 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from reenact.callbacks.checkpoint import Checkpoints
-from reenact.cli import quiet, sentences
-from reenact.cli.arguments import Request
-from reenact.cli.class_limits import limited_classes
+from reenact.cli import sentences
 from reenact.cli.lightning import ReenactCLI
 from reenact.cli.options import known_options, print_all_options
-from reenact.cli.processes import is_first
-from reenact.cli.run_folder import LAST, discard_run_folder
 from reenact.cli.system_errors import from_system
 from reenact.errors import ReenactError
-from reenact.models.class_names import check_import, needs_allowing
-from reenact.models.module import ReenactmentModule
-from reenact.models.packages import OPTION, allowed_packages
+from reenact.models.common.class_names import check_import, needs_allowing
+from reenact.models.common.module import ReenactmentModule
+from reenact.packages import OPTION, allowed_packages
+from reenact.runs import quiet
+from reenact.runs.arguments import Request
+from reenact.runs.class_limits import limited_classes
+from reenact.runs.processes import is_first
+from reenact.runs.run_folder import LAST, discard_run_folder
 
 BAD_INPUT = 2
 INTERRUPTED = 130

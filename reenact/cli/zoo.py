@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from reenact import presets
 from reenact.methods.registry import describe_absence, list_methods, scan_methods
+from reenact.runs import presets
 
 
 def list_zoo() -> None:

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from torch import Tensor
 
-from reenact.data.clip_files import ClipPlace, ClipReader
-from reenact.data.clip_table import ClipIndex, ClipTable
-from reenact.data.store import StoreInfo
+from reenact.data.store.clip_files import ClipPlace, ClipReader
+from reenact.data.store.clip_table import ClipIndex, ClipTable
+from reenact.data.store.reader import StoreInfo
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
 

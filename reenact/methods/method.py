@@ -93,7 +93,7 @@ class Method:
     pair_plans: Mapping[str, PairPlan] = field(default_factory=dict)
     """Name of `pairs --preset` -> plan."""
     converter: str | None = None
-    """Module that keeps `reenact.models.convert.Converter`."""
+    """Module that keeps `reenact.models.common.convert.Converter`."""
     expression_codes: str | None = None
     """`module:function` that loads the codes of expressions for `edit --expression-vae`, of the paths of their and of
     the method's checkpoint and a device; see `reenact.apps.edit_expression.ExpressionCodes`."""

@@ -17,16 +17,16 @@ from reenact.apps import animate, edit, tracking
 from reenact.apps.animator import Animator
 from reenact.apps.face_clip import FaceClip
 from reenact.apps.media import is_picture
-from reenact.data.pictures import read_image, write_image
-from reenact.data.store import to_tensor
-from reenact.data.synthetic import World
-from reenact.data.video import VideoReader
-from reenact.data.video_writer import VideoWriter
+from reenact.data.store.reader import to_tensor
 from reenact.faces.crop import Crop
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
+from reenact.media.pictures import read_image, write_image
+from reenact.media.video import VideoReader
+from reenact.media.video_writer import VideoWriter
 from reenact.models.pwm import PWMModule
 from reenact.models.pwm.network import PWMConfig
+from reenact.world import World
 
 NTSC = Fraction(30000, 1001)
 SIZE = 64

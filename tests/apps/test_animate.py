@@ -18,13 +18,13 @@ from reenact.apps.reference import anchor_number, reference_number
 from reenact.apps.smoothing import OneEuro
 from reenact.apps.timeline import make_timeline
 from reenact.apps.watermark import detect_watermark
-from reenact.data.pictures import read_image
-from reenact.data.synthetic import World
-from reenact.data.video import VideoReader, probe_video
-from reenact.data.video_writer import VideoWriter
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
-from reenact.models.base import Transfer
+from reenact.media.pictures import read_image
+from reenact.media.video import VideoReader, probe_video
+from reenact.media.video_writer import VideoWriter
+from reenact.models.common.base import Transfer
+from reenact.world import World
 
 from .conftest import FRAME, NTSC, SIZE, known_clip
 

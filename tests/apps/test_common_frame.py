@@ -19,7 +19,7 @@ from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.landmarks import inter_ocular_distance
 from reenact.faces.registry import load_face_model
 from reenact.methods.registry import collect_crop_rules
-from reenact.models.retarget import retarget
+from reenact.models.common.retarget import retarget
 
 INNER = slice(17, 68)
 
@@ -190,8 +190,8 @@ def test_real_people_move_as_they_did(name, real, head):
     pytest.importorskip("dlib")
     from itertools import islice
 
-    from reenact.data.video import VideoReader
     from reenact.estimators.registry import load_face_finder
+    from reenact.media.video import VideoReader
 
     images = islice(iter(VideoReader(real / f"{name}.mp4")), 24)
     track = track_faces(images, load_face_finder("dlib"))

@@ -8,10 +8,10 @@ from reenact.apps.animate import animate
 from reenact.apps.edit import edit
 from reenact.apps.provenance import read_mark
 from reenact.apps.watermark import detect_watermark
-from reenact.data.pictures import read_image, write_image
-from reenact.data.synthetic import World
-from reenact.data.video import VideoReader, probe_video
 from reenact.errors import ReenactError
+from reenact.media.pictures import read_image, write_image
+from reenact.media.video import VideoReader, probe_video
+from reenact.world import World
 
 from .conftest import FRAME, SIZE, known_clip
 

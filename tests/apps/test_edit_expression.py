@@ -14,12 +14,12 @@ from reenact.apps.edit_script import Edit, apply_edit
 from reenact.apps.edit_start import make_neutral, take_pose
 from reenact.apps.sweep import parse_sweep
 from reenact.apps.tracking import Target
-from reenact.data.pictures import read_image, write_image
-from reenact.data.store import to_image, to_tensor
-from reenact.data.video import VideoReader
+from reenact.data.store.reader import to_image, to_tensor
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
-from reenact.models.base import Transfer
+from reenact.media.pictures import read_image, write_image
+from reenact.media.video import VideoReader
+from reenact.models.common.base import Transfer
 from reenact.models.face_vid2vid.estimator import HeadMotion
 from reenact.models.face_vid2vid.retarget import PARTS as HEAD_PARTS
 from reenact.models.mmfa import MMFAModule

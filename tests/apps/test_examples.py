@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from reenact.data.synthetic import World
-from reenact.data.video import probe_video
-from reenact.data.video_writer import VideoWriter
+from reenact.media.video import probe_video
+from reenact.media.video_writer import VideoWriter
 from reenact.metrics import catalogue
+from reenact.world import World
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TESTED = ("animate_portrait", "compare_checkpoints", "train_on_clips")

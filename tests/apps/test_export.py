@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from reenact.apps.export import export
 from reenact.errors import ReenactError
 from reenact.faces.registry import load_face_model
-from reenact.models.checkpoint import load_method, saved_settings
+from reenact.models.common.checkpoint import load_method, saved_settings
 from reenact.models.pwm.module import DiscriminatorConfig, PWMModule
 from reenact.models.pwm.network import PWMConfig
 

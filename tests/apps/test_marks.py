@@ -15,7 +15,7 @@ from reenact.apps.evaluate import evaluate
 from reenact.apps.provenance import read_mark
 from reenact.apps.watermark import detect_watermark
 from reenact.callbacks.whole_files import write_picture
-from reenact.data.pictures import write_image
+from reenact.media.pictures import write_image
 
 
 def score(checkpoint: Path, clips: Path, out: Path) -> None:
@@ -78,4 +78,4 @@ def test_no_other_place_writes_pictures() -> None:
     }
     marked = {"apps/output.py", "apps/evaluate.py", "apps/wandb_run.py", "callbacks/whole_files.py"}
     recorded = {"data/prepare/steps.py", "data/synthetic/write.py"}  # previews of real clips, and the drawn world
-    assert writers == marked | recorded | {"data/pictures.py"}
+    assert writers == marked | recorded | {"media/pictures.py"}

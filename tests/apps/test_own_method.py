@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from reenact import presets
 from reenact.cli import main
-from reenact.data.video import VideoReader
+from reenact.media.video import VideoReader
 from reenact.methods.registry import GROUP, find_method, scan_methods
-from reenact.models.checkpoint import load_method
+from reenact.models.common.checkpoint import load_method
+from reenact.runs import presets
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "development.md"
 BLOCK = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)

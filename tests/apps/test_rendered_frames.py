@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from reenact.apps.animate import animate
-from reenact.data.pictures import write_image
-from reenact.data.video import VideoReader
-from reenact.data.video_writer import VideoWriter
 from reenact.estimators.registry import load_face_finder
 from reenact.faces.landmarks import inter_ocular_distance
+from reenact.media.pictures import write_image
+from reenact.media.video import VideoReader
+from reenact.media.video_writer import VideoWriter
 
 from .textured_head import save_textured_head
 

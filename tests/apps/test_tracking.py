@@ -8,17 +8,17 @@ import pytest
 from reenact.apps.animate import animate
 from reenact.apps.animator import Animator
 from reenact.apps.tracking import Target, fit_clip, open_clip
-from reenact.data.pictures import read_image, write_image
 from reenact.data.prepare.tracking import FaceTrack
-from reenact.data.synthetic import World
-from reenact.data.video import VideoReader, probe_video
-from reenact.data.video_writer import VideoWriter
 from reenact.errors import ReenactError
 from reenact.estimators.registry import load_face_finder
 from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.landmarks import inter_ocular_distance
 from reenact.faces.model import FaceModel
 from reenact.faces.registry import load_face_model
+from reenact.media.pictures import read_image, write_image
+from reenact.media.video import VideoReader, probe_video
+from reenact.media.video_writer import VideoWriter
+from reenact.world import World
 
 from .conftest import known_clip
 

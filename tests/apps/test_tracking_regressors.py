@@ -16,15 +16,15 @@ from reenact.apps import tracking
 from reenact.apps.tracking import make_target, open_clip
 from reenact.data.prepare import placing
 from reenact.data.prepare.job import Settings, store_info
-from reenact.data.store_writer import StoreWriter
-from reenact.data.video import VideoReader
-from reenact.data.video_writer import VideoWriter
+from reenact.data.store.writer import StoreWriter
 from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox
 from reenact.estimators.registry import FaceFinder, load_regressor
 from reenact.estimators.turned import LandmarkCheck
 from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.registry import load_face_model
+from reenact.media.video import VideoReader
+from reenact.media.video_writer import VideoWriter
 
 FRAMES, HEIGHT, WIDTH, SIZE = 5, 160, 200, 64
 UNSEEN = 2

@@ -6,10 +6,10 @@ import pytest
 
 from reenact.apps.output import write_frames
 from reenact.apps.watermark import detect_watermark
-from reenact.data.pictures import write_image
-from reenact.data.synthetic.world import World
-from reenact.data.video_writer import VideoWriter
+from reenact.media.pictures import write_image
+from reenact.media.video_writer import VideoWriter
 from reenact.watermark import WORD, Reading, choose_crf, embed_watermark, read_bits, read_frames
+from reenact.world.renderer import World
 
 
 def portrait_like(seed: int, size: int = 128) -> np.ndarray:

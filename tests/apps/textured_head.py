@@ -17,9 +17,9 @@ from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
 from reenact.faces.raster import interpolate, rasterize
 from reenact.faces.registry import load_face_model
-from reenact.models.base import Needs, Reenactment, Reenactor, SourceState, Transfer
-from reenact.models.module import ReenactmentModule
-from reenact.models.retarget import FIELDS_OF_PART, retarget
+from reenact.models.common.base import Needs, Reenactment, Reenactor, SourceState, Transfer
+from reenact.models.common.module import ReenactmentModule
+from reenact.models.common.retarget import FIELDS_OF_PART, retarget
 
 PAINT = {
     "mouth_bag": (-0.75, -0.9, -0.9),

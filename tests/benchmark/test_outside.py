@@ -18,8 +18,8 @@ from PIL import Image
 from reenact.benchmark.frames import table_frames
 from reenact.cli import main
 from reenact.data.datamodules.clips import Clips
-from reenact.data.pair_lists import read_pairs
-from reenact.data.store import Store, to_image
+from reenact.data.pairs.lists import read_pairs
+from reenact.data.store.reader import Store, to_image
 from reenact.faces.portrait import PortraitPair
 from reenact.metrics.frame_set import frame_set
 from reenact.metrics.suite import Suite, scene_of

@@ -18,12 +18,12 @@ import pytest
 import yaml
 from cli.conftest import HERE
 
-from reenact import presets
 from reenact.benchmark import inputs, spec
 from reenact.benchmark.terminal import command_lines
 from reenact.benchmark.work import lock_folder, run_command
 from reenact.cli import main
 from reenact.methods.method import Method
+from reenact.runs import presets
 
 OUT = Path("runs/benchmark/mini")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from reenact import presets
 from reenact.benchmark import spec
 from reenact.benchmark.columns import assign_metrics, on_probe
-from reenact.cli.arguments import expand_request, parse_request
 from reenact.errors import ReenactError
 from reenact.methods.registry import collect_pair_plans, list_methods
 from reenact.metrics.metric_names import parse_metric
+from reenact.runs import presets
+from reenact.runs.arguments import expand_request, parse_request
 
 OURS = {"quick"}
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from reenact import presets
 from reenact.cli import main
-from reenact.models.module import PortraitModule
-from reenact.models.packages import allow_packages
+from reenact.models.common.module import PortraitModule
+from reenact.packages import allow_packages
+from reenact.runs import presets
 
 from .standins import Method
 

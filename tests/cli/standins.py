@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reenact.data.clip_table import ClipIndex
 from reenact.data.clips import Carries, ClipSource
-from reenact.data.datamodule import ReenactmentDataModule
+from reenact.data.datamodules.base import ReenactmentDataModule
+from reenact.data.store.clip_table import ClipIndex
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.models.base import Needs, Reenactment, Reenactor, SourceState
-from reenact.models.module import ReenactmentModule
+from reenact.models.common.base import Needs, Reenactment, Reenactor, SourceState
+from reenact.models.common.module import ReenactmentModule
 
 
 @dataclass(frozen=True)

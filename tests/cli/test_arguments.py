@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from reenact import presets
-from reenact.cli.arguments import default_scale, expand_request, parse_request
 from reenact.errors import ReenactError
+from reenact.runs import presets
+from reenact.runs.arguments import default_scale, expand_request, parse_request
 
 from .conftest import save
 from .standins import Method

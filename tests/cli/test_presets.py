@@ -10,10 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reenact import presets
 from reenact.cli import main
-from reenact.cli.arguments import expand_request, parse_request
-from reenact.cli.class_limits import limited_classes
 from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
 from reenact.cli.functions import build_parser, dash_option
 from reenact.cli.help_pages import COMMON_OPTIONS
@@ -21,9 +18,12 @@ from reenact.cli.lightning import ReenactCLI
 from reenact.cli.signatures import read_signature
 from reenact.methods.registry import list_methods
 from reenact.metrics import catalogue
-from reenact.models.module import PortraitModule
+from reenact.models.common.module import PortraitModule
 from reenact.models.pwm.module import DiscriminatorConfig, PWMModule
 from reenact.models.pwm.network import PWMConfig
+from reenact.runs import presets
+from reenact.runs.arguments import expand_request, parse_request
+from reenact.runs.class_limits import limited_classes
 
 from .conftest import save
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from reenact.claims import try_claim
 from reenact.cli import main
-from reenact.cli.run_folder import CLAIM, hold_run_folder, new_run, remove_unused
-from reenact.data.claims import try_claim
 from reenact.errors import ReenactError
+from reenact.runs.run_folder import CLAIM, hold_run_folder, new_run, remove_unused
 
 from .standins import Method
 

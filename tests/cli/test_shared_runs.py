@@ -11,12 +11,12 @@ import torch
 import yaml
 
 from reenact.cli import main
-from reenact.cli.arguments import expand_request, parse_request
-from reenact.cli.run_folder import checkpoint_of, record_run
 from reenact.errors import ReenactError
 from reenact.methods.registry import scan_methods
-from reenact.models.checkpoint import load_method
-from reenact.models.packages import allow_packages
+from reenact.models.common.checkpoint import load_method
+from reenact.packages import allow_packages
+from reenact.runs.arguments import expand_request, parse_request
+from reenact.runs.run_folder import checkpoint_of, record_run
 
 from .conftest import HERE, save
 from .standins import Method

@@ -11,10 +11,11 @@ from typing import get_type_hints
 
 import pytest
 
-from reenact.cli import main, quiet
+from reenact.cli import main
 from reenact.cli.commands import COMMANDS
 from reenact.cli.functions import import_command
 from reenact.cli.signatures import read_signature
+from reenact.runs import quiet
 
 SCRIPT = """
 import sys
@@ -79,7 +80,9 @@ def test_tracebacks_on_request(monkeypatch):
 
 
 def test_sigterm_ends_a_command_as_ctrl_c_does(monkeypatch, capsys):
-    monkeypatch.setattr(sys.modules["reenact.cli.main"], "_dispatch_command", lambda words: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(
+        sys.modules["reenact.cli.main"], "_dispatch_command", lambda words: signal.raise_signal(signal.SIGTERM)
+    )
     before = signal.getsignal(signal.SIGTERM)
     assert main(["list"]) == 130
     assert "interrupted" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from reenact.benchmark.rows import Result
 from reenact.benchmark.spec import Column, Row, Table
 from reenact.benchmark.wandb_table import log_table
 from reenact.cli import main
-from reenact.data.video import probe_video
+from reenact.media.video import probe_video
 from reenact.metrics.suite import Score
 
 from .wandb_file import config_of, history_of

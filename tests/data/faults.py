@@ -11,9 +11,9 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 
-from reenact.data.pictures import write_image
-from reenact.data.synthetic.world import World
-from reenact.data.video_writer import VideoWriter
+from reenact.media.pictures import write_image
+from reenact.media.video_writer import VideoWriter
+from reenact.world.renderer import World
 
 SIDE = 128
 FRAMES = 6

@@ -16,7 +16,7 @@ from data.made_faces import Squares
 from reenact.data.layouts.folders import find_inputs
 from reenact.data.prepare import engines, job, stages
 from reenact.data.prepare.work import Work
-from reenact.data.store_writer import StoreWriter
+from reenact.data.store.writer import StoreWriter
 from reenact.estimators.registry import FaceFinder
 
 torch.set_num_threads(1)

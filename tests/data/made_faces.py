@@ -7,9 +7,9 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
-from reenact.data.video_writer import VideoWriter
 from reenact.estimators.base import FaceBox
 from reenact.faces.registry import load_face_model
+from reenact.media.video_writer import VideoWriter
 
 SQUARE = 60
 FILL = 4 | 1 << 8 | cv2.FLOODFILL_MASK_ONLY | cv2.FLOODFILL_FIXED_RANGE

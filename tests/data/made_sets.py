@@ -8,10 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from media.made_videos import make_video
 
-from reenact.data.pictures import write_image
-
-from .made_videos import make_video
+from reenact.media.pictures import write_image
 
 WIDTH, HEIGHT = 64, 48
 """Of the made videos, in pixels."""

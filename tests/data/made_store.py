@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from media.made_videos import grey
 
-from reenact.data.store import ClipRecord, StoreInfo
-from reenact.data.store_writer import ClipArrays, StoreWriter, fields_of
+from reenact.data.store.reader import ClipRecord, StoreInfo
+from reenact.data.store.writer import ClipArrays, StoreWriter, fields_of
 from reenact.faces.params import FaceParams
-
-from .made_videos import grey
 
 SIZE = 32
 RECORD = ClipRecord("", "train", "", "ok", "", "raw.mp4", "key", 0, Fraction(30000, 1001), 64, 64, 0.02, {"track": 1.5})

@@ -8,15 +8,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from media.made_videos import make_video
 
 from reenact.data.datamodules.clips import Clips
 from reenact.data.datamodules.voxceleb import FolderClips, VoxCeleb
-from reenact.data.sampling import TrainingPairs
-from reenact.data.store import Store
+from reenact.data.pairs.sampling import TrainingPairs
+from reenact.data.store.reader import Store
 from reenact.errors import ReenactError
 
 from .made_store import made_store
-from .made_videos import make_video
 
 PEOPLE = 10
 

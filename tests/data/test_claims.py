@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from reenact.data import claims
-from reenact.data.claims import try_claim, wait_for_claim
+from reenact import claims
+from reenact.claims import try_claim, wait_for_claim
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def other_process(path):
     script = f"""
 import time
 from pathlib import Path
-from reenact.data.claims import claimed
+from reenact.claims import claimed
 with claimed(Path({str(path)!r})) as held:
     print(held, flush=True)
     time.sleep(60)

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from reenact.data.datamodules.clips import Clips
-from reenact.data.pack import pack
-from reenact.data.root_files import INDEX, MANIFEST
-from reenact.data.shards import Shards
-from reenact.data.store import Store
+from reenact.data.store.pack import pack
+from reenact.data.store.reader import Store
+from reenact.data.store.root_files import INDEX, MANIFEST
+from reenact.data.store.shards import Shards
 from reenact.errors import ReenactError
 
 from .made_store import made_store

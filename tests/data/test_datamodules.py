@@ -7,18 +7,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from media.made_videos import grey, make_video
 
 from reenact.data.clips import Carries
-from reenact.data.datamodule import jitter_colours
+from reenact.data.datamodules.base import jitter_colours
 from reenact.data.datamodules.clips import Clips
 from reenact.data.datamodules.voxceleb import VoxCeleb, count_frames
-from reenact.data.pictures import write_image
-from reenact.data.store import Store
+from reenact.data.store.reader import Store
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
+from reenact.media.pictures import write_image
 
 from .made_store import SIZE, made_store
-from .made_videos import grey, make_video
 
 
 @pytest.fixture(scope="module")

@@ -11,15 +11,15 @@ from dataclasses import replace
 
 import pytest
 
-from reenact.data.clip_input import ClipInput
+from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.layouts.folders import find_inputs
 from reenact.data.prepare import engine_local, engines, prepare
 from reenact.data.prepare.engine_local import LocalEngine, _Queue, _Task
 from reenact.data.prepare.engines import Group
 from reenact.data.prepare.job import Job, Settings
 from reenact.data.prepare.stages import STAGES, Stage
-from reenact.data.store import Store
-from reenact.data.store_writer import failed_record
+from reenact.data.store.reader import Store
+from reenact.data.store.writer import failed_record
 from reenact.errors import ReenactError
 
 from .faults import make_faults

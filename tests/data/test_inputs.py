@@ -8,22 +8,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from media.made_videos import grey, number_of
 
-from reenact.data.clip_input import MOST_NAME_BYTES
 from reenact.data.datamodules.voxceleb import FolderClips
 from reenact.data.layouts import find_clips
-from reenact.data.listing import list_folder, walk_folders
-from reenact.data.pictures import write_image
+from reenact.data.layouts.clip_input import MOST_NAME_BYTES
 from reenact.data.prepare import job, prepare, stages
 from reenact.data.prepare.inputs import open_frames
 from reenact.data.prepare.naming import name_apart
-from reenact.data.store import Store
-from reenact.data.store_writer import StoreWriter
+from reenact.data.store.reader import Store
+from reenact.data.store.writer import StoreWriter
 from reenact.errors import ReenactError
 from reenact.estimators.registry import FaceFinder
+from reenact.media.listing import list_folder, walk_folders
+from reenact.media.pictures import write_image
 
 from .made_faces import Squares, picture, walk, write_clip
-from .made_videos import grey, number_of
 
 SYSTEM_FILES = ("._f1.png", ".DS_Store", "Thumbs.db", "desktop.ini", ".hidden.mp4", "._a.mp4")
 

@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import pytest
+from media.made_videos import make_video, number_of
 
 from reenact.data.layouts import LAYOUTS, find_clips
 from reenact.data.layouts.celebvhq import square_of
@@ -10,7 +11,6 @@ from reenact.data.prepare.inputs import open_frames
 from reenact.errors import ReenactError
 
 from .made_sets import SETS, voxceleb1_table
-from .made_videos import make_video, number_of
 
 
 @pytest.fixture

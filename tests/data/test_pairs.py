@@ -7,11 +7,11 @@ from contextlib import closing
 import pytest
 
 from reenact.data.datamodules.clips import Clips
-from reenact.data.pack import pack
-from reenact.data.pair_lists import NamedPair, read_pairs, write_pairs
-from reenact.data.pair_plans import write_plan
-from reenact.data.root_files import MANIFEST
-from reenact.data.store import Store
+from reenact.data.pairs.lists import NamedPair, read_pairs, write_pairs
+from reenact.data.pairs.plans import write_plan
+from reenact.data.store.pack import pack
+from reenact.data.store.reader import Store
+from reenact.data.store.root_files import MANIFEST
 from reenact.errors import ReenactError
 from reenact.methods.registry import collect_pair_plans
 

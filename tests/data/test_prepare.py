@@ -10,15 +10,15 @@ import torch
 
 from reenact.data.datamodules.clips import Clips
 from reenact.data.layouts.folders import find_inputs
-from reenact.data.pictures import read_image, write_image
 from reenact.data.prepare import engines, job, prepare, stages
 from reenact.data.prepare.tracking import fit_track, track_faces
-from reenact.data.store import Store
-from reenact.data.video import VideoReader
+from reenact.data.store.reader import Store
 from reenact.errors import ReenactError
 from reenact.estimators.registry import FaceFinder
 from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.registry import load_face_model
+from reenact.media.pictures import read_image, write_image
+from reenact.media.video import VideoReader
 
 from .made_faces import Squares, picture, walk, write_clip
 from .made_sets import SETS

@@ -15,17 +15,17 @@ from estimators.made_deep3d import write_deep3d
 from faces.made_bfm import write_bfm
 
 from reenact.cli import main
-from reenact.data.pictures import write_image
 from reenact.data.prepare.job import Job, Settings, Tools
-from reenact.data.store import Store
+from reenact.data.store.reader import Store
 from reenact.data.synthetic.write import write_synthetic
-from reenact.data.video import VideoReader, probe_video
 from reenact.errors import ReenactError
 from reenact.estimators.registry import load_face_finder
 from reenact.faces.alignment import five_points, template_place
 from reenact.faces.params import FaceParams
 from reenact.faces.registry import load_face_model
 from reenact.faces.template_crop import UNIT, TemplateCrop
+from reenact.media.pictures import write_image
+from reenact.media.video import VideoReader, probe_video
 
 pytest.importorskip("dlib")
 SIDE, FRAMES, SIZE = 128, 4, 64

@@ -14,13 +14,13 @@ from reenact.data.layouts.folders import find_inputs
 from reenact.data.prepare import job as job_module
 from reenact.data.prepare import placing, stages
 from reenact.data.prepare.job import Job, Settings
-from reenact.data.store import Store
-from reenact.data.video_writer import VideoWriter
+from reenact.data.store.reader import Store
 from reenact.estimators.base import FaceBox
 from reenact.estimators.registry import FaceFinder
 from reenact.estimators.turned import LandmarkCheck
 from reenact.faces.params import FaceParams
 from reenact.faces.registry import load_face_model
+from reenact.media.video_writer import VideoWriter
 
 SIDE, FRAMES = 200, 6
 STAGE_NAMES = tuple(stage.name for stage in stages.STAGES)

@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reenact.data.clip_input import ClipInput
+from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.layouts.folders import find_inputs
-from reenact.data.pictures import write_image
 from reenact.data.prepare import job as job_module
 from reenact.data.prepare import prepare, stages
 from reenact.data.prepare.job import Job, Settings
 from reenact.data.prepare.steps import STEPS
-from reenact.data.store import Store
-from reenact.data.store_writer import StoreWriteError
+from reenact.data.store.reader import Store
+from reenact.data.store.writer import StoreWriteError
 from reenact.errors import ReenactError
 from reenact.estimators.registry import FaceFinder
 from reenact.faces.registry import load_face_model
+from reenact.media.pictures import write_image
 
 from .made_faces import Squares, picture, walk, write_clip
 

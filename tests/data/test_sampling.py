@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from reenact.data.clip_table import ClipIndex
 from reenact.data.clips import StoreClips
-from reenact.data.sampling import (
+from reenact.data.pairs.sampling import (
     EpochSampler,
     RankSampler,
     TestPairs,
@@ -18,7 +17,8 @@ from reenact.data.sampling import (
     mirror,
     self_pairs,
 )
-from reenact.data.store import Store
+from reenact.data.store.clip_table import ClipIndex
+from reenact.data.store.reader import Store
 from reenact.errors import ReenactError
 from reenact.faces.landmarks import MIRROR, mirror_landmarks
 from reenact.faces.portrait import Portrait

@@ -21,14 +21,14 @@ import torch
 import webdataset
 from safetensors.numpy import load
 
-from reenact.data import pack as packing
 from reenact.data.datamodules.clips import Clips
-from reenact.data.pack import pack, parse_size
-from reenact.data.prepared import open_prepared
-from reenact.data.root_files import INDEX, MANIFEST
-from reenact.data.shards import Shards
-from reenact.data.store import Store
-from reenact.data.store_writer import failed_record
+from reenact.data.store import pack as packing
+from reenact.data.store.pack import pack, parse_size
+from reenact.data.store.prepared import open_prepared
+from reenact.data.store.reader import Store
+from reenact.data.store.root_files import INDEX, MANIFEST
+from reenact.data.store.shards import Shards
+from reenact.data.store.writer import failed_record
 from reenact.errors import ReenactError
 
 from .made_store import add_clip, made_store, made_writer

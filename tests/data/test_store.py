@@ -7,18 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from media.made_videos import grey, number_of
 from safetensors.numpy import load_file, save_file
 
-from reenact.data import clip_files
-from reenact.data.clip_files import PARAMS
-from reenact.data.root_files import MANIFEST
-from reenact.data.store import Store, clip_stem, to_image
-from reenact.data.store_writer import StoreWriteError, StoreWriter, failed_record
-from reenact.data.video import VideoReader
+from reenact.data.store import clip_files
+from reenact.data.store.clip_files import PARAMS
+from reenact.data.store.reader import Store, clip_stem, to_image
+from reenact.data.store.root_files import MANIFEST
+from reenact.data.store.writer import StoreWriteError, StoreWriter, failed_record
 from reenact.errors import ReenactError
+from reenact.media.video import VideoReader
 
 from .made_store import RECORD, SIZE, add_clip, made_arrays, made_store, made_writer
-from .made_videos import grey, number_of
 
 
 @pytest.fixture
@@ -242,7 +242,7 @@ def test_a_full_disk_is_no_fault_of_the_clip(root, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("reenact.data.store_writer.write_frames", full)
+    monkeypatch.setattr("reenact.data.store.writer.write_frames", full)
     with pytest.raises(StoreWriteError, match="No space left"):
         add_clip(made_writer(root), "p0#0")
     assert "p0#0" not in {clip.name for clip in Store(root).clips()}

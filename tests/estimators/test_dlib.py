@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from reenact.data.pictures import read_image
-from reenact.data.video import VideoReader
 from reenact.errors import ReenactError
 from reenact.estimators import dlib as adapter
 from reenact.estimators.base import FaceBox
 from reenact.faces.landmarks import inter_ocular_distance, mirror_landmarks
+from reenact.media.pictures import read_image
+from reenact.media.video import VideoReader
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ import torch
 from scipy.ndimage import map_coordinates
 
 from estimators.made_regressors import DECA_BIAS, write_deca, write_emoca, write_flame, write_smirk
-from reenact.data.pictures import read_image
 from reenact.errors import ReenactError
 from reenact.estimators import smirk
 from reenact.estimators.base import FaceBox
@@ -23,6 +22,7 @@ from reenact.estimators.registry import RegressorChoice, load_face_finder, load_
 from reenact.estimators.smirk import DecaSmirk, Smirk, SmirkNetwork, mesh_box, smirk_crop
 from reenact.faces.crop import Crop
 from reenact.faces.registry import load_face_model
+from reenact.media.pictures import read_image
 
 FLAME = ("deca", "emoca", "smirk", "smirk-68", "deca+smirk")
 REGRESSORS = [Deca, Emoca, Smirk, DecaSmirk]

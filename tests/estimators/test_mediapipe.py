@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from reenact.data.pictures import read_image
 from reenact.data.prepare.tracking import track_faces
-from reenact.data.video import VideoReader
 from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox
 from reenact.estimators.dlib import DlibDetector, DlibLandmarks
@@ -20,6 +18,8 @@ from reenact.estimators.mediapipe import IBUG68, LEAST_FACE, MediaPipeEstimator
 from reenact.estimators.registry import FaceFinder, load_face_finder, resolve_landmarks
 from reenact.faces.crop import Crop
 from reenact.faces.landmarks import MIRROR, inter_ocular_distance, mirror_landmarks
+from reenact.media.pictures import read_image
+from reenact.media.video import VideoReader
 
 from .painted_faces import turn_picture
 

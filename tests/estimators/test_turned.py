@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from reenact.data.pictures import read_image
 from reenact.data.prepare.tracking import track_faces
 from reenact.errors import ReenactError
 from reenact.estimators.face_search import FaceSearch
 from reenact.estimators.registry import FaceFinder
 from reenact.estimators.turned import WRONG, check_landmarks
+from reenact.media.pictures import read_image
 
 from .painted_faces import PaintedFaces, paint_face, turn_picture
 

@@ -210,10 +210,10 @@ CLIPS = ("clip_d0", "clip_d11", "clip_d12", "clip_d18", "clip_d19", "clip_d20", 
 def tracks(real):
     """NDC landmarks (T, 68, 2) of every real clip and portrait, dlib's, each in its own crop."""
     pytest.importorskip("dlib")
-    from reenact.data.pictures import read_image
     from reenact.data.prepare.tracking import track_faces
-    from reenact.data.video import VideoReader
     from reenact.estimators.registry import load_face_finder
+    from reenact.media.pictures import read_image
+    from reenact.media.video import VideoReader
 
     def place(path):
         images = islice(VideoReader(path), 24) if path.suffix == ".mp4" else [read_image(path)]

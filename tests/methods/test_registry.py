@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from reenact import presets
 from reenact.cli import main
 from reenact.errors import ReenactError
 from reenact.methods import Method, registry
@@ -25,6 +24,7 @@ from reenact.methods.registry import (
     load_object,
     scan_methods,
 )
+from reenact.runs import presets
 
 OWN = (
     'METHOD = Method(name="{name}", summary="mine", paper="none", needs="images", class_path="{package}.module.Own",'

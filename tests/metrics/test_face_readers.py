@@ -158,7 +158,7 @@ def test_dlib_embeds_by_its_own_landmarks(finder, monkeypatch):
 
 def test_real_portraits_by_dlib(real):
     pytest.importorskip("dlib")
-    from reenact.data.pictures import read_image
+    from reenact.media.pictures import read_image
 
     pair = []
     for name in ("portrait_s5.jpg", "portrait_d8.jpg"):

@@ -9,8 +9,8 @@ import torch
 from zoo import ZOO, Pairs, trainer
 
 from reenact.errors import ReenactError
-from reenact.models.checkpoint import check_resumable, load_method, load_weights, read_checkpoint
-from reenact.models.header import check_header, check_same_class
+from reenact.models.common.checkpoint import check_resumable, load_method, load_weights, read_checkpoint
+from reenact.models.common.header import check_header, check_same_class
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_a_run_goes_on_from_a_whole_checkpoint_of_its_own_alone(saved, tmp_path)
 
 def test_weights_of_another_face_model_are_refused_though_they_fit(saved, tmp_path, monkeypatch):
     models = {"head": SimpleNamespace(name="head"), "flame": SimpleNamespace(name="flame2020-0a1b2c3d")}
-    monkeypatch.setattr("reenact.models.checkpoint.load_face_model", models.__getitem__)
+    monkeypatch.setattr("reenact.models.common.checkpoint.load_face_model", models.__getitem__)
     other = altered(saved, tmp_path, lambda c: c["reenact"]["arguments"].update(face_model="flame"))
     for check in (check_resumable, load_weights):
         with pytest.raises(ReenactError, match="of the face model flame and the data has those of head"):

@@ -6,8 +6,8 @@ from safetensors.torch import load_file
 
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
-from reenact.models.checkpoint import load_method
-from reenact.models.convert import convert
+from reenact.models.common.checkpoint import load_method
+from reenact.models.common.convert import convert
 
 
 class Mesh(torch.nn.Module):

@@ -12,9 +12,9 @@ from reenact.apps.edit_expression import Expressions
 from reenact.apps.edit_head import set_head
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
-from reenact.models.base import Transfer
-from reenact.models.checkpoint import load_method
-from reenact.models.convert import convert
+from reenact.models.common.base import Transfer
+from reenact.models.common.checkpoint import load_method
+from reenact.models.common.convert import convert
 from reenact.models.face_vid2vid import convert as converter
 from reenact.nn.euler import angles_of, rotation_of
 

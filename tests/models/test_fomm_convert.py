@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 from reenact.cli import main
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
-from reenact.models.checkpoint import load_method
-from reenact.models.convert import convert
+from reenact.models.common.checkpoint import load_method
+from reenact.models.common.convert import convert
 from reenact.models.fomm.module import FOMMModule
 from reenact.models.fomm.network import FOMMConfig
 from reenact.nn.resample import AntiAliasDown

@@ -8,11 +8,10 @@ from safetensors.torch import load_file
 from tiny import tiny
 from zoo import CASES, pair, portrait
 
-from reenact import presets
 from reenact.data.synthetic.clips import SyntheticClips
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
-from reenact.models.base import Transfer
+from reenact.models.common.base import Transfer
 from reenact.models.mmfa.estimators import AffineEstimator, AffineMaps, ExpressionMaps
 from reenact.models.mmfa.landmarks import ASSETS, GROUPS, MESH, LandmarkDetector, landmark_distance
 from reenact.models.mmfa.losses import (
@@ -29,6 +28,7 @@ from reenact.models.mmfa.module import MMFALosses, MMFAModule
 from reenact.models.mmfa.network import FaceMotion, MMFAConfig
 from reenact.nn.euler import rotation_of
 from reenact.nn.whole_batch import BatchDraws
+from reenact.runs import presets
 
 
 def test_keypoints_of_eq_5(parity):

@@ -9,20 +9,20 @@ import torch
 from torchmetrics import R2Score
 
 from reenact.cli import main
-from reenact.data.synthetic.acting import Act
-from reenact.data.synthetic.actor import Actor
 from reenact.data.synthetic.clips import SyntheticClips
-from reenact.data.synthetic.world import World
 from reenact.faces.portrait import Portrait
 from reenact.faces.rotation import rotation_angle
 from reenact.metrics.images import psnr
-from reenact.models.base import Transfer
-from reenact.models.checkpoint import load_method, load_module
+from reenact.models.common.base import Transfer
+from reenact.models.common.checkpoint import load_method, load_module
 from reenact.models.mmfa.losses import shake_images
 from reenact.models.mmfa_vae.frozen import load_frozen
 from reenact.models.probe.damage import reframe_portrait
 from reenact.nn.probe import load_probe
 from reenact.nn.whole_batch import BatchDraws
+from reenact.world.acting import Act
+from reenact.world.actor import Actor
+from reenact.world.renderer import World
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 STRANGERS = range(1000, 1016)

@@ -7,7 +7,7 @@ from torch.distributions import Normal, kl_divergence
 from zoo import CASES, SIZE, Pairs, loader, pair, portrait, trainer
 
 from reenact.errors import ReenactError
-from reenact.models.checkpoint import load_method, load_module
+from reenact.models.common.checkpoint import load_method, load_module
 from reenact.models.mmfa_vae.frozen import FrozenMMFA, check_same, load_frozen
 from reenact.models.mmfa_vae.module import MMFAVAEModule, VAEOptimisation
 from reenact.models.mmfa_vae.network import ExpressionVAE, Reconstruction, VAEConfig

@@ -8,7 +8,7 @@ from reenact.data.synthetic.clips import SyntheticClips
 from reenact.errors import ReenactError
 from reenact.faces.portrait import PortraitPair
 from reenact.faces.registry import load_face_model
-from reenact.models.checkpoint import load_method
+from reenact.models.common.checkpoint import load_method
 from reenact.models.probe import ProbeModule
 from reenact.models.probe.damage import reframe_portrait, spoil_images
 from reenact.models.probe.module import ProbeOptimisation

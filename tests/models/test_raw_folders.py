@@ -11,8 +11,8 @@ import yaml
 from zoo import SIZE, ZOO, Case
 
 from reenact.cli import main
-from reenact.data.pictures import write_image
-from reenact.data.video_writer import VideoWriter
+from reenact.media.pictures import write_image
+from reenact.media.video_writer import VideoWriter
 
 CASES = [case for case in ZOO if not case.make().needs.params]
 

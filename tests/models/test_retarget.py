@@ -10,9 +10,9 @@ from reenact.faces.bfm import Bfm
 from reenact.faces.params import FaceParams
 from reenact.faces.registry import load_face_model
 from reenact.faces.rotation import axis_angle_to_matrix
-from reenact.models.base import Transfer
+from reenact.models.common.base import Transfer
+from reenact.models.common.retarget import PARTS, retarget
 from reenact.models.pwm.network import PWM, PWMConfig
-from reenact.models.retarget import PARTS, retarget
 
 MOTION = ("expression", "global_pose", "neck_pose", "jaw_pose", "eye_pose", "camera")
 

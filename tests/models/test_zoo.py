@@ -10,9 +10,9 @@ import torch
 from zoo import FIRST, Pairs, loader, pair, portrait, trainer
 
 from reenact.errors import ReenactError
-from reenact.models.base import Transfer
-from reenact.models.checkpoint import load_method
-from reenact.models.module import ReenactmentModule
+from reenact.models.common.base import Transfer
+from reenact.models.common.checkpoint import load_method
+from reenact.models.common.module import ReenactmentModule
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reenact import presets
 from reenact.cli.options import import_class
-from reenact.models.module import PortraitModule
-from reenact.models.rebuild import build_module
+from reenact.models.common.module import PortraitModule
+from reenact.models.common.rebuild import build_module
+from reenact.runs import presets
 
 
 def tiny(preset: str, **overrides: Mapping[str, Any]) -> PortraitModule:

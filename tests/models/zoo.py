@@ -13,7 +13,7 @@ from reenact.callbacks.metric_suite import MetricSuite
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.methods.registry import list_methods, load_object
-from reenact.models.module import ReenactmentModule
+from reenact.models.common.module import ReenactmentModule
 
 SIZE = 32
 

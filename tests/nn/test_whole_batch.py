@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from reenact.models.adversarial import AdversarialTraining
+from reenact.models.common.adversarial import AdversarialTraining
 from reenact.models.mmfa.losses import relative_invariance, shake_images
 from reenact.nn import whole_batch
 from reenact.nn.thin_plate import RandomWarp

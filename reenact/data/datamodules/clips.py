@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from reenact.data.clips import Carries, ClipSource, StoreClips, describe_contents
-from reenact.data.datamodule import ReenactmentDataModule, check_number
-from reenact.data.prepared import open_prepared
-from reenact.data.sampling import held_out_split
-from reenact.data.shards import Shards
-from reenact.data.store import Store
+from reenact.data.datamodules.base import ReenactmentDataModule, check_number
+from reenact.data.pairs.sampling import held_out_split
+from reenact.data.store.prepared import open_prepared
+from reenact.data.store.reader import Store
+from reenact.data.store.shards import Shards
 from reenact.errors import ReenactError
 
 

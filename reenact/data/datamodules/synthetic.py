@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reenact.data.clips import Carries, ClipSource
-from reenact.data.datamodule import ReenactmentDataModule
+from reenact.data.datamodules.base import ReenactmentDataModule
 
 
 class Synthetic(ReenactmentDataModule):

@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from reenact.data.clip_table import ClipIndex
 from reenact.data.clips import Carries, ClipSource, describe_contents
-from reenact.data.datamodule import ReenactmentDataModule
+from reenact.data.datamodules.base import ReenactmentDataModule
 from reenact.data.datamodules.clips import store_clips
-from reenact.data.frame_file import resize_square
 from reenact.data.layouts.folders import identity_of
-from reenact.data.listing import is_system_file
-from reenact.data.pictures import pictures_in, read_image
-from reenact.data.prepared import open_prepared
-from reenact.data.root_files import is_prepared
-from reenact.data.store import to_tensor
-from reenact.data.video import VIDEO_SUFFIXES, VideoReader, probe_video
+from reenact.data.store.clip_table import ClipIndex
+from reenact.data.store.frame_file import resize_square
+from reenact.data.store.prepared import open_prepared
+from reenact.data.store.reader import to_tensor
+from reenact.data.store.root_files import is_prepared
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
+from reenact.media.listing import is_system_file
+from reenact.media.pictures import pictures_in, read_image
+from reenact.media.video import VIDEO_SUFFIXES, VideoReader, probe_video
 from reenact.methods.registry import find_default_crop
 
 

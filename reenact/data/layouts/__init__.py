@@ -6,9 +6,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Literal, get_args
 
-from reenact.data.clip_input import ClipInput, mark_unreadable_names
 from reenact.data.layouts.base import Layout
 from reenact.data.layouts.celebvhq import CELEBVHQ
+from reenact.data.layouts.clip_input import ClipInput, mark_unreadable_names
 from reenact.data.layouts.folders import find_inputs
 from reenact.data.layouts.hdtf import HDTF
 from reenact.data.layouts.stills import CELEBA, CELEBV, FFHQ

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from reenact.data.clip_input import ClipInput
-from reenact.data.video import VIDEO_SUFFIXES, VideoInfo, VideoShape, probe_video, read_shape
+from reenact.data.layouts.clip_input import ClipInput
 from reenact.errors import ReenactError
+from reenact.media.video import VIDEO_SUFFIXES, VideoInfo, VideoShape, probe_video, read_shape
 from reenact.names import is_name
 
 Facts = TypeVar("Facts")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reenact.data.clip_input import ClipInput
 from reenact.data.layouts.base import Layout, Region, Videos, by_name, video_named
+from reenact.data.layouts.clip_input import ClipInput
 from reenact.errors import ReenactError
 
 TABLE = "celebvhq_info.json"

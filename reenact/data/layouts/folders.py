@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from reenact.data.clip_input import ClipInput
-from reenact.data.listing import walk_folders
-from reenact.data.pictures import PICTURE_SUFFIXES, pictures_in
-from reenact.data.root_files import is_prepared
-from reenact.data.video import VIDEO_SUFFIXES
+from reenact.data.layouts.clip_input import ClipInput
+from reenact.data.store.root_files import is_prepared
 from reenact.errors import ReenactError
+from reenact.media.listing import walk_folders
+from reenact.media.pictures import PICTURE_SUFFIXES, pictures_in
+from reenact.media.video import VIDEO_SUFFIXES
 
 
 def find_inputs(path: Path, left_out: Counter[str] | None = None) -> list[ClipInput]:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from reenact.data.clip_input import ClipInput
 from reenact.data.layouts.base import Layout, Region, Videos, by_name, damaged_line_error, read_lines, scale_box
+from reenact.data.layouts.clip_input import ClipInput
 
 GROUPS = ("RD", "WDA", "WRA")
 TIMES = "annotion_time.txt"  # spelled so

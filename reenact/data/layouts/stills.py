@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from reenact.data.clip_input import ClipInput
 from reenact.data.layouts.base import Layout, by_name, damaged_line_error, describe_absence, read_lines
-from reenact.data.listing import is_system_file
+from reenact.data.layouts.clip_input import ClipInput
 from reenact.errors import ReenactError
+from reenact.media.listing import is_system_file
 from reenact.names import check_name
 
 PEOPLE = ("Donald_Trump", "Emmanuel_Macron", "Jack_Ma", "Kathleen", "Theresa_May")

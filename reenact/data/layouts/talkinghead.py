@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from reenact.data.clip_input import ClipInput
 from reenact.data.layouts.base import Layout, Videos, by_name, damaged_line_error, read_lines, scale_box, video_named
+from reenact.data.layouts.clip_input import ClipInput
 
 SPLITS = {"small": "train", "train": "train", "val": "test"}
 """Lists of the set -> splits here."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from reenact.data.clip_input import ClipInput
 from reenact.data.layouts.base import Layout, Videos, by_name, damaged_line_error, read_lines, scale_box
-from reenact.data.pictures import pictures_in
+from reenact.data.layouts.clip_input import ClipInput
 from reenact.errors import ReenactError
+from reenact.media.pictures import pictures_in
 
 META = "meta_info"
 FIELDS = 5

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from reenact.data.clip_input import ClipInput
 from reenact.data.layouts.base import (
     Layout,
     Region,
@@ -22,9 +21,10 @@ from reenact.data.layouts.base import (
     read_lines,
     scale_box,
 )
+from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.layouts.folders import find_inputs, has_fomm_layout
-from reenact.data.video import VIDEO_SUFFIXES
 from reenact.errors import ReenactError
+from reenact.media.video import VIDEO_SUFFIXES
 
 RATE = 25
 """Frames per second that FRAME counts in (official files), whatever the video's own."""

@@ -8,7 +8,7 @@ import os
 import stat
 from pathlib import Path
 
-from reenact.data.pictures import pictures_in
+from reenact.media.pictures import pictures_in
 
 
 def content_digest(path: Path) -> str:

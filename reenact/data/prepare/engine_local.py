@@ -16,12 +16,12 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import Synchronized
 
-from reenact.data.clip_input import ClipInput
+from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.prepare.engines import ATTEMPTS, PAUSE, Group, groups_of, quarantine_clip
 from reenact.data.prepare.job import store_info
 from reenact.data.prepare.stages import Device, Job, load_tools, run_stages
-from reenact.data.store import ClipRecord
-from reenact.data.store_writer import StoreWriter
+from reenact.data.store.reader import ClipRecord
+from reenact.data.store.writer import StoreWriter
 from reenact.errors import ReenactError
 
 POLL = 0.25

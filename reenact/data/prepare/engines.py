@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from reenact.data.clip_input import ClipInput
+from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.prepare.stages import STAGES, Device, Job, load_tools, run_stages, stages_for
-from reenact.data.store import ClipRecord
-from reenact.data.store_writer import StoreWriter, failed_record
+from reenact.data.store.reader import ClipRecord
+from reenact.data.store.writer import StoreWriter, failed_record
 
 ATTEMPTS = 5
 """Workers that a clip may cost before it is taken for the cause."""

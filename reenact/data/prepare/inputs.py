@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from reenact.data.clip_input import ClipInput
-from reenact.data.pictures import PICTURE_SUFFIXES, pictures_in, read_image
-from reenact.data.video import Image, VideoReader
+from reenact.data.layouts.clip_input import ClipInput
+from reenact.media.pictures import PICTURE_SUFFIXES, pictures_in, read_image
+from reenact.media.video import Image, VideoReader
 
 FRAME_FOLDER_RATE = Fraction(25)
 """Frames per second of a folder of pictures, which does not say; VoxCeleb's rate."""

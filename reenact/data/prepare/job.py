@@ -9,9 +9,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
-from reenact.data.clip_input import ClipInput
-from reenact.data.store import StoreInfo
-from reenact.data.store_writer import StoreWriter
+from reenact.data.layouts.clip_input import ClipInput
+from reenact.data.store.reader import StoreInfo
+from reenact.data.store.writer import StoreWriter
 from reenact.errors import ReenactError
 from reenact.estimators.base import Detector, ParameterRegressor
 from reenact.estimators.registry import FaceFinder, LandmarkLibrary, RegressorChoice, load_face_finder, load_regressor

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from reenact.data.clip_input import ClipInput
+from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.layouts.folders import identity_of
 from reenact.data.prepare.job import Settings, stage_keys
 from reenact.data.prepare.stages import source_content
-from reenact.data.store import Store
-from reenact.data.store_writer import StoreWriter
+from reenact.data.store.reader import Store
+from reenact.data.store.writer import StoreWriter
 
 
 def name_apart(clips: Sequence[ClipInput], writer: StoreWriter, settings: Settings) -> list[ClipInput]:

@@ -11,10 +11,10 @@ from reenact.data.prepare.job import Tools
 from reenact.data.prepare.results import crop_of, frames_at, kept_track, params_of, shot_of
 from reenact.data.prepare.tracking import FaceTrack, fit_track
 from reenact.data.prepare.work import Hand, Result
-from reenact.data.store_writer import param_arrays
-from reenact.data.video import Image
+from reenact.data.store.writer import param_arrays
 from reenact.estimators.base import ParameterRegressor, Points
 from reenact.faces.params import FaceParams
+from reenact.media.video import Image
 
 STAGE = "parameters"
 BATCH = 32

@@ -16,8 +16,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from reenact.choices import check_choices
-from reenact.data.clip_input import ClipInput, text_of
 from reenact.data.layouts import DatasetChoice, find_clips
+from reenact.data.layouts.clip_input import ClipInput, text_of
 from reenact.data.layouts.folders import has_fomm_layout
 from reenact.data.prepare.engine_local import LocalEngine
 from reenact.data.prepare.engines import Engine, InlineEngine
@@ -26,9 +26,9 @@ from reenact.data.prepare.naming import name_apart
 from reenact.data.prepare.report import print_report, print_status
 from reenact.data.prepare.stages import run_stages
 from reenact.data.prepare.work import remove_empty_folders
-from reenact.data.root_files import MANIFEST
-from reenact.data.store import ClipRecord, Store
-from reenact.data.store_writer import StoreWriter
+from reenact.data.store.reader import ClipRecord, Store
+from reenact.data.store.root_files import MANIFEST
+from reenact.data.store.writer import StoreWriter
 from reenact.devices import pick_device
 from reenact.errors import ReenactError, suggest_names
 from reenact.estimators.registry import REGRESSORS, LandmarkChoice, regressor_name, resolve_landmarks

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox, LandmarkDetector, Points
 from reenact.estimators.turned import WRONG, LandmarkCheck, check_landmarks
+from reenact.media.video import Image
 
 CHECK_EVERY = 12
 """Frames from one check to the next: a check takes twice the time of the landmarks, and a head half a second to lie

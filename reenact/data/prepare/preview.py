@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reenact.data.video import Image
 from reenact.faces.crop import Crop
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 from reenact.faces.raster import rasterize
+from reenact.media.video import Image
 
 COLUMNS = 4
 SIDE = 320

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from reenact.data.store import ClipRecord, Store
+from reenact.data.store.reader import ClipRecord, Store
 
 MOST_ROWS = 40
 """Clips up to which they are listed one by one."""

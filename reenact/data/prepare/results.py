@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from reenact.data.prepare.inputs import Frames, open_frames
 from reenact.data.prepare.tracking import FaceTrack
 from reenact.data.prepare.work import Hand
-from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.faces.crop import Crop
 from reenact.faces.params import FaceParams
+from reenact.media.video import Image
 
 
 def frames_of(hand: Hand) -> Frames:

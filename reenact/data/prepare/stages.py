@@ -19,15 +19,15 @@ import cv2
 import torch
 from threadpoolctl import threadpool_limits
 
-from reenact.data.claims import try_claim
-from reenact.data.clip_input import ClipInput
+from reenact.claims import try_claim
+from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.prepare.contents import content_digest, hash_stamp
 from reenact.data.prepare.job import Job, Settings, Tools, stage_keys
 from reenact.data.prepare.parameters import find_parameters
 from reenact.data.prepare.steps import STEPS, record_of
 from reenact.data.prepare.work import Hand, Work
-from reenact.data.store import ClipRecord
-from reenact.data.store_writer import StoreWriter, failed_record, make_folder, work_stem
+from reenact.data.store.reader import ClipRecord
+from reenact.data.store.writer import StoreWriter, failed_record, make_folder, work_stem
 
 __all__ = ["STAGES", "Device", "Job", "Settings", "Stage", "load_tools", "run_stages", "stages_for"]
 

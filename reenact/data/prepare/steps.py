@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reenact.data.pictures import write_image
 from reenact.data.prepare.job import OnMissing, Tools
 from reenact.data.prepare.placing import LandmarkPlacer
 from reenact.data.prepare.preview import draw_preview, preview_rows, preview_tiles
@@ -27,9 +26,8 @@ from reenact.data.prepare.results import (
 )
 from reenact.data.prepare.tracking import CutFinder, FaceTrack, FaceTracker, assemble_track
 from reenact.data.prepare.work import Hand, Result
-from reenact.data.store import ClipRecord
-from reenact.data.store_writer import ClipArrays, StoreWriteError, make_folder, param_arrays
-from reenact.data.video import Image
+from reenact.data.store.reader import ClipRecord
+from reenact.data.store.writer import ClipArrays, StoreWriteError, make_folder, param_arrays
 from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox
 from reenact.faces.camera import carry_camera
@@ -37,6 +35,8 @@ from reenact.faces.crop import Crop, crop_from_landmarks, crop_of_region
 from reenact.faces.landmarks import inter_ocular_distance
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
+from reenact.media.pictures import write_image
+from reenact.media.video import Image
 from reenact.methods.choices import CropChoice
 
 INNER = slice(17, 68)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
 from reenact.data.prepare.placing import LandmarkPlacer
-from reenact.data.video import Image
 from reenact.errors import ReenactError
 from reenact.estimators.base import Detector, FaceBox, Points
 from reenact.estimators.registry import FaceFinder
@@ -23,6 +22,7 @@ from reenact.faces.fitting import fit_landmarks
 from reenact.faces.landmarks import inter_ocular_distance
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
+from reenact.media.video import Image
 
 SEARCH_EVERY = 12
 """Frames between thorough searches while the face is lost: one costs seconds where there is no face."""

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from reenact.data.clip_input import ClipInput
+from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.prepare.job import Settings
-from reenact.data.store_writer import StoreWriteError
+from reenact.data.store.writer import StoreWriteError
 from reenact.errors import ReenactError
 
 Array = NDArray[Any]

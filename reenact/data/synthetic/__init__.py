@@ -1,5 +1,1 @@
-"""The synthetic world: talking heads drawn from a seed, with everything about them known."""
-
-from reenact.data.synthetic.world import SyntheticFrame, World
-
-__all__ = ["SyntheticFrame", "World"]
+"""The synthetic world as a data set: clips drawn on demand, video files and stores."""

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from reenact.data.clip_table import ClipIndex
-from reenact.data.store import to_tensor
-from reenact.data.synthetic.world import World
+from reenact.data.store.clip_table import ClipIndex
+from reenact.data.store.reader import to_tensor
 from reenact.faces.portrait import Portrait
+from reenact.world.renderer import World
 
 
 class SyntheticClips:

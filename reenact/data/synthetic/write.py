@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.progress import track
 
 from reenact.data.synthetic.clips import SyntheticClips, person_name
-from reenact.data.synthetic.motion import FPS
-from reenact.data.video_writer import VideoWriter
 from reenact.errors import ReenactError
+from reenact.media.video_writer import VideoWriter
 from reenact.progress import open_progress_console
+from reenact.world.motion import FPS
 
 BATCH = 25
 """Frames drawn before they are written."""

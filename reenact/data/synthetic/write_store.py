@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from rich.progress import track
 
-from reenact.data.store import ClipRecord, StoreInfo
-from reenact.data.store_writer import ClipArrays, StoreWriter, fields_of
+from reenact.data.store.reader import ClipRecord, StoreInfo
+from reenact.data.store.writer import ClipArrays, StoreWriter, fields_of
 from reenact.data.synthetic.clips import person_name
-from reenact.data.synthetic.motion import FPS
-from reenact.data.synthetic.world import World
 from reenact.errors import ReenactError
 from reenact.faces.crop import Crop
 from reenact.progress import open_progress_console
+from reenact.world.motion import FPS
+from reenact.world.renderer import World
 
 
 def write_synthetic_store(

@@ -10,12 +10,17 @@ from torch import Tensor
 
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
-from reenact.models import forward_check
+from reenact.models.common import forward_check
+from reenact.models.common.keypoint_files import (
+    count_channels,
+    discriminator_config,
+    discriminator_state,
+    read_reduction,
+)
+from reenact.models.common.module import ReenactmentModule
+from reenact.models.common.official_settings import Setting, square_image
 from reenact.models.face_vid2vid.module import FaceVid2VidModule
 from reenact.models.face_vid2vid.network import FaceVid2Vid, FaceVid2VidConfig
-from reenact.models.keypoint_files import count_channels, discriminator_config, discriminator_state, read_reduction
-from reenact.models.module import ReenactmentModule
-from reenact.models.official_settings import Setting, square_image
 from reenact.nn.euler import Composition
 from reenact.nn.volume import TEMPERATURE
 

@@ -8,8 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reenact.faces.portrait import PortraitPair
-from reenact.models.adversarial import Losses
-from reenact.models.base import Reenactment
+from reenact.models.common.adversarial import Losses
+from reenact.models.common.base import Reenactment
+from reenact.models.common.keypoint_training import (
+    DiscriminatorConfig,
+    KeypointLosses,
+    KeypointModule,
+    KeypointOptimisation,
+)
 from reenact.models.face_vid2vid.losses import deformation_prior, head_pose_error, keypoint_prior
 from reenact.models.face_vid2vid.network import (
     FaceVid2Vid,
@@ -17,7 +23,6 @@ from reenact.models.face_vid2vid.network import (
     FaceVid2VidReenactment,
     VolumeReenactment,
 )
-from reenact.models.keypoint_training import DiscriminatorConfig, KeypointLosses, KeypointModule, KeypointOptimisation
 from reenact.nn.head_pose import HeadPose, PoseKind
 from reenact.nn.losses import GanKind
 from reenact.nn.thin_plate import RandomWarp

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
-from reenact.models.base import Needs, Reenactment, Reenactor, SourceState, Transfer
+from reenact.models.common.base import Needs, Reenactment, Reenactor, SourceState, Transfer
 from reenact.models.face_vid2vid.estimator import Estimate, Estimator, HeadMotion
 from reenact.models.face_vid2vid.generator import DecoderKind, Generator
 from reenact.models.face_vid2vid.retarget import PARTS, retarget

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from reenact.models.base import Transfer
+from reenact.models.common.base import Transfer
+from reenact.models.common.retarget import blend_motion, moving_parts, turn_rotation
 from reenact.models.face_vid2vid.estimator import HeadMotion
-from reenact.models.retarget import blend_motion, moving_parts, turn_rotation
 from reenact.nn.keypoints import hull_ratio
 
 PARTS = {"pose": ("rotation",), "translation": ("translation",), "expression": ("deformation",)}

@@ -9,14 +9,19 @@ from typing import Any
 from torch import Tensor
 
 from reenact.faces.portrait import Portrait
-from reenact.models import forward_check
+from reenact.models.common import forward_check
+from reenact.models.common.keypoint_files import (
+    count_channels,
+    discriminator_config,
+    discriminator_state,
+    read_reduction,
+)
+from reenact.models.common.module import ReenactmentModule
+from reenact.models.common.official_settings import Setting, square_image
 from reenact.models.fomm.dense_motion import VARIANCE
 from reenact.models.fomm.detector import TEMPERATURE
 from reenact.models.fomm.module import FOMMLosses, FOMMModule
 from reenact.models.fomm.network import FOMM, LARGEST_PADDING, FOMMConfig
-from reenact.models.keypoint_files import count_channels, discriminator_config, discriminator_state, read_reduction
-from reenact.models.module import ReenactmentModule
-from reenact.models.official_settings import Setting, square_image
 
 TITLE = "FOMM (vox-cpk.pth.tar, vox-adv-cpk.pth.tar)"
 PARTS = {"kp_detector": "network.detector.", "generator": "network.generator."}

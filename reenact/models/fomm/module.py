@@ -9,11 +9,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reenact.faces.portrait import PortraitPair
-from reenact.models.adversarial import Losses
-from reenact.models.base import Reenactment
+from reenact.models.common.adversarial import Losses
+from reenact.models.common.base import Reenactment
+from reenact.models.common.keypoint_training import (
+    DiscriminatorConfig,
+    KeypointLosses,
+    KeypointModule,
+    KeypointOptimisation,
+)
 from reenact.models.fomm.detector import Keypoints
 from reenact.models.fomm.network import FOMM, FOMMConfig, FOMMReenactment
-from reenact.models.keypoint_training import DiscriminatorConfig, KeypointLosses, KeypointModule, KeypointOptimisation
 from reenact.nn.keypoints import multiply_matrices
 from reenact.nn.thin_plate import RandomWarp
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
-from reenact.models.base import Mode, Needs, Reenactment, Reenactor, SourceState, Transfer
+from reenact.models.common.base import Mode, Needs, Reenactment, Reenactor, SourceState, Transfer
 from reenact.models.fomm.dense_motion import DenseMotion, DenseMotionNetwork
 from reenact.models.fomm.detector import KeypointDetector, Keypoints
 from reenact.models.fomm.generator import Appearance, Generator, resize_flow

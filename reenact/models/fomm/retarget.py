@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from reenact.models.common.retarget import keep_unmoved
 from reenact.models.fomm.detector import Keypoints
-from reenact.models.retarget import keep_unmoved
 from reenact.nn.keypoints import hull_ratio
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from reenact.models.common.keypoint_training import DiscriminatorConfig, KeypointOptimisation
+from reenact.models.common.module import ReenactmentModule
 from reenact.models.fomm.module import FOMMLosses, FOMMModule
 from reenact.models.fomm.network import FOMMConfig
-from reenact.models.keypoint_training import DiscriminatorConfig, KeypointOptimisation
-from reenact.models.module import ReenactmentModule
 
 
 def list_toys() -> dict[str, Callable[[], ReenactmentModule]]:

@@ -9,16 +9,16 @@ from torch import Tensor
 
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.models.adversarial import Losses
-from reenact.models.base import Reenactment
-from reenact.models.face_vid2vid.losses import deformation_prior, keypoint_prior
-from reenact.models.keypoint_training import (
+from reenact.models.common.adversarial import Losses
+from reenact.models.common.base import Reenactment
+from reenact.models.common.keypoint_training import (
     PYRAMID,
     DiscriminatorConfig,
     KeypointLosses,
     KeypointModule,
     KeypointOptimisation,
 )
+from reenact.models.face_vid2vid.losses import deformation_prior, keypoint_prior
 from reenact.models.mmfa.landmarks import ASSETS, GROUPS, LandmarkDetector, LandmarkKind, landmark_distance
 from reenact.models.mmfa.losses import (
     GUIDES,

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait
-from reenact.models.base import Needs, Reenactor, Transfer
+from reenact.models.common.base import Needs, Reenactor, Transfer
+from reenact.models.common.retarget import blend_motion, keep_unmoved, moving_parts, turn_rotation
 from reenact.models.face_vid2vid.network import VolumeConfig, VolumeReenactment, VolumeState
 from reenact.models.mmfa.estimators import (
     AffineEstimator,
@@ -21,7 +22,6 @@ from reenact.models.mmfa.estimators import (
     ExpressionMaps,
 )
 from reenact.models.mmfa.generator import MultiScaleGenerator
-from reenact.models.retarget import blend_motion, keep_unmoved, moving_parts, turn_rotation
 from reenact.nn.euler import rotation_of
 from reenact.nn.fold import fold_blocks
 from reenact.nn.head_pose import HeadPose, PoseKind

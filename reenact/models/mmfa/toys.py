@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reenact.models.keypoint_training import DiscriminatorConfig
+from reenact.models.common.keypoint_training import DiscriminatorConfig
+from reenact.models.common.module import ReenactmentModule
 from reenact.models.mmfa.module import MMFALosses, MMFAModule, MMFAOptimisation
 from reenact.models.mmfa.network import MMFAConfig
-from reenact.models.module import ReenactmentModule
 
 
 def list_toys() -> dict[str, Callable[[], ReenactmentModule]]:

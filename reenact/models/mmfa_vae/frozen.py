@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
-from reenact.models.checkpoint import load_method, load_module, read_checkpoint
+from reenact.models.common.checkpoint import load_method, load_module, read_checkpoint
 from reenact.models.mmfa.network import MMFA
 from reenact.models.mmfa_vae.network import ExpressionVAE
 

@@ -12,8 +12,8 @@ from torchmetrics.regression import R2Score
 
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.models.adversarial import AdversarialOptimisation, AdversarialTraining, Losses
-from reenact.models.base import Needs
+from reenact.models.common.adversarial import AdversarialOptimisation, AdversarialTraining, Losses
+from reenact.models.common.base import Needs
 from reenact.models.mmfa_vae.frozen import FrozenMMFA, check_same, load_frozen
 from reenact.models.mmfa_vae.network import ExpressionDiscriminator, ExpressionVAE, Reconstruction, VAEConfig
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
-from reenact.models import forward_check
-from reenact.models.module import ReenactmentModule
-from reenact.models.official_settings import Setting, square_image
+from reenact.models.common import forward_check
+from reenact.models.common.module import ReenactmentModule
+from reenact.models.common.official_settings import Setting, square_image
 from reenact.models.pwm.module import DiscriminatorConfig, PWMModule
 from reenact.models.pwm.network import PWM, Guidance, PWMConfig
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from reenact.faces.portrait import PortraitPair
 from reenact.faces.registry import load_face_model
-from reenact.models.adversarial import AdversarialModule, AdversarialOptimisation, Losses, head_groups
-from reenact.models.base import Reenactment
+from reenact.models.common.adversarial import AdversarialModule, AdversarialOptimisation, Losses, head_groups
+from reenact.models.common.base import Reenactment
 from reenact.models.pwm.discriminator import PAPER_WIDTHS, Discriminator
 from reenact.models.pwm.network import PWM, PWMConfig, PWMReenactment, check_widths
 from reenact.nn.losses import GanKind, discriminator_gan, feature_matching, generator_gan

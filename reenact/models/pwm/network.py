@@ -15,9 +15,9 @@ from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
 from reenact.faces.raster import render_attributes
-from reenact.models.base import Needs, Reenactment, Reenactor, SourceState, Transfer
+from reenact.models.common.base import Needs, Reenactment, Reenactor, SourceState, Transfer
+from reenact.models.common.retarget import FIELDS_OF_PART, retarget
 from reenact.models.pwm.generator import PAPER_WIDTHS, PWMGenerator, SourceFeatures
-from reenact.models.retarget import FIELDS_OF_PART, retarget
 from reenact.nn.resample import warp
 
 Guidance = Literal["both", "displacement", "codes", "nmfc"]
@@ -151,7 +151,7 @@ class PWM(Reenactor[PWMState, FaceParams]):
     def retarget(
         self, state: PWMState, driving: FaceParams, transfer: Transfer, reference: FaceParams | None = None
     ) -> FaceParams:
-        """Retarget face parameters by `reenact.models.retarget.retarget`; the source keeps its shape."""
+        """Retarget face parameters by `reenact.models.common.retarget.retarget`; the source keeps its shape."""
         self.check_transfer(transfer)
         parts = transfer.parts or tuple(self.parts)
         return retarget(state.motion, driving, transfer.mode, reference, transfer.strength, parts)

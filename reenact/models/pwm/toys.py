@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import get_args
 
-from reenact.models.module import ReenactmentModule
+from reenact.models.common.module import ReenactmentModule
 from reenact.models.pwm.module import DiscriminatorConfig, PWMLosses, PWMModule, PWMOptimisation
 from reenact.models.pwm.network import Guidance, PWMConfig
 

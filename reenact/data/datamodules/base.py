@@ -1,0 +1,347 @@
+"""The base of every data set: loaders of training pairs and of held-out self- and cross-reenactment pairs."""
+
+from __future__ import annotations
+
+import gc
+import math
+import os
+import signal
+import warnings
+from abc import abstractmethod
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import FrameType
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _BaseDataLoaderIter
+from torchvision.transforms.v2 import functional as colour
+
+from reenact.data.clips import Carries, ClipSource, StoreClips, describe_contents
+from reenact.data.pairs.lists import read_pairs, resolve_pairs
+from reenact.data.pairs.sampling import (
+    EpochSampler,
+    PairList,
+    RankSampler,
+    TestPairs,
+    TrainingPairs,
+    collate,
+    cross_pairs,
+    self_pairs,
+)
+from reenact.data.store.clip_table import ClipIndex
+from reenact.data.store.prepared import open_prepared
+from reenact.errors import ReenactError
+from reenact.faces.portrait import PortraitPair
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that stop a run."""
+
+
+class Loader(DataLoader[PortraitPair]):
+    """A loader whose workers leave the signals that stop a run to the run, and whose deaths are found between steps.
+
+    Torch raises the death of a worker wherever the run stands, also in the middle of a step, from which training
+    cannot go on. The next batch that is asked for finds it as well.
+    """
+
+    def __iter__(self) -> _BaseDataLoaderIter:
+        # Workers inherit what is held back here until `start_worker` has run.
+        previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, set(SIGNALS))
+        previous = signal.getsignal(signal.SIGCHLD)
+        try:
+            iterator = super().__iter__()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)
+        if signal.getsignal(signal.SIGCHLD) is not previous:
+            signal.signal(signal.SIGCHLD, previous)
+        return iterator
+
+
+class ReenactmentDataModule(LightningDataModule):
+    """Yields `PortraitPair` batches; validation and test have the loaders `self` and `cross`, in this order.
+
+    Args:
+        size: Side of the images in pixels.
+        batch_size: Pairs per batch, over all processes.
+        num_workers: Processes that load; one per usable core, 8 at most, by default.
+        flip: Probability that a training pair is mirrored.
+        jitter: Strength of the colour jitter of training pairs (brightness, contrast, saturation, hue); 0 is none.
+        clip_length: Driving frames per sample; 1 for pictures.
+        pairs_per_epoch: Training pairs that count as an epoch over all processes; 75 per identity by default (FOMM's
+            `num_repeats`).
+        num_val_pairs: Pairs in each validation loader.
+        num_test_pairs: Pairs in each test loader.
+        seed: Start of every draw, of the test pairs too.
+        pairs: List of validation and test pairs, see `data.pair_lists`; drawn from the seed by default.
+        sources: Store or shards of the source portraits of the cross pairs; the held-out clips by default.
+        max_broken: Share of the training clips, rounded up, that may be unreadable before a run stops; others stand in.
+        batch_size_per_process: Pairs per batch of each process, in place of `batch_size`.
+
+    Raises:
+        ReenactError: if `pairs` is no list, or a number makes no sense.
+    """
+
+    def __init__(
+        self,
+        size: int = 256,
+        batch_size: int = 16,
+        num_workers: int | None = None,
+        flip: float = 0.5,
+        jitter: float = 0.1,
+        clip_length: int = 1,
+        pairs_per_epoch: int | None = None,
+        num_val_pairs: int = 32,
+        num_test_pairs: int = 200,
+        seed: int = 0,
+        pairs: Path | None = None,
+        sources: str | Path | None = None,
+        max_broken: float = 0.02,
+        batch_size_per_process: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_workers = usable_cores() if num_workers is None else num_workers
+        for name, number, least, most in (
+            ("size", size, 1, None),
+            ("batch_size", batch_size, 1, None),
+            ("batch_size_per_process", 1 if batch_size_per_process is None else batch_size_per_process, 1, None),
+            ("num_workers", self.num_workers, 0, None),
+            ("flip", flip, 0, 1),
+            ("jitter", jitter, 0, 0.5),
+            ("clip_length", clip_length, 1, None),
+            ("pairs_per_epoch", 1 if pairs_per_epoch is None else pairs_per_epoch, 1, None),
+            ("num_val_pairs", num_val_pairs, 1, None),
+            ("num_test_pairs", num_test_pairs, 1, None),
+            ("max_broken", max_broken, 0, 0.5),
+        ):
+            check_number(name, number, least, most)
+        self.size = size
+        self.batch_size = batch_size
+        self.batch_size_per_process = batch_size_per_process
+        self.flip = flip
+        self.jitter = jitter
+        self.clip_length = clip_length
+        self.pairs_per_epoch = pairs_per_epoch
+        self.num_val_pairs = num_val_pairs
+        self.num_test_pairs = num_test_pairs
+        self.seed = seed
+        self.pairs = pairs
+        self.sources = sources
+        self.max_broken = max_broken
+        self._listed = None if pairs is None else read_pairs(pairs)
+
+    @property
+    @abstractmethod
+    def face_model(self) -> str:
+        """The face model that the parameters belong to, as `faces.registry.load_face_model` takes it; or empty."""
+
+    @property
+    def recipe(self) -> dict[str, str]:
+        """Settings by which the portraits were prepared, as recorded in their store; empty for others."""
+        return {}
+
+    @abstractmethod
+    def describe(self) -> Carries:
+        """Describe the contents of the portraits."""
+
+    @abstractmethod
+    def train_clips(self) -> ClipSource:
+        """Clips to train on."""
+
+    @abstractmethod
+    def test_clips(self) -> ClipSource:
+        """The held-out clips, of other identities where there are several."""
+
+    def process_batch_size(self, processes: int) -> int:
+        """Training pairs per batch of each of some processes.
+
+        Raises:
+            ReenactError: if the batch cannot be divided over them.
+        """
+        if self.batch_size_per_process is not None:
+            return self.batch_size_per_process
+        if self.batch_size % processes:
+            raise ReenactError(
+                f"--data.batch_size {self.batch_size} cannot be divided over {processes} processes: set a multiple of"
+                f" {processes}, another --trainer.devices, or the pairs of each as --data.batch_size_per_process"
+            )
+        return self.batch_size // processes
+
+    def train_dataloader(self) -> Loader:
+        """Random pairs without end, cut into epochs."""
+        pairs = TrainingPairs(self.train_clips(), self.seed, self.flip, self.clip_length, self.max_broken)
+        rank, world = self._rank()
+        size = self.process_batch_size(world)
+        step = size * world
+        samples = math.ceil((self.pairs_per_epoch or 75 * len(pairs)) / step) * step
+        sampler = EpochSampler(pairs, samples, rank, world, self._samples_done)
+        return self._loader(pairs, sampler, size, persistent_workers=self.num_workers > 0)
+
+    def val_dataloader(self) -> dict[str, Loader]:
+        """Held-out pairs: `self`, and `cross` where there are two identities; each rank has a share of its own.
+
+        Raises:
+            ReenactError: if there are fewer pairs than processes.
+        """
+        fitting = self.trainer is not None and self.trainer.state.fn == "fit"
+        return self._test_loaders(self.num_val_pairs, self.max_broken if fitting else 0.0)
+
+    def test_dataloader(self) -> dict[str, Loader]:
+        """Loaders of the tests, by name, with `num_test_pairs` pairs each."""
+        return self._test_loaders(self.num_test_pairs)
+
+    def predict_dataloader(self) -> dict[str, Loader]:
+        """Loaders of the test pairs, by name."""
+        return self.test_dataloader()
+
+    def on_after_batch_transfer(self, batch: PortraitPair, dataloader_idx: int) -> PortraitPair:
+        """Images as numbers in [-1, 1] and, in training, with their colours jittered: work for the device."""
+        batch = batch.normalised()
+        if not (self.trainer and self.trainer.training and self.jitter):
+            return batch
+        number = self.trainer.fit_loop.total_batch_idx
+        # Every process draws for the whole batch, so the seed is without its rank.
+        draw = np.random.default_rng([self.seed, 4, 0, number + 1])
+        return jitter_colours(batch, self.jitter, draw, *self._rank())
+
+    def _rank(self) -> tuple[int, int]:
+        """This process and the number of all."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def _samples_done(self) -> int:
+        """Samples that this process has trained on, before an interruption too."""
+        if self.trainer is None:
+            return 0
+        return self.process_batch_size(self.trainer.world_size) * (self.trainer.fit_loop.total_batch_idx + 1)
+
+    def _test_loaders(self, count: int, max_broken: float = 0.0) -> dict[str, Loader]:
+        clips, sources = self.test_clips(), self._source_clips()
+        if self.pairs is not None and self._listed is not None:
+            lists = resolve_pairs(self.pairs, self._listed, clips, sources, self.clip_length)
+        else:
+            lists = self._drawn(count, clips.index, None if sources is None else sources.index)
+        rank, world = self._rank()
+        loaders = {}
+        for name, pairs in lists.items():
+            dataset = TestPairs(clips, pairs, self.clip_length, sources if name == "cross" else None, max_broken)
+            if len(dataset) < world:
+                raise ReenactError(
+                    f"{len(dataset)} {name} pairs are too few for {world} processes; raise --data.num_val_pairs and"
+                    " --data.num_test_pairs, give a longer list as --data.pairs, or set fewer --trainer.devices"
+                )
+            size = self.batch_size_per_process or max(1, self.batch_size // world)  # scores do not depend on it
+            loaders[name] = self._loader(dataset, RankSampler(dataset, rank, world), size)
+        return loaders
+
+    def _drawn(self, count: int, index: ClipIndex, sources: ClipIndex | None) -> dict[str, PairList]:
+        """Held-out pairs drawn from the seed."""
+        lists = {
+            "self": self_pairs(index, count, self.seed, self.clip_length),
+            "cross": cross_pairs(index, count, self.seed, self.clip_length, sources),
+        }
+        if not len(lists["cross"].table):
+            warnings.warn("the held-out clips show one identity: there is no cross-reenactment loader", stacklevel=2)
+            del lists["cross"]
+        return lists
+
+    def _source_clips(self) -> ClipSource | None:
+        if self.sources is None:
+            return None
+        prepared = open_prepared(self.sources)
+        has, needed = prepared.info.fields, self.describe()
+        lacks = [
+            name for name, value in asdict(describe_contents(has, 1)).items() if getattr(needed, name) and not value
+        ]
+        if lacks or (self.face_model and prepared.info.face_model != self.face_model):
+            shortage = f"no {lacks[0]}" if lacks else f"parameters of the face model {prepared.info.face_model!r}"
+            raise ReenactError(
+                f"--data.sources {self.sources} has {shortage}; prepare it with the settings of the data set itself"
+            )
+        if not len(prepared.table.names):
+            raise ReenactError(f"--data.sources {self.sources} has no usable clip; prepare it again")
+        return StoreClips(prepared, prepared.table.index(None), self.size)
+
+    def _loader(
+        self,
+        pairs: TrainingPairs | TestPairs,
+        sampler: EpochSampler | RankSampler,
+        batch_size: int,
+        persistent_workers: bool = False,
+    ) -> Loader:
+        return Loader(
+            pairs,
+            batch_size=batch_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            collate_fn=collate,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=start_worker,
+            persistent_workers=persistent_workers,
+        )
+
+
+def jitter_colours(
+    batch: PortraitPair, strength: float, draw: np.random.Generator, rank: int = 0, processes: int = 1
+) -> PortraitPair:
+    """Change brightness, contrast, saturation (factors 1 +- strength) and hue (+- strength turns), in this order.
+
+    Source and driving images of a sample get the same draw. Ranges as in torchvision's `ColorJitter`. The draws are for
+    the batch of all processes, of which this one has every `processes`-th sample from `rank` on.
+    """
+    count = len(batch.source.image) * processes
+    factors = draw.uniform(1 - strength, 1 + strength, (count, 3))[rank::processes]
+    hues = draw.uniform(-strength, strength, count)[rank::processes]
+
+    def change(images: Tensor) -> Tensor:
+        changed_images = [_jitter_image(image, factors[i], hues[i]) for i, image in enumerate(images)]
+        return torch.stack(changed_images)
+
+    source, driving = batch.source, batch.driving
+    return PortraitPair(
+        source=replace(source, image=change(source.image)), driving=replace(driving, image=change(driving.image))
+    )
+
+
+def check_number(name: str, number: float, least: float, most: float | None) -> None:
+    """Raise `ReenactError` for an option of the data that is out of range, or not a number."""
+    if not (number >= least and (most is None or number <= most)):
+        allowed = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise ReenactError(f"--data.{name} {number} must be {allowed}")
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, 8 at most."""
+    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def _jitter_image(image: Tensor, factors: NDArray[np.float64], hue: float) -> Tensor:
+    brightness, contrast, saturation = factors.tolist()
+    image = colour.adjust_brightness(image.add(1).div(2), brightness)
+    image = colour.adjust_saturation(colour.adjust_contrast(image, contrast), saturation)
+    changed: Tensor = colour.adjust_hue(image, float(hue))
+    return changed.mul(2).sub(1)
+
+
+def start_worker(worker: int) -> None:
+    """Start of a loading process: its core is its own, and OpenCV's threads would fight over it.
+
+    Ctrl-C of a terminal, SIGTERM of a scheduler and SIGHUP reach every process of a job. The run alone answers: it
+    finishes the step with the batches in hand, and then ends the workers. One SIGTERM may be the scheduler's; a second
+    one ends the worker.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _obey_the_next)
+    signal.siginterrupt(signal.SIGTERM, False)  # a read that is interrupted looks like a broken file
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, set(SIGNALS))
+    cv2.setNumThreads(0)
+    gc.freeze()  # else its first full collection writes to every page that it shares with the main process: a copy
+
+
+def _obey_the_next(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)

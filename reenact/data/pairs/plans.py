@@ -1,0 +1,144 @@
+"""`reenact pairs`: the test pairs of the papers, as many as each has, drawn from a seed.
+
+No paper publishes its pairs; the numbers are the papers', and stand with each method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reenact.choices import check_choices
+from reenact.data.pairs.lists import NamedPair, name_pairs, write_pairs
+from reenact.data.pairs.sampling import cross_pairs, held_out_split, self_pairs
+from reenact.data.store.clip_table import ClipIndex, ClipTable
+from reenact.data.store.prepared import open_prepared
+from reenact.errors import ReenactError, suggest_names
+from reenact.methods import PairPlan
+from reenact.methods.choices import PairPlanName
+from reenact.methods.registry import collect_pair_plans
+from reenact.paths import PathLike
+
+
+@check_choices
+def write_plan(
+    store: str,
+    *,
+    preset: PairPlanName,
+    out: PathLike,
+    sources: str | None = None,
+    split: str = "test",
+    seed: int = 0,
+) -> str:
+    """Write the test pairs of a paper for a prepared data set; name the file with `--data.pairs`.
+
+    Args:
+        store: The store or its shards.
+        preset: Whose pairs.
+        out: The CSV file to write.
+        sources: Store of the source portraits, for the papers that take them from another data set.
+        split: The split that is tested on; of a store without a test split, the identities that loaders hold out.
+        seed: Start of every draw.
+
+    Raises:
+        ReenactError: if there is no such split, portraits are missing, or the file can't be written.
+    """
+    out = Path(out)
+    plans = collect_pair_plans()
+    if preset not in plans:
+        raise ReenactError(f"--preset {preset}: no paper has such pairs; {suggest_names(preset, list(plans))}")
+    plan = plans[preset]
+    if bool(plan.portraits) != (sources is not None):
+        raise ReenactError(
+            f"The pairs of {preset} take portraits from another data set; name its store with --sources"
+            if plan.portraits
+            else f"The pairs of {preset} take no portraits from another data set; leave out --sources"
+        )
+    table = open_prepared(store).table
+    everything = table.index(split, min_frames=2)
+    if split == "test" and table.split_names == ("train",):
+        # What the data modules hold out, at their own seed and share.
+        everything = held_out_split(table.index("train", min_frames=2), "test", 0.1, 0)
+    index = _choose_clips(everything, plan.clips, seed)
+    if not len(index.ids):
+        has = ", ".join(table.split_names) or "no clip"
+        raise ReenactError(
+            f"{store} has no usable {split} clip of 2 frames or more (it has: {has}); choose another --split"
+        )
+    portraits = None if sources is None else open_prepared(sources).table
+    pairs = list(_plan_pairs(plan, index, table, portraits, seed))
+    if not pairs:
+        raise ReenactError(f"The {split} clips of {store} show one identity, and {preset} needs pairs of two")
+    write_pairs(out, pairs)
+    alone = sum(pair.source == pair.driving for pair in pairs)
+    kinds = f"{alone} with one identity, {len(pairs) - alone} with two"
+    return f"{out}: {len(pairs)} pairs of {len(index.ids)} clips ({kinds}){_describe_shortage(plan, index)}"
+
+
+def _plan_pairs(
+    plan: PairPlan, index: ClipIndex, table: ClipTable, portraits: ClipTable | None, seed: int
+) -> Iterator[NamedPair]:
+    count = len(index.ids)
+    people = len(np.unique(index.identities))
+    names = table.names
+    if plan.self_frames:
+        yield from name_pairs(self_pairs(index, plan.self_frames * count, seed), names)
+    if plan.cross_frames:
+        yield from name_pairs(cross_pairs(index, plan.cross_frames * count, seed), names)
+    if plan.cross_frames_per_person and people > 1:
+        yield from _per_person(index, plan.cross_frames_per_person, names, seed)
+    if plan.self_clips:
+        yield from (NamedPair(names[clip], 0, names[clip], None) for clip in index.ids.tolist())
+    if plan.cross_clips and portraits is not None:
+        chosen = _choose_clips(portraits.index(None), plan.portraits, seed).ids.tolist()
+        if not chosen:
+            raise ReenactError("The store of --sources has no usable picture; prepare it again")
+        for number, clip in enumerate(index.ids.tolist()):
+            yield NamedPair(portraits.names[chosen[number % len(chosen)]], 0, names[clip], None)
+    elif plan.cross_clips and people > 1:
+        for place, clip in enumerate(index.ids.tolist()):
+            yield NamedPair(names[_next_person(index, place)], 0, names[clip], None)
+
+
+def _choose_clips(index: ClipIndex, count: int | None, seed: int) -> ClipIndex:
+    """Some clips of as many identities as possible, in the order of the index; all where `count` is None."""
+    if count is None or len(index.ids) <= count:
+        return index
+    order = np.random.default_rng([seed, 6]).permutation(len(index.ids))
+    turn = _count_earlier_clips(index.identities[order])
+    keep = np.sort(order[np.argsort(turn, kind="stable")[:count]])
+    return ClipIndex(index.ids[keep], index.identities[keep], index.num_frames[keep])
+
+
+def _count_earlier_clips(identities: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) number of earlier clips with the same identity, for each clip."""
+    order = np.argsort(identities, kind="stable")
+    _, starts, counts = np.unique(identities[order], return_index=True, return_counts=True)
+    turns = np.empty(len(order), np.int64)
+    turns[order] = np.arange(len(order)) - np.repeat(starts, counts)
+    return turns
+
+
+def _next_person(index: ClipIndex, place: int) -> int:
+    """The next clip that shows another identity, around the end to the beginning."""
+    ahead = np.roll(np.arange(len(index.ids)), -place)
+    other = ahead[index.identities[ahead] != index.identities[place]][0]
+    return int(index.ids[other])
+
+
+def _per_person(index: ClipIndex, count: int, names: Sequence[str], seed: int) -> Iterator[NamedPair]:
+    draw = np.random.default_rng([seed, 7])
+    for person in np.unique(index.identities):
+        own_clips, other_clips = (np.flatnonzero((index.identities == person) == same) for same in (True, False))
+        for _ in range(count):
+            source, driving = draw.choice(own_clips), draw.choice(other_clips)
+            frames = (int(draw.integers(index.num_frames[clip])) for clip in (source, driving))
+            yield NamedPair(names[int(index.ids[source])], next(frames), names[int(index.ids[driving])], next(frames))
+
+
+def _describe_shortage(plan: PairPlan, index: ClipIndex) -> str:
+    short = plan.clips is not None and len(index.ids) < plan.clips
+    return f"; the paper has {plan.clips} clips" if short else ""

@@ -1,0 +1,1 @@
+"""Pictures, videos and sound: reading and writing of files."""

@@ -1,0 +1,1 @@
+"""The contracts of all methods, and the training, checkpoints and conversion that methods share."""

@@ -1,0 +1,188 @@
+"""The training loop of everything adversarial: a generator step, a discriminator step."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler, MultiStepLR
+
+from reenact.faces.fields import TensorFields
+from reenact.faces.portrait import PortraitPair
+from reenact.models.common.base import Reenactment, Reenactor
+from reenact.models.common.module import PortraitModule, ReenactmentModule
+from reenact.nn.whole_batch import BatchDraws
+
+Losses = dict[str, Tensor]
+"""Weighted terms by name; their sum is minimised."""
+Result = TypeVar("Result", bound=TensorFields)
+
+
+@dataclass(frozen=True)
+class AdversarialOptimisation:
+    """Adam for both networks, one step each per iteration, and a learning rate that falls at milestones."""
+
+    generator_lr: float = 2e-4
+    """Learning rate of the generator."""
+    discriminator_lr: float = 2e-4
+    """Learning rate of the discriminator."""
+    beta1: float = 0.9
+    """Adam's decay of the mean of gradients."""
+    beta2: float = 0.999
+    """Adam's decay of the mean of their squares."""
+    milestones: list[int] = field(default_factory=list)
+    """Iterations at which both learning rates are multiplied by `gamma`."""
+    gamma: float = 0.1
+    """Factor on the learning rate at each milestone."""
+    accumulate: int = 1
+    """Batches per iteration; Lightning's own option does not apply to two optimisers."""
+    clip_norm: float | None = None
+    """Largest norm of each network's gradient; none by default."""
+
+
+def head_groups(network: nn.Module, heads: Sequence[str], lr: float) -> list[dict[str, Any]]:
+    """Parameter groups of a network: those with one of `heads` in their names learn at a rate of their own."""
+    head_parameters: list[nn.Parameter] = []
+    other_parameters: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            (head_parameters if any(head in name for head in heads) else other_parameters).append(parameter)
+    return [{"params": other_parameters}, {"params": head_parameters, "lr": lr}]
+
+
+class AdversarialTraining(PortraitModule, Generic[Result]):
+    """Manual optimisation of a network and a discriminator; a subclass gives `forward` and the losses of both.
+
+    An iteration counts as one `global_step`, though two optimisers step in it. Gradients of the generator's losses
+    never reach the discriminator's parameters; the discriminator sees the very images the generator made, detached.
+    An average of the weights is Lightning's `EMAWeightAveraging` callback.
+
+    Args:
+        network: the generator's side.
+        discriminator: trained against it.
+        optimisation: learning rates and schedule.
+        arguments: as of `PortraitModule`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        discriminator: nn.Module,
+        optimisation: AdversarialOptimisation,
+        arguments: Mapping[str, object],
+    ) -> None:
+        super().__init__(network, arguments)
+        self.automatic_optimization = False
+        self.discriminator = discriminator
+        self.optimisation = optimisation
+
+    @abstractmethod
+    def generator_losses(self, batch: PortraitPair, result: Result) -> Losses:
+        """Terms that the network minimises; called in train mode, with gradients to the network alone."""
+
+    @abstractmethod
+    def discriminator_losses(self, batch: PortraitPair, result: Result) -> Losses:
+        """Terms that the discriminator minimises; `result` is detached. Empty where no adversarial term is weighed."""
+
+    def generator_groups(self) -> list[dict[str, Any]]:
+        """Parameter groups of the network's optimiser, for a method whose parts learn at different rates."""
+        return [{"params": [p for p in self.network.parameters() if p.requires_grad]}]
+
+    def random(self) -> BatchDraws:
+        """Random numbers of this step, the same for a row of the batch in whichever process it is.
+
+        They do not depend on whether the run was interrupted before.
+        """
+        generator = torch.Generator().manual_seed(torch.initial_seed() + self.global_step)
+        return BatchDraws(generator, self.global_rank, self.trainer.world_size)
+
+    def training_step(self, batch: PortraitPair, batch_idx: int) -> None:
+        """One generator step and one discriminator step, or their share of an accumulated one."""
+        generator, discriminator = self._optimizers()
+        # Lightning counts every optimiser's steps; the second one of an iteration must not count.
+        discriminator._on_before_step = _do_nothing
+        discriminator._on_after_step = _do_nothing
+        last = (batch_idx + 1) % self.optimisation.accumulate == 0 or self.trainer.is_last_batch
+        with generator.toggle_model(sync_grad=last):
+            result = self(batch.source, batch.driving)
+            losses = self.generator_losses(batch, result)
+            self._descend(generator, losses, "generator", batch, last)
+        result = result.detach()
+        with discriminator.toggle_model(sync_grad=last):
+            losses = self.discriminator_losses(batch, result)
+            if losses:
+                self._descend(discriminator, losses, "discriminator", batch, last)
+        if last:
+            generator_schedule, discriminator_schedule = self._schedulers()
+            generator_schedule.step()
+            if losses:
+                discriminator_schedule.step()
+
+    def _descend(
+        self, optimizer: LightningOptimizer, losses: Losses, name: str, batch: PortraitPair, last: bool
+    ) -> None:
+        total = torch.stack(list(losses.values())).sum()
+        self.check_finite(total.detach(), batch)
+        size = len(batch.source.image)
+        self.log(f"train/{name}", total.detach(), batch_size=size, prog_bar=True)
+        self.log_dict({f"train/{name}/{key}": value.detach() for key, value in losses.items()}, batch_size=size)
+        self.manual_backward(total / self.optimisation.accumulate)
+        if last:
+            optimizer.step()
+            optimizer.zero_grad()
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradient, after mixed precision has unscaled it."""
+        if self.optimisation.clip_norm is not None:
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_norm_(parameters, self.optimisation.clip_norm)
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own type is a union of a dozen
+        """Adam and a multi-step schedule for each network."""
+        o = self.optimisation
+        discriminator = [p for p in self.discriminator.parameters() if p.requires_grad]
+        parts = ((self.generator_groups(), o.generator_lr), ([{"params": discriminator}], o.discriminator_lr))
+        optimizers = [torch.optim.Adam(groups, lr, (o.beta1, o.beta2)) for groups, lr in parts]
+        return optimizers, [MultiStepLR(optimizer, o.milestones, o.gamma) for optimizer in optimizers]
+
+    def _optimizers(self) -> tuple[LightningOptimizer, LightningOptimizer]:
+        optimizers = self.optimizers()
+        assert isinstance(optimizers, list)
+        generator, discriminator = optimizers
+        assert isinstance(generator, LightningOptimizer)
+        assert isinstance(discriminator, LightningOptimizer)
+        return generator, discriminator
+
+    def _schedulers(self) -> list[LRScheduler]:
+        schedulers = self.lr_schedulers()
+        assert isinstance(schedulers, list)
+        return [scheduler for scheduler in schedulers if isinstance(scheduler, LRScheduler)]
+
+
+class AdversarialModule(AdversarialTraining[Reenactment], ReenactmentModule):
+    """A reenactment method and its discriminator.
+
+    Args:
+        network: the method's network.
+        discriminator: trained against it.
+        optimisation: learning rates and schedule.
+        arguments: as of `PortraitModule`.
+    """
+
+    def __init__(
+        self,
+        network: Reenactor[Any, Any],
+        discriminator: nn.Module,
+        optimisation: AdversarialOptimisation,
+        arguments: Mapping[str, object],
+    ) -> None:
+        super().__init__(network, discriminator, optimisation, arguments)
+
+
+def _do_nothing() -> None:
+    pass

@@ -1,0 +1,205 @@
+"""Lightning modules around networks: what all share, and what all reenactment methods share."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from typing import Any, ClassVar
+
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.strategies import DDPStrategy
+from torch import Tensor, nn
+
+from reenact.errors import ReenactError
+from reenact.faces.portrait import Portrait, PortraitPair
+from reenact.models.common.base import Needs, Reenactment, Reenactor, Transfer
+from reenact.models.common.header import Header, check_header, check_same_class
+
+LOG = logging.getLogger("reenact")
+
+
+class PortraitModule(LightningModule):
+    """Module that `reenact fit` trains: a network that reads portraits, its needs, and a checkpoint it is rebuilt from.
+
+    Args:
+        network: the network.
+        arguments: the constructor's arguments, dataclasses or plain values, from which a checkpoint is rebuilt.
+    """
+
+    method: ClassVar[str]
+    """Name of its `reenact.methods.Method`."""
+    unrecorded: ClassVar[frozenset[str]] = frozenset()
+    """Arguments of the constructor that a checkpoint does not need, such as paths of this machine."""
+    network: nn.Module
+    image_size: int
+    """Side in pixels of the images it was last trained on, which checkpoints record and `animate` crops to."""
+    recipe: Mapping[str, str]
+    """Settings by which the data of the last training was prepared, as its store records them; `animate` prepares new
+    faces alike."""
+
+    def __init__(self, network: nn.Module, arguments: Mapping[str, object]) -> None:
+        super().__init__()
+        self.network = network
+        self.image_size = 256
+        self.recipe = {}
+        self.arguments = {name: _to_plain(value) for name, value in arguments.items()}
+
+    @property
+    @abstractmethod
+    def needs(self) -> Needs:
+        """Contents of a portrait that the module reads."""
+
+    @property
+    def required_assets(self) -> tuple[str, ...]:
+        """Names in `reenact.assets` without which training can't start."""
+        return ()
+
+    @property
+    def perceptual(self) -> str:
+        """Network of its perceptual loss, which its numbers depend on; empty where it has none."""
+        losses = self.arguments.get("losses")
+        return str(losses.get("perceptual", "")) if isinstance(losses, dict) else ""
+
+    @property
+    def idle_losses(self) -> dict[str, str]:
+        """Losses that are weighed and can't be computed, with the reason."""
+        return {}
+
+    @property
+    def least_image_size(self) -> int:
+        """Side in pixels of the smallest images that its losses can read."""
+        return 1
+
+    def check_image_size(self, size: int) -> None:
+        """Check, before training, that the losses can read images of a size.
+
+        Raises:
+            ReenactError: if they are too small for the perceptual network, which also reads reduced copies.
+        """
+        if size < self.least_image_size:
+            raise ReenactError(
+                f"{type(self).__name__} with --model.losses.perceptual {self.perceptual} needs images of at least "
+                f"{self.least_image_size} pixels, not {size}, since the network also reads them much reduced: set "
+                f"--data.size {self.least_image_size}, or --model.losses.perceptual probe or pixels"
+            )
+
+    def check_losses(self) -> None:
+        """Check, before training, that the method can be trained by the losses as they are set.
+
+        Raises:
+            ReenactError: if a loss that the method stands on could never be computed.
+        """
+
+    def on_fit_start(self) -> None:
+        """Check the size of images, and announce losses that are weighed and would never be computed.
+
+        Raises:
+            ReenactError: as `check_image_size`.
+        """
+        self.check_image_size(getattr(getattr(self.trainer, "datamodule", None), "size", self.least_image_size))
+        self.announce_idle_losses()
+
+    def announce_idle_losses(self) -> None:
+        """Warn of each loss that is weighed and would never be computed."""
+        for name, reason in self.idle_losses.items():
+            LOG.warning("warning: the loss %s is weighed and never computed: %s", name, reason)
+
+    def configure_model(self) -> None:
+        """Tell DDP that a loss of several reaches some of the parameters alone."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy, DDPStrategy) and not self.automatic_optimization:
+            strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
+
+    def on_train_batch_start(self, batch: PortraitPair, batch_idx: int) -> None:
+        """Note the size of the images and how they were prepared."""
+        self.image_size = batch.source.image.shape[-1]
+        data = getattr(self.trainer, "datamodule", None)  # bare loaders have none, and nothing is known of theirs
+        self.recipe = getattr(data, "recipe", {})
+
+    def check_finite(self, loss: Tensor, batch: PortraitPair) -> None:
+        """Stop the run on a loss that is NaN or infinite, before any weight changes.
+
+        Raises:
+            ReenactError: names the batch's clips; `reenact fit` adds the checkpoint to go on from.
+        """
+        if torch.isfinite(loss):
+            return
+        clips = ", ".join(dict.fromkeys((*batch.source.clip, *batch.driving.clip))) or "(unnamed)"
+        raise ReenactError(
+            f"The loss is {loss.item()} at step {self.global_step} in a batch of the clips {clips}: look at these clips"
+            " or lower the learning rate"
+        )
+
+    def loader_name(self, stage: str, index: int) -> str:
+        """`self` or `cross`: the loader of a number, in the stage `val` or `test`."""
+        loaders = self.trainer.val_dataloaders if stage == "val" else self.trainer.test_dataloaders
+        return list(loaders)[index] if isinstance(loaders, Mapping) else ("self", "cross")[index]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the header from which `reenact.models.common.checkpoint.load_method` rebuilds the module."""
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        header = Header(self.method, path, self.arguments, self.image_size, dict(self.recipe))
+        checkpoint["reenact"] = header.write()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check that a run resumes from a checkpoint of its own class.
+
+        Raises:
+            ReenactError: if the checkpoint is of another class, method or version.
+        """
+        name = "The checkpoint to resume from"
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        check_same_class(check_header(checkpoint, name), self.method, path, name)
+
+
+class ReenactmentModule(PortraitModule):
+    """Losses, optimisers and schedules around a `Reenactor`; a method subclasses it and adds its training.
+
+    Args:
+        network: the method's network.
+        arguments: as of `PortraitModule`.
+    """
+
+    network: Reenactor[Any, Any]
+
+    @property
+    def needs(self) -> Needs:
+        """Contents of a portrait that the network reads."""
+        return self.network.needs
+
+    def forward(self, source: Portrait, driving: Portrait) -> Reenactment:
+        """Reenact: encode the source, read the driving portrait, and perform (see `Reenactor`)."""
+        result: Reenactment = self.network(source, driving)
+        return result
+
+    def reenact(self, batch: PortraitPair) -> Reenactment:
+        """The batch's result; another person's motion is retargeted first."""
+        network = self.network
+        state = network.encode(batch.source)
+        motion = network.read(batch.driving)
+        if not batch.same_identity:
+            motion = network.retarget(state, motion, Transfer())
+        return network.perform(state, motion)
+
+    def validation_step(  # type: ignore[override]  # callbacks read the result
+        self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0
+    ) -> Reenactment:
+        """Reenact a batch of the `self` or `cross` loader; callbacks score and show the result."""
+        return self.reenact(batch)
+
+    def test_step(  # type: ignore[override]
+        self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0
+    ) -> Reenactment:
+        """Reenact a batch for the callbacks."""
+        return self.reenact(batch)
+
+    def predict_step(self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0) -> Reenactment:
+        """Reenact a batch."""
+        return self.reenact(batch)
+
+
+def _to_plain(value: object) -> object:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

@@ -1,0 +1,165 @@
+"""Transfer of motion from one face to another, for the methods that are driven by face parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from reenact.errors import ReenactError
+from reenact.faces.params import FaceParams
+from reenact.faces.rotation import axis_angle_to_matrix, matrix_to_axis_angle
+from reenact.models.common.base import Mode, Transfer
+
+Part = Literal["pose", "jaw", "expression", "eyes", "camera"]
+"""Part of a face that may move: head and neck rotation, jaw, expression coefficients, eyeballs, place and size in the
+picture."""
+
+PARTS: tuple[Part, ...] = get_args(Part)
+FIELDS_OF_PART: dict[str, tuple[str, ...]] = {
+    "pose": ("global_pose", "neck_pose"),
+    "jaw": ("jaw_pose",),
+    "expression": ("expression",),
+    "eyes": ("eye_pose",),
+    "camera": ("camera",),
+}
+"""The fields of `FaceParams` behind each part."""
+PARTS_OF_MODE: dict[Mode, tuple[Part, ...]] = {
+    "absolute": PARTS,
+    "relative": PARTS,
+    "pose": ("pose", "camera"),
+    "expression": ("expression", "jaw", "eyes"),
+}
+
+
+def retarget(
+    source: FaceParams,
+    driving: FaceParams,
+    mode: Mode = "absolute",
+    reference: FaceParams | None = None,
+    strength: float = 1.0,
+    parts: Collection[str] = PARTS,
+) -> FaceParams:
+    """Parameters of the source's face with the motion of the driving face.
+
+    Shape, texture and light are the source's. A part that moves goes from its source value towards
+    `change(reference to driving) applied to source`: coefficients `s + k (d - r)`, rotations
+    `(R_d R_r^-1)^k R_s`, camera scale `s (d / r)^k`, camera translation so that the face's place in the picture moves
+    by k times the driving face's way in units of its size. Where nothing changed (d == r) the source's value stays to
+    the bit. Every other mode is this with the source as its own reference, so with k = 1 it takes the driving values.
+
+    Args:
+        source: batch 1 or B.
+        driving: batch B, in the same face model and kind of camera.
+        mode: `absolute` as PWM's demo; `relative` moves by the change against `reference`; `pose` and `expression` are
+            absolute motion of those parts alone.
+        reference: the driving face in the pose that corresponds to the source's, batch 1 or B, read in relative mode;
+            None takes the first driving frame.
+        strength: k; 0 keeps the source, 1 is the full motion, more exaggerates.
+        parts: what may move at all.
+
+    Raises:
+        ReenactError: if a part is unknown, or the coefficients of the faces differ in number.
+    """
+    unknown = sorted(set(parts) - set(PARTS))
+    if unknown:
+        raise ReenactError(f"Unknown part {unknown[0]!r}: choose from {', '.join(PARTS)}")
+    _check_same_model(source, driving)
+    batch = max(source.shape.shape[0], driving.shape.shape[0])
+    source, driving = _expand_batch(source, batch), _expand_batch(driving, batch)
+    start = source if mode != "relative" else _expand_batch(driving[:1] if reference is None else reference, batch)
+    moving = set(parts).intersection(PARTS_OF_MODE[mode])
+    return replace(source, mirrored=driving.mirrored, **_move_fields(source, driving, start, strength, moving))
+
+
+def _move_fields(s: FaceParams, d: FaceParams, r: FaceParams, k: float, moving: set[str]) -> dict[str, Tensor]:
+    changes = {}
+    if "expression" in moving:
+        changes["expression"] = blend_motion(s.expression, d.expression, r.expression, k)
+    if "pose" in moving:
+        changes["global_pose"] = _turn_axis_angle(s.global_pose, d.global_pose, r.global_pose, k)
+        changes["neck_pose"] = _turn_axis_angle(s.neck_pose, d.neck_pose, r.neck_pose, k)
+    if "jaw" in moving:
+        changes["jaw_pose"] = _turn_axis_angle(s.jaw_pose, d.jaw_pose, r.jaw_pose, k)
+    if "eyes" in moving:
+        eyes = [
+            _turn_axis_angle(a, b, c, k) for a, b, c in zip(*(p.eye_pose.chunk(2, -1) for p in (s, d, r)), strict=True)
+        ]
+        changes["eye_pose"] = torch.cat(eyes, dim=-1)
+    if "camera" in moving:
+        move = _move_orthographic if s.camera.shape[-1] == 3 else _move_perspective
+        changes["camera"] = move(s.camera, d.camera, r.camera, k)
+    return changes
+
+
+def _turn_axis_angle(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
+    """Axis-angle vectors (B, 3) of `(R_d R_r^-1)^k R_s`."""
+    moved = turn_rotation(axis_angle_to_matrix(s), axis_angle_to_matrix(d), axis_angle_to_matrix(r), k)
+    return keep_unmoved(matrix_to_axis_angle(moved), s, d, r, k)
+
+
+def _move_orthographic(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
+    """Cameras (B, 3) `[scale, x, y]`; the model's origin lies at `scale * (x, -y)` in the picture."""
+    scale = s[:, :1] * (d[:, :1] / r[:, :1]) ** k
+    shift = (d[:, :1] * d[:, 1:] - r[:, :1] * r[:, 1:]) * (s[:, :1] / r[:, :1])
+    moved = torch.cat((scale, s[:, 1:] * (s[:, :1] / scale) + k * shift / scale), dim=-1)
+    return keep_unmoved(moved, s, d, r, k)
+
+
+def _move_perspective(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
+    """Cameras (B, 7) `[fx, fy, cx, cy, tx, ty, tz]`; focal lengths change by ratio, the rest by difference."""
+    focal = s[:, :2] * (d[:, :2] / r[:, :2]) ** k
+    moved = torch.cat((focal, blend_motion(s[:, 2:], d[:, 2:], r[:, 2:], k)), dim=-1)
+    return keep_unmoved(moved, s, d, r, k)
+
+
+def keep_unmoved(moved: Tensor, s: Tensor, d: Tensor, r: Tensor, k: float, dims: int = 1) -> Tensor:
+    """Exactly `s` where nothing changed (d == r), exactly `d` where all of the way from the source (r == s) is gone.
+
+    Args:
+        moved: the value after arithmetic that rounds.
+        s: the source's.
+        d: the driving face's.
+        r: the reference's.
+        k: strength of the motion.
+        dims: last dimensions that make one value.
+    """
+    last = tuple(range(-dims, 0))
+    if k == 1:
+        moved = torch.where((r == s).all(last, keepdim=True), d, moved)
+    return torch.where((d == r).all(last, keepdim=True), s, moved)
+
+
+def turn_rotation(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
+    """Rotations (B, 3, 3) `(R_d R_r^-1)^k R_s`, each of batch B or 1."""
+    change = d @ r.transpose(-1, -2)
+    if k != 1:
+        change = axis_angle_to_matrix(k * matrix_to_axis_angle(change))
+    return keep_unmoved(change @ s, s, d, r, k, dims=2)
+
+
+def blend_motion(s: Tensor, d: Tensor, r: Tensor, k: float, scale: Tensor | float = 1.0, dims: int = 1) -> Tensor:
+    """`s + k scale (d - r)`, each of batch B or 1; `dims` as of `keep_unmoved`."""
+    return keep_unmoved(s + k * scale * (d - r), s, d, r, k, dims)
+
+
+def moving_parts(transfer: Transfer, parts: Collection[str], parts_of_mode: Mapping[str, Collection[str]]) -> set[str]:
+    """The parts that move: those that are asked for, of those that the mode moves; modes not named move all."""
+    return set(transfer.parts or parts).intersection(parts_of_mode.get(transfer.mode, parts))
+
+
+def _expand_batch(params: FaceParams, batch: int) -> FaceParams:
+    return params.map(lambda tensor: tensor.expand(batch, *tensor.shape[1:]))
+
+
+def _check_same_model(source: FaceParams, driving: FaceParams) -> None:
+    for name in ("expression", "camera"):
+        source_count, driving_count = getattr(source, name).shape[-1], getattr(driving, name).shape[-1]
+        if source_count != driving_count:
+            raise ReenactError(
+                f"The source has {source_count} {name} values and the driving face {driving_count}: fit both"
+                " with the same face model"
+            )

@@ -18,6 +18,7 @@ from reenact.cli.lightning import ReenactCLI
 from reenact.cli.options import known_options, print_all_options
 from reenact.cli.system_errors import from_system
 from reenact.errors import ReenactError
+from reenact.methods.registry import list_offered_packages
 from reenact.models.common.class_names import check_import, needs_allowing
 from reenact.models.common.module import ReenactmentModule
 from reenact.packages import OPTION, allowed_packages
@@ -47,7 +48,7 @@ def run_lightning(request: Request, arguments: list[str]) -> int:
     quiet.begin_logging()
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     try:
-        with limited_classes(request.classes, allowed_packages()):
+        with limited_classes(request.classes, [*allowed_packages(), *list_offered_packages()]):
             for path in request.classes:
                 check_import(path)
             return _parse_and_run(request, arguments)

@@ -70,6 +70,11 @@ def list_offered_methods() -> tuple[Method, ...]:
     return tuple(method for method in list_methods() if method.configs is not None)
 
 
+def list_offered_packages() -> tuple[str, ...]:
+    """Return the packages of the offered methods' classes: whoever installed them lets their types be imported."""
+    return tuple(dict.fromkeys(str(method.class_path).partition(".")[0] for method in list_offered_methods()))
+
+
 def find_method(name: str) -> Method | None:
     """Return the method of a name that can be trained, None where there is none."""
     return next((method for method in list_methods() if method.name == name), None)

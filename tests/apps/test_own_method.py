@@ -72,7 +72,7 @@ def test_a_file_may_name_the_class_of_an_installed_method(example, capsys):
     assert main(["fit", "-c", "own.yaml", "--print_config"]) == 0
     Path("own.yaml").write_text("model: {class_path: copy_source.method.Other}\n")
     assert main(["fit", "-c", "own.yaml", "--print_config"]) == 2
-    assert "--allow-package copy_source" in capsys.readouterr().err
+    assert "copy_source.method.Other: no class for this" in capsys.readouterr().err
 
 
 def test_the_example_is_found_by_its_preset(example):

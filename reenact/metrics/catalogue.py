@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from reenact.errors import ReenactError
 from reenact.metrics import images, readers, temporal
 from reenact.metrics.distributions import FrechetDistance, KernelDistance, VideoDistance
 from reenact.metrics.faces import AKD, CSIM, FaceDistance
 from reenact.metrics.frame_metric import FrameMetric
-from reenact.metrics.metric_names import PIXELS, find_reference, parse_metric
-from reenact.metrics.networks import PROBE
+from reenact.metrics.metric_names import PARTS, PIXELS, Reference, find_reference, parse_metric
+from reenact.metrics.networks import NETWORKS, PROBE
 from reenact.metrics.perceptual import LPIPS, LayerDistance
+from reenact.names import check_name
 
 Metric = FrameMetric | FrechetDistance | KernelDistance
 
@@ -24,6 +26,24 @@ PIXEL_METRICS: dict[str, Callable[[], FrameMetric]] = {
     "flicker.excess": temporal.FlickerExcess,
 }
 """Metrics without a network; `metric_names.PIXELS` has their names."""
+
+
+def add_frame_metric(name: str, reference: Reference, build: Callable[[], FrameMetric]) -> None:
+    """Add a metric of your own; from then on every list of metrics in this process may name it.
+
+    Args:
+        name: its name, of letters, digits and `_`.
+        reference: the frames that generated frames are compared with.
+        build: its class, or a function that builds it.
+
+    Raises:
+        ReenactError: if the name is taken, or is none.
+    """
+    check_name(name, "the metric")
+    if name in {*PIXELS, *NETWORKS, *PARTS}:
+        raise ReenactError(f"The metric {name} exists already; give yours another name")
+    PIXELS[name] = reference
+    PIXEL_METRICS[name] = build
 
 
 def build_metric(text: str) -> Metric:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +11,8 @@ import pytest
 
 from reenact.media.video import probe_video
 from reenact.media.video_writer import VideoWriter
-from reenact.metrics import catalogue
+from reenact.metrics.catalogue import PIXEL_METRICS
+from reenact.metrics.metric_names import PIXELS
 from reenact.world import World
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -36,10 +37,14 @@ def test_animate_portrait(tmp_path: Path, checkpoint: Path, capsys: pytest.Captu
     assert probe_video(tmp_path / "out.mp4").fps == 25
 
 
-def test_compare_checkpoints(
-    checkpoint: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(catalogue, "PIXELS", dict(catalogue.PIXELS))  # the script adds a metric
+@pytest.fixture
+def without_edges() -> Iterator[None]:
+    """Forget the metric that an example adds."""
+    yield
+    del PIXELS["edges"], PIXEL_METRICS["edges"]
+
+
+def test_compare_checkpoints(checkpoint: Path, capsys: pytest.CaptureFixture[str], without_edges: None) -> None:
     load_main("compare_checkpoints")([str(checkpoint), str(checkpoint), "--pairs", "2"])
     header, first, second = (line.split("\t") for line in capsys.readouterr().out.splitlines())
     assert header == ["checkpoint", "psnr", "ssim", "edges"]

@@ -10,11 +10,12 @@ import torch
 
 from reenact.data.datamodules.clips import Clips
 from reenact.data.layouts.folders import find_inputs
-from reenact.data.prepare import engines, job, prepare, stages
+from reenact.data.prepare import engines, job, placing, prepare, stages
 from reenact.data.prepare.tracking import fit_track, track_faces
 from reenact.data.store.reader import Store
 from reenact.errors import ReenactError
 from reenact.estimators.registry import FaceFinder
+from reenact.estimators.turned import LandmarkCheck
 from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.registry import load_face_model
 from reenact.media.pictures import read_image, write_image
@@ -334,8 +335,9 @@ def test_absent_weights_are_named_by_worker_processes_too(tmp_path, monkeypatch)
     assert not (tmp_path / "out").exists()
 
 
-def test_poor_fits_are_quarantined(tmp_path, finder):
+def test_poor_fits_are_quarantined(tmp_path, finder, monkeypatch):
     noise = np.random.default_rng(0).normal(0, 0.2, (68, 2))
+    monkeypatch.setattr(placing, "check_landmarks", lambda *_: LandmarkCheck(0, 0, 0))
     finder.detector.template = finder.detector.template + noise
     with pytest.raises(ReenactError, match="does not fit a face"):
         run(write_clip(tmp_path / "a.mp4", walk(4)), tmp_path / "store", size=32)

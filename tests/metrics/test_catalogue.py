@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reenact.errors import ReenactError
-from reenact.metrics.catalogue import PIXEL_METRICS, build_metric
+from reenact.metrics.catalogue import PIXEL_METRICS, add_frame_metric, build_metric
 from reenact.metrics.metric_names import PARTS, PIXELS, Name, find_reference, parse_metric
 from reenact.metrics.networks import FACE_PARTS, NETWORKS
 
@@ -46,6 +46,13 @@ def test_other_names_are_refused_with_the_way_out(text, sentence):
 
 
 def test_metrics_without_a_network_have_their_names():
+    assert set(PIXEL_METRICS) == set(PIXELS)
+
+
+@pytest.mark.parametrize("name", ["psnr", "lpips", "aed", "../edges"])
+def test_a_metric_of_ones_own_takes_no_name_of_ours(name):
+    with pytest.raises(ReenactError, match="metric"):
+        add_frame_metric(name, "target", PIXEL_METRICS["l1"])
     assert set(PIXEL_METRICS) == set(PIXELS)
 
 

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -27,9 +28,9 @@ def digest(image):
     return image.reshape(8, SIZE // 8, 8, SIZE // 8, 3).mean((1, 3)).round(2)
 
 
-def test_golden_pictures(world, data):
-    """Every machine draws these; after a wanted change of the looks: `python -m tests.data.synthetic.make_golden`."""
-    golden = json.loads((data / "synthetic" / "golden.json").read_text())
+def test_golden_pictures(world):
+    """Every machine draws these; after a wanted change of the looks: `python tests/world/make_golden.py`."""
+    golden = json.loads(Path(__file__).with_name("golden.json").read_text())
     for key, expected in golden.items():
         image = world.render(*map(int, key.split("-")), SIZE).image
         assert np.abs(digest(image) - np.array(expected)).max() < 0.5

@@ -28,9 +28,9 @@ def check_choices(function: Callable[P, R]) -> Callable[P, R]:
         arguments = signature.bind(*args, **kwargs).arguments
         hints = get_type_hints(function)
         for name, value in arguments.items():
-            words = list_words(hints[name])
-            if words and value is not None and value not in words:
-                raise ReenactError(f"{name}={value!r}: no such choice; {suggest_names(str(value), words)}")
+            choices = list_words(hints[name])
+            if choices and value is not None and value not in choices:
+                raise ReenactError(f"{name}={value!r}: no such choice; {suggest_names(str(value), choices)}")
         return function(*args, **kwargs)
 
     return call

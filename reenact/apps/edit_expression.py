@@ -34,7 +34,7 @@ class Expressions:
 
     field: str
     """Field of the motion that holds the expression; empty where the motion has none."""
-    own: Tensor
+    source: Tensor
     """The source's."""
     other: Tensor | None
     """That of another picture."""
@@ -62,8 +62,8 @@ class Expressions:
             if not 0 <= value <= 1:
                 raise ReenactError(f"{subject} {value:g} is out of range: give 0 (the source's) to 1 (the picture's)")
             if self.vae is None:
-                return torch.lerp(self.own, self.other, value)
-            return self.vae.between(self.own, self.other, value)
+                return torch.lerp(self.source, self.other, value)
+            return self.vae.between(self.source, self.other, value)
         if self.vae is None:
             raise ReenactError(f"{subject}: no VAE is known to draw from; give its checkpoint with --expression-vae")
         if value < 0 or value != int(value):
@@ -72,13 +72,13 @@ class Expressions:
 
 
 def known_expressions(
-    parts: Mapping[str, tuple[str, ...]], own: TensorFields, other: TensorFields | None, vae: ExpressionCodes | None
+    parts: Mapping[str, tuple[str, ...]], source: TensorFields, other: TensorFields | None, vae: ExpressionCodes | None
 ) -> Expressions:
     """Return the expressions that `exp` accepts, for a source's motion and another picture's."""
     if "expression" not in parts:
         return Expressions("", torch.empty(0), None, None)
     (field,) = parts["expression"]
-    return Expressions(field, getattr(own, field), None if other is None else getattr(other, field), vae)
+    return Expressions(field, getattr(source, field), None if other is None else getattr(other, field), vae)
 
 
 def load_vae(path: Path, animator: Animator) -> ExpressionCodes:

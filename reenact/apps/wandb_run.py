@@ -83,8 +83,8 @@ class WandbRun(pl.Callback):
             path.parent.mkdir(parents=True, exist_ok=True)
             frames = list(_render_frames(pl_module, pair, data.batch_size))
             size = frames[0].shape[1], frames[0].shape[0]
-            words = mark_words(pl_module.method)
-            with VideoWriter(path, Fraction(self.fps), size, metadata=words, crf=choose_crf(*size)) as video:
+            mark = mark_words(pl_module.method)
+            with VideoWriter(path, Fraction(self.fps), size, metadata=mark, crf=choose_crf(*size)) as video:
                 for frame in frames:
                     video.write(embed_watermark(frame))
             for logger in _wandb_loggers(trainer):

@@ -99,7 +99,7 @@ def split_picture(height: int, width: int, least_face: float) -> Iterator[Piece]
         count *= 2
         side = longer // count
         starts = itertools.product(_find_starts(height, side), _find_starts(width, side))
-        yield from (Piece(left, top, side) for top, left in starts)
+        yield from (Piece(column, row, side) for row, column in starts)
 
 
 def merge_boxes(boxes: list[FaceBox], more: list[FaceBox]) -> list[FaceBox]:

@@ -123,8 +123,8 @@ def check_landmarks(network: LandmarkDetector, image: Image, box: FaceBox, point
 
 def measure_roll(points: Points) -> float:
     """Measure the turn of landmarks (68, 2) by the line through the outer eye corners, counter-clockwise in degrees."""
-    right, left = (points[corner] for corner in OUTER_EYE_CORNERS)
-    return math.degrees(math.atan2(float(right[1] - left[1]), float(left[0] - right[0])))
+    right_eye, left_eye = (points[corner] for corner in OUTER_EYE_CORNERS)
+    return math.degrees(math.atan2(float(right_eye[1] - left_eye[1]), float(left_eye[0] - right_eye[0])))
 
 
 def measure_distance(points: Points, others: Points) -> float:

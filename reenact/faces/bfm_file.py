@@ -103,9 +103,11 @@ def read_bfm(path: Path) -> BfmArrays:
 def _build_front_model(path: Path, model: dict[str, Array]) -> dict[str, Array]:
     """The content of `BFM_model_front.mat`, from the files that it is made of."""
     folder = path.parent
-    chosen, kept = folder / "BFM_front_idx.mat", folder / "BFM_exp_idx.mat"
-    trimmed = _to_index_array(kept, "trimIndex", _read_entry(kept, "trimIndex").ravel(), ALL_VERTICES)
-    front = _to_index_array(chosen, "idx", _read_entry(chosen, "idx").ravel(), min(len(trimmed), EXPRESSION_VERTICES))
+    front_file, trim_file = folder / "BFM_front_idx.mat", folder / "BFM_exp_idx.mat"
+    trimmed = _to_index_array(trim_file, "trimIndex", _read_entry(trim_file, "trimIndex").ravel(), ALL_VERTICES)
+    front = _to_index_array(
+        front_file, "idx", _read_entry(front_file, "idx").ravel(), min(len(trimmed), EXPRESSION_VERTICES)
+    )
     info = _read_mat_file(folder / "facemodel_info.mat")
     whole = trimmed[front]
     _check_2009(path, model)

@@ -31,7 +31,7 @@ class Registry:
     """The result of a scan."""
 
     methods: Mapping[str, Method]
-    """By name, in the order of lists; planned papers among them."""
+    """Methods by name, in the order of lists; planned papers among them."""
     problems: Mapping[str, str]
     """Entry point as it stands in its package -> a sentence that says why it is left out."""
 
@@ -145,8 +145,8 @@ def load_object(path: str) -> Any:  # noqa: ANN401 - whatever stands there
 def describe_error(error: Exception) -> str:
     """Return the last line of a traceback and where it comes from."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if len(frames) > 1 else ""
-    return f"{type(error).__name__}: {error}{where}"
+    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if len(frames) > 1 else ""
+    return f"{type(error).__name__}: {error}{place}"
 
 
 def suggest_method(name: str) -> str:

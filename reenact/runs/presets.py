@@ -27,8 +27,8 @@ def presets_folder() -> Path:
 
 def preset_names(kind: str) -> list[str]:
     """Return the sorted names of the presets of a kind; other packages add models."""
-    own = {path.stem for path in (presets_folder() / kind).glob("*.yaml")}
-    return sorted(own | _offered_models().keys() if kind == "model" else own)
+    shipped = {path.stem for path in (presets_folder() / kind).glob("*.yaml")}
+    return sorted(shipped | _offered_models().keys() if kind == "model" else shipped)
 
 
 def is_name(text: str) -> bool:

@@ -242,10 +242,10 @@ class FaceVid2Vid(Reenactor[FaceVid2VidState, HeadMotion]):
 
     def build_canonical_motion(self, state: FaceVid2VidState) -> HeadMotion:
         """Return R = I, t = 0 and no deformation: the keypoints are p_c itself."""
-        own = state.motion
-        rotation = torch.eye(3, device=own.rotation.device, dtype=own.rotation.dtype).expand_as(own.rotation)
+        motion = state.motion
+        rotation = torch.eye(3, device=motion.rotation.device, dtype=motion.rotation.dtype).expand_as(motion.rotation)
         nothing = torch.zeros_like
-        return HeadMotion(rotation, nothing(own.translation), nothing(own.deformation), own.composition)
+        return HeadMotion(rotation, nothing(motion.translation), nothing(motion.deformation), motion.composition)
 
     def forward(self, source: Portrait, driving: Portrait) -> FaceVid2VidReenactment:
         """Encode and drive in one call, which estimates the driving portrait once for result and losses."""

@@ -186,11 +186,15 @@ class MMFA(Reenactor[MMFAState, FaceMotion]):
 
     def build_canonical_motion(self, state: MMFAState) -> FaceMotion:
         """Return R = I, f = 1 and t = 0 without a deformation: the keypoints are p_c itself."""
-        own = state.motion
-        rotation = torch.eye(3, device=own.rotation.device, dtype=own.rotation.dtype).expand_as(own.rotation)
-        nothing = torch.zeros_like(own.scale)
+        motion = state.motion
+        rotation = torch.eye(3, device=motion.rotation.device, dtype=motion.rotation.dtype).expand_as(motion.rotation)
+        nothing = torch.zeros_like(motion.scale)
         return replace(
-            own, rotation=rotation, scale=nothing + 1, translation=torch.zeros_like(own.translation), deformed=nothing
+            motion,
+            rotation=rotation,
+            scale=nothing + 1,
+            translation=torch.zeros_like(motion.translation),
+            deformed=nothing,
         )
 
     def retarget(

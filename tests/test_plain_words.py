@@ -13,10 +13,11 @@ PACKAGE = Path(__file__).resolve().parents[1] / "reenact"
 FILES = sorted(PACKAGE.rglob("*.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 
-EMPTY_NAMES = frozenset(
-    "apart asked done far found given heard held here how kept known lacking left made meant ours own said seen shown"
-    " still taken theirs there thing things told wanted way what where who whose words".split()
-)
+_WORDS = """
+    apart asked done far found given heard held here how kept known lacking left made meant ours own said seen shown still
+    taken theirs there thing things told wanted way what where who whose words
+"""
+EMPTY_NAMES = frozenset(_WORDS.split())
 """Pronouns, participles and the like, which say nothing of a value."""
 EMPTY_PER_LINE = 0.3 / 1000
 
@@ -27,7 +28,7 @@ HIDING = re.compile(
 HIDING_SHARE = 0.01
 
 ONE_WORD_SHARE = 0.15
-"""Functions of one word are the field's own terms (`warp`, `psnr`) and the commands; others are a verb and its object."""
+"""Share of functions of one word: the field's terms (`warp`, `psnr`) and commands; others are a verb and its object."""
 
 
 def stored_names(tree: ast.Module) -> Iterator[tuple[str, int]]:

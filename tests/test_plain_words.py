@@ -14,8 +14,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 
 _WORDS = """
-    apart asked done far found given heard held here how kept known lacking left made meant ours own said seen shown still
-    taken theirs there thing things told wanted way what where who whose words
+    apart asked done far found given heard held here how kept known lacking left made meant ours own said seen shown
+    still taken theirs there thing things told wanted way what where who whose words
 """
 EMPTY_NAMES = frozenset(_WORDS.split())
 """Pronouns, participles and the like, which say nothing of a value."""

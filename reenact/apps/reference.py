@@ -38,19 +38,23 @@ def reference_number(which: str, source: FaceClip, driving: FaceClip, face_model
         ReenactError: if the number is none or no frame has it, or nothing is known to compare faces by.
     """
     count = len(driving)
+    rows = np.flatnonzero(driving.found)  # others repeat the face of a neighbour
     if which == "first" or (count == 1 and which in ("auto", "best")):
-        return 0
+        return int(rows[0])
     comparable = face_model is not None and source.params is not None and driving.params is not None
     if which == "auto" and (same := _same_picture(source, driving)) is not None:
         return same
     if which == "auto" and not comparable and (source.landmarks is None or driving.landmarks is None):
-        return 0
+        return int(rows[0])
     if which in ("auto", "best"):
+        start = first_found(source)
         if face_model is not None and source.params is not None and driving.params is not None:
-            return _most_alike(source.params[:1], driving.params, face_model)
+            return int(
+                rows[_most_alike(source.params[start : start + 1], driving.params[torch.from_numpy(rows)], face_model)]
+            )
         if source.landmarks is None or driving.landmarks is None:
             raise ReenactError("--reference_frame best: no landmarks are known to compare the faces by; give a number")
-        return nearest_points(source.landmarks[0], driving.landmarks)
+        return int(rows[nearest_points(source.landmarks[start], driving.landmarks[rows])])
     if not which.isdigit() or int(which) >= count:
         raise ReenactError(
             f"--reference_frame {which}: use auto, first, best, or a frame number of the driving clip from 0 to"
@@ -62,8 +66,8 @@ def reference_number(which: str, source: FaceClip, driving: FaceClip, face_model
 def anchor_number(which: str, source: FaceClip, driving: FaceClip) -> int:
     """Return the frame of the source that corresponds to the reference frame.
 
-    It is the first, which the driving frames are compared with; for a number, the source's frame at that time, so that
-    a clip driven by itself stays as it is.
+    It is the first that shows the face, which the driving frames are compared with; for a number, the source's frame
+    at that time, so that a clip driven by itself stays as it is.
 
     Args:
         which: as of `reference_number`.
@@ -71,17 +75,23 @@ def anchor_number(which: str, source: FaceClip, driving: FaceClip) -> int:
         driving: The driving clip.
     """
     if not which.isdigit() or source.fps is None or driving.fps is None:
-        return 0
-    return min(int(int(which) / driving.fps * source.fps), len(source) - 1)
+        return first_found(source)
+    middle = (2 * int(which) + 1) / (2 * driving.fps)  # a frame is on display around its middle, as in the time line
+    return min(int(middle * source.fps), len(source) - 1)
+
+
+def first_found(clip: FaceClip) -> int:
+    """Return the number of the first frame that shows the face."""
+    return int(clip.found.argmax())
 
 
 def _same_picture(source: FaceClip, driving: FaceClip) -> int | None:
     """The driving frame from which the source was taken: its landmarks lie at the same pixels."""
     if source.landmarks is None or driving.landmarks is None:
         return None
-    first = source.landmarks[0]
+    first = source.landmarks[first_found(source)]
     distances = np.linalg.norm(driving.landmarks - first, axis=-1).mean(-1) / inter_ocular_distance(first)
-    nearest = int(distances.argmin())
+    nearest = int(np.where(driving.found, distances, np.inf).argmin())
     return nearest if distances[nearest] < SAME else None
 
 

@@ -194,7 +194,7 @@ def _track_face(
     try:
         return track_faces(images, target.finder, face_index, on_frame)
     except ReenactError as error:
-        if str(path) in str(error):
+        if str(error).startswith(str(path)):
             raise
         remedy = "" if ";" in str(error) else "; give a file with a clearly visible face"
         raise ReenactError(f"{path} {error}{remedy}") from error

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from lightning_fabric.utilities.distributed import _set_num_threads_if_needed
@@ -21,6 +22,8 @@ from pytorch_lightning.strategies.launchers.subprocess_script import _Subprocess
 BAD_INPUT = 2
 GRACE = 60.0
 """Seconds from the end of a further process to the end of a run that waits for it in a collective."""
+PATIENCE = 20.0
+"""Seconds that a process has to report its own failure, while one that only noticed it waits."""
 _PERIOD = 0.5
 
 
@@ -44,6 +47,21 @@ def set_launcher(trainer: Trainer) -> None:
         trainer.strategy._launcher = Launcher(launcher.cluster_environment, launcher.num_processes, launcher.num_nodes)
 
 
+def end_processes(launcher: _SubprocessScriptLauncher, patience: float) -> None:
+    """End the further processes of a run: those that fail themselves have some time to save and to report.
+
+    Args:
+        launcher: The launcher that started them.
+        patience: Seconds that they have to end by themselves.
+    """
+    end = time.monotonic() + patience
+    for process in launcher.procs:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, end - time.monotonic()))
+    launcher.kill(signal.SIGKILL)
+    launcher.procs.clear()  # the thread of `end_after_failure` has nothing more to wait for
+
+
 def end_after_failure(processes: list[subprocess.Popen[bytes]], grace: float = GRACE) -> None:
     """Wait for processes, and after the failure of one end the others and this process, unless it ends by itself.
 
@@ -58,6 +76,8 @@ def end_after_failure(processes: list[subprocess.Popen[bytes]], grace: float = G
             return
         time.sleep(_PERIOD)
     time.sleep(grace)
+    if not processes:  # the main thread has ended them, and may go on as part of another program
+        return
     for process in processes:
         process.send_signal(signal.SIGKILL)
     sys.stdout.flush()

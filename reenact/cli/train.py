@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from argparse import ArgumentError
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ from pytorch_lightning.strategies.launchers.subprocess_script import _Subprocess
 
 from reenact.callbacks.checkpoint import Checkpoints
 from reenact.cli import sentences
+from reenact.cli.launching import PATIENCE, end_processes
 from reenact.cli.lightning import ReenactCLI
 from reenact.cli.options import known_options, print_all_options
 from reenact.cli.system_errors import from_system
@@ -96,13 +96,14 @@ def _run_request(request: Request, arguments: list[str], claims: ExitStack) -> i
         sys.stderr.write(f"reenact: interrupted; {_way_on(request, cli)}\n")
         return INTERRUPTED
     except BaseException as error:
+        saver = cli.trainer.checkpoint_callback
+        is_bystander = isinstance(saver, Checkpoints) and saver.is_bystander
         launcher = cli.trainer.strategy.launcher
         if isinstance(launcher, _SubprocessScriptLauncher):
-            launcher.kill(signal.SIGKILL)  # the others may wait for this process, and would for ever
+            end_processes(launcher, PATIENCE if is_bystander else 0)  # the others may wait for this one for ever
         if isinstance(error, ReenactError) and is_first() and not request.resumes:
             discard_run_folder(request.out)
-        saver = cli.trainer.checkpoint_callback
-        if isinstance(saver, Checkpoints) and saver.is_bystander:
+        if is_bystander:
             return BAD_INPUT  # the process that failed says what failed
         _report_error(error, request, cli)
         raise

@@ -14,6 +14,7 @@ from reenact.errors import ReenactError
 Default = Literal["videos", "synthetic"]
 """Uses of a crop rule where nobody names one: `videos` that are prepared, faces for a `synthetic` world's method."""
 
+_RESERVED_CROPS = frozenset({"none", "dataset", "auto"})
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 _CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
@@ -113,10 +114,18 @@ class Method:
     """Its page in `docs/methods/`."""
 
     def __post_init__(self) -> None:
-        """Raise `ReenactError` for a name or class path of another form."""
+        """Raise `ReenactError` for values of other forms."""
         if not _NAME.fullmatch(self.name):
             raise ReenactError(
                 f"The method name {self.name!r} is refused: use letters, digits, _ and -, first a letter"
             )
         if self.class_path is not None and not _CLASS_PATH.fullmatch(self.class_path):
             raise ReenactError(f"The method {self.name} names {self.class_path!r}: give a class as PACKAGE.CLASS")
+        for name in ("presets", "crops", "recipes", "pair_plans"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise ReenactError(f"The method {self.name} has {name} that are no mapping")
+        for name, kind in (("configs", (Path, type(None))), ("order", int), ("version", int), ("packages", tuple)):
+            if not isinstance(getattr(self, name), kind):
+                raise ReenactError(f"The method {self.name} has {name} {getattr(self, name)!r} of a wrong type")
+        if reserved := sorted(self.crops.keys() & _RESERVED_CROPS):
+            raise ReenactError(f"The method {self.name} names a crop rule {reserved[0]}, a reserved name: rename it")

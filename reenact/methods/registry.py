@@ -83,11 +83,11 @@ def find_method(name: str) -> Method | None:
 def find_method_of_class(class_path: str) -> Method | None:
     """Return the offered method of a class, by the path that it names or the path of the class itself."""
     package, name = class_path.partition(".")[0], class_path.rpartition(".")[2]
-    for method in list_offered_methods():
-        path = method.class_path or ""
-        if (path.partition(".")[0], path.rpartition(".")[2]) == (package, name):
-            return method
-    return None
+    offered = {str(method.class_path): method for method in list_offered_methods()}
+    if class_path in offered:
+        return offered[class_path]
+    alike = [path for path in offered if (path.partition(".")[0], path.rpartition(".")[2]) == (package, name)]
+    return offered[alike[0]] if len(alike) == 1 else None
 
 
 def find_problem(package: str) -> str | None:
@@ -109,7 +109,7 @@ def check_packages(method: Method) -> None:
 
 def describe_absence(method: Method) -> str:
     """Return a sentence about the first package that a method needs and that is not installed; empty if all are."""
-    absent = next((name for name in method.packages if find_spec(name) is None), None)
+    absent = next((name for name in method.packages if find_spec(name.partition(".")[0]) is None), None)
     if absent is None:
         return ""
     remedy = method.install or f"pip install {absent}"
@@ -142,7 +142,7 @@ def load_object(path: str) -> Any:  # noqa: ANN401 - whatever stands there
     return getattr(import_module(module), name)
 
 
-def describe_error(error: Exception) -> str:
+def describe_error(error: BaseException) -> str:
     """Return the last line of a traceback and where it comes from."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if len(frames) > 1 else ""
@@ -167,7 +167,7 @@ def _load_offered(point: EntryPoint) -> Method:
     label = f"{point.name} = {point.value}"
     try:
         method = point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ReenactError(
             f"the entry point {label} can't be loaded ({describe_error(error)}): repair or uninstall its package"
         ) from error
@@ -189,6 +189,8 @@ def _find_clash(method: Method, methods: Mapping[str, Method], count: int) -> st
     if method.name in methods or count > 1:
         owner = "reenact" if count == 1 else "another package"
         return f"{owner} has a method {method.name}; rename it or uninstall its package"
+    if any(rule.default_for for rule in method.crops.values()):
+        return f"the crop rules of {method.name} claim to be defaults, which are reenact's own; remove default_for"
     for kind in ("presets", "crops", "recipes", "pair_plans"):
         for other in methods.values():
             shared = sorted(getattr(method, kind).keys() & getattr(other, kind).keys())

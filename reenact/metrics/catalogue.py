@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,6 @@ from reenact.metrics.frame_metric import FrameMetric
 from reenact.metrics.metric_names import PARTS, PIXELS, Reference, find_reference, parse_metric
 from reenact.metrics.networks import NETWORKS, PROBE
 from reenact.metrics.perceptual import LPIPS, LayerDistance
-from reenact.names import check_name
 
 Metric = FrameMetric | FrechetDistance | KernelDistance
 
@@ -32,14 +32,15 @@ def add_frame_metric(name: str, reference: Reference, build: Callable[[], FrameM
     """Add a metric of your own; from then on every list of metrics in this process may name it.
 
     Args:
-        name: its name, of letters, digits and `_`.
+        name: its name, of small letters, digits and `_`.
         reference: the frames that generated frames are compared with.
         build: its class, or a function that builds it.
 
     Raises:
-        ReenactError: if the name is taken, or is none.
+        ReenactError: if the name is taken, or has other characters.
     """
-    check_name(name, "the metric")
+    if not re.fullmatch("[a-z0-9_]+", name):
+        raise ReenactError(f"The metric {name!r} can't be named in lists: use small letters, digits and _")
     if name in {*PIXELS, *NETWORKS, *PARTS}:
         raise ReenactError(f"The metric {name} exists already; give yours another name")
     PIXELS[name] = reference

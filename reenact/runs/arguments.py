@@ -9,14 +9,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from reenact.errors import ReenactError
+from reenact.methods.registry import check_packages, find_method
+from reenact.packages import OPTION
 from reenact.runs import presets
 from reenact.runs.class_limits import check_classes
 from reenact.runs.processes import is_first, shared_run
 from reenact.runs.run_folder import RUNS, checkpoint_of, new_run
 from reenact.runs.saved_run import load_settings, run_of, title_of
-from reenact.errors import ReenactError
-from reenact.methods.registry import check_packages, find_method
-from reenact.packages import OPTION
 
 CHECKPOINTS = ("ckpt_path", "weights")
 """Options that name a checkpoint: to go on from or to test, and to start a new training from."""

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from reenact.errors import ReenactError
 from reenact.runs import presets
 from reenact.runs.class_limits import shipped_classes
-from reenact.errors import ReenactError
 
 FILE = "config.yaml"
 SECTIONS = ("data", "trainer", "checkpoint", "pictures", "metrics")

@@ -86,3 +86,16 @@ def test_the_most_alike_frame_without_parameters_is_that_of_the_nearest_landmark
     points = np.random.default_rng(0).normal(size=(21, 68, 2))
     source = dataclasses.replace(clip, landmarks=3 * points[7:8] + 40)
     assert reference_number("best", source, dataclasses.replace(clip, landmarks=points), None) == 7
+
+
+@pytest.mark.parametrize("which", ["auto", "best", "first"])
+def test_the_reference_shows_the_face(world, clips, which):
+    """A frame without the face repeats the landmarks of the next one that shows it."""
+    clip = dataclasses.replace(known_clip(world, clips / "1.mp4"), params=None)
+    points = np.random.default_rng(0).normal(size=(21, 68, 2))
+    points[:4] = points[4]
+    found = np.arange(21) >= 4
+    driving = dataclasses.replace(clip, landmarks=points, found=found)
+    source = dataclasses.replace(clip, landmarks=points[4:5], found=np.ones(1, np.bool_))
+    assert reference_number(which, source, driving, None) == 4
+    assert anchor_number(which, driving, driving) == 4

@@ -11,7 +11,7 @@ import torch
 from reenact.data.datamodules.clips import Clips
 from reenact.data.layouts.folders import find_inputs
 from reenact.data.prepare import engines, job, placing, prepare, stages
-from reenact.data.prepare.tracking import fit_track, track_faces
+from reenact.data.prepare.tracking import assemble_track, fit_track, track_faces
 from reenact.data.store.reader import Store
 from reenact.errors import ReenactError
 from reenact.estimators.registry import FaceFinder
@@ -353,3 +353,13 @@ def test_real_clips_with_dlib_in_two_processes(tmp_path, real, monkeypatch):
     assert "no face" in clips.pop("not_a_face_dog.jpg").reason
     assert all(clip.status == "ok" and clip.error <= 0.04 for clip in clips.values())
     assert [clips[f"clip_d{n}.mp4"].num_frames for n in (0, 11, 12, 18, 19, 20)] == [78, 225, 183, 216, 250, 175]
+
+
+@pytest.mark.parametrize("gap", [0, 1, 12])
+def test_a_cut_in_whose_frame_the_face_is_not_seen_is_a_cut(gap):
+    face = np.random.default_rng(0).uniform(20, 80, (68, 2)).astype(np.float32)
+    points = [face] * 30 + [None] * gap + [face + 200] * 10
+    changed = np.arange(len(points)) == 30
+    track = assemble_track(points, changed, 640, 480)
+    assert track.cuts == (30 + gap,)
+    assert len(track.longest_shot()) == 30 + gap

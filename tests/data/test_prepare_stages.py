@@ -236,7 +236,10 @@ def test_landmarks_that_cannot_be_placed(tmp_path, clip, squares, monkeypatch):
     assert record.reason == "face filled in for 3 frames"
     write_image(tmp_path / "b.png", picture((20, 50)))
     record = run(tmp_path / "b.png", tmp_path / "store")
-    assert record.reason == "shows a face on which dlib can't place landmarks; use other --landmarks"
+    assert (
+        record.reason
+        == "shows a face on which dlib can't place landmarks; use other --landmarks, or a larger --max-error"
+    )
 
 
 def test_landmarks_get_boxes_of_their_own_detector(tmp_path, clip, squares, monkeypatch):

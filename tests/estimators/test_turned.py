@@ -8,6 +8,7 @@ import pytest
 
 from reenact.data.prepare.tracking import track_faces
 from reenact.errors import ReenactError
+from reenact.estimators import turned
 from reenact.estimators.face_search import FaceSearch
 from reenact.estimators.registry import FaceFinder
 from reenact.estimators.turned import WRONG, check_landmarks
@@ -67,8 +68,20 @@ def test_a_lying_face_is_refused(network, sentence):
 def test_frames_in_which_the_face_lies_do_not_count_as_seen():
     rolls = [0] * 14 + [90] * 15 + [0] * 9
     track = track_faces([scene(roll) for roll in rolls], finder_of(PaintedFaces(50)))
+    assert track.visible[:12].all()
     assert not track.visible[14:29].any()
     assert track.visible[36:].all()
+
+
+@pytest.mark.parametrize(("spread", "lies"), [(0.044, False), (0.01, True)])
+def test_another_turn_is_believed_where_it_agrees_far_better(monkeypatch, spread, lies):
+    network, image = PaintedFaces(360), scene(0)
+    (box,) = network.detect(image)
+    points = network.landmarks(image, box)
+    upside_down = points.mean(0) * 2 - points
+    monkeypatch.setattr(turned._TurnedPicture, "compare_copies", lambda *_: turned._Copies(0.045, (points,)))
+    monkeypatch.setattr(turned._TurnedPicture, "try_turn", lambda *_: turned._Copies(spread, (upside_down,)))
+    assert check_landmarks(network, image, box, points).lies == lies
 
 
 def test_landmarks_that_no_copy_confirms_are_wrong():

@@ -12,7 +12,7 @@ import pytest
 
 from reenact.cli import main
 from reenact.errors import ReenactError
-from reenact.methods import Method, registry
+from reenact.methods import CropRule, Method, registry
 from reenact.methods.registry import (
     check_packages,
     collect_crop_rules,
@@ -173,3 +173,17 @@ def test_a_method_of_present_packages_is_complete():
 def test_names_of_another_form_are_refused(fields):
     with pytest.raises(ReenactError, match="method"):
         Method(summary="", paper="", needs="", **fields)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"presets": ["x"]}, "no mapping"),
+        ({"configs": "/configs"}, "configs '/configs' of a wrong type"),
+        ({"order": "1"}, "order '1' of a wrong type"),
+        ({"crops": {"none": CropRule(function="lab.crops:cut")}}, "crop rule none, a reserved name"),
+    ],
+)
+def test_values_of_other_forms_are_refused(settings, sentence):
+    with pytest.raises(ReenactError, match=sentence):
+        Method(name="mine", summary="", paper="", needs="", **settings)

@@ -49,7 +49,7 @@ def test_metrics_without_a_network_have_their_names():
     assert set(PIXEL_METRICS) == set(PIXELS)
 
 
-@pytest.mark.parametrize("name", ["psnr", "lpips", "aed", "../edges"])
+@pytest.mark.parametrize("name", ["psnr", "lpips", "aed", "../edges", "Edges"])
 def test_a_metric_of_ones_own_takes_no_name_of_ours(name):
     with pytest.raises(ReenactError, match="metric"):
         add_frame_metric(name, "target", PIXEL_METRICS["l1"])

@@ -88,4 +88,4 @@ class LandmarkPlacer:
     def _explain(self) -> str:
         if any(check.result.lies for check in self._checks):
             return "shows a face that lies on its side; turn the picture or video upright"
-        return f"shows a face on which {self._network.name} can't place landmarks; use other --landmarks"
+        return f"shows a face on which {self._network.name} can't place landmarks"

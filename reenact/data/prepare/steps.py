@@ -87,8 +87,14 @@ def landmarks(hand: Hand, tools: Tools) -> Result:
     looks, boxes = hand.work["cuts"], hand.work["track"].arrays["boxes"]
     placer = LandmarkPlacer(tools.finder.landmarks, hand.settings.max_error)
     for image, box, changed in zip(all_frames(hand), boxes.tolist(), looks.arrays["changed"], strict=True):
-        placer.step(image, None if np.isnan(box[0]) else _own_box(image, FaceBox(*box), hand, tools), bool(changed))
-    points = placer.collect_points()
+        # Pictures of an album do not follow each other: each is checked by itself.
+        fresh = bool(changed) or hand.clip.album
+        placer.step(image, None if np.isnan(box[0]) else _own_box(image, FaceBox(*box), hand, tools), fresh)
+    try:
+        points = placer.collect_points()
+    except ReenactError as error:
+        remedy = "" if ";" in str(error) else "; use other --landmarks, or a larger --max-error"
+        raise ReenactError(f"{error}{remedy}") from error
     whole = assemble_track(points, looks.arrays["changed"], looks.facts["width"], looks.facts["height"])
     shot = whole if hand.clip.album else whole.longest_shot()
     lit = np.flatnonzero(~looks.arrays["dark"][shot.frames] | shot.visible)

@@ -235,12 +235,14 @@ def fit_track(track: FaceTrack, face_model: FaceModel, crops: list[Crop]) -> tup
 def _find_cuts(clip: list[Points | None], changed: NDArray[np.bool_]) -> list[int]:
     cuts: list[int] = []
     last: Points | None = None
+    pending = False  # the picture has changed since the face was last seen
     for number, points in enumerate(clip):
+        pending |= bool(changed[number])
         if points is None:
             continue
-        if changed[number] and (last is None or _detect_jump(points, last)):
+        if pending and (last is None or _detect_jump(points, last)):
             cuts.append(number)
-        last = points
+        last, pending = points, False
     return cuts
 
 

@@ -1,0 +1,1 @@
+"""Runs of commands: presets, expansion of the command line, run folders and processes."""

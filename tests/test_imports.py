@@ -98,3 +98,10 @@ def test_no_method_is_known_by_name_outside_its_folder():
 def test_networks_know_nothing_of_lightning():
     for path in [*PACKAGE.glob("models/*/network.py"), *PACKAGE.glob("nn/*.py"), *PACKAGE.glob("faces/**/*.py")]:
         assert "pytorch_lightning" not in path.read_text(encoding="utf-8"), path
+
+
+def test_no_room_is_ignored_by_git():
+    """The build of a wheel leaves out what git ignores."""
+    lines = (PACKAGE.parent / ".gitignore").read_text(encoding="utf-8").splitlines()
+    ignored = {line.strip("/") for line in lines if line.endswith("/") and not line.startswith("/")}
+    assert not ignored & {path.name for path in PACKAGE.rglob("*") if path.is_dir() and path.name != "__pycache__"}

@@ -38,7 +38,7 @@ def reference_number(which: str, source: FaceClip, driving: FaceClip, face_model
         ReenactError: if the number is none or no frame has it, or nothing is known to compare faces by.
     """
     count = len(driving)
-    rows = np.flatnonzero(driving.found)  # others repeat the face of a neighbour
+    rows = _rows_with_face(driving)
     if which == "first" or (count == 1 and which in ("auto", "best")):
         return int(rows[0])
     comparable = face_model is not None and source.params is not None and driving.params is not None
@@ -85,13 +85,19 @@ def first_found(clip: FaceClip) -> int:
     return int(clip.found.argmax())
 
 
+def _rows_with_face(clip: FaceClip) -> NDArray[np.intp]:
+    """Return the frames that show the face, since others repeat a neighbour's; all where none does."""
+    return np.flatnonzero(clip.found if clip.found.any() else np.ones(len(clip), np.bool_))
+
+
 def _same_picture(source: FaceClip, driving: FaceClip) -> int | None:
     """The driving frame from which the source was taken: its landmarks lie at the same pixels."""
     if source.landmarks is None or driving.landmarks is None:
         return None
     first = source.landmarks[first_found(source)]
     distances = np.linalg.norm(driving.landmarks - first, axis=-1).mean(-1) / inter_ocular_distance(first)
-    nearest = int(np.where(driving.found, distances, np.inf).argmin())
+    rows = _rows_with_face(driving)
+    nearest = int(rows[distances[rows].argmin()])
     return nearest if distances[nearest] < SAME else None
 
 

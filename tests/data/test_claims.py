@@ -25,8 +25,8 @@ def other_process(path):
     script = f"""
 import time
 from pathlib import Path
-from reenact.claims import claimed
-with claimed(Path({str(path)!r})) as held:
+from reenact.claims import try_claim
+with try_claim(Path({str(path)!r})) as held:
     print(held, flush=True)
     time.sleep(60)
 """

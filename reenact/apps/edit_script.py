@@ -149,7 +149,7 @@ def parse_number(text: str, place: str) -> float:
     """A finite number.
 
     Raises:
-        ReenactError: if the text is not one; the message starts with `where`.
+        ReenactError: if the text is not one; the message starts with `place`.
     """
     try:
         number = float(text)

@@ -56,7 +56,7 @@ def check_class(class_path: str, place: str = "") -> None:
 
 
 def check_classes(content: object, place: str) -> None:
-    """Refuse classes of other packages anywhere in settings; `where` names their file. Raises `ReenactError`."""
+    """Refuse classes of other packages anywhere in settings; `place` names their file. Raises `ReenactError`."""
     waiting: list[tuple[str, object]] = [("", content)]
     while waiting:
         key, value = waiting.pop()

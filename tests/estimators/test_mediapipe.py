@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -14,7 +15,7 @@ from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox
 from reenact.estimators.dlib import DlibDetector, DlibLandmarks
 from reenact.estimators.face_search import FaceSearch
-from reenact.estimators.mediapipe import IBUG68, LEAST_FACE, MediaPipeEstimator
+from reenact.estimators.mediapipe import IBUG68, LEAST_FACE, POSSIBLE, SURE, MediaPipeEstimator
 from reenact.estimators.registry import FaceFinder, load_face_finder, resolve_landmarks
 from reenact.faces.crop import Crop
 from reenact.faces.landmarks import MIRROR, inter_ocular_distance, mirror_landmarks
@@ -60,7 +61,7 @@ def first_frame(path):
 def test_points_are_those_of_mediapipe_itself(number, real, estimator):
     path, points = real / str(REFERENCE["name"][number]), REFERENCE["points"][number] / 32
     image = read_image(path) if path.suffix == ".jpg" else first_frame(path)
-    (face,) = estimator._faces(image, estimator._regions(image), Crop(0, 0, 1, 1))
+    (face,) = estimator._faces(image, estimator._regions(image, SURE), Crop(0, 0, 1, 1))
     errors = np.linalg.norm((face.points - points)[:, :2], axis=1)
     across = np.ptp(points[:, 0])
     assert errors.mean() < 0.001 * across
@@ -127,6 +128,14 @@ def test_small_faces_are_found_in_pieces_and_a_dog_is_none(real, search):
     boxes = search.detect(scene)
     assert sorted(int(box.centre[0] // 500) for box in boxes) == [0, 1, 2]
     assert [box.area for box in boxes] == sorted((box.area for box in boxes), reverse=True)
+
+
+def test_a_face_that_is_not_sure_in_the_whole_picture_is_looked_at_again(real, estimator):
+    frame = next(islice(VideoReader(real / "clip_d12.mp4"), 50, None))
+    assert not estimator._regions(frame, SURE)
+    (box,) = estimator.detect(frame)
+    assert 230 < box.size < 250
+    assert estimator._regions(read_image(real / "not_a_face_dog.jpg"), POSSIBLE)
 
 
 def test_a_face_of_259_pixels_in_a_frame_of_3840(real, estimator, search):

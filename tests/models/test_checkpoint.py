@@ -100,3 +100,10 @@ def test_other_files_are_refused(tmp_path, content):
         read_checkpoint(path)
     with pytest.raises(ReenactError, match="no checkpoint"):
         read_checkpoint(tmp_path / "absent.ckpt")
+
+
+def test_a_checkpoint_in_shards_is_refused_with_the_command_that_joins_it(tmp_path):
+    (tmp_path / "step.ckpt").mkdir()
+    (tmp_path / "step.ckpt" / ".metadata").touch()
+    with pytest.raises(ReenactError, match=r"join it with python -m \S+consolidate_checkpoint \S+step\.ckpt"):
+        read_checkpoint(tmp_path / "step.ckpt")

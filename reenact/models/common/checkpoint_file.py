@@ -18,6 +18,8 @@ from reenact.errors import ReenactError
 WEIGHTS = "weights.safetensors"
 SETTINGS = "config.json"
 """The files of an exported method."""
+SHARDS = ".metadata"
+"""File in the folder of a checkpoint whose weights several processes have divided among themselves."""
 
 MAX_SETTINGS = 2**20
 """Bytes of an export's settings."""
@@ -39,6 +41,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         ReenactError: if there is no such file, or it holds anything but tensors and plain values; names the newest
             whole checkpoint beside a damaged one.
     """
+    if (path / SHARDS).is_file():
+        raise ReenactError(
+            f"{path} is a checkpoint in shards: join it with python -m"
+            f" pytorch_lightning.utilities.consolidate_checkpoint {path}, or train with --trainer fsdp, which writes"
+            " whole files"
+        )
     if path.is_dir():
         return _read_export(path)
     if not path.is_file():

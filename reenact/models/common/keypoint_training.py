@@ -114,6 +114,7 @@ class KeypointModule(AdversarialModule):
         Raises:
             ReenactError: if its weights are missing, or as `check_losses`.
         """
+        super().setup(stage)
         if stage == "fit":
             self.check_losses()
         if stage == "fit" and self.shared_losses.perceptual != "none":

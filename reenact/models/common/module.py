@@ -107,10 +107,18 @@ class PortraitModule(LightningModule):
         for name, reason in self.idle_losses.items():
             LOG.warning("warning: the loss %s is weighed and never computed: %s", name, reason)
 
-    def configure_model(self) -> None:
-        """Tell DDP that a loss of several reaches some of the parameters alone."""
+    @property
+    def reaches_all(self) -> bool:
+        """True if each backward pass reaches every trained parameter; otherwise DDP searches for those left out."""
+        return self.automatic_optimization
+
+    def setup(self, stage: str) -> None:
+        """Tell DDP whether a loss leaves parameters out; a subclass that overrides this calls it.
+
+        `configure_model` stays free for networks that FSDP builds in parts.
+        """
         strategy = self.trainer.strategy
-        if isinstance(strategy, DDPStrategy) and not self.automatic_optimization:
+        if isinstance(strategy, DDPStrategy) and not self.reaches_all:
             strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
 
     def on_train_batch_start(self, batch: PortraitPair, batch_idx: int) -> None:

@@ -84,6 +84,7 @@ class MMFAVAEModule(AdversarialTraining[Reconstruction]):
         Raises:
             ReenactError: if none is named, or it is not the one that the VAE is of.
         """
+        super().setup(stage)
         if self.mmfa is None:
             raise ReenactError(
                 "mmfa_vae learns the expressions of a trained MMFA: name its checkpoint with --model.mmfa"

@@ -110,6 +110,7 @@ class PWMModule(AdversarialModule):
         Raises:
             ReenactError: if its weights are missing.
         """
+        super().setup(stage)
         if stage == "fit" and self.losses.perceptual != "none":
             self._perceptual = PerceptualLoss(self.losses.perceptual)
 

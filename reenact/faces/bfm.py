@@ -80,13 +80,15 @@ class Bfm(FaceModel):
         digest = hashlib.sha256(arrays.mean_shape.tobytes() + arrays.expression_basis.tobytes())
         return cls(arrays, f"bfm-{digest.hexdigest()[:8]}")
 
-    def vertices(self, params: FaceParams, subset: Tensor | None = None) -> Tensor:
-        """Posed vertices (B, V or N, 3) in model space, metres; see `FaceModel.vertices`."""
-        unposed = self.unposed(params, subset)
+    def _vertices(self, params: FaceParams, subset: Tensor | None) -> Tensor:
+        unposed = self._unposed(params, subset)
         return unposed @ axis_angle_to_matrix(params.global_pose).mT
 
     def unposed(self, params: FaceParams, subset: Tensor | None = None) -> Tensor:
-        """Vertices (B, V or N, 3) before the head turns."""
+        """Vertices (..., V or N, 3) before the head turns."""
+        return params.restore_leading(self._unposed(params.flattened(), subset))
+
+    def _unposed(self, params: FaceParams, subset: Tensor | None = None) -> Tensor:
         mean, shape, expression = (
             self.get_buffer(name) if subset is None else self.get_buffer(name)[subset]
             for name in ("mean_vertices", "shape_basis", "expression_basis")
@@ -95,16 +97,16 @@ class Bfm(FaceModel):
         return mean + moved + torch.einsum("vck,bk->bvc", expression, params.expression)
 
     def normals(self, params: FaceParams) -> Tensor:
-        """Unit vertex normals (B, V, 3), turned as the head is."""
-        normals = vertex_normals(self.unposed(params), self.faces, self.rings)
-        return normals @ axis_angle_to_matrix(params.global_pose).mT
+        """Unit vertex normals (..., V, 3), turned as the head is."""
+        flat = params.flattened()
+        normals = vertex_normals(self._unposed(flat), self.faces, self.rings)
+        return params.restore_leading(normals @ axis_angle_to_matrix(flat.global_pose).mT)
 
     def albedo(self, texture: Tensor) -> Tensor:
-        """Vertex colours (B, V, 3) of texture coefficients (B, 80): RGB, 1 is white, not clipped."""
-        colours: Tensor = self.get_buffer("mean_texture") + torch.einsum(
-            "vck,bk->bvc", self.get_buffer("texture_basis"), texture
-        )
-        return colours
+        """Vertex colours (..., V, 3) of texture coefficients (..., 80): RGB, 1 is white, not clipped."""
+        flat = texture.reshape(-1, TEXTURE)
+        colours = self.get_buffer("mean_texture") + torch.einsum("vck,bk->bvc", self.get_buffer("texture_basis"), flat)
+        return colours.reshape(*texture.shape[:-1], -1, 3)
 
     def region(self, name: str) -> Tensor:
         """Boolean mask (V,) of `face` (all of it) or `skin`; raises `ReenactError` for another name."""
@@ -126,11 +128,11 @@ class Bfm(FaceModel):
 
 
 def split_coefficients(vector: Tensor) -> dict[str, Tensor]:
-    """Deep3D's vector (B, 257) by part.
+    """Deep3D's vector (..., 257) by part.
 
     Returns:
-        `shape` (B, 80), `expression` (B, 64), `texture` (B, 80), `angles` (B, 3) in radians about x, y and z, `light`
-        (B, 9, 3) band by channel, `translation` (B, 3) in decimetres.
+        `shape` (..., 80), `expression` (..., 64), `texture` (..., 80), `angles` (..., 3) in radians about x, y and z,
+        `light` (..., 9, 3) band by channel, `translation` (..., 3) in decimetres.
 
     Raises:
         ValueError: for another length.
@@ -149,7 +151,7 @@ def split_coefficients(vector: Tensor) -> dict[str, Tensor]:
 
 
 def join_coefficients(parts: dict[str, Tensor]) -> Tensor:
-    """The vector (B, 257) of `split_coefficients`' parts."""
+    """The vector (..., 257) of `split_coefficients`' parts."""
     light = parts["light"].mT.flatten(-2)
     names = ("shape", "expression", "texture", "angles")
     return torch.cat([*(parts[name] for name in names), light, parts["translation"]], -1)
@@ -173,10 +175,10 @@ def matrix_to_angles(matrix: Tensor) -> Tensor:
 
 
 def crop_camera(translation: Tensor) -> Tensor:
-    """(B, 7) cameras of Deep3D's crop of 224 pixels, of translations (B, 3) in decimetres."""
-    focal = translation.new_full((len(translation), 2), FOCAL)
+    """(..., 7) cameras of Deep3D's crop of 224 pixels, of translations (..., 3) in decimetres."""
+    focal = translation.new_full((*translation.shape[:-1], 2), FOCAL)
     shift = translation * METRES - translation.new_tensor([0.0, 0.0, DISTANCE])
-    return torch.cat([focal, torch.zeros_like(focal), shift], 1)
+    return torch.cat([focal, torch.zeros_like(focal), shift], -1)
 
 
 def _mirror_vertices(vertices: Tensor) -> Tensor:

@@ -44,6 +44,44 @@ class TensorFields:
         """Cut every tensor from the autograd graph."""
         return self.map(Tensor.detach)
 
+    def merged(self) -> Self:
+        """Merge the first two dimensions of every tensor, (B, T, ...) to (B * T, ...); repeat each name T times."""
+        length = self.first_tensor().shape[1]
+        return self._reshape(
+            lambda tensor: tensor.flatten(0, 1), lambda names: [name for name in names for _ in range(length)]
+        )
+
+    def split(self, length: int) -> Self:
+        """Undo `merged`: (B * T, ...) to (B, T, ...) with T = `length`; of T names the first is taken."""
+        return self._reshape(
+            lambda tensor: tensor.reshape(-1, length, *tensor.shape[1:]), lambda names: names[::length]
+        )
+
+    def first_tensor(self) -> Tensor:
+        """Return the first tensor among the fields; all share its leading dimensions.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                return value
+            if isinstance(value, TensorFields):
+                return value.first_tensor()
+        raise ValueError(f"{type(self).__name__} holds no tensor, so it has no leading dimensions")
+
+    def _reshape(self, function: Callable[[Tensor], Tensor], rename: Callable[[list[str]], list[str]]) -> Self:
+        """Apply one function to every tensor and another to every list of names, nested ones included."""
+        changes: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, TensorFields):
+                changes[field.name] = value._reshape(function, rename)
+            elif isinstance(value, list):
+                changes[field.name] = rename(value)
+        return replace(self.map(function), **changes)
+
     def __getitem__(self, index: int | slice | Tensor | tuple[int | slice | Tensor, ...]) -> Self:
         """Index the leading dimension(s) of every tensor; name lists are indexed by ints and slices alone.
 

@@ -115,7 +115,7 @@ class Flame(SkinnedFaceModel):
         return cls(arrays, None if embedding is None else _read_embedding(embedding), name)
 
     def landmarks68(self, vertices: Tensor) -> Tensor:
-        """The 68 fixed landmarks (B, 68, 3); see `FaceModel.landmarks68`.
+        """The 68 fixed landmarks (..., 68, 3); see `FaceModel.landmarks68`.
 
         Raises:
             ReenactError: if no landmark embedding was found.
@@ -124,28 +124,29 @@ class Flame(SkinnedFaceModel):
         return super().landmarks68(vertices)
 
     def landmarks2d(self, vertices: Tensor, params: FaceParams) -> Tensor:
-        """Landmarks (B, 68, 3) whose jaw line slides with yaw, as a 2D detector marks them.
+        """Landmarks (..., 68, 3) whose jaw line slides with yaw, as a 2D detector marks them.
 
         Yaw is that of global and neck rotation together, clamped at +39 degrees and, as in DECA's code, taken as 39 at
         and below -39.
 
         Args:
-            vertices: (B, V, 3) in any space.
+            vertices: (..., V, 3) in any space.
             params: the parameters that posed them.
 
         Raises:
             ReenactError: if no landmark embedding was found.
         """
         self._need_landmarks()
-        rotation = axis_angle_to_matrix(params.neck_pose) @ axis_angle_to_matrix(params.global_pose)
+        flat = params.flattened()
+        rotation = axis_angle_to_matrix(flat.neck_pose) @ axis_angle_to_matrix(flat.global_pose)
         height = torch.hypot(rotation[:, 0, 0], rotation[:, 1, 0])
         degrees = torch.rad2deg(torch.atan2(-rotation[:, 2, 0], height)).clamp(max=CONTOUR_LIMIT).round().long()
         negative = torch.where(degrees < -CONTOUR_LIMIT, 2 * CONTOUR_LIMIT, CONTOUR_LIMIT - degrees)
         row = torch.where(degrees < 0, negative, degrees)
         corners = self.dynamic_vertices[row].flatten(1)[..., None].expand(-1, -1, 3)
-        jaw = vertices.gather(1, corners).reshape(-1, 17, 3, 3)
-        jaw = (jaw * self.dynamic_weights[row][..., None]).sum(-2)
-        return torch.cat([jaw, super().landmarks68(vertices)[:, 17:]], 1)
+        jaw = vertices.reshape(-1, *vertices.shape[-2:]).gather(1, corners).reshape(-1, 17, 3, 3)
+        jaw = params.restore_leading((jaw * self.dynamic_weights[row][..., None]).sum(-2))
+        return torch.cat([jaw, super().landmarks68(vertices)[..., 17:, :]], -2)
 
     def region(self, name: str) -> Tensor:
         """Boolean mask (V,) of a region; `face`, `neck`, `eyes` and `scalp` hold every vertex once.

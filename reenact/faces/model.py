@@ -45,22 +45,26 @@ class FaceModel(nn.Module, ABC):
     landmark_weights: Tensor
     """(68, K) weights of those vertices, of sum 1."""
 
-    @abstractmethod
     def vertices(self, params: FaceParams, subset: Tensor | None = None) -> Tensor:
-        """Posed vertices (B, V, 3) in model space; the camera is not applied.
+        """Posed vertices (..., V, 3) in model space; the camera is not applied.
 
         Args:
-            params: (B, ...) face parameters.
-            subset: (N,) int64 vertex indices; only these are computed, and returned as (B, N, 3). Fitting asks for the
-                few hundred vertices near the landmarks.
+            params: (..., K) face parameters with any leading dimensions.
+            subset: (N,) int64 vertex indices; only these are computed, and returned as (..., N, 3). Fitting asks for
+                the few hundred vertices near the landmarks.
         """
+        return params.restore_leading(self._vertices(params.flattened(), subset))
+
+    @abstractmethod
+    def _vertices(self, params: FaceParams, subset: Tensor | None) -> Tensor:
+        """`vertices` (B, V or N, 3) of parameters (B, K): the part that a face model implements."""
 
     def project(self, vertices: Tensor, camera: Tensor) -> Tensor:
-        """Project (B, V, 3) model-space points with (B, C) cameras to (B, V, 3) normalised device coordinates."""
+        """Project (..., V, 3) model-space points with (..., C) cameras to (..., V, 3) normalised device coordinates."""
         return project(vertices, camera)
 
     def landmarks68(self, vertices: Tensor) -> Tensor:
-        """The iBUG-68 landmarks (B, 68, 3) of (B, V, 3) vertices, in the space the vertices are in.
+        """The iBUG-68 landmarks (..., 68, 3) of (..., V, 3) vertices, in the space the vertices are in.
 
         They are points of the surface: where the jaw line of a turned head is hidden, they do not slide to the
         silhouette as a 2D detector's do (`faces.fitting` takes care of that).
@@ -72,12 +76,13 @@ class FaceModel(nn.Module, ABC):
         """Boolean mask (V,) of a named region; raises `ReenactError` with the known names for another."""
 
     def posed(self, params: FaceParams) -> Tensor:
-        """Vertices (B, V, 3) in normalised device coordinates of the image, mirrored where the image was."""
-        projected = self.project(self.vertices(params), params.camera)
-        if params.mirrored is None:
-            return projected
-        mirrored = projected[:, self.flip_permutation] * projected.new_tensor([-1.0, 1.0, 1.0])
-        return torch.where(params.mirrored[:, None, None], mirrored, projected)
+        """Vertices (..., V, 3) in normalised device coordinates of the image, mirrored where the image was."""
+        flat = params.flattened()
+        projected = self.project(self._vertices(flat, None), flat.camera)
+        if flat.mirrored is not None:
+            mirrored = projected[:, self.flip_permutation] * projected.new_tensor([-1.0, 1.0, 1.0])
+            projected = torch.where(flat.mirrored[:, None, None], mirrored, projected)
+        return params.restore_leading(projected)
 
     def neutral(self, batch: int = 1) -> FaceParams:
         """The mean face looking into the camera, filling the image as a usual portrait does."""

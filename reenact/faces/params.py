@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
-from torch import Tensor
+from torch import Size, Tensor
 
 from reenact.faces.fields import TensorFields
 
@@ -37,3 +38,17 @@ class FaceParams(TensorFields):
     """(..., 9, 3) spherical-harmonics coefficients, band by RGB channel."""
     mirrored: Tensor | None = None
     """(...) bool: the image was mirrored after the fit, so the posed mesh is mirrored too (see `FaceModel.posed`)."""
+
+    @property
+    def leading(self) -> Size:
+        """The leading dimensions `...`."""
+        return self.expression.shape[:-1]
+
+    def flattened(self) -> Self:
+        """Parameters (N, K) of parameters (..., K); those of one leading dimension stay as they are."""
+        dims = len(self.leading)
+        return self if dims == 1 else self.map(lambda value: value.reshape(-1, *value.shape[dims:]))
+
+    def restore_leading(self, value: Tensor) -> Tensor:
+        """Reshape (N, ...), computed from `flattened`, to these parameters' leading dimensions (..., ...)."""
+        return value if len(self.leading) == 1 else value.reshape((*self.leading, *value.shape[1:]))

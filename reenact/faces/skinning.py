@@ -74,8 +74,7 @@ class SkinnedFaceModel(FaceModel):
         for name, value in buffers.items():
             self.register_buffer(name, value, persistent=False)
 
-    def vertices(self, params: FaceParams, subset: Tensor | None = None) -> Tensor:
-        """Posed vertices (B, V or N, 3) in model space, metres; see `FaceModel.vertices`."""
+    def _vertices(self, params: FaceParams, subset: Tensor | None) -> Tensor:
         mean, pose_basis, weights = self.mean_vertices, self.pose_basis, self.skinning_weights
         if subset is not None:
             mean, pose_basis, weights = mean[subset], pose_basis[subset], weights[subset]

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 from torch import Tensor
 
@@ -72,16 +73,20 @@ def multiply_matrices(a: Tensor, b: Tensor) -> Tensor:
 
 
 def hull_ratio(source: Tensor, reference: Tensor) -> Tensor:
-    """Root of the ratio of the convex hulls' contents (B, 1, 1) of keypoints (B, K, n), each of batch 1 or B.
+    """Root of the ratio of the convex hulls' contents (..., 1, 1) of keypoints (..., K, n), broadcast.
 
     Areas in the plane. In space volumes, of which a cube root would be the size's ratio; Face-vid2vid's released code
     takes the square root there, too (`animate.py`), and its results depend on it.
     """
-    contents = [
-        [ConvexHull(face).volume for face in points.detach().cpu().double().numpy()] for points in (source, reference)
-    ]
-    ratio = np.sqrt(np.array(contents[0]) / np.array(contents[1]))
-    return torch.from_numpy(ratio).to(source).view(-1, 1, 1)
+    ratio = np.sqrt(_hull_contents(source) / _hull_contents(reference))
+    return torch.from_numpy(ratio).to(source)[..., None, None]
+
+
+def _hull_contents(points: Tensor) -> NDArray[np.float64]:
+    """Contents (...) of the convex hulls of keypoints (..., K, n)."""
+    faces = points.detach().cpu().double().numpy()
+    contents = [ConvexHull(face).volume for face in faces.reshape(-1, *faces.shape[-2:])]
+    return np.array(contents).reshape(faces.shape[:-2])
 
 
 def draw_points(image: Tensor, points: Tensor, radius: float = 0.03) -> Tensor:

@@ -63,9 +63,8 @@ class Head(SkinnedFaceModel):
         masks = np.unpackbits(arrays["regions"], axis=1)[:, : len(self.mean_vertices)].astype(bool)
         self.register_buffer("_regions", torch.from_numpy(masks), persistent=False)
 
-    def vertices(self, params: FaceParams, subset: Tensor | None = None) -> Tensor:
-        """Posed vertices (B, V or N, 3) in model space, metres; see `FaceModel.vertices`."""
-        return super().vertices(replace(params, expression=self._with_lids(params)), subset)
+    def _vertices(self, params: FaceParams, subset: Tensor | None) -> Tensor:
+        return super()._vertices(replace(params, expression=self._with_lids(params)), subset)
 
     def region(self, name: str) -> Tensor:
         """Boolean mask (V,) of one of `region_names`.

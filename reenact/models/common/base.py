@@ -109,10 +109,10 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
 
         Args:
             state: the source, batch 1 or B; motion is applied to `state.motion`.
-            driving: batch B.
+            driving: batch B, or clips of (B, T).
             transfer: what moves and how.
             reference: the driving face that corresponds to the source's, batch 1 or B, read in relative mode; None
-                takes the first driving frame.
+                takes the first driving frame, of clips the first of each.
 
         Raises:
             ReenactError: if the method knows no such mode or part.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
+from reenact.faces.fields import TensorFields
 from reenact.faces.params import FaceParams
 from reenact.faces.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from reenact.models.common.base import Mode, Transfer
@@ -18,6 +19,7 @@ Part = Literal["pose", "jaw", "expression", "eyes", "camera"]
 """Part of a face that may move: head and neck rotation, jaw, expression coefficients, eyeballs, place and size in the
 picture."""
 
+Fields = TypeVar("Fields", bound=TensorFields)
 PARTS: tuple[Part, ...] = get_args(Part)
 FIELDS_OF_PART: dict[str, tuple[str, ...]] = {
     "pose": ("global_pose", "neck_pose"),
@@ -52,12 +54,12 @@ def retarget(
     the bit. Every other mode is this with the source as its own reference, so with k = 1 it takes the driving values.
 
     Args:
-        source: batch 1 or B.
-        driving: batch B, in the same face model and kind of camera.
+        source: (1 or B, K), or (1 or B, 1 or T, K).
+        driving: (B, K) or, for clips, (B, T, K), in the same face model and kind of camera.
         mode: `absolute` as PWM's demo; `relative` moves by the change against `reference`; `pose` and `expression` are
             absolute motion of those parts alone.
-        reference: the driving face in the pose that corresponds to the source's, batch 1 or B, read in relative mode;
-            None takes the first driving frame.
+        reference: the driving face in the pose that corresponds to the source's, with dimensions as the source, read
+            in relative mode; None takes the first driving frame, of clips the first of each.
         strength: k; 0 keeps the source, 1 is the full motion, more exaggerates.
         parts: what may move at all.
 
@@ -68,9 +70,12 @@ def retarget(
     if unknown:
         raise ReenactError(f"Unknown part {unknown[0]!r}: choose from {', '.join(PARTS)}")
     _check_same_model(source, driving)
-    batch = max(source.shape.shape[0], driving.shape.shape[0])
-    source, driving = _expand_batch(source, batch), _expand_batch(driving, batch)
-    start = source if mode != "relative" else _expand_batch(driving[:1] if reference is None else reference, batch)
+    start = source
+    if mode == "relative":
+        start = first_frames(driving, len(driving.leading)) if reference is None else reference
+    source, start = align_leading(source, driving), align_leading(start, driving)
+    leading = torch.broadcast_shapes(source.leading, driving.leading)  # type: ignore[no-untyped-call]
+    source, driving, start = (_expand_leading(params, leading) for params in (source, driving, start))
     moving = set(parts).intersection(PARTS_OF_MODE[mode])
     return replace(source, mirrored=driving.mirrored, **_move_fields(source, driving, start, strength, moving))
 
@@ -96,23 +101,23 @@ def _move_fields(s: FaceParams, d: FaceParams, r: FaceParams, k: float, moving: 
 
 
 def _turn_axis_angle(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
-    """Axis-angle vectors (B, 3) of `(R_d R_r^-1)^k R_s`."""
+    """Axis-angle vectors (..., 3) of `(R_d R_r^-1)^k R_s`."""
     moved = turn_rotation(axis_angle_to_matrix(s), axis_angle_to_matrix(d), axis_angle_to_matrix(r), k)
     return keep_unmoved(matrix_to_axis_angle(moved), s, d, r, k)
 
 
 def _move_orthographic(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
-    """Cameras (B, 3) `[scale, x, y]`; the model's origin lies at `scale * (x, -y)` in the picture."""
-    scale = s[:, :1] * (d[:, :1] / r[:, :1]) ** k
-    shift = (d[:, :1] * d[:, 1:] - r[:, :1] * r[:, 1:]) * (s[:, :1] / r[:, :1])
-    moved = torch.cat((scale, s[:, 1:] * (s[:, :1] / scale) + k * shift / scale), dim=-1)
+    """Cameras (..., 3) `[scale, x, y]`; the model's origin lies at `scale * (x, -y)` in the picture."""
+    scale = s[..., :1] * (d[..., :1] / r[..., :1]) ** k
+    shift = (d[..., :1] * d[..., 1:] - r[..., :1] * r[..., 1:]) * (s[..., :1] / r[..., :1])
+    moved = torch.cat((scale, s[..., 1:] * (s[..., :1] / scale) + k * shift / scale), dim=-1)
     return keep_unmoved(moved, s, d, r, k)
 
 
 def _move_perspective(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
-    """Cameras (B, 7) `[fx, fy, cx, cy, tx, ty, tz]`; focal lengths change by ratio, the rest by difference."""
-    focal = s[:, :2] * (d[:, :2] / r[:, :2]) ** k
-    moved = torch.cat((focal, blend_motion(s[:, 2:], d[:, 2:], r[:, 2:], k)), dim=-1)
+    """Cameras (..., 7) `[fx, fy, cx, cy, tx, ty, tz]`; focal lengths change by ratio, the rest by difference."""
+    focal = s[..., :2] * (d[..., :2] / r[..., :2]) ** k
+    moved = torch.cat((focal, blend_motion(s[..., 2:], d[..., 2:], r[..., 2:], k)), dim=-1)
     return keep_unmoved(moved, s, d, r, k)
 
 
@@ -134,7 +139,7 @@ def keep_unmoved(moved: Tensor, s: Tensor, d: Tensor, r: Tensor, k: float, dims:
 
 
 def turn_rotation(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
-    """Rotations (B, 3, 3) `(R_d R_r^-1)^k R_s`, each of batch B or 1."""
+    """Rotations (..., 3, 3) `(R_d R_r^-1)^k R_s`, of leading dimensions that broadcast."""
     change = d @ r.transpose(-1, -2)
     if k != 1:
         change = axis_angle_to_matrix(k * matrix_to_axis_angle(change))
@@ -142,7 +147,7 @@ def turn_rotation(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
 
 
 def blend_motion(s: Tensor, d: Tensor, r: Tensor, k: float, scale: Tensor | float = 1.0, dims: int = 1) -> Tensor:
-    """`s + k scale (d - r)`, each of batch B or 1; `dims` as of `keep_unmoved`."""
+    """`s + k scale (d - r)`, of leading dimensions that broadcast; `dims` as of `keep_unmoved`."""
     return keep_unmoved(s + k * scale * (d - r), s, d, r, k, dims)
 
 
@@ -151,8 +156,31 @@ def moving_parts(transfer: Transfer, parts: Collection[str], parts_of_mode: Mapp
     return set(transfer.parts or parts).intersection(parts_of_mode.get(transfer.mode, parts))
 
 
-def _expand_batch(params: FaceParams, batch: int) -> FaceParams:
-    return params.map(lambda tensor: tensor.expand(batch, *tensor.shape[1:]))
+def first_frames(motion: Fields, dims: int) -> Fields:
+    """Return the first frame of a motion (B, ...), or of each clip of a motion (B, T, ...), as batch 1 or (B, 1, ...).
+
+    Args:
+        motion: any motion.
+        dims: leading dimensions, 1 or 2.
+    """
+    return motion[:1] if dims == 1 else motion[:, :1]
+
+
+def align_leading(motion: Fields, driving: Fields) -> Fields:
+    """Insert dimensions of length 1 behind the first one where the driving motion has more, so that the two broadcast.
+
+    Args:
+        motion: that of a source or a reference, of leading dimensions (1 or B) or the driving motion's.
+        driving: the same kind of motion, (B) or (B, T).
+    """
+    extra = driving.first_tensor().ndim - motion.first_tensor().ndim
+    if extra <= 0:
+        return motion
+    return motion.map(lambda value: value.reshape(len(value), *(1,) * extra, *value.shape[1:]))
+
+
+def _expand_leading(params: FaceParams, leading: torch.Size) -> FaceParams:
+    return params.map(lambda value: value.expand(*leading, *value.shape[len(leading) :]))
 
 
 def _check_same_model(source: FaceParams, driving: FaceParams) -> None:

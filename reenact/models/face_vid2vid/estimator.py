@@ -23,18 +23,18 @@ class HeadMotion(TensorFields):
     """Motion of a head's canonical keypoints: `p = R p_c + t + delta`; coordinates as in `reenact.nn.keypoints`."""
 
     rotation: Tensor
-    """(B, 3, 3) rotation R."""
+    """(..., 3, 3) rotation R."""
     translation: Tensor
-    """(B, 3) translation t."""
+    """(..., 3) translation t."""
     deformation: Tensor
-    """(B, K, 3) delta, the expression."""
+    """(..., K, 3) delta, the expression."""
     composition: Composition = "pitch-yaw-roll"
     """The angles that R is made of, for edits of one of them."""
 
     def keypoints(self, canonical: Tensor) -> Tensor:
-        """Places (B, K, 3) of canonical keypoints (B, K, 3), each of batch B or 1."""
-        turned = multiply_matrices(canonical, self.rotation.transpose(1, 2))
-        return turned + self.translation[:, None] + self.deformation
+        """Places (..., K, 3) of canonical keypoints (..., K, 3), of leading dimensions that broadcast."""
+        turned = multiply_matrices(canonical, self.rotation.mT)
+        return turned + self.translation[..., None, :] + self.deformation
 
 
 @dataclass

@@ -257,9 +257,7 @@ class FaceVid2Vid(Reenactor[FaceVid2VidState, HeadMotion]):
     ) -> HeadMotion:
         """Retarget the driving head's motion, `reenact.models.face_vid2vid.retarget.retarget`."""
         self.check_transfer(transfer)
-        return retarget(
-            state.motion, state.canonical, driving, transfer, driving[:1] if reference is None else reference
-        )
+        return retarget(state.motion, state.canonical, driving, transfer, reference)
 
     def perform(self, state: FaceVid2VidState, motion: HeadMotion) -> VolumeReenactment:
         """The source with its keypoints moved."""

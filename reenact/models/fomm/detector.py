@@ -21,9 +21,9 @@ class Keypoints(TensorFields):
     """Motion of a portrait in FOMM: keypoints and Jacobians; coordinates as in `reenact.nn.keypoints`."""
 
     value: Tensor
-    """(B, K, 2) positions."""
+    """(..., K, 2) positions."""
     jacobian: Tensor
-    """(B, K, 2, 2) how the neighbourhood of each is turned and stretched; only ratios `J_s J_d^-1` mean something."""
+    """(..., K, 2, 2) how the neighbourhood of each is turned and stretched; only ratios `J_s J_d^-1` mean something."""
 
 
 class KeypointDetector(nn.Module):

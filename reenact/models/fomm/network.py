@@ -172,7 +172,6 @@ class FOMM(Reenactor[FOMMState, Keypoints]):
         self.check_transfer(transfer)
         if transfer.mode == "absolute":
             return retarget_keypoints(state.motion, driving, state.motion, transfer.strength)
-        reference = driving[:1] if reference is None else reference
         return retarget_keypoints(state.motion, driving, reference, transfer.strength, adapt_scale=transfer.adapt_scale)
 
     def perform(self, state: FOMMState, motion: Keypoints) -> FOMMReenactment:

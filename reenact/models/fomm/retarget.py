@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import torch
 
-from reenact.models.common.retarget import keep_unmoved
+from reenact.models.common.retarget import align_leading, first_frames, keep_unmoved
 from reenact.models.fomm.detector import Keypoints
 from reenact.nn.keypoints import hull_ratio
 
 
 def retarget_keypoints(
-    source: Keypoints, driving: Keypoints, reference: Keypoints, strength: float = 1.0, *, adapt_scale: bool = False
+    source: Keypoints,
+    driving: Keypoints,
+    reference: Keypoints | None = None,
+    strength: float = 1.0,
+    *,
+    adapt_scale: bool = False,
 ) -> Keypoints:
     """The source's keypoints, moved as the driving ones moved since the reference.
 
@@ -19,11 +24,14 @@ def retarget_keypoints(
 
     Args:
         source: of batch 1 or B.
-        driving: batch B.
-        reference: the driving face that corresponds to the source's, of batch 1 or B.
+        driving: batch B, or clips of (B, T).
+        reference: the driving face that corresponds to the source's, of batch 1 or B; None takes the first driving
+            frame, of clips the first of each.
         strength: k; 0 keeps the source.
         adapt_scale: s is the ratio of the hulls of source and reference (official `adapt_movement_scale`), else 1.
     """
+    reference = first_frames(driving, driving.value.ndim - 2) if reference is None else reference
+    source, reference = align_leading(source, driving), align_leading(reference, driving)
     scale = hull_ratio(source.value, reference.value) if adapt_scale else 1.0
     value = source.value + strength * scale * (driving.value - reference.value)
     eye = torch.eye(2, device=value.device, dtype=value.dtype)

@@ -12,7 +12,14 @@ from torch import Tensor
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait
 from reenact.models.common.base import Needs, Reenactor, Transfer
-from reenact.models.common.retarget import blend_motion, keep_unmoved, moving_parts, turn_rotation
+from reenact.models.common.retarget import (
+    align_leading,
+    blend_motion,
+    first_frames,
+    keep_unmoved,
+    moving_parts,
+    turn_rotation,
+)
 from reenact.models.face_vid2vid.network import VolumeConfig, VolumeReenactment, VolumeState
 from reenact.models.mmfa.estimators import (
     AffineEstimator,
@@ -91,21 +98,21 @@ class FaceMotion(TensorFields):
     """Motion of a portrait (eq. 4 and 5); coordinates as in `reenact.nn.keypoints`."""
 
     rotation: Tensor
-    """(B, 3, 3) rotation R."""
+    """(..., 3, 3) rotation R."""
     scale: Tensor
-    """(B, 1) scale f."""
+    """(..., 1) scale f."""
     translation: Tensor
-    """(B, 2) translation t, right and down."""
+    """(..., 2) translation t, right and down."""
     expression: Tensor
-    """(B, E) expression feature e."""
+    """(..., E) expression feature e."""
     deformed: Tensor | None = None
-    """(B, 1) factor of the deformation `D_e(e, p_c)`: 1, or 0 for the canonical face, which has none; None for 1."""
+    """(..., 1) factor of the deformation `D_e(e, p_c)`: 1, or 0 for the canonical face, which has none; None for 1."""
 
     def keypoints(self, canonical: Tensor, deformation: Tensor) -> Tensor:
-        """`R f (p_c + delta) + t` (eq. 5) of canonical keypoints and deformations (B, K, 3), of batch B or 1."""
-        turned = multiply_matrices(canonical + deformation, self.rotation.transpose(1, 2))
-        shift = torch.cat((self.translation, torch.zeros_like(self.scale)), dim=1)
-        return self.scale.unsqueeze(1) * turned + shift.unsqueeze(1)
+        """`R f (p_c + delta) + t` (eq. 5) of canonical keypoints and deformations (..., K, 3), broadcast."""
+        turned = multiply_matrices(canonical + deformation, self.rotation.mT)
+        shift = torch.cat((self.translation, torch.zeros_like(self.scale)), dim=-1)
+        return self.scale.unsqueeze(-2) * turned + shift.unsqueeze(-2)
 
 
 @dataclass
@@ -207,10 +214,13 @@ class MMFA(Reenactor[MMFAState, FaceMotion]):
         """
         self.check_transfer(transfer)
         relative = transfer.mode == "relative"
-        s, d, k = state.motion, driving, transfer.strength
-        r = s if not relative else driving[:1] if reference is None else reference
+        s, d, k, leading = align_leading(state.motion, driving), driving, transfer.strength, driving.scale.shape[:-1]
+        r = s
+        if relative:
+            reference = first_frames(driving, len(leading)) if reference is None else reference
+            r = align_leading(reference, driving)
         moving = moving_parts(transfer, PARTS, PARTS_OF_MODE)
-        moved = s.map(lambda value: value.expand(len(driving.scale), *value.shape[1:]))
+        moved = s.map(lambda value: value.expand(*leading, *value.shape[len(leading) :]))
         if "pose" in moving:
             moved.rotation = turn_rotation(s.rotation, d.rotation, r.rotation, k)
         if "scale" in moving:

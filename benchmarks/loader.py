@@ -184,7 +184,7 @@ class Asked:
         self.clips: set[int] = set()
         self._clip = Portrait(torch.zeros(2, 3, 1, 1, dtype=torch.uint8), frame=torch.zeros(2), identity=[""] * 2)
 
-    def read(self, clip: int, frames: list[int]) -> Portrait:
+    def read(self, clip: int, frames: list[int], window: int = 0) -> Portrait:
         self.clips.add(clip)
         return self._clip
 

@@ -116,6 +116,7 @@ class ReenactCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401 - Lightning's signature
         """Build the trainer with the loggers and callbacks that every run has."""
+        self.datamodule.serve(self.model.needs)
         check_needs(self.model, self.datamodule, self.request.command)
         if self.request.command == "fit":
             check_recorded(self.model)
@@ -250,25 +251,15 @@ def check_needs(model: PortraitModule, data: ReenactmentDataModule, command: str
     Raises:
         ReenactError: if something is missing; the message has the command that makes it.
     """
-    needs, carries = model.needs, data.describe()
-    missing = [
-        name
-        for name in ("params", "landmarks", "texture", "light")
-        if getattr(needs, name) and not getattr(carries, name)
-    ]
+    needs = model.needs
+    missing = needs.find_missing(data.describe())
     if missing:
-        labels = {"params": "face parameters"}
-        missing_text = " and ".join(labels.get(name, name) for name in missing)
+        missing_text = " and ".join(missing)
         remedy = REMEDY
         if needs.texture or needs.light:  # landmarks say nothing about them: a network's estimate does
             remedy = remedy.replace("STORE,", "STORE --parameters deep3d (or deca, for FLAME),", 1)
         raise ReenactError(
             f"{type(model).__name__} needs {missing_text} of every portrait and the data has none; {remedy}"
-        )
-    if needs.clip_length != carries.clip_length:
-        raise ReenactError(
-            f"{type(model).__name__} needs clips of {needs.clip_length} frames; "
-            f"set --data.clip_length {needs.clip_length}"
         )
     if command == "fit":
         model.check_losses()

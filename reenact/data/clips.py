@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from torch import Tensor
@@ -21,10 +20,11 @@ class ClipSource(Protocol):
     index: ClipIndex
     """Identity, length and number of each clip; `read` takes the numbers in `index.ids`."""
 
-    def read(self, clip: int, frames: Sequence[int]) -> Portrait:
+    def read(self, clip: int, frames: Sequence[int], window: int = 0) -> Portrait:
         """Read N frames of a clip: a batch of N portraits, with N names of identity and clip.
 
-        Images may be uint8, a quarter of the memory on the way to the device; see `Portrait.normalised`.
+        With a window above 0, the face parameters of as many frames on either side come as `Portrait.window`. Images
+        may be uint8, a quarter of the memory on the way to the device; see `Portrait.normalised`.
         """
 
     def find(self, name: str) -> int | None:
@@ -45,17 +45,6 @@ class Prepared(Protocol):
         """Location of the files of the clip in a row of the table."""
 
 
-@dataclass(frozen=True)
-class Carries:
-    """Contents of the portraits of a data set, to be compared with what a method needs."""
-
-    params: bool = False
-    landmarks: bool = False
-    texture: bool = False
-    light: bool = False
-    clip_length: int = 1
-
-
 class StoreClips:
     """Some clips of a store or of shards.
 
@@ -63,14 +52,16 @@ class StoreClips:
         prepared: The store or the shards.
         index: Which of its clips.
         size: Side of the images in pixels.
+        unread: Arrays that are left out of the portraits.
     """
 
-    def __init__(self, prepared: Prepared, index: ClipIndex, size: int) -> None:
+    def __init__(self, prepared: Prepared, index: ClipIndex, size: int, unread: Collection[str] = ()) -> None:
         self.index = index
         self._prepared = prepared
         self._size = size
+        self._unread = frozenset(unread)
 
-    def read(self, clip: int, frames: Sequence[int]) -> Portrait:
+    def read(self, clip: int, frames: Sequence[int], window: int = 0) -> Portrait:
         """Read N frames of a clip, as bytes.
 
         Raises:
@@ -78,7 +69,9 @@ class StoreClips:
         """
         prepared, table = self._prepared, self._prepared.table
         identity = table.identity_names[int(table.identities[clip])]
-        portraits = prepared.reader.read(prepared.place(clip), identity, frames, prepared.info.size, self._size)
+        portraits = prepared.reader.read(
+            prepared.place(clip), identity, frames, prepared.info.size, self._size, window, self._unread
+        )
         _check_finite(portraits)
         return portraits
 
@@ -89,17 +82,7 @@ class StoreClips:
 
 def _check_finite(portraits: Portrait) -> None:
     """Refuse NaN and infinity: a method may draw nothing for them, and train on that without a word."""
-    tensors = [] if portraits.params is None else list(vars(portraits.params).values())
-    if not all(bool(tensor.isfinite().all()) for tensor in tensors if isinstance(tensor, Tensor)):
+    read = [params for params in (portraits.params, portraits.window) if params is not None]
+    tensors = [tensor for params in read for tensor in vars(params).values() if isinstance(tensor, Tensor)]
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors):
         raise ReenactError(f"The clip {portraits.clip[0]} has face parameters that are not finite: prepare it again")
-
-
-def describe_contents(fields: tuple[str, ...], clip_length: int) -> Carries:
-    """Derive the contents of portraits from the arrays of a store."""
-    return Carries(
-        params="shape" in fields,
-        landmarks="landmarks" in fields,
-        texture="texture" in fields,
-        light="light" in fields,
-        clip_length=clip_length,
-    )

@@ -24,6 +24,11 @@ class Portrait(TensorFields):
     """Face parameters of the face model that the datamodule names."""
     landmarks: Tensor | None = None
     """(..., 68, 2) iBUG-68 points in continuous pixels of `image`: x right, y down, pixel i covers [i, i + 1)."""
+    window: FaceParams | None = None
+    """(..., 2w + 1) face parameters of the frames around this one, which is in the middle; at the ends of the clip its
+    first or last frame repeats."""
+    mask: Tensor | None = None
+    """(..., 1, H, W) float32 share of each pixel that shows the person; uint8 (255 is 1) on the way from a loader."""
     frame: Tensor | None = None
     """(...) int64 frame number within the clip."""
     identity: list[str] = field(default_factory=list)
@@ -32,8 +37,11 @@ class Portrait(TensorFields):
     """Names of B clips."""
 
     def normalised(self) -> Portrait:
-        """Convert an image of bytes to float32 in [-1, 1], on its device."""
-        return replace(self, image=unit_range(self.image)) if self.image.dtype == torch.uint8 else self
+        """Convert an image of bytes to float32 in [-1, 1] and a mask of bytes to [0, 1], on their device."""
+        image, mask = self.image, self.mask
+        image = unit_range(image) if image.dtype == torch.uint8 else image
+        mask = mask.float().div_(255) if mask is not None and mask.dtype == torch.uint8 else mask
+        return replace(self, image=image, mask=mask)
 
 
 @dataclass

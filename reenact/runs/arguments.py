@@ -31,6 +31,7 @@ FIXED = {
     "model.face_model": "the data says which face model its parameters live in",
     "trainer.default_root_dir": "it is the run folder; set --out",
     "checkpoint.dirpath": "it lies in the run folder; set --out",
+    "data.clip_length": "the method says how long its clips are",
 }
 """Options that follow from others, with the reason."""
 

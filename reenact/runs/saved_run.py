@@ -49,6 +49,8 @@ def load_settings(run: Path, replaced: Collection[str]) -> dict[str, Any]:
     trainer = settings.get("trainer", {})
     trainer.pop("default_root_dir", None)
     settings.get("checkpoint", {}).pop("dirpath", None)
+    # An option of earlier versions: the method says how long its clips are.
+    settings.get("data", {}).get("init_args", {}).pop("clip_length", None)
     _check_file_name(settings.get("checkpoint", {}).get("filename"), path)
     return settings
 

@@ -231,6 +231,19 @@ class World:
             material=np.where(index < 0, -1, scene.actor.material[np.maximum(index, 0)]).astype(np.int8),
         )
 
+    def masks(self, identity: int, clip: int, frames: Sequence[int], size: int) -> NDArray[np.uint8]:
+        """(N, 1, size, size) share of each pixel of N frames that shows the person, 255 for all of it.
+
+        Pictures are drawn at twice their size and averaged, and so are masks.
+        """
+        masks = np.empty((len(frames), 1, size, size), np.uint8)
+        for mask, frame in zip(masks, frames, strict=True):
+            scene = self._pose_scene(identity, clip, frame)
+            index, _, _ = _draw_buffer(scene.actor, scene.on_screen(2 * size), 2 * size)
+            share = (index >= 0).reshape(size, 2, size, 2).mean((1, 3))
+            mask[0] = np.round(255 * share)
+        return masks
+
     def landmarks(self, identity: int, clip: int, frames: Sequence[int], size: int) -> F32:
         """(N, 68, 2) landmarks of N frames in continuous pixels, without drawing anything."""
         points = [self._pose_scene(identity, clip, frame).landmarks()[:, :2] for frame in frames]

@@ -12,12 +12,13 @@ from pytorch_lightning import Trainer
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor, nn
 
+from reenact.faces.contents import Contents
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
 from reenact.faces.raster import interpolate, rasterize
 from reenact.faces.registry import load_face_model
-from reenact.models.common.base import Needs, Reenactment, Reenactor, SourceState, Transfer
+from reenact.models.common.base import Reenactment, Reenactor, SourceState, Transfer
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.retarget import FIELDS_OF_PART, retarget
 
@@ -49,7 +50,7 @@ class TexturedHead(Reenactor[TexturedState, FaceParams]):
     Beyond the mesh the picture moves like the nearest pixel of the mesh, less with distance.
     """
 
-    needs = Needs(params=True)
+    needs = Contents(params=True)
     parts = FIELDS_OF_PART
 
     def __init__(self, face_model: FaceModel) -> None:

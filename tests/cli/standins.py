@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reenact.data.clips import Carries, ClipSource
+from reenact.data.clips import ClipSource
 from reenact.data.datamodules.base import ReenactmentDataModule
 from reenact.data.store.clip_table import ClipIndex
+from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.models.common.base import Needs, Reenactment, Reenactor, SourceState
+from reenact.models.common.base import Reenactment, Reenactor, SourceState
 from reenact.models.common.module import ReenactmentModule
 
 
@@ -34,7 +35,7 @@ class State(SourceState):
 
 
 class Network(Reenactor[State, Portrait]):
-    needs = Needs()
+    needs = Contents()
     parts: ClassVar = {}
 
     def __init__(self, channels: int) -> None:
@@ -80,7 +81,7 @@ class Method(ReenactmentModule):
 
 
 class NeedyNetwork(Network):
-    needs = Needs(params=True, light=True)
+    needs = Contents(params=True, light=True)
 
 
 class NeedyMethod(Method):
@@ -96,7 +97,7 @@ class Noise:
     index: ClipIndex
     size: int
 
-    def read(self, clip: int, frames: Sequence[int]) -> Portrait:
+    def read(self, clip: int, frames: Sequence[int], window: int = 0) -> Portrait:
         values = [np.random.default_rng([clip, frame]).uniform(-1, 1, (3, self.size, self.size)) for frame in frames]
         names = [f"clip{clip}"] * len(frames)
         image = torch.from_numpy(np.stack(values)).float()
@@ -121,8 +122,8 @@ class NoiseData(ReenactmentDataModule):
     def face_model(self) -> str:
         return "noise-face"
 
-    def describe(self) -> Carries:
-        return Carries(landmarks=True)
+    def describe(self) -> Contents:
+        return Contents(landmarks=True)
 
     def train_clips(self) -> ClipSource:
         return Noise(ClipIndex(np.arange(4), np.arange(4), np.full(4, 5)), self.size)

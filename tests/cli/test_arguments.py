@@ -7,10 +7,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 
 from reenact.errors import ReenactError
 from reenact.runs import presets
 from reenact.runs.arguments import default_scale, expand_request, parse_request
+from reenact.runs.saved_run import load_settings
 
 from .conftest import save
 from .standins import Method
@@ -102,6 +104,7 @@ def test_a_file_that_changes_a_setting_comes_after_the_presets_and_whole_setting
         ("test", "--model standin", ["--ckpt_path is missing"]),
         ("fit", "--model standin --trainer.default_root_dir x", ["--trainer.default_root_dir", "--out"]),
         ("fit", "--model standin --model.init_args.face_model flame", ["face_model", "the data says"]),
+        ("fit", "--model standin --data.clip_length 4", ["--data.clip_length", "the method says how long"]),
     ],
 )
 def test_what_the_presets_can_tell_is_refused_with_the_way_out(place, command, words, parts):
@@ -139,3 +142,9 @@ def test_the_newest_checkpoint_is_the_last_and_brings_the_settings_of_its_run(pl
     assert request.resumes
     assert request.title == "standin"
     assert str(request.out) == "runs/standin/new"
+
+
+def test_a_run_of_an_earlier_version_goes_on_without_its_clip_length(tmp_path):
+    data = {"class_path": "reenact.data.datamodules.Synthetic", "init_args": {"clip_length": 1, "size": 64}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"data": data}))
+    assert load_settings(tmp_path, ())["data"]["init_args"] == {"size": 64}

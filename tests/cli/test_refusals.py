@@ -30,6 +30,7 @@ from reenact.cli.signatures import read_signature
         ("--model no.such.Class", "--model no.such.Class: no class for this; give a preset's name or a class path"),
         ("--model collections.Nope", "--model collections.Nope: no class for this"),
         ("-c bad_key.yaml", "model.lrr (in a configuration file): no such option; did you mean --model.lr"),
+        ("-c old_clips.yaml", "data.clip_length (in a configuration file): no such option"),
         ("-c bad_value.yaml", "trainer.max_steps (in a configuration file): expected int, got 'many'"),
         ("-c bad_class.yaml", "bad_class.yaml: data.class_path must be the path of a class, not 3"),
         ("--data demanding", "missing: --data.root; --help explains the options"),
@@ -42,6 +43,7 @@ from reenact.cli.signatures import read_signature
 )
 def test_refused_in_one_sentence(place, refuse, words, sentence):
     (place / "bad_key.yaml").write_text("model: {init_args: {lrr: 1}}\n")
+    (place / "old_clips.yaml").write_text("data: {init_args: {clip_length: 1}}\n")
     (place / "bad_value.yaml").write_text("trainer: {max_steps: many}\n")
     (place / "bad_class.yaml").write_text("data: {class_path: 3}\n")
     (place / "file").touch()

@@ -9,7 +9,9 @@ import torch
 
 from reenact.data.clips import ClipSource
 from reenact.data.datamodules.base import ReenactmentDataModule
+from reenact.data.store.clip_files import list_window
 from reenact.data.store.clip_table import ClipIndex
+from reenact.faces.contents import Contents
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
 
@@ -44,7 +46,7 @@ class CountedClips:
             }
         )
 
-    def read(self, clip: int, frames: Sequence[int]) -> Portrait:
+    def read(self, clip: int, frames: Sequence[int], window: int = 0) -> Portrait:
         count, side = len(frames), self.size
         numbers = np.array(frames)[:, None, None, None] * 7 + clip * 31
         pixels = np.arange(3 * side * side).reshape(1, 3, side, side)
@@ -53,10 +55,16 @@ class CountedClips:
             image=torch.from_numpy(((numbers + pixels) % 256).astype(np.uint8)),
             params=self.params(clip, frames),
             landmarks=points,
+            window=self._read_window(clip, frames, window) if window else None,
             frame=torch.tensor(list(frames)),
             identity=[f"p{self.first + clip // 2}"] * count,
             clip=[f"p{self.first + clip // 2}#{clip}"] * count,
         )
+
+    def _read_window(self, clip: int, frames: Sequence[int], window: int) -> FaceParams:
+        around = list_window(frames, window, int(self.index.num_frames[clip]))
+        params = self.params(clip, around.flatten().tolist())
+        return params.map(lambda tensor: tensor.unflatten(0, around.shape))
 
 
 class CountedData(ReenactmentDataModule):
@@ -69,8 +77,8 @@ class CountedData(ReenactmentDataModule):
     def face_model(self) -> str:
         return "head"
 
-    def describe(self):
-        raise NotImplementedError
+    def describe(self) -> Contents:
+        return Contents(params=True, landmarks=True)
 
     def train_clips(self) -> ClipSource:
         return CountedClips(0, 5, self.size)

@@ -9,12 +9,12 @@ import pytest
 import torch
 from media.made_videos import grey, make_video
 
-from reenact.data.clips import Carries
 from reenact.data.datamodules.base import jitter_colours
 from reenact.data.datamodules.clips import Clips
 from reenact.data.datamodules.voxceleb import VoxCeleb, count_frames
 from reenact.data.store.reader import Store
 from reenact.errors import ReenactError
+from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.media.pictures import write_image
 
@@ -37,7 +37,7 @@ def equal(first, second):
 def test_what_a_store_offers(root):
     data = Clips(root, size=16, batch_size=3, num_workers=0)
     assert data.face_model == "head"
-    assert data.describe() == Carries(params=True, landmarks=True)
+    assert data.describe() == Contents(params=True, landmarks=True)
     batch = next(iter(data.train_dataloader()))
     assert batch.source.image.shape == (3, 3, 16, 16)
     assert batch.source.image.dtype == torch.uint8
@@ -104,8 +104,10 @@ def test_one_identity_gives_no_cross_loader(tmp_path):
 
 
 def test_clips_that_are_too_short(root):
+    data = Clips(root)
+    data.serve(Contents(clip_length=40))
     with pytest.raises(ReenactError, match="no usable train clip of 40 frames"):
-        Clips(root, clip_length=40).train_clips()
+        data.train_clips()
 
 
 def test_colour_jitter_is_the_same_for_source_and_driving():
@@ -153,7 +155,7 @@ def raw_layout(root):
 def test_the_raw_layout_of_voxceleb_gives_images(tmp_path):
     data = VoxCeleb(raw_layout(tmp_path / "vox"), size=16, batch_size=2, num_workers=0, num_val_pairs=4)
     assert data.face_model == ""
-    assert data.describe() == Carries()
+    assert data.describe() == Contents()
     assert data.train_clips().index.num_frames.tolist() == [6, 5, 6, 5]
     batch = next(iter(data.train_dataloader()))
     assert batch.source.image.shape == (2, 3, 16, 16)

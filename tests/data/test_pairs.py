@@ -13,6 +13,7 @@ from reenact.data.store.pack import pack
 from reenact.data.store.reader import Store
 from reenact.data.store.root_files import MANIFEST
 from reenact.errors import ReenactError
+from reenact.faces.contents import Contents
 from reenact.methods.registry import collect_pair_plans
 
 from .made_store import add_clip, made_store, made_writer
@@ -140,7 +141,9 @@ def test_loaders_follow_the_list(root, tmp_path):
 
 def test_clips_are_driven_in_steps_of_their_length(root, tmp_path):
     write_pairs(tmp_path / "pairs.csv", [NamedPair("p0#0", 0, "p3#0", None)])
-    driven = [row[3] for row in seen(listed(root, tmp_path / "pairs.csv", clip_length=4).test_dataloader()["cross"])]
+    data = listed(root, tmp_path / "pairs.csv")
+    data.serve(Contents(clip_length=4))
+    driven = [row[3] for row in seen(data.test_dataloader()["cross"])]
     assert driven == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
 
 

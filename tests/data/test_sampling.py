@@ -20,6 +20,7 @@ from reenact.data.pairs.sampling import (
 from reenact.data.store.clip_table import ClipIndex
 from reenact.data.store.reader import Store
 from reenact.errors import ReenactError
+from reenact.faces.contents import Contents
 from reenact.faces.landmarks import MIRROR, mirror_landmarks
 from reenact.faces.portrait import Portrait
 from reenact.faces.registry import load_face_model
@@ -60,7 +61,7 @@ def test_pairs_are_two_frames_of_one_clip_and_identities_are_balanced(clips):
 
 
 def test_clips_are_frames_in_a_row(clips):
-    pair = TrainingPairs(clips, 0, 0.0, clip_length=6)[4]
+    pair = TrainingPairs(clips, 0, 0.0, Contents(clip_length=6))[4]
     assert pair.driving.image.shape == (6, 3, SIZE, SIZE)
     assert pair.driving.params.camera.shape == (6, 3)
     frames = pair.driving.frame.tolist()
@@ -87,7 +88,7 @@ def test_ranks_and_epochs_share_no_sample(clips):
 def test_no_clip_is_refused(clips):
     empty = StoreClips(clips._prepared, ClipIndex(*(np.zeros(0, np.int64) for _ in range(3))), SIZE)
     with pytest.raises(ReenactError, match="No clip has the 8 frames"):
-        TrainingPairs(empty, 0, 0.5, clip_length=8)
+        TrainingPairs(empty, 0, 0.5, Contents(clip_length=8))
 
 
 def test_lists_of_test_pairs(clips):

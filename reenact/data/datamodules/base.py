@@ -8,7 +8,7 @@ import os
 import signal
 import warnings
 from abc import abstractmethod
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -22,7 +22,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 from torchvision.transforms.v2 import functional as colour
 
-from reenact.data.clips import Carries, ClipSource, StoreClips, describe_contents
+from reenact.data.clips import ClipSource, StoreClips
+from reenact.data.pairs.frames import count_least_frames
 from reenact.data.pairs.lists import read_pairs, resolve_pairs
 from reenact.data.pairs.sampling import (
     EpochSampler,
@@ -37,6 +38,7 @@ from reenact.data.pairs.sampling import (
 from reenact.data.store.clip_table import ClipIndex
 from reenact.data.store.prepared import open_prepared
 from reenact.errors import ReenactError
+from reenact.faces.contents import EVERYTHING, Contents
 from reenact.faces.portrait import PortraitPair
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -70,9 +72,11 @@ class ReenactmentDataModule(LightningDataModule):
         size: Side of the images in pixels.
         batch_size: Pairs per batch, over all processes.
         num_workers: Processes that load; one per usable core, 8 at most, by default.
-        flip: Probability that a training pair is mirrored.
+        flip: Probability that a training pair is mirrored; 0.5 by default, and 0 for a method that mirrored face
+            parameters would mislead.
         jitter: Strength of the colour jitter of training pairs (brightness, contrast, saturation, hue); 0 is none.
-        clip_length: Driving frames per sample; 1 for pictures.
+        min_distance: Least distance in frames between the source and the driving frames of a training pair; 0 is none.
+        train_clips: Number of clips to train on, drawn from the seed; all by default.
         pairs_per_epoch: Training pairs that count as an epoch over all processes; 75 per identity by default (FOMM's
             `num_repeats`).
         num_val_pairs: Pairs in each validation loader.
@@ -92,9 +96,10 @@ class ReenactmentDataModule(LightningDataModule):
         size: int = 256,
         batch_size: int = 16,
         num_workers: int | None = None,
-        flip: float = 0.5,
+        flip: float | None = None,
         jitter: float = 0.1,
-        clip_length: int = 1,
+        min_distance: int = 0,
+        train_clips: int | None = None,
         pairs_per_epoch: int | None = None,
         num_val_pairs: int = 32,
         num_test_pairs: int = 200,
@@ -111,9 +116,10 @@ class ReenactmentDataModule(LightningDataModule):
             ("batch_size", batch_size, 1, None),
             ("batch_size_per_process", 1 if batch_size_per_process is None else batch_size_per_process, 1, None),
             ("num_workers", self.num_workers, 0, None),
-            ("flip", flip, 0, 1),
+            ("flip", 0 if flip is None else flip, 0, 1),
             ("jitter", jitter, 0, 0.5),
-            ("clip_length", clip_length, 1, None),
+            ("min_distance", min_distance, 0, None),
+            ("train_clips", 1 if train_clips is None else train_clips, 1, None),
             ("pairs_per_epoch", 1 if pairs_per_epoch is None else pairs_per_epoch, 1, None),
             ("num_val_pairs", num_val_pairs, 1, None),
             ("num_test_pairs", num_test_pairs, 1, None),
@@ -123,9 +129,11 @@ class ReenactmentDataModule(LightningDataModule):
         self.size = size
         self.batch_size = batch_size
         self.batch_size_per_process = batch_size_per_process
-        self.flip = flip
+        self.flip = 0.5 if flip is None else flip
+        self._flips_by_default = flip is None
         self.jitter = jitter
-        self.clip_length = clip_length
+        self.min_distance = min_distance
+        self.most_train_clips = train_clips
         self.pairs_per_epoch = pairs_per_epoch
         self.num_val_pairs = num_val_pairs
         self.num_test_pairs = num_test_pairs
@@ -133,6 +141,7 @@ class ReenactmentDataModule(LightningDataModule):
         self.pairs = pairs
         self.sources = sources
         self.max_broken = max_broken
+        self.needs = EVERYTHING
         self._listed = None if pairs is None else read_pairs(pairs)
 
     @property
@@ -146,8 +155,8 @@ class ReenactmentDataModule(LightningDataModule):
         return {}
 
     @abstractmethod
-    def describe(self) -> Carries:
-        """Describe the contents of the portraits."""
+    def describe(self) -> Contents:
+        """Describe the parts of the portraits."""
 
     @abstractmethod
     def train_clips(self) -> ClipSource:
@@ -156,6 +165,31 @@ class ReenactmentDataModule(LightningDataModule):
     @abstractmethod
     def test_clips(self) -> ClipSource:
         """The held-out clips, of other identities where there are several."""
+
+    def serve(self, needs: Contents) -> None:
+        """Make samples in the form that a method needs, with the parts that it needs.
+
+        Raises:
+            ReenactError: if pairs are to be mirrored and the method can't learn from those.
+        """
+        if not needs.mirrors:
+            if self.flip and not self._flips_by_default:
+                raise ReenactError(
+                    f"--data.flip {self.flip} mirrors pictures and leaves their face parameters as they were fitted,"
+                    " which this method reads as numbers: set --data.flip 0"
+                )
+            self.flip = 0.0
+        self.needs = needs
+
+    @property
+    def least_train_frames(self) -> int:
+        """Number of frames that a clip must have for a training sample."""
+        return count_least_frames(self.needs, self.min_distance)
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Arrays of a store that the method does not need."""
+        return () if self.needs.landmarks else ("landmarks",)
 
     def process_batch_size(self, processes: int) -> int:
         """Training pairs per batch of each of some processes.
@@ -174,7 +208,15 @@ class ReenactmentDataModule(LightningDataModule):
 
     def train_dataloader(self) -> Loader:
         """Random pairs without end, cut into epochs."""
-        pairs = TrainingPairs(self.train_clips(), self.seed, self.flip, self.clip_length, self.max_broken)
+        pairs = TrainingPairs(
+            self.train_clips(),
+            self.seed,
+            self.flip,
+            self.needs,
+            min_distance=self.min_distance,
+            most_clips=self.most_train_clips,
+            max_broken=self.max_broken,
+        )
         rank, world = self._rank()
         size = self.process_batch_size(world)
         step = size * world
@@ -222,13 +264,13 @@ class ReenactmentDataModule(LightningDataModule):
     def _test_loaders(self, count: int, max_broken: float = 0.0) -> dict[str, Loader]:
         clips, sources = self.test_clips(), self._source_clips()
         if self.pairs is not None and self._listed is not None:
-            lists = resolve_pairs(self.pairs, self._listed, clips, sources, self.clip_length)
+            lists = resolve_pairs(self.pairs, self._listed, clips, sources, self.needs.clip_length)
         else:
             lists = self._drawn(count, clips.index, None if sources is None else sources.index)
         rank, world = self._rank()
         loaders = {}
         for name, pairs in lists.items():
-            dataset = TestPairs(clips, pairs, self.clip_length, sources if name == "cross" else None, max_broken)
+            dataset = TestPairs(clips, pairs, self.needs, sources if name == "cross" else None, max_broken)
             if len(dataset) < world:
                 raise ReenactError(
                     f"{len(dataset)} {name} pairs are too few for {world} processes; raise --data.num_val_pairs and"
@@ -241,8 +283,8 @@ class ReenactmentDataModule(LightningDataModule):
     def _drawn(self, count: int, index: ClipIndex, sources: ClipIndex | None) -> dict[str, PairList]:
         """Held-out pairs drawn from the seed."""
         lists = {
-            "self": self_pairs(index, count, self.seed, self.clip_length),
-            "cross": cross_pairs(index, count, self.seed, self.clip_length, sources),
+            "self": self_pairs(index, count, self.seed, self.needs.clip_length),
+            "cross": cross_pairs(index, count, self.seed, self.needs.clip_length, sources),
         }
         if not len(lists["cross"].table):
             warnings.warn("the held-out clips show one identity: there is no cross-reenactment loader", stacklevel=2)
@@ -253,10 +295,7 @@ class ReenactmentDataModule(LightningDataModule):
         if self.sources is None:
             return None
         prepared = open_prepared(self.sources)
-        has, needed = prepared.info.fields, self.describe()
-        lacks = [
-            name for name, value in asdict(describe_contents(has, 1)).items() if getattr(needed, name) and not value
-        ]
+        lacks = self.describe().find_missing(Contents.from_arrays(prepared.info.fields))
         if lacks or (self.face_model and prepared.info.face_model != self.face_model):
             shortage = f"no {lacks[0]}" if lacks else f"parameters of the face model {prepared.info.face_model!r}"
             raise ReenactError(
@@ -264,7 +303,7 @@ class ReenactmentDataModule(LightningDataModule):
             )
         if not len(prepared.table.names):
             raise ReenactError(f"--data.sources {self.sources} has no usable clip; prepare it again")
-        return StoreClips(prepared, prepared.table.index(None), self.size)
+        return StoreClips(prepared, prepared.table.index(None), self.size, self.unread)
 
     def _loader(
         self,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reenact.data.clips import Carries, ClipSource, StoreClips, describe_contents
+from reenact.data.clips import ClipSource, StoreClips
 from reenact.data.datamodules.base import ReenactmentDataModule, check_number
 from reenact.data.pairs.sampling import held_out_split
 from reenact.data.store.prepared import open_prepared
 from reenact.data.store.reader import Store
 from reenact.data.store.shards import Shards
 from reenact.errors import ReenactError
+from reenact.faces.contents import Contents
 
 
 class Clips(ReenactmentDataModule):
@@ -23,9 +24,11 @@ class Clips(ReenactmentDataModule):
         size: Side of the images in pixels.
         batch_size: Pairs per batch, over all processes.
         num_workers: Processes that load; one per usable core, 8 at most, by default.
-        flip: Probability that a training pair is mirrored.
+        flip: Probability that a training pair is mirrored; 0.5 by default, and 0 for a method that mirrored face
+            parameters would mislead.
         jitter: Strength of the colour jitter of training pairs; 0 is none.
-        clip_length: Driving frames per sample; 1 for pictures.
+        min_distance: Least distance in frames between the source and the driving frames of a training pair; 0 is none.
+        train_clips: Number of clips to train on, drawn from the seed; all by default.
         pairs_per_epoch: Training pairs that count as an epoch; 75 per identity by default.
         num_val_pairs: Pairs in each validation loader.
         num_test_pairs: Pairs in each test loader.
@@ -46,9 +49,10 @@ class Clips(ReenactmentDataModule):
         size: int = 256,
         batch_size: int = 16,
         num_workers: int | None = None,
-        flip: float = 0.5,
+        flip: float | None = None,
         jitter: float = 0.1,
-        clip_length: int = 1,
+        min_distance: int = 0,
+        train_clips: int | None = None,
         pairs_per_epoch: int | None = None,
         num_val_pairs: int = 32,
         num_test_pairs: int = 200,
@@ -60,19 +64,20 @@ class Clips(ReenactmentDataModule):
         batch_size_per_process: int | None = None,
     ) -> None:
         super().__init__(
-            size,
-            batch_size,
-            num_workers,
-            flip,
-            jitter,
-            clip_length,
-            pairs_per_epoch,
-            num_val_pairs,
-            num_test_pairs,
-            seed,
-            pairs,
-            sources,
-            max_broken,
+            size=size,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            flip=flip,
+            jitter=jitter,
+            min_distance=min_distance,
+            train_clips=train_clips,
+            pairs_per_epoch=pairs_per_epoch,
+            num_val_pairs=num_val_pairs,
+            num_test_pairs=num_test_pairs,
+            seed=seed,
+            pairs=pairs,
+            sources=sources,
+            max_broken=max_broken,
             batch_size_per_process=batch_size_per_process,
         )
         check_number("held_out", held_out, 0, 1)
@@ -90,9 +95,9 @@ class Clips(ReenactmentDataModule):
         """Settings by which the store was prepared."""
         return self._store.info.recipe
 
-    def describe(self) -> Carries:
-        """Describe the contents of the store's portraits."""
-        return describe_contents(self._store.info.fields, self.clip_length)
+    def describe(self) -> Contents:
+        """Describe the parts of the store's portraits."""
+        return Contents.from_arrays(self._store.info.fields)
 
     def train_clips(self) -> ClipSource:
         """The clips of the split `train`, without held-out identities."""
@@ -104,19 +109,22 @@ class Clips(ReenactmentDataModule):
 
 
 def store_clips(store: Store | Shards, split: str, settings: ReenactmentDataModule, held_out: float) -> StoreClips:
-    """The clips of a split of a store, in the size and length that a data module asks for.
+    """The clips of a split of a store, in the size and of the length that a data module asks for.
+
+    The length of a method's samples changes no split: every method is tested on the same clips.
 
     Raises:
         ReenactError: if there is none.
     """
-    shortest = max(2, settings.clip_length)
+    shortest = settings.least_train_frames if split == "train" else 2
     if store.table.split_names != ("train",):
-        index = store.table.index(split, shortest)
+        index = store.table.index(split, min_frames=2)
     else:
-        index = held_out_split(store.table.index("train", shortest), split, held_out, settings.seed)
+        index = held_out_split(store.table.index("train", min_frames=2), split, held_out, settings.seed)
+    index = index.select(index.num_frames >= shortest)
     if not len(index.ids):
         raise ReenactError(
             f"{store.root} has no usable {split} clip of {shortest} frames or more; "
             f"see `reenact prepare --status {store.root}`"
         )
-    return StoreClips(store, index, settings.size)
+    return StoreClips(store, index, settings.size, settings.unread)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from reenact.data.clips import Carries, ClipSource
+from reenact.data.clips import ClipSource
 from reenact.data.datamodules.base import ReenactmentDataModule
+from reenact.faces.contents import Contents
 
 
 class Synthetic(ReenactmentDataModule):
@@ -13,9 +14,11 @@ class Synthetic(ReenactmentDataModule):
         size: Side of the images in pixels.
         batch_size: Pairs per batch, over all processes.
         num_workers: Processes that render; one per usable core, 8 at most, by default.
-        flip: Probability that a training pair is mirrored.
+        flip: Probability that a training pair is mirrored; 0.5 by default, and 0 for a method that mirrored face
+            parameters would mislead.
         jitter: Strength of the colour jitter of training pairs; 0 is none.
-        clip_length: Driving frames per sample; 1 for pictures.
+        min_distance: Least distance in frames between the source and the driving frames of a training pair; 0 is none.
+        train_clips: Number of clips to train on, drawn from the seed; all by default.
         pairs_per_epoch: Training pairs that count as an epoch; 75 per identity by default.
         num_val_pairs: Pairs in each validation loader.
         num_test_pairs: Pairs in each test loader.
@@ -33,9 +36,10 @@ class Synthetic(ReenactmentDataModule):
         size: int = 128,
         batch_size: int = 8,
         num_workers: int | None = None,
-        flip: float = 0.5,
+        flip: float | None = None,
         jitter: float = 0.1,
-        clip_length: int = 1,
+        min_distance: int = 0,
+        train_clips: int | None = None,
         pairs_per_epoch: int | None = None,
         num_val_pairs: int = 32,
         num_test_pairs: int = 200,
@@ -48,16 +52,17 @@ class Synthetic(ReenactmentDataModule):
         batch_size_per_process: int | None = None,
     ) -> None:
         super().__init__(
-            size,
-            batch_size,
-            num_workers,
-            flip,
-            jitter,
-            clip_length,
-            pairs_per_epoch,
-            num_val_pairs,
-            num_test_pairs,
-            seed,
+            size=size,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            flip=flip,
+            jitter=jitter,
+            min_distance=min_distance,
+            train_clips=train_clips,
+            pairs_per_epoch=pairs_per_epoch,
+            num_val_pairs=num_val_pairs,
+            num_test_pairs=num_test_pairs,
+            seed=seed,
             batch_size_per_process=batch_size_per_process,
         )
         self.identities = identities
@@ -71,9 +76,9 @@ class Synthetic(ReenactmentDataModule):
         """Name of the built-in head."""
         return "head"
 
-    def describe(self) -> Carries:
+    def describe(self) -> Contents:
         """Everything but texture coefficients, which the world's people do not have."""
-        return Carries(params=True, landmarks=True, clip_length=self.clip_length)
+        return Contents(params=True, landmarks=True, mask=True)
 
     def train_clips(self) -> ClipSource:
         """The people 0 to `identities`."""
@@ -92,4 +97,5 @@ class Synthetic(ReenactmentDataModule):
             clips_per_identity=self.clips_per_identity,
             frames_per_clip=self.frames_per_clip,
             size=self.size,
+            contents=self.needs,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from reenact.data.clips import Carries, ClipSource, describe_contents
+from reenact.data.clips import ClipSource
 from reenact.data.datamodules.base import ReenactmentDataModule
 from reenact.data.datamodules.clips import store_clips
 from reenact.data.layouts.folders import identity_of
@@ -20,6 +20,7 @@ from reenact.data.store.prepared import open_prepared
 from reenact.data.store.reader import to_tensor
 from reenact.data.store.root_files import is_prepared
 from reenact.errors import ReenactError
+from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait
 from reenact.media.listing import is_system_file
 from reenact.media.pictures import pictures_in, read_image
@@ -38,9 +39,11 @@ class VoxCeleb(ReenactmentDataModule):
         size: Side of the images in pixels.
         batch_size: Pairs per batch, over all processes.
         num_workers: Processes that load; one per usable core, 8 at most, by default.
-        flip: Probability that a training pair is mirrored.
+        flip: Probability that a training pair is mirrored; 0.5 by default, and 0 for a method that mirrored face
+            parameters would mislead.
         jitter: Strength of the colour jitter of training pairs; 0 is none.
-        clip_length: Driving frames per sample; 1 for pictures.
+        min_distance: Least distance in frames between the source and the driving frames of a training pair; 0 is none.
+        train_clips: Number of clips to train on, drawn from the seed; all by default.
         pairs_per_epoch: Training pairs that count as an epoch; 75 per identity by default.
         num_val_pairs: Pairs in each validation loader.
         num_test_pairs: Pairs in each test loader.
@@ -60,9 +63,10 @@ class VoxCeleb(ReenactmentDataModule):
         size: int = 256,
         batch_size: int = 16,
         num_workers: int | None = None,
-        flip: float = 0.5,
+        flip: float | None = None,
         jitter: float = 0.1,
-        clip_length: int = 1,
+        min_distance: int = 0,
+        train_clips: int | None = None,
         pairs_per_epoch: int | None = None,
         num_val_pairs: int = 32,
         num_test_pairs: int = 200,
@@ -73,19 +77,20 @@ class VoxCeleb(ReenactmentDataModule):
         batch_size_per_process: int | None = None,
     ) -> None:
         super().__init__(
-            size,
-            batch_size,
-            num_workers,
-            flip,
-            jitter,
-            clip_length,
-            pairs_per_epoch,
-            num_val_pairs,
-            num_test_pairs,
-            seed,
-            pairs,
-            sources,
-            max_broken,
+            size=size,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            flip=flip,
+            jitter=jitter,
+            min_distance=min_distance,
+            train_clips=train_clips,
+            pairs_per_epoch=pairs_per_epoch,
+            num_val_pairs=num_val_pairs,
+            num_test_pairs=num_test_pairs,
+            seed=seed,
+            pairs=pairs,
+            sources=sources,
+            max_broken=max_broken,
             batch_size_per_process=batch_size_per_process,
         )
         self.root = root
@@ -103,9 +108,9 @@ class VoxCeleb(ReenactmentDataModule):
         """Settings by which the store was prepared; the raw layout holds FOMM's crops."""
         return self._store.info.recipe if self._store else {"crop": find_default_crop("videos")}
 
-    def describe(self) -> Carries:
-        """Describe the contents of the portraits: images alone for the raw layout."""
-        return describe_contents(self._store.info.fields if self._store else (), self.clip_length)
+    def describe(self) -> Contents:
+        """Describe the parts of the portraits: images alone for the raw layout."""
+        return Contents.from_arrays(self._store.info.fields if self._store else ())
 
     def train_clips(self) -> ClipSource:
         """Clips of the split `train`."""
@@ -118,7 +123,7 @@ class VoxCeleb(ReenactmentDataModule):
     def _clips(self, split: str) -> ClipSource:
         if self._store:
             return store_clips(self._store, split, self, held_out=0.1)
-        return FolderClips(Path(self.root) / split, self.size, max(2, self.clip_length))
+        return FolderClips(Path(self.root) / split, self.size, self.least_train_frames if split == "train" else 2)
 
 
 class FolderClips:
@@ -149,8 +154,11 @@ class FolderClips:
         """The number of the clip with a name."""
         return next((number for number, path in enumerate(self._paths) if path.name == name), None)
 
-    def read(self, clip: int, frames: Sequence[int]) -> Portrait:
-        """Read N frames of a clip; a video file is decoded from the key frames before them."""
+    def read(self, clip: int, frames: Sequence[int], window: int = 0) -> Portrait:
+        """Read N frames of a clip; a video file is decoded from the key frames before them.
+
+        There are no face parameters, and so no window of them.
+        """
         path = self._paths[clip]
         if path.is_dir():
             pictures = pictures_in(path)

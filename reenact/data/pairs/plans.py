@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reenact.choices import check_choices
 from reenact.data.pairs.lists import NamedPair, name_pairs, write_pairs
-from reenact.data.pairs.sampling import cross_pairs, held_out_split, self_pairs
+from reenact.data.pairs.sampling import choose_clips, cross_pairs, held_out_split, self_pairs
 from reenact.data.store.clip_table import ClipIndex, ClipTable
 from reenact.data.store.prepared import open_prepared
 from reenact.errors import ReenactError, suggest_names
@@ -62,7 +61,7 @@ def write_plan(
     if split == "test" and table.split_names == ("train",):
         # What the data modules hold out, at their own seed and share.
         everything = held_out_split(table.index("train", min_frames=2), "test", 0.1, 0)
-    index = _choose_clips(everything, plan.clips, seed)
+    index = choose_clips(everything, plan.clips, seed)
     if not len(index.ids):
         has = ", ".join(table.split_names) or "no clip"
         raise ReenactError(
@@ -93,7 +92,7 @@ def _plan_pairs(
     if plan.self_clips:
         yield from (NamedPair(names[clip], 0, names[clip], None) for clip in index.ids.tolist())
     if plan.cross_clips and portraits is not None:
-        chosen = _choose_clips(portraits.index(None), plan.portraits, seed).ids.tolist()
+        chosen = choose_clips(portraits.index(None), plan.portraits, seed).ids.tolist()
         if not chosen:
             raise ReenactError("The store of --sources has no usable picture; prepare it again")
         for number, clip in enumerate(index.ids.tolist()):
@@ -101,25 +100,6 @@ def _plan_pairs(
     elif plan.cross_clips and people > 1:
         for place, clip in enumerate(index.ids.tolist()):
             yield NamedPair(names[_next_person(index, place)], 0, names[clip], None)
-
-
-def _choose_clips(index: ClipIndex, count: int | None, seed: int) -> ClipIndex:
-    """Some clips of as many identities as possible, in the order of the index; all where `count` is None."""
-    if count is None or len(index.ids) <= count:
-        return index
-    order = np.random.default_rng([seed, 6]).permutation(len(index.ids))
-    turn = _count_earlier_clips(index.identities[order])
-    keep = np.sort(order[np.argsort(turn, kind="stable")[:count]])
-    return ClipIndex(index.ids[keep], index.identities[keep], index.num_frames[keep])
-
-
-def _count_earlier_clips(identities: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(N,) number of earlier clips with the same identity, for each clip."""
-    order = np.argsort(identities, kind="stable")
-    _, starts, counts = np.unique(identities[order], return_index=True, return_counts=True)
-    turns = np.empty(len(order), np.int64)
-    turns[order] = np.arange(len(order)) - np.repeat(starts, counts)
-    return turns
 
 
 def _next_person(index: ClipIndex, place: int) -> int:

@@ -20,24 +20,29 @@ from torch.utils.data import Dataset, DistributedSampler
 
 from reenact.data.clips import ClipSource
 from reenact.data.pairs.broken_clips import ATTEMPTS, BrokenClips
+from reenact.data.pairs.frames import count_least_frames, draw_frames
 from reenact.data.store.clip_table import ClipIndex
 from reenact.errors import ReenactError
+from reenact.faces.contents import EVERYTHING, Contents
 from reenact.faces.landmarks import mirror_landmarks
+from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, PortraitPair
 
 
 class TrainingPairs(Dataset[PortraitPair]):
     """Endless self-reenactment pairs: every pass visits each identity once, in a new order.
 
-    Of an identity a random clip, of the clip two different frames (PWM, `Data/train_data.py`); with a `clip_length`
-    of T > 1, one frame as the source and T frames in a row as the driving clip. The sample of a clip that can't be read
+    Of an identity a random clip, of the clip two different frames (PWM, `Data/train_data.py`); where a method needs T
+    driving frames, one frame as the source and T frames as the driving clip. The sample of a clip that can't be read
     comes from another clip, drawn from the seed and the sample's number.
 
     Args:
         clips: The frames.
         seed: Start of every random draw.
         flip: Probability that source and driving are both mirrored.
-        clip_length: Driving frames per sample.
+        form: Number of driving frames, their stride, and the window of face parameters.
+        min_distance: Least distance in frames between the source and the driving frames; see `frames.draw_frames`.
+        most_clips: Number of clips, drawn from the seed over as many identities as possible; all by default.
         max_broken: Share of the clips, rounded up, that may be unreadable.
 
     Raises:
@@ -45,17 +50,26 @@ class TrainingPairs(Dataset[PortraitPair]):
     """
 
     def __init__(
-        self, clips: ClipSource, seed: int, flip: float, clip_length: int = 1, max_broken: float = 0.0
+        self,
+        clips: ClipSource,
+        seed: int,
+        flip: float,
+        form: Contents = EVERYTHING,
+        *,
+        min_distance: int = 0,
+        most_clips: int | None = None,
+        max_broken: float = 0.0,
     ) -> None:
-        index = clips.index
+        least = count_least_frames(form, min_distance)
+        index = choose_clips(clips.index.select(clips.index.num_frames >= least), most_clips, seed)
         if not len(index.ids):
-            raise ReenactError(
-                f"No clip has the {max(2, clip_length)} frames that training needs; prepare longer clips"
-            )
+            raise ReenactError(f"No clip has the {least} frames that training needs; prepare longer clips")
         self._clips = clips
+        self._index = index
         self._seed = seed
         self._flip = flip
-        self._length = clip_length
+        self._form = form
+        self._min_distance = min_distance
         order = np.argsort(index.identities, kind="stable")
         self._rows, counts = order, np.bincount(index.identities)
         self._starts = np.concatenate([[0], np.cumsum(counts)])
@@ -74,9 +88,9 @@ class TrainingPairs(Dataset[PortraitPair]):
         first, end = int(self._starts[identity]), int(self._starts[identity + 1])
         for attempt in itertools.count(1):
             row = int(self._rows[draw.integers(first, end)])
-            frames = self._frames(int(self._clips.index.num_frames[row]), draw)
+            frames = draw_frames(int(self._index.num_frames[row]), self._form, self._min_distance, draw)
             try:
-                portraits = self._clips.read(int(self._clips.index.ids[row]), frames)
+                portraits = self._clips.read(int(self._index.ids[row]), frames, self._form.window)
                 break
             except ReenactError as error:
                 self.broken.mark(row, error)
@@ -86,14 +100,8 @@ class TrainingPairs(Dataset[PortraitPair]):
             first, end = 0, len(self._rows)
         if self._flip:
             portraits = mirror(portraits, draw.random() < self._flip)
-        driving = portraits[1] if self._length == 1 else _as_clip(portraits[1:])
+        driving = portraits[1] if self._form.clip_length == 1 else _as_clip(portraits[1:])
         return PortraitPair(source=portraits[0], driving=driving)
-
-    def _frames(self, num_frames: int, draw: np.random.Generator) -> list[int]:
-        if self._length == 1:
-            return [int(frame) for frame in draw.choice(num_frames, 2, replace=False)]
-        start = int(draw.integers(num_frames - self._length + 1))
-        return [int(draw.integers(num_frames)), *range(start, start + self._length)]
 
 
 class EpochSampler(DistributedSampler[Any]):
@@ -171,7 +179,7 @@ class TestPairs(Dataset[PortraitPair]):
     Args:
         clips: The driving frames.
         pairs: Which.
-        clip_length: Driving frames per pair.
+        form: Number of driving frames, and the window of face parameters.
         sources: The source frames, where they come from other clips.
         max_broken: Share of the pairs, rounded up, that another pair of the list may stand in for; a test has none.
     """
@@ -182,14 +190,14 @@ class TestPairs(Dataset[PortraitPair]):
         self,
         clips: ClipSource,
         pairs: PairList,
-        clip_length: int = 1,
+        form: Contents = EVERYTHING,
         sources: ClipSource | None = None,
         max_broken: float = 0.0,
     ) -> None:
         self._clips = clips
         self._sources = sources or clips
         self._pairs = pairs
-        self._length = clip_length
+        self._form = form
         self._broken = BrokenClips(len(pairs.table), max_broken, "validation pairs")
 
     def __len__(self) -> int:
@@ -210,9 +218,10 @@ class TestPairs(Dataset[PortraitPair]):
 
     def _read(self, number: int) -> PortraitPair:
         source_clip, source_frame, clip, start = (int(value) for value in self._pairs.table[number])
-        source = self._sources.read(source_clip, [source_frame])[0]
-        driving = self._clips.read(clip, list(range(start, start + self._length)))
-        return PortraitPair(source=source, driving=driving[0] if self._length == 1 else _as_clip(driving))
+        window, length = self._form.window, self._form.clip_length
+        source = self._sources.read(source_clip, [source_frame], window)[0]
+        driving = self._clips.read(clip, list(range(start, start + length)), window)
+        return PortraitPair(source=source, driving=driving[0] if length == 1 else _as_clip(driving))
 
 
 def self_pairs(index: ClipIndex, count: int, seed: int, clip_length: int = 1) -> PairList:
@@ -279,8 +288,25 @@ def held_out_split(index: ClipIndex, split: str, share: float, seed: int) -> Cli
     least = 2 if count > 3 else 1
     chosen = np.random.default_rng([seed, 5]).permutation(count)[: max(least, round(share * count))]
     keep = np.isin(index.identities, chosen) == (split == "test")
-    _, dense = np.unique(index.identities[keep], return_inverse=True)
-    return ClipIndex(index.ids[keep], dense.astype(np.int64), index.num_frames[keep])
+    return index.select(keep)
+
+
+def choose_clips(index: ClipIndex, count: int | None, seed: int) -> ClipIndex:
+    """Draw some clips of as many identities as possible, in the order of the index; all where `count` is None."""
+    if count is None or len(index.ids) <= count:
+        return index
+    order = np.random.default_rng([seed, 6]).permutation(len(index.ids))
+    turn = _count_earlier_clips(index.identities[order])
+    return index.select(np.sort(order[np.argsort(turn, kind="stable")[:count]]))
+
+
+def _count_earlier_clips(identities: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) number of earlier clips with the same identity, for each clip."""
+    order = np.argsort(identities, kind="stable")
+    _, starts, counts = np.unique(identities[order], return_index=True, return_counts=True)
+    turns = np.empty(len(order), np.int64)
+    turns[order] = np.arange(len(order)) - np.repeat(starts, counts)
+    return turns
 
 
 def mirror(portrait: Portrait, mirrored: bool) -> Portrait:
@@ -288,15 +314,20 @@ def mirror(portrait: Portrait, mirrored: bool) -> Portrait:
 
     The parameters stay as fitted; `FaceParams.mirrored` tells the face model to mirror the posed mesh.
     """
-    params = portrait.params
-    if params is not None:
-        params = replace(params, mirrored=torch.full(params.camera.shape[:-1], mirrored))
+    params, window = _mark_mirrored(portrait.params, mirrored), _mark_mirrored(portrait.window, mirrored)
+    portrait = replace(portrait, params=params, window=window)
     if not mirrored:
-        return replace(portrait, params=params)
-    landmarks = portrait.landmarks
+        return portrait
+    landmarks, mask = portrait.landmarks, portrait.mask
     if landmarks is not None:
         landmarks = mirror_landmarks(landmarks, portrait.image.shape[-1])
-    return replace(portrait, image=portrait.image.flip(-1), params=params, landmarks=landmarks)
+    if mask is not None:
+        mask = mask.flip(-1)
+    return replace(portrait, image=portrait.image.flip(-1), landmarks=landmarks, mask=mask)
+
+
+def _mark_mirrored(params: FaceParams | None, mirrored: bool) -> FaceParams | None:
+    return params and replace(params, mirrored=torch.full(params.camera.shape[:-1], mirrored))
 
 
 def collate(pairs: list[PortraitPair]) -> PortraitPair:

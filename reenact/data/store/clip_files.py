@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -79,7 +79,16 @@ class ClipReader:
         self._fields = frozenset({"places", *fields})
         self._remedy = remedy
 
-    def read(self, place: ClipPlace, identity: str, frames: Sequence[int], stored_size: int, size: int) -> Portrait:
+    def read(
+        self,
+        place: ClipPlace,
+        identity: str,
+        frames: Sequence[int],
+        stored_size: int,
+        size: int,
+        window: int = 0,
+        unread: Collection[str] = (),
+    ) -> Portrait:
         """Some frames of a clip as a batch of portraits, their images uint8; decodes nothing else.
 
         Args:
@@ -88,25 +97,35 @@ class ClipReader:
             frames: N frame numbers.
             stored_size: Side of the stored frames in pixels.
             size: Side of the images in pixels; landmarks follow.
+            window: Frames on either side whose face parameters come along.
+            unread: Arrays that are left out.
 
         Raises:
             ReenactError: if a frame does not exist, or the clip's files are missing, damaged, or disagree in length.
         """
-        arrays = self.arrays(place, frames)
+        self._check_frames(place, frames)
+        around = list_window(frames, window, place.num_frames)
+        numbers, rows = np.unique(around, return_inverse=True)
+        rows = rows.reshape(around.shape)
+        near = self.arrays(place, numbers.tolist(), unread)
+        arrays = {name: array[rows[:, window]] for name, array in near.items()}
         landmarks = arrays.get("landmarks")
         if landmarks is not None and size != stored_size:
             landmarks *= np.float32(size / stored_size)
         return Portrait(
             image=torch.from_numpy(self._pictures(place, arrays["places"], stored_size, size)),
             params=_build_params(arrays),
+            window=_build_params({name: array[rows] for name, array in near.items()}) if window else None,
             landmarks=None if landmarks is None else torch.from_numpy(landmarks),
             frame=torch.tensor(list(frames)),
             identity=[identity] * len(frames),
             clip=[place.clip] * len(frames),
         )
 
-    def arrays(self, place: ClipPlace, frames: Sequence[int] | None = None) -> dict[str, NDArray[Any]]:
-        """The rows of a clip's arrays that belong to some frames (all by default).
+    def arrays(
+        self, place: ClipPlace, frames: Sequence[int] | None = None, unread: Collection[str] = ()
+    ) -> dict[str, NDArray[Any]]:
+        """The rows of a clip's arrays that belong to some frames (all by default), without those in `unread`.
 
         Returns:
             `places` (N, 2), `crop` (N, 4) of `faces.crop`, `visible` (N,), `landmarks` (N, 68, 2) in pixels of the
@@ -116,16 +135,20 @@ class ClipReader:
             ReenactError: as `read`.
         """
         numbers = range(place.num_frames) if frames is None else frames
-        wrong = next((frame for frame in frames or () if not 0 <= frame < place.num_frames), None)
-        if wrong is not None:
-            raise ReenactError(f"Clip {place.clip} has no frame {wrong}: it has {place.num_frames}")
+        self._check_frames(place, numbers)
         start = place.arrays_start
         (head,) = self._bytes(place, [(place.arrays, start, start + min(self._files.peek, place.arrays_size))])
         end = 8 + int.from_bytes(head[:8], "little")
         if len(head) < end <= _LARGEST_HEADER:
             (head,) = self._bytes(place, [(place.arrays, start, start + end)])
         tables = self._tables(place, head[8:end])
-        return self._rows(place, head, end, tables, numbers)
+        read_tables = {name: table for name, table in tables.items() if name not in unread}
+        return self._rows(place, head, end, read_tables, numbers)
+
+    def _check_frames(self, place: ClipPlace, frames: Sequence[int]) -> None:
+        wrong = next((frame for frame in frames if not 0 <= frame < place.num_frames), None)
+        if wrong is not None:
+            raise ReenactError(f"Clip {place.clip} has no frame {wrong}: it has {place.num_frames}")
 
     def _tables(self, place: ClipPlace, header: bytes) -> dict[str, _Table]:
         try:
@@ -224,3 +247,10 @@ def _build_params(arrays: dict[str, NDArray[Any]]) -> FaceParams | None:
     if "shape" not in arrays:
         return None
     return FaceParams(**{name: torch.from_numpy(arrays[name]) for name in PARAMS if name in arrays})
+
+
+def list_window(frames: Sequence[int], window: int, num_frames: int) -> NDArray[np.int64]:
+    """List the frames of the window around each of N frames, (N, 2 `window` + 1), within the clip."""
+    around = np.asarray(frames, np.int64)[:, None] + np.arange(-window, window + 1)
+    within: NDArray[np.int64] = np.clip(around, 0, num_frames - 1)
+    return within

@@ -23,6 +23,11 @@ class ClipIndex:
     num_frames: NDArray[np.int64]
     """(N,) numbers of frames."""
 
+    def select(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> ClipIndex:
+        """Return some rows, by number or by mask, with their identities numbered anew from 0."""
+        _, dense = np.unique(self.identities[rows], return_inverse=True)
+        return ClipIndex(self.ids[rows], dense.astype(np.int64), self.num_frames[rows])
+
 
 @dataclass(frozen=True)
 class Names(Sequence[str]):

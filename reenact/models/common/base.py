@@ -10,6 +10,7 @@ from typing import ClassVar, Generic, Literal, Self, TypeVar, get_args
 from torch import Tensor, nn
 
 from reenact.errors import ReenactError
+from reenact.faces.contents import Contents
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait
 
@@ -33,18 +34,6 @@ class Transfer:
     adapt_scale: bool = True
     """Scale relative motion by the ratio of the faces' sizes. Face parameters always do: their place moves in units of
     the face's size."""
-
-
-@dataclass(frozen=True)
-class Needs:
-    """Contents of a portrait that a method reads, checked against the data before anything starts."""
-
-    params: bool = False
-    landmarks: bool = False
-    texture: bool = False
-    light: bool = False
-    clip_length: int = 1
-    """Frames per sample; 1 means single pictures."""
 
 
 @dataclass
@@ -82,7 +71,8 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
     it, from retargeting to editing, sees only motions.
     """
 
-    needs: Needs
+    needs: Contents
+    """Parts of a portrait that it reads, and the form of its samples."""
     modes: ClassVar[tuple[Mode, ...]] = MODES
     """Ways of `Transfer` that the method knows."""
     parts: ClassVar[Mapping[str, tuple[str, ...]]]

@@ -14,8 +14,9 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from reenact.errors import ReenactError
+from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.models.common.base import Needs, Reenactment, Reenactor, Transfer
+from reenact.models.common.base import Reenactment, Reenactor, Transfer
 from reenact.models.common.header import Header, check_header, check_same_class
 
 LOG = logging.getLogger("reenact")
@@ -49,7 +50,7 @@ class PortraitModule(LightningModule):
 
     @property
     @abstractmethod
-    def needs(self) -> Needs:
+    def needs(self) -> Contents:
         """Contents of a portrait that the module reads."""
 
     @property
@@ -174,7 +175,7 @@ class ReenactmentModule(PortraitModule):
     network: Reenactor[Any, Any]
 
     @property
-    def needs(self) -> Needs:
+    def needs(self) -> Contents:
         """Contents of a portrait that the network reads."""
         return self.network.needs
 

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reenact.errors import ReenactError
+from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait
-from reenact.models.common.base import Needs, Reenactment, Reenactor, SourceState, Transfer
+from reenact.models.common.base import Reenactment, Reenactor, SourceState, Transfer
 from reenact.models.face_vid2vid.estimator import Estimate, Estimator, HeadMotion
 from reenact.models.face_vid2vid.generator import DecoderKind, Generator
 from reenact.models.face_vid2vid.retarget import PARTS, retarget
@@ -189,7 +190,7 @@ class FaceVid2Vid(Reenactor[FaceVid2VidState, HeadMotion]):
         config: widths and depths.
     """
 
-    needs = Needs()
+    needs = Contents()
     parts: ClassVar = PARTS
 
     def __init__(self, config: FaceVid2VidConfig) -> None:

@@ -10,8 +10,9 @@ from typing import ClassVar, Self
 from torch import Tensor, nn
 
 from reenact.errors import ReenactError
+from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait
-from reenact.models.common.base import Mode, Needs, Reenactment, Reenactor, SourceState, Transfer
+from reenact.models.common.base import Mode, Reenactment, Reenactor, SourceState, Transfer
 from reenact.models.fomm.dense_motion import DenseMotion, DenseMotionNetwork
 from reenact.models.fomm.detector import KeypointDetector, Keypoints
 from reenact.models.fomm.generator import Appearance, Generator, resize_flow
@@ -127,7 +128,7 @@ class FOMM(Reenactor[FOMMState, Keypoints]):
         config: widths and depths.
     """
 
-    needs = Needs()
+    needs = Contents()
     modes: ClassVar[tuple[Mode, ...]] = ("absolute", "relative")
     parts: ClassVar = {"keypoints": ("value", "jacobian")}
 

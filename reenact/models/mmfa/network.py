@@ -9,9 +9,10 @@ from typing import ClassVar, Literal, Self
 import torch
 from torch import Tensor
 
+from reenact.faces.contents import Contents
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait
-from reenact.models.common.base import Needs, Reenactor, Transfer
+from reenact.models.common.base import Reenactor, Transfer
 from reenact.models.common.retarget import (
     align_leading,
     blend_motion,
@@ -146,7 +147,7 @@ class MMFA(Reenactor[MMFAState, FaceMotion]):
         config: widths and depths.
     """
 
-    needs = Needs()
+    needs = Contents()
     parts: ClassVar = PARTS
 
     def __init__(self, config: MMFAConfig) -> None:

@@ -11,9 +11,9 @@ from torch import Tensor
 from torchmetrics.regression import R2Score
 
 from reenact.errors import ReenactError
+from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.common.adversarial import AdversarialOptimisation, AdversarialTraining, Losses
-from reenact.models.common.base import Needs
 from reenact.models.mmfa_vae.frozen import FrozenMMFA, check_same, load_frozen
 from reenact.models.mmfa_vae.network import ExpressionDiscriminator, ExpressionVAE, Reconstruction, VAEConfig
 
@@ -74,9 +74,9 @@ class MMFAVAEModule(AdversarialTraining[Reconstruction]):
         self._frozen: FrozenMMFA | None = None
 
     @property
-    def needs(self) -> Needs:
+    def needs(self) -> Contents:
         """Requirements on portraits: images alone."""
-        return Needs()
+        return Contents()
 
     def setup(self, stage: str) -> None:
         """Load the frozen MMFA.

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.faces.rotation import rotation_angle
 from reenact.faces.vector import ParameterVector, head_rotation
-from reenact.models.common.base import Needs
 from reenact.models.common.module import PortraitModule
 from reenact.models.probe.damage import reframe_portrait, spoil_images
 from reenact.nn.probe import Probe, ProbeReading, resize_to_side
@@ -82,9 +82,9 @@ class ProbeModule(PortraitModule):
         self.people = nn.Parameter(F.normalize(torch.randn(optimisation.identities, 128), dim=1))
 
     @property
-    def needs(self) -> Needs:
+    def needs(self) -> Contents:
         """Landmarks and parameters to learn from."""
-        return Needs(params=True, landmarks=True)
+        return Contents(params=True, landmarks=True, mirrors=False)
 
     def on_fit_start(self) -> None:
         """Measure the spread of the coefficients, from batches of the training set."""

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from reenact.errors import ReenactError
+from reenact.faces.contents import Contents
 from reenact.faces.guidance import normalised_coordinates
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
 from reenact.faces.raster import render_attributes
-from reenact.models.common.base import Needs, Reenactment, Reenactor, SourceState, Transfer
+from reenact.models.common.base import Reenactment, Reenactor, SourceState, Transfer
 from reenact.models.common.retarget import FIELDS_OF_PART, retarget
 from reenact.models.pwm.generator import PAPER_WIDTHS, PWMGenerator, SourceFeatures
 from reenact.nn.resample import warp
@@ -105,7 +106,7 @@ class PWM(Reenactor[PWMState, FaceParams]):
         face_model: the model whose parameters the portraits carry; it gives mesh and topology.
     """
 
-    needs = Needs(params=True)
+    needs = Contents(params=True)
     parts = FIELDS_OF_PART
     places = ("camera",)
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 from zoo import FIRST, Case, portrait
 
+from reenact.faces.contents import Contents
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.models.common.base import Needs, Reenactment, Reenactor, SourceState, Transfer
+from reenact.models.common.base import Reenactment, Reenactor, SourceState, Transfer
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.retarget import FIELDS_OF_PART, retarget
 
@@ -57,7 +58,7 @@ def test_one_source_or_one_each_serves_clips_with_any_camera(mode, entries):
 class Posing(Reenactor[SourceState, FaceParams]):
     """A method of clips: its result is the driving camera, held over an image."""
 
-    needs = Needs(params=True, clip_length=FRAMES)
+    needs = Contents(params=True, clip_length=FRAMES)
     parts = FIELDS_OF_PART
 
     def encode(self, source: Portrait) -> SourceState:

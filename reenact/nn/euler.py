@@ -28,14 +28,14 @@ def angle_of(logits: Tensor) -> Tensor:
 
 
 def rotation_of(degrees: Tensor, composition: Composition = "pitch-yaw-roll") -> Tensor:
-    """Rotations (B, 3, 3) of yaw, pitch and roll (B, 3)."""
-    yaw, pitch, roll = (degrees * (math.pi / 180)).unbind(1)
+    """Rotations (..., 3, 3) of yaw, pitch and roll (..., 3)."""
+    yaw, pitch, roll = (degrees * (math.pi / 180)).unbind(-1)
     if composition == "roll-pitch-yaw":
         pitch, yaw, roll = roll, pitch, yaw
     zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
 
     def matrix(*rows: Tensor) -> Tensor:
-        return torch.stack(rows, dim=1).view(-1, 3, 3)
+        return torch.stack(rows, dim=-1).view(*yaw.shape, 3, 3)
 
     x = matrix(one, zero, zero, zero, pitch.cos(), -pitch.sin(), zero, pitch.sin(), pitch.cos())
     y = matrix(yaw.cos(), zero, yaw.sin(), zero, one, zero, -yaw.sin(), zero, yaw.cos())
@@ -44,10 +44,10 @@ def rotation_of(degrees: Tensor, composition: Composition = "pitch-yaw-roll") ->
 
 
 def angles_of(rotation: Tensor, composition: Composition = "pitch-yaw-roll") -> Tensor:
-    """Yaw, pitch and roll (B, 3) in degrees of rotations (B, 3, 3), for angles about y within 90 degrees."""
-    yaw = torch.asin(rotation[:, 0, 2].clamp(-1, 1))
-    pitch = torch.atan2(-rotation[:, 1, 2], rotation[:, 2, 2])
-    roll = torch.atan2(-rotation[:, 0, 1], rotation[:, 0, 0])
+    """Yaw, pitch and roll (..., 3) in degrees of rotations (..., 3, 3), for angles about y within 90 degrees."""
+    yaw = torch.asin(rotation[..., 0, 2].clamp(-1, 1))
+    pitch = torch.atan2(-rotation[..., 1, 2], rotation[..., 2, 2])
+    roll = torch.atan2(-rotation[..., 0, 1], rotation[..., 0, 0])
     if composition == "roll-pitch-yaw":
         roll, pitch, yaw = pitch, yaw, roll
-    return torch.stack((yaw, pitch, roll), dim=1) * (180 / math.pi)
+    return torch.stack((yaw, pitch, roll), dim=-1) * (180 / math.pi)

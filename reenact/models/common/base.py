@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Generic, Literal, Self, TypeVar, get_args
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, get_args
 
 from torch import Tensor, nn
 
@@ -13,6 +14,7 @@ from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait
+from reenact.models.common.controls import Control, blend_fields, find_control
 
 Mode = Literal["absolute", "relative", "pose", "expression"]
 """Share of a driving face that a source takes: everything as it is, its change against a reference, head pose alone,
@@ -58,6 +60,8 @@ class SourceState(TensorFields):
 
     motion: TensorFields
     """Result of `Reenactor.read` on the source itself: its own pose and expression."""
+    example: TensorFields | None = field(default=None, kw_only=True)
+    """Motion of another picture, which some controls go towards; see `Reenactor.controls`."""
 
 
 State = TypeVar("State", bound=SourceState)
@@ -80,6 +84,8 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
     places: ClassVar[tuple[str, ...]] = ()
     """The parts that hold the head's place and size in the crop and nothing else, which a crop that follows the face
     takes out of a clip."""
+    control_files: Mapping[str, Any] = MappingProxyType({})
+    """Contents of the files that its controls read, by the names of `Method.control_files`; set where people edit."""
 
     @abstractmethod
     def encode(self, source: Portrait) -> State:
@@ -115,6 +121,29 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
             ReenactError: if the method has no canonical keypoints.
         """
         raise ReenactError(f"{type(self).__name__} has no canonical keypoints: give --neutral expression")
+
+    def controls(self) -> Mapping[str, Control]:
+        """Numbers of a motion that people set, by name; none where the motion moves as one."""
+        return {}
+
+    def set_control(self, state: State, motion: Motion, name: str, value: float) -> Motion:
+        """The motion with one control set; everything else stays.
+
+        Args:
+            state: the source; `state.motion` is the face that edits start from.
+            motion: of any leading dimensions.
+            name: name of one of `controls`.
+            value: in the unit of the control.
+
+        Raises:
+            ControlError: if the method has no such control, or the value is out of its range.
+        """
+        find_control(name, self.controls(), type(self).__name__)
+        raise NotImplementedError(f"{type(self).__name__} lists the control {name} and does not set it")
+
+    def blend_motions(self, first: Motion, second: Motion, weight: float) -> Motion:
+        """The motion between two: `first` at weight 0 and `second` at 1, to the bit; weights are in [0, 1]."""
+        return blend_fields(first, second, weight)
 
     def drive(self, state: State, driving: Portrait) -> Reenactment:
         """The source with the motion of `driving`, as it is."""

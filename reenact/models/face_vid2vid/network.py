@@ -13,7 +13,8 @@ from torch import Tensor
 from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait
-from reenact.models.common.base import Reenactment, Reenactor, SourceState, Transfer
+from reenact.models.common.base import Reenactment, SourceState, Transfer
+from reenact.models.common.head_driven import HeadDriven
 from reenact.models.face_vid2vid.estimator import Estimate, Estimator, HeadMotion
 from reenact.models.face_vid2vid.generator import DecoderKind, Generator
 from reenact.models.face_vid2vid.retarget import PARTS, retarget
@@ -183,7 +184,7 @@ class FaceVid2VidReenactment(VolumeReenactment):
         return cls(**values, estimate=estimate)
 
 
-class FaceVid2Vid(Reenactor[FaceVid2VidState, HeadMotion]):
+class FaceVid2Vid(HeadDriven[FaceVid2VidState, HeadMotion]):
     """One-shot free-view neural talking-head synthesis (Wang et al., CVPR 2021).
 
     Args:
@@ -196,6 +197,7 @@ class FaceVid2Vid(Reenactor[FaceVid2VidState, HeadMotion]):
     def __init__(self, config: FaceVid2VidConfig) -> None:
         super().__init__()
         self.config = config
+        self.composition = config.composition
         self.detector = config.detector()
         self.estimator = Estimator(config.keypoints, config.stem, config.estimator_widths, config.composition)
         self.generator = Generator(

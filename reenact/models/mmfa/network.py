@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -12,7 +13,9 @@ from torch import Tensor
 from reenact.faces.contents import Contents
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait
-from reenact.models.common.base import Reenactor, Transfer
+from reenact.models.common.base import Transfer
+from reenact.models.common.controls import Control, ControlError
+from reenact.models.common.head_driven import HeadDriven
 from reenact.models.common.retarget import (
     align_leading,
     blend_motion,
@@ -52,6 +55,20 @@ PARTS = {
 """Parts that can move -> their fields in `FaceMotion`."""
 PARTS_OF_MODE = {"pose": ("pose", "scale", "translation"), "expression": ("expression",)}
 """Modes that move less than everything."""
+CODES = "expression_vae"
+"""Name of the file of expression codes, in `Method.control_files`."""
+EXPRESSION_SAMPLE = "expression.sample"
+"""Control of a random expression out of the codes."""
+
+
+class ExpressionCodes(Protocol):
+    """A network through whose codes expressions (B, E) are interpolated or drawn."""
+
+    def between(self, source: Tensor, driving: Tensor, weight: float) -> Tensor:
+        """Return the expressions at a weight, 0 to 1, on the way from the source's to the driving face's."""
+
+    def sample(self, seed: int) -> Tensor:
+        """Return a random expression (1, E), the same for the same seed."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +157,7 @@ class MMFAReenactment(VolumeReenactment):
     """(B or 1, E) that of the source's picture."""
 
 
-class MMFA(Reenactor[MMFAState, FaceMotion]):
+class MMFA(HeadDriven[MMFAState, FaceMotion]):
     """Multi-modal face animation by 3D keypoints whose pose, scale, translation and expression come apart.
 
     Args:
@@ -203,6 +220,34 @@ class MMFA(Reenactor[MMFAState, FaceMotion]):
             scale=nothing + 1,
             translation=torch.zeros_like(motion.translation),
             deformed=nothing,
+        )
+
+    def controls(self) -> Mapping[str, Control]:
+        """Controls of the head, and the expressions out of the codes of the VAE."""
+        effect = "draws a random expression, the same for the same number"
+        sample = Control(effect=effect, low=0.0, high=99.0, part="expression", whole=True, requires=CODES)
+        return {**super().controls(), EXPRESSION_SAMPLE: sample}
+
+    def set_expression(self, state: MMFAState, motion: FaceMotion, name: str, value: float) -> FaceMotion:
+        """Take the expression of the example, or draw one from the codes.
+
+        Raises:
+            ControlError: if the example or the codes are missing.
+        """
+        if name != EXPRESSION_SAMPLE:
+            return super().set_expression(state, motion, name, value)
+        codes: ExpressionCodes | None = self.control_files.get(CODES)
+        if codes is None:
+            raise ControlError(name, ": no VAE is known to draw from; give its checkpoint with --expression-vae")
+        return replace(motion, expression=codes.sample(int(value)).expand_as(motion.expression))
+
+    def mix_expressions(self, source: Tensor, example: Tensor, weight: float) -> Tensor:
+        """Mix through the codes of the VAE (section 3.3) where its file is loaded, else in a straight line."""
+        codes: ExpressionCodes | None = self.control_files.get(CODES)
+        return (
+            super().mix_expressions(source, example, weight)
+            if codes is None
+            else codes.between(source, example, weight)
         )
 
     def retarget(

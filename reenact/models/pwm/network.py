@@ -10,14 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from reenact.errors import ReenactError
-from reenact.faces.contents import Contents
 from reenact.faces.guidance import normalised_coordinates
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
 from reenact.faces.raster import render_attributes
-from reenact.models.common.base import Reenactment, Reenactor, SourceState, Transfer
-from reenact.models.common.retarget import FIELDS_OF_PART, retarget
+from reenact.models.common.base import Reenactment, SourceState
+from reenact.models.common.parameter_driven import ParameterDriven
 from reenact.models.pwm.generator import PAPER_WIDTHS, PWMGenerator, SourceFeatures
 from reenact.nn.resample import warp
 
@@ -98,17 +97,13 @@ class PWMReenactment(Reenactment):
         }
 
 
-class PWM(Reenactor[PWMState, FaceParams]):
+class PWM(ParameterDriven[PWMState]):
     """Posed meshes in, a source moved like them out (the paper's section 3).
 
     Args:
         config: guidance and widths.
         face_model: the model whose parameters the portraits carry; it gives mesh and topology.
     """
-
-    needs = Contents(params=True)
-    parts = FIELDS_OF_PART
-    places = ("camera",)
 
     def __init__(self, config: PWMConfig, face_model: FaceModel) -> None:
         super().__init__()
@@ -138,38 +133,6 @@ class PWM(Reenactor[PWMState, FaceParams]):
         vertices = self._posed(params)
         features = self.generator.encode((source.image + 1) / 2, self._render(vertices, self._codes(), (height, width)))
         return PWMState(params, vertices, features)
-
-    def read(self, driving: Portrait) -> FaceParams:
-        """The face parameters; the image is not read.
-
-        Raises:
-            ReenactError: if there are none.
-        """
-        if driving.params is None:
-            raise ReenactError("PWM needs face parameters: run `reenact prepare` on this data")
-        return driving.params
-
-    def retarget(
-        self, state: PWMState, driving: FaceParams, transfer: Transfer, reference: FaceParams | None = None
-    ) -> FaceParams:
-        """Retarget face parameters by `reenact.models.common.retarget.retarget`; the source keeps its shape."""
-        self.check_transfer(transfer)
-        parts = transfer.parts or tuple(self.parts)
-        return retarget(state.motion, driving, transfer.mode, reference, transfer.strength, parts)
-
-    def movable_parts(self) -> tuple[str, ...]:
-        """Return the parts of face parameters that the face model has."""
-        movable_fields = {"expression", "camera", *self.face_model.rotations}
-        return tuple(part for part, fields in self.parts.items() if movable_fields.intersection(fields))
-
-    def check_transfer(self, transfer: Transfer) -> None:
-        """Refuse what no method can do, and a part that the face model lacks."""
-        super().check_transfer(transfer)
-        movable = self.movable_parts()
-        immovable = sorted(set(transfer.parts) - set(movable))
-        if immovable:
-            name = self.face_model.name
-            raise ReenactError(f"Face model {name} has no part {immovable[0]!r}: choose from {', '.join(movable)}")
 
     def perform(self, state: PWMState, motion: FaceParams) -> PWMReenactment:
         """The source as the parameters pose it."""

@@ -23,18 +23,17 @@ from pytorch_lightning import Trainer
 
 from reenact.apps.animator import Animator
 from reenact.apps.compose import Composer
-from reenact.apps.face_clip import FaceClip
 from reenact.apps.output import write_frames
 from reenact.apps.performance import Performance
 from reenact.apps.timeline import make_timeline
-from reenact.data.store.reader import to_image, to_tensor
 from reenact.faces.crop import Crop
-from reenact.faces.portrait import Portrait
+from reenact.faces.portrait import Portrait, to_image, to_tensor
 from reenact.media.pictures import write_image
 from reenact.media.video_writer import VideoWriter
 from reenact.models.common.checkpoint import load_method
 from reenact.models.pwm import PWMModule
 from reenact.models.pwm.network import PWMConfig
+from reenact.tracking.face_clip import FaceClip
 from reenact.world import World
 
 TINY = [16, 24, 32, 48, 64, 64]

@@ -40,10 +40,10 @@ from reenact.data.datamodules.base import start_worker
 from reenact.data.datamodules.clips import Clips
 from reenact.data.pairs.sampling import EpochSampler, TrainingPairs, collate
 from reenact.data.store.clip_table import ClipIndex
-from reenact.data.store.reader import MANIFEST, ClipRecord, Store, StoreInfo, to_tensor
+from reenact.data.store.reader import MANIFEST, ClipRecord, Store, StoreInfo
 from reenact.data.store.writer import ClipArrays, StoreWriter, fields_of
 from reenact.faces.params import FaceParams
-from reenact.faces.portrait import Portrait, PortraitPair
+from reenact.faces.portrait import Portrait, PortraitPair, to_tensor
 from reenact.media.video import Image, VideoReader
 from reenact.media.video_writer import VideoWriter
 

@@ -31,8 +31,8 @@ from reenact.callbacks.pictures import draw_grid, picture_columns
 from reenact.callbacks.whole_files import write_picture
 from reenact.cli import main as reenact
 from reenact.data.datamodules import Synthetic
-from reenact.data.store.reader import to_image
 from reenact.estimators.dlib import DlibDetector, DlibLandmarks
+from reenact.faces.portrait import to_image
 from reenact.media.pictures import write_image
 from reenact.media.video_writer import VideoWriter
 from reenact.metrics.images import psnr as psnr_of

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from reenact.apps.animate import animate
     from reenact.apps.edit import edit
     from reenact.apps.evaluate import evaluate
-    from reenact.apps.read_face import read_face
     from reenact.errors import ReenactError
     from reenact.models.common.checkpoint import load_method
+    from reenact.tracking.read_face import read_face
 
 __version__ = "0.1.0"
 __all__ = ["ReenactError", "__version__", "animate", "edit", "evaluate", "load_method", "read_face"]
@@ -24,7 +24,7 @@ _MODULES = {
     "edit": "reenact.apps.edit",
     "evaluate": "reenact.apps.evaluate",
     "load_method": "reenact.models.common.checkpoint",
-    "read_face": "reenact.apps.read_face",
+    "read_face": "reenact.tracking.read_face",
 }
 """Public name -> the module that defines it."""
 

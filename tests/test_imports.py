@@ -26,14 +26,15 @@ EVERYBODY = {
     "claims",
     "packages",
 }
-_APPS = {"media", "faces", "nn", "estimators", "world", "data", "models", "metrics", "callbacks", "runs"}
+_APPS = {"media", "faces", "nn", "estimators", "tracking", "world", "data", "models", "metrics", "callbacks", "runs"}
 MAY_USE = {
     "media": set(),
     "faces": set(),
     "nn": set(),
     "estimators": {"faces", "nn"},
+    "tracking": {"media", "faces", "estimators"},
     "world": {"faces"},
-    "data": {"media", "faces", "estimators", "world"},
+    "data": {"media", "faces", "estimators", "tracking", "world"},
     "models": {"faces", "nn"},
     "metrics": {"faces", "nn", "estimators"},
     "callbacks": {"faces", "models", "metrics"},

@@ -14,22 +14,24 @@ import numpy as np
 from reenact.apps.animator import Animator, Smoothing
 from reenact.apps.common_frame import align_shots, share_frame, share_size
 from reenact.apps.compose import Composer
-from reenact.apps.face_clip import FaceClip, OnMissing, check_missing
-from reenact.apps.media import check_input, check_output, is_picture, is_video
+from reenact.apps.face_input import open_clip
 from reenact.apps.notices import SYNTHETIC_NOTICE, saw_synthetic_only
-from reenact.apps.output import write_frames
+from reenact.apps.output import check_output, write_frames
 from reenact.apps.performance import Performance
 from reenact.apps.provenance import make_mark
 from reenact.apps.reference import anchor_number, reference_number
 from reenact.apps.smoothing import OneEuro
 from reenact.apps.timeline import Length, make_timeline
-from reenact.apps.tracking import CropMotion, ParameterSource, open_clip
 from reenact.choices import check_choices
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
+from reenact.media.media_kinds import check_input, is_picture, is_video
 from reenact.media.sound import check_sound
 from reenact.models.common.base import Mode, Transfer
 from reenact.paths import PathLike
+from reenact.tracking.face_clip import FaceClip, OnMissing, check_missing
+from reenact.tracking.read_face import CropMotion
+from reenact.tracking.target import ParameterSource
 
 Audio = Literal["driving", "source", "none"]
 MotionChoice = Literal["auto", Mode]
@@ -154,35 +156,37 @@ def animate(
     mode: Mode = _resolve_mode(driving) if motion == "auto" else motion
     animator = Animator(checkpoint, Transfer(mode, tuple(parts), strength, adapt_scale), "none", device, parameters)
     rule: CropMotion = ("fixed" if is_picture(source) else "per_frame") if crop == "auto" else crop
-    actor = _smooth_clip(open_clip(source, animator.target, rule, face_index), smoothing)
-    check_missing(actor, on_missing)
-    driver = _smooth_clip(open_clip(driving, animator.target, rule, driving_face_index, driving_clip), smoothing)
-    check_missing(driver, on_missing)
-    reference = reference_number(reference_frame, actor, driver, animator.face_model)
-    anchor = anchor_number(reference_frame, actor, driver)
-    actor = align_shots(actor, anchor, animator.target.crop)
-    driver = align_shots(driver, reference, animator.target.crop)
+    source_face = _smooth_clip(open_clip(source, animator.target, rule, face_index), smoothing)
+    check_missing(source_face, on_missing)
+    driving_face = _smooth_clip(open_clip(driving, animator.target, rule, driving_face_index, driving_clip), smoothing)
+    check_missing(driving_face, on_missing)
+    reference = reference_number(reference_frame, source_face, driving_face, animator.face_model)
+    anchor = anchor_number(reference_frame, source_face, driving_face)
+    source_face = align_shots(source_face, anchor, animator.target.crop)
+    driving_face = align_shots(driving_face, reference, animator.target.crop)
     if mode != "relative":
-        driver = share_frame(actor, driver, reference, animator.target.crop, anchor)
-        driver = share_size(actor, driver, animator.face_model)
+        driving_face = share_frame(source_face, driving_face, reference, animator.target.crop, anchor)
+        driving_face = share_size(source_face, driving_face, animator.face_model)
     if rule == "per_frame":
         animator.keep_place()
-    timeline = make_timeline((len(driver), driver.fps), (len(actor), actor.fps), length)
-    missing = ~(driver.found[timeline.driving] & actor.found[timeline.source])
-    sound = {"driving": driver.sound, "source": actor.sound, "none": None}[audio]
+    timeline = make_timeline((len(driving_face), driving_face.fps), (len(source_face), source_face.fps), length)
+    missing = ~(driving_face.found[timeline.driving] & source_face.found[timeline.source])
+    sound = {"driving": driving_face.sound, "source": source_face.sound, "none": None}[audio]
     if on_missing == "skip" and missing.any():
         timeline, sound = timeline.keep(~missing), None  # the sound would fall behind where frames are left out
         if not len(timeline):
             raise ReenactError("--on_missing skip leaves no frame in which both show a face; use hold")
     composer = Composer(side_by_side, paste_back)
-    performance = Performance(animator, actor, driver, composer, batch_size)
+    performance = Performance(animator, source_face, driving_face, composer, batch_size)
     mark = make_mark(animator.module.method, checkpoint)
     write_frames(
         out, performance.frames(timeline, reference, anchor), len(timeline), timeline.fps, mark, sound, watermark
     )
     synthetic = saw_synthetic_only(animator.module.recipe)
     cuts = tuple(
-        f"{clip.path} has cuts at frames {', '.join(map(str, clip.cuts))}" for clip in (actor, driver) if clip.cuts
+        f"{clip.path} has cuts at frames {', '.join(map(str, clip.cuts))}"
+        for clip in (source_face, driving_face)
+        if clip.cuts
     )
     return Animation(out, len(timeline), timeline.fps, int(missing.sum()), performance.outside, cuts, synthetic)
 

@@ -11,17 +11,17 @@ import torch
 from numpy.typing import NDArray
 
 from reenact.apps.smoothing import OneEuro
-from reenact.apps.tracking import ParameterSource, Target, make_target, picture_clip
-from reenact.data.store.reader import to_image
 from reenact.devices import pick_device
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
 from reenact.faces.params import FaceParams
-from reenact.faces.portrait import Portrait
+from reenact.faces.portrait import Portrait, to_image
 from reenact.faces.registry import load_face_model
 from reenact.media.video import Image
 from reenact.models.common.base import Mode, SourceState, Transfer
 from reenact.models.common.checkpoint import load_method
+from reenact.tracking.read_face import read_picture_face
+from reenact.tracking.target import ParameterSource, Target, build_target
 
 Smoothing = Literal["one_euro", "none"]
 
@@ -204,13 +204,13 @@ class Animator:
         """Requirements on the faces of inputs; the estimators are loaded at the first access.
 
         Raises:
-            ReenactError: as `make_target`.
+            ReenactError: as `build_target`.
         """
         if self._target is None:
             recipe, device = self.module.recipe, str(self.device)
-            self._target = make_target(self.checkpoint, recipe, self.face_model, self.size, self._parameters, device)
+            self._target = build_target(self.checkpoint, recipe, self.face_model, self.size, self._parameters, device)
         return self._target
 
     def _portrait(self, image: Image) -> Portrait:
-        clip = picture_clip(Path("picture"), image, self.target)
+        clip = read_picture_face(Path("picture"), image, self.target)
         return clip.portraits(np.zeros(1, np.int64), [image])

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reenact.apps.face_clip import FaceClip
 from reenact.apps.reference import nearest_points
 from reenact.faces.camera import carry_camera
 from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.face_size import face_size
 from reenact.faces.model import FaceModel
+from reenact.tracking.face_clip import FaceClip
 
 
 def align_shots(clip: FaceClip, number: int, rule: str) -> FaceClip:

@@ -27,21 +27,22 @@ from reenact.apps.edit_script import (
     run_script,
 )
 from reenact.apps.edit_start import Neutral, make_neutral, take_pose
-from reenact.apps.face_clip import FaceClip
-from reenact.apps.media import check_input, check_output, is_picture
+from reenact.apps.face_input import open_clip
 from reenact.apps.notices import SYNTHETIC_NOTICE, saw_synthetic_only
-from reenact.apps.output import write_frames
+from reenact.apps.output import check_output, write_frames
 from reenact.apps.performance import pasted_region
 from reenact.apps.provenance import make_mark
 from reenact.apps.sheets import labelled_grid
 from reenact.apps.sweep import Sweep, parse_sweep
 from reenact.apps.timeline import STILL_FPS
-from reenact.apps.tracking import ParameterSource, open_clip
 from reenact.choices import check_choices
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
+from reenact.media.media_kinds import check_input, is_picture
 from reenact.media.video import Image
 from reenact.paths import PathLike, to_path
+from reenact.tracking.face_clip import FaceClip
+from reenact.tracking.target import ParameterSource
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import torch
 
 from reenact.apps.animator import Animator
 from reenact.apps.common_frame import share_frame, share_size
-from reenact.apps.face_clip import FaceClip
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
+from reenact.tracking.face_clip import FaceClip
 
 Neutral = Literal["expression", "canonical"]
 """Faces without an expression."""

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from reenact.apps.animator import Animator
 from reenact.apps.compose import Composer
-from reenact.apps.face_clip import FaceClip
 from reenact.apps.head_mask import head_mask
 from reenact.apps.timeline import Timeline, pick_items
 from reenact.faces.portrait import Portrait
 from reenact.media.video import Image
+from reenact.tracking.face_clip import FaceClip
 
 
 @dataclass

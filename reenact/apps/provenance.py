@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from reenact.apps.media import is_picture
 from reenact.media.media_files import open_media
+from reenact.media.media_kinds import is_picture
 from reenact.media.pictures import EXIF_DESCRIPTION, open_picture
 from reenact.media.video import probe_video
 from reenact.models.common.checkpoint import WEIGHTS

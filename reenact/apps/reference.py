@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 from torch import Tensor
 
-from reenact.apps.face_clip import FaceClip
 from reenact.errors import ReenactError
 from reenact.faces.landmarks import inter_ocular_distance
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
+from reenact.tracking.face_clip import FaceClip
 
 CHUNK = 64
 """Faces posed at once."""

@@ -18,8 +18,7 @@ from torch import Tensor
 
 from reenact.data.clips import ClipSource
 from reenact.data.datamodules.base import ReenactmentDataModule
-from reenact.data.store.reader import to_image
-from reenact.faces.portrait import Portrait, PortraitPair
+from reenact.faces.portrait import Portrait, PortraitPair, to_image
 from reenact.media.video import Image
 from reenact.media.video_writer import VideoWriter
 from reenact.models.common.module import ReenactmentModule

@@ -10,7 +10,7 @@ import numpy as np
 from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
-from reenact.apps.media import is_picture
+from reenact.media.media_kinds import is_picture
 from reenact.media.pictures import read_image
 from reenact.media.video_decode import open_video
 from reenact.watermark import Reading, read_frames

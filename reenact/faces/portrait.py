@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from reenact.faces.fields import TensorFields
@@ -69,3 +71,13 @@ def unit_range(image: Tensor) -> Tensor:
 def to_bytes(image: Tensor) -> Tensor:
     """Images in [-1, 1] as bytes, clamped and rounded."""
     return image.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
+
+
+def to_tensor(images: NDArray[np.uint8]) -> Tensor:
+    """Pictures (..., H, W, 3) of bytes as tensors (..., 3, H, W) float32 in [-1, 1]."""
+    return unit_range(torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, -3))))
+
+
+def to_image(tensor: Tensor) -> NDArray[np.uint8]:
+    """Tensors (..., 3, H, W) in [-1, 1] as pictures (..., H, W, 3) of bytes, clamped and rounded."""
+    return np.moveaxis(to_bytes(tensor).cpu().numpy(), -3, -1)

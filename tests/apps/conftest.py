@@ -13,19 +13,19 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 
-from reenact.apps import animate, edit, tracking
+from reenact.apps import animate, edit
 from reenact.apps.animator import Animator
-from reenact.apps.face_clip import FaceClip
-from reenact.apps.media import is_picture
-from reenact.data.store.reader import to_tensor
 from reenact.faces.crop import Crop
 from reenact.faces.params import FaceParams
-from reenact.faces.portrait import Portrait
+from reenact.faces.portrait import Portrait, to_tensor
+from reenact.media.media_kinds import is_picture
 from reenact.media.pictures import read_image, write_image
 from reenact.media.video import VideoReader
 from reenact.media.video_writer import VideoWriter
 from reenact.models.pwm import PWMModule
 from reenact.models.pwm.network import PWMConfig
+from reenact.tracking import target
+from reenact.tracking.face_clip import FaceClip
 from reenact.world import World
 
 NTSC = Fraction(30000, 1001)
@@ -104,7 +104,7 @@ def known_faces(monkeypatch: pytest.MonkeyPatch, world: World) -> Callable[[str,
 
     monkeypatch.setattr(animate, "open_clip", open_known)
     monkeypatch.setattr(edit, "open_clip", open_known)
-    monkeypatch.setattr(tracking, "load_face_finder", lambda device: None)
+    monkeypatch.setattr(target, "load_face_finder", lambda device: None)
     return missing.__setitem__
 
 

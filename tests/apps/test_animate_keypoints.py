@@ -14,9 +14,8 @@ from reenact.apps.edit import edit
 from reenact.apps.performance import Performance
 from reenact.apps.reference import anchor_number, reference_number
 from reenact.apps.timeline import make_timeline
-from reenact.data.store.reader import to_tensor
 from reenact.errors import ReenactError
-from reenact.faces.portrait import Portrait
+from reenact.faces.portrait import Portrait, to_tensor
 from reenact.media.video import VideoReader
 from reenact.models.common.base import Transfer
 from reenact.models.fomm import FOMMModule

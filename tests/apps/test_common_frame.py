@@ -9,17 +9,19 @@ import pytest
 import torch
 
 from reenact.apps.common_frame import align_shots, share_frame, share_size
-from reenact.apps.face_clip import FaceClip
 from reenact.apps.head_mask import head_mask
 from reenact.apps.reference import reference_number
-from reenact.apps.tracking import Target, fit_clip
-from reenact.data.prepare.tracking import FaceTrack, track_faces
 from reenact.faces.camera import carry_camera
 from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.landmarks import inter_ocular_distance
 from reenact.faces.registry import load_face_model
 from reenact.methods.registry import collect_crop_rules
 from reenact.models.common.retarget import retarget
+from reenact.tracking.face_clip import FaceClip
+from reenact.tracking.face_track import FaceTrack
+from reenact.tracking.face_tracker import track_face
+from reenact.tracking.read_face import crop_track, measure_track
+from reenact.tracking.target import Target
 
 INNER = slice(17, 68)
 
@@ -32,7 +34,8 @@ def head():
 def clip_of(track, face_model, fps=None):
     """A tracked face as `animate` opens it: a picture without a rate, a video with one."""
     target = Target(None, face_model, 256, "pwm")  # type: ignore[arg-type]  # nothing is found here
-    crops, params = fit_clip(track, [], target, "fixed", 1.0 if fps else collect_crop_rules()["pwm"].room)
+    crops = crop_track(track, target, "fixed", 1.0 if fps else collect_crop_rules()["pwm"].room)
+    params = measure_track(track, [], crops, target)
     return FaceClip(Path("x"), fps, crops, track.visible, params, landmarks=track.landmarks, cuts=track.cuts)
 
 
@@ -194,7 +197,7 @@ def test_real_people_move_as_they_did(name, real, head):
     from reenact.media.video import VideoReader
 
     images = islice(iter(VideoReader(real / f"{name}.mp4")), 24)
-    track = track_faces(images, load_face_finder("dlib"))
+    track = track_face(images, load_face_finder("dlib"))
     source, driving = clip_of(track.rows(slice(0, 1)), head), clip_of(track, head, Fraction(25))
     still = landmark_error(source.params, source, track.landmarks[:1], head)
     copied = np.linalg.norm((track.landmarks[0] - track.landmarks)[:, INNER], axis=-1).mean(1)

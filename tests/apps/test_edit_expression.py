@@ -13,10 +13,8 @@ from reenact.apps.edit_head import set_head
 from reenact.apps.edit_script import Edit, apply_edit
 from reenact.apps.edit_start import make_neutral, take_pose
 from reenact.apps.sweep import parse_sweep
-from reenact.apps.tracking import Target
-from reenact.data.store.reader import to_image, to_tensor
 from reenact.errors import ReenactError
-from reenact.faces.portrait import Portrait
+from reenact.faces.portrait import Portrait, to_image, to_tensor
 from reenact.media.pictures import read_image, write_image
 from reenact.media.video import VideoReader
 from reenact.models.common.base import Transfer
@@ -27,6 +25,7 @@ from reenact.models.mmfa.network import PARTS, FaceMotion, MMFAConfig
 from reenact.models.mmfa_vae import MMFAVAEModule
 from reenact.models.mmfa_vae.frozen import digest_of
 from reenact.models.mmfa_vae.network import ExpressionVAE, VAEConfig
+from reenact.tracking.target import Target
 
 from .conftest import FRAME, SIZE, known_clip
 

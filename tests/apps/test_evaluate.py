@@ -19,7 +19,8 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from reenact.callbacks.score_files import read_scores
 from reenact.cli import main
-from reenact.data.store.reader import Store, to_image
+from reenact.data.store.reader import Store
+from reenact.faces.portrait import to_image
 from reenact.media.video_writer import VideoWriter
 from reenact.nn import probe as probe_module
 from reenact.nn.probe import Probe

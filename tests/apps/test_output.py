@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from reenact.apps.compose import Composer
-from reenact.apps.media import check_input, check_output
-from reenact.apps.output import write_frames
+from reenact.apps.output import check_output, write_frames
 from reenact.apps.provenance import make_mark, read_mark
 from reenact.apps.sheets import labelled_grid
 from reenact.errors import ReenactError
 from reenact.faces.crop import Crop
+from reenact.media.media_kinds import check_input
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import pytest
 
 from reenact.apps.animate import animate
 from reenact.apps.animator import Animator
-from reenact.apps.tracking import Target, fit_clip, open_clip
-from reenact.data.prepare.tracking import FaceTrack
+from reenact.apps.face_input import open_clip
 from reenact.errors import ReenactError
 from reenact.estimators.registry import load_face_finder
 from reenact.faces.crop import Crop, crop_from_landmarks
@@ -18,6 +17,9 @@ from reenact.faces.registry import load_face_model
 from reenact.media.pictures import read_image, write_image
 from reenact.media.video import VideoReader, probe_video
 from reenact.media.video_writer import VideoWriter
+from reenact.tracking.face_track import FaceTrack
+from reenact.tracking.read_face import crop_track
+from reenact.tracking.target import Target
 from reenact.world import World
 
 from .conftest import known_clip
@@ -98,7 +100,7 @@ def test_each_shot_of_a_clip_has_its_own_crop(target: Target) -> None:
     shots = [np.random.default_rng(seed).uniform(0, 60, (68, 2)) + place for seed, place in ((0, 20), (1, 200))]
     landmarks = np.stack([shots[0]] * 3 + [shots[1]] * 2).astype(np.float32)
     track = FaceTrack(landmarks, np.ones(5, np.bool_), np.arange(5), (3,), 320, 320)
-    crops, _ = fit_clip(track, [], replace(target, face_model=None), "fixed")
+    crops = crop_track(track, target, "fixed")
     assert crops == [crop_from_landmarks(points, "pwm", 64) for points in landmarks]
     assert len(set(crops)) == 2
 

@@ -12,9 +12,7 @@ from estimators.made_deep3d import write_deep3d
 from estimators.made_regressors import write_deca, write_emoca, write_flame
 from faces.made_bfm import write_bfm
 
-from reenact.apps import tracking
-from reenact.apps.tracking import make_target, open_clip
-from reenact.data.prepare import placing
+from reenact.apps.face_input import open_clip
 from reenact.data.prepare.job import Settings, store_info
 from reenact.data.store.writer import StoreWriter
 from reenact.errors import ReenactError
@@ -25,6 +23,10 @@ from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.registry import load_face_model
 from reenact.media.video import VideoReader
 from reenact.media.video_writer import VideoWriter
+from reenact.tracking import landmark_placer
+from reenact.tracking import target as target_module
+from reenact.tracking.read_face import read_picture_face
+from reenact.tracking.target import build_target
 
 FRAMES, HEIGHT, WIDTH, SIZE = 5, 160, 200, 64
 UNSEEN = 2
@@ -72,9 +74,9 @@ def home(tmp_path_factory):
 def here(home, monkeypatch):
     monkeypatch.setenv("REENACT_HOME", str(home))
     finder = Head()
-    monkeypatch.setattr(tracking, "load_face_finder", lambda device: FaceFinder(finder, finder))
+    monkeypatch.setattr(target_module, "load_face_finder", lambda device: FaceFinder(finder, finder))
     # the stand-in reads the frame's number from its corner, which turned copies of the face do not show
-    monkeypatch.setattr(placing, "check_landmarks", lambda *_: LandmarkCheck(0, 0, 0))
+    monkeypatch.setattr(landmark_placer, "check_landmarks", lambda *_: LandmarkCheck(0, 0, 0))
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ def video(tmp_path_factory):
 
 def target_of(recipe, face_model="flame", parameters="auto"):
     model = load_face_model(face_model) if face_model else None
-    return make_target(Path("x.ckpt"), recipe, model, SIZE, parameters, "cpu")
+    return build_target(Path("x.ckpt"), recipe, model, SIZE, parameters, "cpu")
 
 
 @pytest.mark.parametrize(("name", "face_model"), [("deca", "flame"), ("deep3d", "bfm")])
@@ -120,7 +122,7 @@ def posed(target, params):
 def test_a_picture_too(video):
     target = target_of({"regressor": "deca"})
     image = next(iter(VideoReader(video)))
-    clip = tracking.picture_clip(Path("x.png"), image, target)
+    clip = read_picture_face(Path("x.png"), image, target)
     said = load_regressor("deca").regress([image], clip.landmarks)
     torch.testing.assert_close(clip.params.expression, said.expression)
 
@@ -153,7 +155,7 @@ def test_networks_that_are_not_here_or_of_another_face_model_are_refused(home, m
     flame = load_face_model("flame")
     monkeypatch.setenv("REENACT_HOME", str(home / "nothing"))
     with pytest.raises(ReenactError, match=r"by deca, and DECA.* is missing.*deca_model\.tar.*--parameters fit"):
-        make_target(Path("x.ckpt"), {"regressor": "deca"}, flame, SIZE, "auto", "cpu")
+        build_target(Path("x.ckpt"), {"regressor": "deca"}, flame, SIZE, "auto", "cpu")
 
 
 def test_a_store_of_another_network_is_refused(tmp_path):

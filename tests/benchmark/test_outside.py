@@ -19,8 +19,8 @@ from reenact.benchmark.frames import table_frames
 from reenact.cli import main
 from reenact.data.datamodules.clips import Clips
 from reenact.data.pairs.lists import read_pairs
-from reenact.data.store.reader import Store, to_image
-from reenact.faces.portrait import PortraitPair
+from reenact.data.store.reader import Store
+from reenact.faces.portrait import PortraitPair, to_image
 from reenact.metrics.frame_set import frame_set
 from reenact.metrics.suite import Suite, scene_of
 

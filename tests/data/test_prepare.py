@@ -10,8 +10,7 @@ import torch
 
 from reenact.data.datamodules.clips import Clips
 from reenact.data.layouts.folders import find_inputs
-from reenact.data.prepare import engines, job, placing, prepare, stages
-from reenact.data.prepare.tracking import assemble_track, fit_track, track_faces
+from reenact.data.prepare import engines, job, prepare, stages
 from reenact.data.store.reader import Store
 from reenact.errors import ReenactError
 from reenact.estimators.registry import FaceFinder
@@ -20,6 +19,10 @@ from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.registry import load_face_model
 from reenact.media.pictures import read_image, write_image
 from reenact.media.video import VideoReader
+from reenact.tracking import landmark_placer
+from reenact.tracking.face_track import assemble_track
+from reenact.tracking.face_tracker import track_face
+from reenact.tracking.parameters import fit_track
 
 from .made_faces import Squares, picture, walk, write_clip
 from .made_sets import SETS
@@ -167,7 +170,7 @@ def test_the_longest_shot_is_kept_at_a_cut(tmp_path):
 
 def test_a_lost_face_is_searched_for_now_and_then(finder):
     images = [*walk(3), *(picture() for _ in range(40)), *(picture((100, 50)) for _ in range(20))]
-    track = track_faces(images, finder)
+    track = track_face(images, finder)
     assert track.visible[:3].all()
     assert track.visible[-5:].all()
     assert not track.visible[3:40].any()
@@ -176,7 +179,7 @@ def test_a_lost_face_is_searched_for_now_and_then(finder):
 
 
 def test_a_track_without_pixels_can_be_fitted_per_frame_crop(finder, head):
-    track = track_faces(walk(4), finder)
+    track = track_face(walk(4), finder)
     crops = [Crop(30.0 + 2 * k, 40.0, 90.0, 64) for k in range(4)]
     params, error = fit_track(track, head, crops)
     assert params.camera.shape == (4, 3)
@@ -337,7 +340,7 @@ def test_absent_weights_are_named_by_worker_processes_too(tmp_path, monkeypatch)
 
 def test_poor_fits_are_quarantined(tmp_path, finder, monkeypatch):
     noise = np.random.default_rng(0).normal(0, 0.2, (68, 2))
-    monkeypatch.setattr(placing, "check_landmarks", lambda *_: LandmarkCheck(0, 0, 0))
+    monkeypatch.setattr(landmark_placer, "check_landmarks", lambda *_: LandmarkCheck(0, 0, 0))
     finder.detector.template = finder.detector.template + noise
     with pytest.raises(ReenactError, match="does not fit a face"):
         run(write_clip(tmp_path / "a.mp4", walk(4)), tmp_path / "store", size=32)

@@ -12,7 +12,7 @@ from estimators.made_regressors import resnet_state, smirk_state, write_deca, wr
 
 from reenact.data.layouts.folders import find_inputs
 from reenact.data.prepare import job as job_module
-from reenact.data.prepare import placing, stages
+from reenact.data.prepare import stages
 from reenact.data.prepare.job import Job, Settings
 from reenact.data.store.reader import Store
 from reenact.estimators.base import FaceBox
@@ -21,6 +21,7 @@ from reenact.estimators.turned import LandmarkCheck
 from reenact.faces.params import FaceParams
 from reenact.faces.registry import load_face_model
 from reenact.media.video_writer import VideoWriter
+from reenact.tracking import landmark_placer
 
 SIDE, FRAMES = 200, 6
 STAGE_NAMES = tuple(stage.name for stage in stages.STAGES)
@@ -107,7 +108,7 @@ def test_from_a_video_to_a_store_that_poses_the_mesh(choice, home, clip, tmp_pat
     finder = Portraits(template(str(home / "flame" / "generic_model.pkl")))
     monkeypatch.setattr(job_module, "load_face_finder", lambda *_: FaceFinder(finder, finder))
     # the stand-in reads the frame's number from its corner, which turned copies of the face do not show
-    monkeypatch.setattr(placing, "check_landmarks", lambda *_: LandmarkCheck(0, 0, 0))
+    monkeypatch.setattr(landmark_placer, "check_landmarks", lambda *_: LandmarkCheck(0, 0, 0))
     flame = load_face_model("flame")
     settings = Settings(flame.name, "dlib", "fomm", 64, parameters=choice, regressor=choice)
     out = tmp_path / "store"

@@ -12,10 +12,11 @@ from safetensors.numpy import load_file, save_file
 
 from reenact.data.store import clip_files
 from reenact.data.store.clip_files import PARAMS
-from reenact.data.store.reader import Store, clip_stem, to_image
+from reenact.data.store.reader import Store, clip_stem
 from reenact.data.store.root_files import MANIFEST
 from reenact.data.store.writer import StoreWriteError, StoreWriter, failed_record
 from reenact.errors import ReenactError
+from reenact.faces.portrait import to_image
 from reenact.media.video import VideoReader
 
 from .made_store import RECORD, SIZE, add_clip, made_arrays, made_store, made_writer

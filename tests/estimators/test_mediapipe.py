@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from reenact.data.prepare.tracking import track_faces
 from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox
 from reenact.estimators.dlib import DlibDetector, DlibLandmarks
@@ -21,6 +20,7 @@ from reenact.faces.crop import Crop
 from reenact.faces.landmarks import MIRROR, inter_ocular_distance, mirror_landmarks
 from reenact.media.pictures import read_image
 from reenact.media.video import VideoReader
+from reenact.tracking.face_tracker import track_face
 
 from .painted_faces import turn_picture
 
@@ -162,7 +162,7 @@ def test_landmarks_of_a_turned_face_are_right_or_it_is_refused(roll, real, searc
     turned, matrix = turn_picture(image, roll)
     refusals = ("shows no face", "shows a face that lies on its side; turn the picture or video upright")
     try:
-        (landmarks,) = track_faces([turned], FaceFinder(search, estimator)).landmarks
+        (landmarks,) = track_face([turned], FaceFinder(search, estimator)).landmarks
     except ReenactError as error:
         if str(error) not in refusals:
             raise

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from reenact.data.prepare.tracking import track_faces
 from reenact.errors import ReenactError
 from reenact.estimators import turned
 from reenact.estimators.face_search import FaceSearch
 from reenact.estimators.registry import FaceFinder
 from reenact.estimators.turned import WRONG, check_landmarks
 from reenact.media.pictures import read_image
+from reenact.tracking.face_tracker import track_face
 
 from .painted_faces import PaintedFaces, paint_face, turn_picture
 
@@ -48,7 +48,7 @@ def test_landmarks_that_turn_with_the_face_are_right(roll):
     check = check_landmarks(network, image, box, points)
     assert check.error < 0.05
     assert not check.lies
-    track = track_faces([image], finder_of(network))
+    track = track_face([image], finder_of(network))
     np.testing.assert_array_equal(track.landmarks[0], points)
 
 
@@ -62,12 +62,12 @@ def test_landmarks_that_turn_with_the_face_are_right(roll):
 )
 def test_a_lying_face_is_refused(network, sentence):
     with pytest.raises(ReenactError, match=sentence):
-        track_faces([scene(90)], finder_of(network))
+        track_face([scene(90)], finder_of(network))
 
 
 def test_frames_in_which_the_face_lies_do_not_count_as_seen():
     rolls = [0] * 14 + [90] * 15 + [0] * 9
-    track = track_faces([scene(roll) for roll in rolls], finder_of(PaintedFaces(50)))
+    track = track_face([scene(roll) for roll in rolls], finder_of(PaintedFaces(50)))
     assert track.visible[:12].all()
     assert not track.visible[14:29].any()
     assert track.visible[36:].all()

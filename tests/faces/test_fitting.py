@@ -210,14 +210,14 @@ CLIPS = ("clip_d0", "clip_d11", "clip_d12", "clip_d18", "clip_d19", "clip_d20", 
 def tracks(real):
     """NDC landmarks (T, 68, 2) of every real clip and portrait, dlib's, each in its own crop."""
     pytest.importorskip("dlib")
-    from reenact.data.prepare.tracking import track_faces
     from reenact.estimators.registry import load_face_finder
     from reenact.media.pictures import read_image
     from reenact.media.video import VideoReader
+    from reenact.tracking.face_tracker import track_face
 
     def place(path):
         images = islice(VideoReader(path), 24) if path.suffix == ".mp4" else [read_image(path)]
-        landmarks = track_faces(images, load_face_finder("dlib", device="cpu")).landmarks
+        landmarks = track_face(images, load_face_finder("dlib", device="cpu")).landmarks
         crop = crop_from_landmarks(landmarks, "pwm")
         return torch.from_numpy(crop.to_ndc(crop.to_crop(landmarks))).float()
 

@@ -17,11 +17,10 @@ from reenact.data.layouts.folders import identity_of
 from reenact.data.store.clip_table import ClipIndex
 from reenact.data.store.frame_file import resize_square
 from reenact.data.store.prepared import open_prepared
-from reenact.data.store.reader import to_tensor
 from reenact.data.store.root_files import is_prepared
 from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
-from reenact.faces.portrait import Portrait
+from reenact.faces.portrait import Portrait, to_tensor
 from reenact.media.listing import is_system_file
 from reenact.media.pictures import pictures_in, read_image
 from reenact.media.video import VIDEO_SUFFIXES, VideoReader, probe_video

@@ -18,8 +18,8 @@ from reenact.estimators.registry import FaceFinder, LandmarkLibrary, RegressorCh
 from reenact.faces.model import FaceModel
 from reenact.faces.registry import load_face_model
 from reenact.methods.choices import CropChoice
+from reenact.tracking.face_clip import OnMissing
 
-OnMissing = Literal["hold", "skip", "error"]
 ParameterChoice = Literal["fit", RegressorChoice]
 
 EXTRA_FIELDS = dict.fromkeys(("deep3d", "deca", "emoca", "deca+smirk"), ("light", "texture"))

@@ -21,7 +21,7 @@ from reenact.data.layouts.clip_input import ClipInput, text_of
 from reenact.data.layouts.folders import has_fomm_layout
 from reenact.data.prepare.engine_local import LocalEngine
 from reenact.data.prepare.engines import Engine, InlineEngine
-from reenact.data.prepare.job import Job, OnMissing, ParameterChoice, Settings, store_info
+from reenact.data.prepare.job import Job, ParameterChoice, Settings, store_info
 from reenact.data.prepare.naming import name_apart
 from reenact.data.prepare.report import print_report, print_status
 from reenact.data.prepare.stages import run_stages
@@ -38,6 +38,7 @@ from reenact.methods.choices import CropChoice, CropOption, RecipeName
 from reenact.methods.registry import collect_recipes, find_default_crop
 from reenact.paths import PathLike, to_path
 from reenact.progress import open_progress_console
+from reenact.tracking.face_clip import OnMissing
 
 MOST_NOTES = 6
 """Lines about single clips that are printed before the run."""

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from reenact.data.prepare.inputs import Frames, open_frames
-from reenact.data.prepare.tracking import FaceTrack
 from reenact.data.prepare.work import Hand
 from reenact.errors import ReenactError
 from reenact.faces.crop import Crop
 from reenact.faces.params import FaceParams
 from reenact.media.video import Image
+from reenact.tracking.face_track import FaceTrack
 
 
 def frames_of(hand: Hand) -> Frames:

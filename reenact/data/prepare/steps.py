@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reenact.data.prepare.job import OnMissing, Tools
-from reenact.data.prepare.placing import LandmarkPlacer
+from reenact.data.prepare.job import Tools
 from reenact.data.prepare.preview import draw_preview, preview_rows, preview_tiles
 from reenact.data.prepare.results import (
     all_frames,
@@ -24,7 +23,6 @@ from reenact.data.prepare.results import (
     params_of,
     shot_of,
 )
-from reenact.data.prepare.tracking import CutFinder, FaceTrack, FaceTracker, assemble_track
 from reenact.data.prepare.work import Hand, Result
 from reenact.data.store.reader import ClipRecord
 from reenact.data.store.writer import ClipArrays, StoreWriteError, make_folder, param_arrays
@@ -38,6 +36,10 @@ from reenact.faces.params import FaceParams
 from reenact.media.pictures import write_image
 from reenact.media.video import Image
 from reenact.methods.choices import CropChoice
+from reenact.tracking.face_clip import OnMissing
+from reenact.tracking.face_track import FaceTrack, assemble_track
+from reenact.tracking.face_tracker import CutFinder, FaceTracker
+from reenact.tracking.landmark_placer import LandmarkPlacer
 
 INNER = slice(17, 68)
 """Landmarks without the jaw line, which in pictures slides to the silhouette."""

@@ -24,8 +24,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from reenact.data.store.byte_ranges import LocalFiles
@@ -34,8 +32,7 @@ from reenact.data.store.clip_table import ClipTable
 from reenact.data.store.root_files import MANIFEST
 from reenact.data.store.schema import MOST_FRAMES, MOST_SIDE, check_face_model, check_integer, check_text, check_texts
 from reenact.errors import ReenactError
-from reenact.faces.portrait import Portrait, to_bytes, unit_range
-from reenact.media.video import Image
+from reenact.faces.portrait import Portrait
 
 SCHEMA = 2
 """Version of the stores that this package writes."""
@@ -197,16 +194,6 @@ def open_manifest(root: Path) -> sqlite3.Connection:
     database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=60)
     database.row_factory = sqlite3.Row
     return database
-
-
-def to_tensor(images: NDArray[np.uint8]) -> torch.Tensor:
-    """(..., H, W, 3) uint8 to (..., 3, H, W) float32 in [-1, 1]."""
-    return unit_range(torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, -3))))
-
-
-def to_image(tensor: torch.Tensor) -> Image:
-    """(..., 3, H, W) in [-1, 1] to (..., H, W, 3) uint8, clamped and rounded."""
-    return np.moveaxis(to_bytes(tensor).cpu().numpy(), -3, -1)
 
 
 def clip_stem(root: Path, clip: str, suffix: str) -> Path:

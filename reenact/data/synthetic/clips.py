@@ -10,10 +10,9 @@ from torch import Tensor
 
 from reenact.data.store.clip_files import list_window
 from reenact.data.store.clip_table import ClipIndex
-from reenact.data.store.reader import to_tensor
 from reenact.faces.contents import EVERYTHING, Contents
 from reenact.faces.params import FaceParams
-from reenact.faces.portrait import Portrait
+from reenact.faces.portrait import Portrait, to_tensor
 from reenact.world.renderer import World
 
 

@@ -1,4 +1,4 @@
-"""One face through a picture, a video or a clip of a store: its parameters and crops in memory, its pixels streamed."""
+"""One face through a picture or video: its parameters and crops in memory, its pixels streamed."""
 
 from __future__ import annotations
 
@@ -13,20 +13,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from reenact.apps.media import is_picture
-from reenact.data.store.clip_files import PARAMS
-from reenact.data.store.reader import ClipRecord, Store, to_image, to_tensor
 from reenact.errors import ReenactError
 from reenact.faces.crop import Crop
 from reenact.faces.params import FaceParams
-from reenact.faces.portrait import Portrait
+from reenact.faces.portrait import Portrait, to_tensor
+from reenact.media.media_kinds import is_picture
 from reenact.media.pictures import read_image
 from reenact.media.video import Image, VideoReader
 
 OnMissing = Literal["hold", "skip", "error"]
 """In frames without a face: fill it in from the neighbours, leave the frame out, or stop."""
-CHUNK = 16
-"""Frames of a store read at once."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,7 @@ class FaceClip:
     """A face in every frame of a file."""
 
     path: Path
-    """A picture, a video, or the folder of a store."""
+    """A picture or a video."""
     fps: Fraction | None
     """Exact frame rate; None for a still picture."""
     crops: list[Crop]
@@ -43,8 +39,6 @@ class FaceClip:
     """(T,) whether a face was seen; in other frames it is filled in from its neighbours."""
     params: FaceParams | None
     """Batch T, in the normalised device coordinates of the crops; None for methods that read images alone."""
-    record: ClipRecord | None = None
-    """The clip, where the file is a store."""
     landmarks: NDArray[np.floating[Any]] | None = None
     """(T, 68, 2) iBUG-68 points in pixels of the full frame; None where nobody looked for them."""
     cuts: tuple[int, ...] = ()
@@ -57,8 +51,6 @@ class FaceClip:
     @property
     def sound(self) -> Path | None:
         """The file whose sound belongs to the clip."""
-        if self.record is not None:
-            return Path(self.record.source) if Path(self.record.source).is_file() else None
         return self.path if self.fps is not None else None
 
     @property
@@ -69,12 +61,7 @@ class FaceClip:
 
     def images(self) -> Iterator[Image]:
         """The full frames in order, (H, W, 3) RGB."""
-        if self.record is not None:
-            store = Store(self.path)
-            for start in range(0, len(self), CHUNK):
-                numbers = range(start, min(start + CHUNK, len(self)))
-                yield from to_image(store.read(self.record, numbers).image)
-        elif is_picture(self.path):
+        if is_picture(self.path):
             yield read_image(self.path)
         else:
             yield from VideoReader(self.path)
@@ -117,51 +104,4 @@ def check_missing(clip: FaceClip, on_missing: OnMissing) -> None:
     raise ReenactError(
         f"{clip.path} has no face in {len(missing)} frame(s), the first is {missing[0]}; "
         "pass --on_missing hold or skip, or cut them out"
-    )
-
-
-def store_clip(root: Path, name: str | None, size: int, face_model: str, regressor: str | None = None) -> FaceClip:
-    """A clip of a store.
-
-    Args:
-        root: The store's folder.
-        name: The clip; the first one by default.
-        size: Side of the network's input in pixels.
-        face_model: Name of the face model that the method is driven by; empty where it reads images alone.
-        regressor: Name of the network that says the parameters of other faces; None where they are fitted.
-
-    Raises:
-        ReenactError: if it is no store, has no such clip, or its parameters are of another face model or network.
-    """
-    store = Store(root)
-    if face_model and store.info.face_model != face_model:
-        raise ReenactError(
-            f"{root} has parameters of the face model {store.info.face_model!r} and the checkpoint needs "
-            f"{face_model!r}; prepare the store with --face_model {face_model}"
-        )
-    recipe = store.info.recipe
-    if face_model and recipe.get("regressor") != regressor:
-        raise ReenactError(
-            f"{root} has face parameters by {recipe.get('regressor', 'fitting')} and the source's are by"
-            f" {regressor or 'fitting'}: pass --parameters {recipe.get('parameters', 'fit')} to have both alike, or"
-            " another store"
-        )
-    if name is None:
-        clips = store.clips()
-        if not clips:
-            raise ReenactError(f"{root} has no usable clip; prepare it again")
-        record = clips[0]
-    else:
-        record = store.clip(name)
-    arrays = store.arrays(record)
-    params = {name: torch.from_numpy(arrays[name]) for name in PARAMS if name in arrays}
-    side = store.info.size
-    return FaceClip(
-        path=root,
-        fps=record.fps,
-        crops=[Crop(0.0, 0.0, side, size)] * record.num_frames,
-        found=arrays["visible"].astype(np.bool_),
-        params=FaceParams(**params) if params else None,
-        record=record,
-        landmarks=arrays.get("landmarks"),
     )

@@ -1,0 +1,115 @@
+"""Faces that a command is pointed to: in a picture, in a video, or in a clip of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reenact.data.store.clip_files import PARAMS
+from reenact.data.store.reader import ClipRecord, Store
+from reenact.errors import ReenactError
+from reenact.faces.crop import Crop
+from reenact.faces.params import FaceParams
+from reenact.faces.portrait import to_image
+from reenact.media.video import Image
+from reenact.tracking.face_clip import FaceClip
+from reenact.tracking.read_face import CropMotion, read_face_file
+from reenact.tracking.target import Target
+
+CHUNK = 16
+"""Frames of a store read at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreFaceClip(FaceClip):
+    """The face of a clip of a store; `path` is the store's folder."""
+
+    record: ClipRecord
+
+    @property
+    def sound(self) -> Path | None:
+        """The file that the clip was prepared from, where it is still there."""
+        return Path(self.record.source) if Path(self.record.source).is_file() else None
+
+    def images(self) -> Iterator[Image]:
+        """The stored frames in order, (H, W, 3) RGB."""
+        store = Store(self.path)
+        for start in range(0, len(self), CHUNK):
+            numbers = range(start, min(start + CHUNK, len(self)))
+            yield from to_image(store.read(self.record, numbers).image)
+
+
+def open_clip(
+    path: Path, target: Target, crop: CropMotion = "fixed", face_index: int = 0, clip: str | None = None
+) -> FaceClip:
+    """Read a face from a file, or take it from a store.
+
+    Args:
+        path: A picture, a video or the folder of a store.
+        target: Requirements on the face.
+        crop: Fixed or following the face; a store is cropped already.
+        face_index: Number of the face, 0 is the largest.
+        clip: Name of the clip of a store, the first by default.
+
+    Raises:
+        ReenactError: if the file can't be read, shows no face or not so many, or is a store of another face model.
+    """
+    return open_store_clip(path, target, clip) if path.is_dir() else read_face_file(path, target, crop, face_index)
+
+
+def open_store_clip(root: Path, target: Target, name: str | None) -> StoreFaceClip:
+    """Open a clip of a store.
+
+    Args:
+        root: The store's folder.
+        target: Requirements on the face.
+        name: The clip; the first one by default.
+
+    Raises:
+        ReenactError: if it is no store, has no such clip, or its parameters are of another face model or network.
+    """
+    store = Store(root)
+    _check_store(store, target)
+    record = _find_record(store, name)
+    arrays = store.arrays(record)
+    params = {name: torch.from_numpy(arrays[name]) for name in PARAMS if name in arrays}
+    return StoreFaceClip(
+        path=root,
+        fps=record.fps,
+        crops=[Crop(0.0, 0.0, store.info.size, target.size)] * record.num_frames,
+        found=arrays["visible"].astype(np.bool_),
+        params=FaceParams(**params) if params else None,
+        record=record,
+        landmarks=arrays.get("landmarks"),
+    )
+
+
+def _check_store(store: Store, target: Target) -> None:
+    """Refuse a store whose parameters are of another face model or origin than the target's."""
+    if target.face_model is None:
+        return
+    if store.info.face_model != target.face_model.name:
+        raise ReenactError(
+            f"{store.root} has parameters of the face model {store.info.face_model!r} and the checkpoint needs "
+            f"{target.face_model.name!r}; prepare the store with --face_model {target.face_model.name}"
+        )
+    recipe, regressor = store.info.recipe, target.regressor.name if target.regressor else None
+    if recipe.get("regressor") != regressor:
+        raise ReenactError(
+            f"{store.root} has face parameters by {recipe.get('regressor', 'fitting')} and the source's are by"
+            f" {regressor or 'fitting'}: pass --parameters {recipe.get('parameters', 'fit')} to have both alike, or"
+            " another store"
+        )
+
+
+def _find_record(store: Store, name: str | None) -> ClipRecord:
+    if name is not None:
+        return store.clip(name)
+    clips = store.clips()
+    if not clips:
+        raise ReenactError(f"{store.root} has no usable clip; prepare it again")
+    return clips[0]

@@ -72,5 +72,5 @@ if __name__ == "__main__":
     place = Path(sys.argv[1])
     os.environ["REENACT_HOME"] = str(place)
     torch.set_num_threads(1)
-    mp.spawn(run, (place,), nprocs=2)
+    mp.start_processes(run, (place,), nprocs=2, start_method="fork")  # a spawned process would import it all again
     score(list(VIDEOS), place / "one.json")

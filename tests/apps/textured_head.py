@@ -79,7 +79,7 @@ class TexturedHead(Reenactor[TexturedState, FaceParams]):
         parts = transfer.parts or tuple(self.parts)
         return retarget(state.motion, driving, transfer.mode, reference, transfer.strength, parts)
 
-    def perform(self, state: TexturedState, motion: FaceParams) -> Reenactment:
+    def perform(self, state: TexturedState, motion: FaceParams, random: None = None) -> Reenactment:
         vertices = self.face_model.posed(motion)
         state = state.map(lambda values: values.expand(len(vertices), *values.shape[1:]))
         size = state.image.shape[-2:]

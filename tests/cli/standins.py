@@ -17,6 +17,7 @@ from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.common.base import Reenactment, Reenactor, SourceState
 from reenact.models.common.module import ReenactmentModule
+from reenact.nn.whole_batch import BatchDraws
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Network(Reenactor[State, Portrait]):
     def retarget(self, state: State, driving: Portrait, transfer: object, reference: object = None) -> Portrait:
         return driving
 
-    def perform(self, state: State, motion: Portrait) -> Reenactment:
+    def perform(self, state: State, motion: Portrait, random: BatchDraws | None = None) -> Reenactment:
         return Reenactment(image=self.layer(state.image).expand(len(motion.image), -1, -1, -1))
 
 

@@ -70,7 +70,7 @@ class Posing(Reenactor[SourceState, FaceParams]):
     def retarget(self, state, driving, transfer, reference=None) -> FaceParams:
         return retarget(state.motion, driving, transfer.mode, reference)
 
-    def perform(self, state: SourceState, motion: FaceParams) -> Reenactment:
+    def perform(self, state: SourceState, motion: FaceParams, random: None = None) -> Reenactment:
         return Reenactment((motion.shape[..., :3] + motion.camera)[..., None, None].expand(*motion.leading, 3, 4, 4))
 
 

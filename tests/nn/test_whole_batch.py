@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from reenact.models.common.adversarial import AdversarialTraining
+from reenact.models.common.module import PortraitModule
 from reenact.models.mmfa.losses import relative_invariance, shake_images
 from reenact.nn import whole_batch
 from reenact.nn.thin_plate import RandomWarp
@@ -13,7 +13,7 @@ from reenact.nn.thin_plate import RandomWarp
 
 def draws(rank, processes, step=3):
     trainer = SimpleNamespace(world_size=processes)
-    return AdversarialTraining.random(SimpleNamespace(global_step=step, global_rank=rank, trainer=trainer))
+    return PortraitModule.random(SimpleNamespace(global_step=step, global_rank=rank, trainer=trainer))
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])

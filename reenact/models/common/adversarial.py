@@ -4,45 +4,31 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, MultiStepLR
 
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import PortraitPair
 from reenact.models.common.base import Reenactment, Reenactor
-from reenact.models.common.module import PortraitModule, ReenactmentModule
-from reenact.nn.whole_batch import BatchDraws
+from reenact.models.common.module import Losses, PortraitModule, ReenactmentModule
+from reenact.models.common.training import Schedule, clip_gradients
 
-Losses = dict[str, Tensor]
-"""Weighted terms by name; their sum is minimised."""
 Result = TypeVar("Result", bound=TensorFields)
 
 
-@dataclass(frozen=True)
-class AdversarialOptimisation:
-    """Adam for both networks, one step each per iteration, and a learning rate that falls at milestones."""
+@dataclass(frozen=True, kw_only=True)
+class AdversarialOptimisation(Schedule):
+    """Adam for both networks, one step each per iteration, and learning rates that fall at milestones."""
 
     generator_lr: float = 2e-4
     """Learning rate of the generator."""
     discriminator_lr: float = 2e-4
     """Learning rate of the discriminator."""
-    beta1: float = 0.9
-    """Adam's decay of the mean of gradients."""
-    beta2: float = 0.999
-    """Adam's decay of the mean of their squares."""
-    milestones: list[int] = field(default_factory=list)
-    """Iterations at which both learning rates are multiplied by `gamma`."""
-    gamma: float = 0.1
-    """Factor on the learning rate at each milestone."""
-    accumulate: int = 1
-    """Batches per iteration; Lightning's own option does not apply to two optimisers."""
-    clip_norm: float | None = None
-    """Largest norm of each network's gradient; none by default."""
 
 
 def head_groups(network: nn.Module, heads: Sequence[str], lr: float) -> list[dict[str, Any]]:
@@ -93,14 +79,6 @@ class AdversarialTraining(PortraitModule, Generic[Result]):
         """Parameter groups of the network's optimiser, for a method whose parts learn at different rates."""
         return [{"params": [p for p in self.network.parameters() if p.requires_grad]}]
 
-    def random(self) -> BatchDraws:
-        """Random numbers of this step, the same for a row of the batch in whichever process it is.
-
-        They do not depend on whether the run was interrupted before.
-        """
-        generator = torch.Generator().manual_seed(torch.initial_seed() + self.global_step)
-        return BatchDraws(generator, self.global_rank, self.trainer.world_size)
-
     def training_step(self, batch: PortraitPair, batch_idx: int) -> None:
         """One generator step and one discriminator step, or their share of an accumulated one."""
         generator, discriminator = self._optimizers()
@@ -109,7 +87,7 @@ class AdversarialTraining(PortraitModule, Generic[Result]):
         discriminator._on_after_step = _do_nothing
         last = (batch_idx + 1) % self.optimisation.accumulate == 0 or self.trainer.is_last_batch
         with generator.toggle_model(sync_grad=last):
-            result = self(batch.source, batch.driving)
+            result = self(batch.source, batch.driving, self.random())
             losses = self.generator_losses(batch, result)
             self._descend(generator, losses, "generator", batch, last)
         result = result.detach()
@@ -126,11 +104,7 @@ class AdversarialTraining(PortraitModule, Generic[Result]):
     def _descend(
         self, optimizer: LightningOptimizer, losses: Losses, name: str, batch: PortraitPair, last: bool
     ) -> None:
-        total = torch.stack(list(losses.values())).sum()
-        self.check_finite(total.detach(), batch)
-        size = len(batch.source.image)
-        self.log(f"train/{name}", total.detach(), batch_size=size, prog_bar=True)
-        self.log_dict({f"train/{name}/{key}": value.detach() for key, value in losses.items()}, batch_size=size)
+        total = self.log_losses(losses, batch, name)
         self.manual_backward(total / self.optimisation.accumulate)
         if last:
             optimizer.step()
@@ -138,9 +112,7 @@ class AdversarialTraining(PortraitModule, Generic[Result]):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip the gradient, after mixed precision has unscaled it."""
-        if self.optimisation.clip_norm is not None:
-            parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            torch.nn.utils.clip_grad_norm_(parameters, self.optimisation.clip_norm)
+        clip_gradients(optimizer, self.optimisation.clip_norm)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own type is a union of a dozen
         """Adam and a multi-step schedule for each network."""

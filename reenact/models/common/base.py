@@ -15,6 +15,7 @@ from reenact.faces.contents import Contents
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait
 from reenact.models.common.controls import Control, blend_fields, find_control
+from reenact.nn.whole_batch import BatchDraws
 
 Mode = Literal["absolute", "relative", "pose", "expression"]
 """Share of a driving face that a source takes: everything as it is, its change against a reference, head pose alone,
@@ -96,8 +97,15 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
         """The motion that a portrait shows."""
 
     @abstractmethod
-    def perform(self, state: State, motion: Motion) -> Reenactment:
-        """The source with a motion; a state of batch 1 serves motions of any batch."""
+    def perform(self, state: State, motion: Motion, random: BatchDraws | None = None) -> Reenactment:
+        """The source with a motion; a state of batch 1 serves motions of any batch.
+
+        Args:
+            state: the source, batch 1 or B.
+            motion: batch B.
+            random: random numbers of a training step, from which alone a method draws; None, as in every application
+                and test, gives the same result for the same input.
+        """
 
     @abstractmethod
     def retarget(self, state: State, driving: Motion, transfer: Transfer, reference: Motion | None = None) -> Motion:
@@ -145,13 +153,13 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
         """The motion between two: `first` at weight 0 and `second` at 1, to the bit; weights are in [0, 1]."""
         return blend_fields(first, second, weight)
 
-    def drive(self, state: State, driving: Portrait) -> Reenactment:
+    def drive(self, state: State, driving: Portrait, random: BatchDraws | None = None) -> Reenactment:
         """The source with the motion of `driving`, as it is."""
-        return self.perform(state, self.read(driving))
+        return self.perform(state, self.read(driving), random)
 
-    def forward(self, source: Portrait, driving: Portrait) -> Reenactment:
+    def forward(self, source: Portrait, driving: Portrait, random: BatchDraws | None = None) -> Reenactment:
         """Encode and drive in one call, as training does."""
-        return self.drive(self.encode(source), driving)
+        return self.drive(self.encode(source), driving, random)
 
     def folded(self) -> Self:
         """The network for inference: same outputs, not trainable; a method that can be made faster returns a copy."""

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from reenact.faces.portrait import PortraitPair
-from reenact.models.common.adversarial import AdversarialModule, AdversarialOptimisation, Losses, head_groups
+from reenact.models.common.adversarial import AdversarialModule, AdversarialOptimisation, head_groups
 from reenact.models.common.base import Reenactment, Reenactor
+from reenact.models.common.module import Losses
 from reenact.nn.discriminator import MultiScaleDiscriminator
 from reenact.nn.keypoints import draw_gaussians
 from reenact.nn.losses import GanKind, discriminator_gan, feature_matching, generator_gan
@@ -27,7 +28,7 @@ VARIANCE = 0.01
 """Variance of the gaussians that a discriminator sees (`kp_variance`, every official configuration)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class KeypointLosses:
     """Weights of the losses that all keypoint methods have."""
 
@@ -45,7 +46,7 @@ class KeypointLosses:
     """Network of the perceptual term."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class KeypointOptimisation(AdversarialOptimisation):
     """Adam for both networks; defaults are `train.py` of FOMM's code and of Face-vid2vid's reimplementation."""
 

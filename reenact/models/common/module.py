@@ -18,8 +18,11 @@ from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.common.base import Reenactment, Reenactor, Transfer
 from reenact.models.common.header import Header, check_header, check_same_class
+from reenact.nn.whole_batch import BatchDraws
 
 LOG = logging.getLogger("reenact")
+Losses = dict[str, Tensor]
+"""Weighted terms by name; their sum is minimised."""
 
 
 class PortraitModule(LightningModule):
@@ -128,6 +131,32 @@ class PortraitModule(LightningModule):
         data = getattr(self.trainer, "datamodule", None)  # bare loaders have none, and nothing is known of theirs
         self.recipe = getattr(data, "recipe", {})
 
+    def random(self) -> BatchDraws:
+        """Random numbers of this step, the same for a row of the batch in whichever process it is.
+
+        They do not depend on whether the run was interrupted before.
+        """
+        generator = torch.Generator().manual_seed(torch.initial_seed() + self.global_step)
+        return BatchDraws(generator, self.global_rank, self.trainer.world_size)
+
+    def log_losses(self, losses: Losses, batch: PortraitPair, name: str) -> Tensor:
+        """Log the terms of a training step and their sum, and return the sum.
+
+        Args:
+            losses: weighted terms, logged as `train/NAME/TERM`.
+            batch: the portraits that they are of.
+            name: the sum's, logged as `train/NAME`.
+
+        Raises:
+            ReenactError: as `check_finite`.
+        """
+        total = torch.stack(list(losses.values())).sum()
+        self.check_finite(total.detach(), batch)
+        size = len(batch.source.image)
+        self.log(f"train/{name}", total.detach(), batch_size=size, prog_bar=True)
+        self.log_dict({f"train/{name}/{key}": value.detach() for key, value in losses.items()}, batch_size=size)
+        return total
+
     def check_finite(self, loss: Tensor, batch: PortraitPair) -> None:
         """Stop the run on a loss that is NaN or infinite, before any weight changes.
 
@@ -179,9 +208,9 @@ class ReenactmentModule(PortraitModule):
         """Contents of a portrait that the network reads."""
         return self.network.needs
 
-    def forward(self, source: Portrait, driving: Portrait) -> Reenactment:
+    def forward(self, source: Portrait, driving: Portrait, random: BatchDraws | None = None) -> Reenactment:
         """Reenact: encode the source, read the driving portrait, and perform (see `Reenactor`)."""
-        result: Reenactment = self.network(source, driving)
+        result: Reenactment = self.network(source, driving, random)
         return result
 
     def reenact(self, batch: PortraitPair) -> Reenactment:

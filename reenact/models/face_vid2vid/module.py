@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reenact.faces.portrait import PortraitPair
-from reenact.models.common.adversarial import Losses
 from reenact.models.common.base import Reenactment
 from reenact.models.common.keypoint_training import (
     DiscriminatorConfig,
@@ -16,6 +15,7 @@ from reenact.models.common.keypoint_training import (
     KeypointModule,
     KeypointOptimisation,
 )
+from reenact.models.common.module import Losses
 from reenact.models.face_vid2vid.losses import deformation_prior, head_pose_error, keypoint_prior
 from reenact.models.face_vid2vid.network import (
     FaceVid2Vid,
@@ -28,7 +28,7 @@ from reenact.nn.losses import GanKind
 from reenact.nn.thin_plate import RandomWarp
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FaceVid2VidLosses(KeypointLosses):
     """Weights of the losses; defaults are `config/vox-256.yaml` of the reimplementation."""
 

@@ -23,6 +23,7 @@ from reenact.nn.fold import fold_blocks
 from reenact.nn.keypoints import draw_masks, draw_points
 from reenact.nn.resample import sample_image
 from reenact.nn.volume import CanonicalDetector, VolumeDenseMotion
+from reenact.nn.whole_batch import BatchDraws
 
 
 @dataclass(frozen=True)
@@ -250,10 +251,10 @@ class FaceVid2Vid(HeadDriven[FaceVid2VidState, HeadMotion]):
         nothing = torch.zeros_like
         return HeadMotion(rotation, nothing(motion.translation), nothing(motion.deformation), motion.composition)
 
-    def forward(self, source: Portrait, driving: Portrait) -> FaceVid2VidReenactment:
+    def forward(self, source: Portrait, driving: Portrait, random: BatchDraws | None = None) -> FaceVid2VidReenactment:
         """Encode and drive in one call, which estimates the driving portrait once for result and losses."""
         state, estimate = self.encode(source), self.estimate(driving)
-        return FaceVid2VidReenactment.of(self.perform(state, estimate.motion), estimate)
+        return FaceVid2VidReenactment.of(self.perform(state, estimate.motion, random), estimate)
 
     def retarget(
         self, state: FaceVid2VidState, driving: HeadMotion, transfer: Transfer, reference: HeadMotion | None = None
@@ -262,7 +263,9 @@ class FaceVid2Vid(HeadDriven[FaceVid2VidState, HeadMotion]):
         self.check_transfer(transfer)
         return retarget(state.motion, state.canonical, driving, transfer, reference)
 
-    def perform(self, state: FaceVid2VidState, motion: HeadMotion) -> VolumeReenactment:
+    def perform(
+        self, state: FaceVid2VidState, motion: HeadMotion, random: BatchDraws | None = None
+    ) -> VolumeReenactment:
         """The source with its keypoints moved."""
         keypoints = motion.keypoints(state.canonical)
         dense = self.generator.dense_motion_network(state.compressed, state.keypoints, keypoints)

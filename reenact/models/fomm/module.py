@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reenact.faces.portrait import PortraitPair
-from reenact.models.common.adversarial import Losses
 from reenact.models.common.base import Reenactment
 from reenact.models.common.keypoint_training import (
     DiscriminatorConfig,
@@ -17,13 +16,14 @@ from reenact.models.common.keypoint_training import (
     KeypointModule,
     KeypointOptimisation,
 )
+from reenact.models.common.module import Losses
 from reenact.models.fomm.detector import Keypoints
 from reenact.models.fomm.network import FOMM, FOMMConfig, FOMMReenactment
 from reenact.nn.keypoints import multiply_matrices
 from reenact.nn.thin_plate import RandomWarp
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FOMMLosses(KeypointLosses):
     """Weights of the losses; defaults are `config/vox-adv-256.yaml` of the released code."""
 

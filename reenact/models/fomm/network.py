@@ -21,6 +21,7 @@ from reenact.nn.fold import fold_blocks
 from reenact.nn.hourglass import list_widths
 from reenact.nn.keypoints import draw_masks, draw_points
 from reenact.nn.resample import sample_image
+from reenact.nn.whole_batch import BatchDraws
 
 LARGEST_PADDING = 64
 """Rows of zeros on each side of the detector's features."""
@@ -175,7 +176,7 @@ class FOMM(Reenactor[FOMMState, Keypoints]):
             return retarget_keypoints(state.motion, driving, state.motion, transfer.strength)
         return retarget_keypoints(state.motion, driving, reference, transfer.strength, adapt_scale=transfer.adapt_scale)
 
-    def perform(self, state: FOMMState, motion: Keypoints) -> FOMMReenactment:
+    def perform(self, state: FOMMState, motion: Keypoints, random: BatchDraws | None = None) -> FOMMReenactment:
         """The source with its keypoints moved."""
         image, dense = self.generator(state.appearance, state.keypoints, motion)
         return FOMMReenactment(2 * image - 1, state.appearance.image, state.keypoints, motion, dense)

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.models.common.adversarial import Losses
 from reenact.models.common.base import Reenactment
 from reenact.models.common.keypoint_training import (
     PYRAMID,
@@ -18,6 +17,7 @@ from reenact.models.common.keypoint_training import (
     KeypointModule,
     KeypointOptimisation,
 )
+from reenact.models.common.module import Losses
 from reenact.models.face_vid2vid.losses import deformation_prior, keypoint_prior
 from reenact.models.mmfa.landmarks import ASSETS, GROUPS, LandmarkDetector, LandmarkKind, landmark_distance
 from reenact.models.mmfa.losses import (
@@ -40,7 +40,7 @@ COARSEST = 32
 """Side below which a perceptual pyramid stops; the deepest layer needs 16 pixels."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MMFALosses(KeypointLosses):
     """Weights of the losses of eq. (14), which prints them without weights."""
 
@@ -72,7 +72,7 @@ class MMFALosses(KeypointLosses):
     """The detector of landmarks."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MMFAOptimisation(KeypointOptimisation):
     """Adam for both networks (section 4.1)."""
 

@@ -39,6 +39,7 @@ from reenact.nn.head_pose import HeadPose, PoseKind
 from reenact.nn.hourglass import list_widths
 from reenact.nn.keypoints import multiply_matrices
 from reenact.nn.volume import AppearanceExtractor
+from reenact.nn.whole_batch import BatchDraws
 
 EstimatorKind = Literal["pooled", "maps"]
 """Features that an estimator reads: pooled ones, as the published networks do, or the centres of mass of learned maps,
@@ -278,7 +279,7 @@ class MMFA(HeadDriven[MMFAState, FaceMotion]):
             moved.expression = blend_motion(s.expression, d.expression, r.expression, k)
         return moved
 
-    def perform(self, state: MMFAState, motion: FaceMotion) -> MMFAReenactment:
+    def perform(self, state: MMFAState, motion: FaceMotion, random: BatchDraws | None = None) -> MMFAReenactment:
         """The source with its keypoints moved."""
         deformation = self.decoder(motion.expression, state.canonical)
         if motion.deformed is not None:

@@ -13,12 +13,14 @@ from torchmetrics.regression import R2Score
 from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.models.common.adversarial import AdversarialOptimisation, AdversarialTraining, Losses
+from reenact.models.common.adversarial import AdversarialOptimisation, AdversarialTraining
+from reenact.models.common.module import Losses
 from reenact.models.mmfa_vae.frozen import FrozenMMFA, check_same, load_frozen
 from reenact.models.mmfa_vae.network import ExpressionDiscriminator, ExpressionVAE, Reconstruction, VAEConfig
+from reenact.nn.whole_batch import BatchDraws
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VAELosses:
     """Weights of the losses, which the paper does not give; those of the source it cites, 3DFaceShop."""
 
@@ -30,7 +32,7 @@ class VAELosses:
     """Non-saturating term, which keeps codes from collapsing."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VAEOptimisation(AdversarialOptimisation):
     """Adam as MMFA's; a network of linear layers alone learns at higher rates."""
 
@@ -106,11 +108,16 @@ class MMFAVAEModule(AdversarialTraining[Reconstruction]):
         assert self.mmfa is not None
         check_same(self.network, self._frozen.digest, self.mmfa)
 
-    def forward(self, source: Portrait, driving: Portrait) -> Reconstruction:
-        """Rebuild the expressions of both portraits of B pairs, (2 B)."""
+    def forward(self, source: Portrait, driving: Portrait, random: BatchDraws | None = None) -> Reconstruction:
+        """Rebuild the expressions of both portraits of B pairs, (2 B).
+
+        Codes are drawn with `random`; without it they are the means.
+        """
         features = self._features(torch.cat((source.image, driving.image)))
-        noise = self.random().normal(len(features), self.config.latent)
-        result: Reconstruction = self.network(features, noise.to(features.device))
+        noise = features.new_zeros(len(features), self.config.latent)
+        if random is not None:
+            noise = random.normal(len(features), self.config.latent).to(features.device)
+        result: Reconstruction = self.network(features, noise)
         return result
 
     def generator_losses(self, batch: PortraitPair, result: Reconstruction) -> Losses:

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import (
+    ChainedScheduler,
+    CosineAnnealingLR,
+    LinearLR,
+    LRScheduler,
+    MultiStepLR,
+    SequentialLR,
+)
 
 from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.faces.rotation import rotation_angle
 from reenact.faces.vector import ParameterVector, head_rotation
-from reenact.models.common.module import PortraitModule
+from reenact.models.common.module import Losses
+from reenact.models.common.training import Optimisation, PlainTraining
 from reenact.models.probe.damage import reframe_portrait, spoil_images
 from reenact.nn.probe import Probe, ProbeReading, resize_to_side
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProbeLosses:
     """Weights of the losses."""
 
@@ -35,16 +43,13 @@ class ProbeLosses:
     """Cross entropy of the person among all those of the training set, with a margin (CosFace, CVPR 2018)."""
 
 
-@dataclass(frozen=True)
-class ProbeOptimisation:
+@dataclass(frozen=True, kw_only=True)
+class ProbeOptimisation(Optimisation):
     """AdamW, a warm-up, and a cosine to zero at `trainer.max_steps`."""
 
     lr: float = 2e-3
-    """Largest learning rate."""
     weight_decay: float = 0.02
-    """Decay of convolutions and linear layers."""
     warmup: int = 300
-    """Steps in which the learning rate rises."""
     identities: int = 6000
     """People of the training set, numbered by the names `person00000` and on."""
     margin: float = 0.2
@@ -53,7 +58,7 @@ class ProbeOptimisation:
     """Factor on cosines in the softmax."""
 
 
-class ProbeModule(PortraitModule):
+class ProbeModule(PlainTraining):
     """A small network that reads landmarks, face parameters and identity of the built-in head.
 
     Args:
@@ -64,21 +69,22 @@ class ProbeModule(PortraitModule):
 
     method = "probe"
     network: Probe
+    optimisation: ProbeOptimisation
 
     def __init__(
         self,
         face_model: str = "head",
-        losses: ProbeLosses = ProbeLosses(),
-        optimisation: ProbeOptimisation = ProbeOptimisation(),
+        losses: ProbeLosses | None = None,
+        optimisation: ProbeOptimisation | None = None,
     ) -> None:
+        losses = losses or ProbeLosses()
+        optimisation = optimisation or ProbeOptimisation()
         model = load_face_model(face_model)
         self_layout = ParameterVector(model.num_shape, model.num_expression)
-        super().__init__(
-            Probe(len(self_layout)), {"face_model": face_model, "losses": losses, "optimisation": optimisation}
-        )
+        arguments = {"face_model": face_model, "losses": losses, "optimisation": optimisation}
+        super().__init__(Probe(len(self_layout)), optimisation, arguments)
         self.layout = self_layout
         self.losses = losses
-        self.optimisation = optimisation
         self.people = nn.Parameter(F.normalize(torch.randn(optimisation.identities, 128), dim=1))
 
     @property
@@ -102,19 +108,15 @@ class ProbeModule(PortraitModule):
         self.network.mean.copy_(every.mean(0))
         self.network.scale.copy_(every.std(0).clamp_min(0.02))
 
-    def training_step(self, batch: PortraitPair, batch_idx: int) -> Tensor:
-        """Both portraits of each pair are samples of their own."""
+    def compute_losses(self, batch: PortraitPair) -> Losses:
+        """Weigh the errors; both portraits of each pair are samples of their own."""
         portrait = reframe_portrait(_join_pair(batch), zoom=1.2, shift=0.12)
         portrait.image = spoil_images(resize_to_side(portrait.image)).contiguous(memory_format=torch.channels_last)
-        reading = self.network(portrait.image)
-        terms = self._terms(portrait, reading)
-        total = torch.stack([getattr(self.losses, name) * value for name, value in terms.items()]).sum()
-        self.check_finite(total.detach(), batch)
-        self.log("train/loss", total.detach(), prog_bar=True)
-        self.log_dict({f"train/{name}": value.detach() for name, value in terms.items()})
-        return total
+        errors = self._measure_errors(portrait, self.network(portrait.image))
+        self.log_dict({f"train/{name}": error.detach() for name, error in errors.items()})
+        return {name: getattr(self.losses, name) * error for name, error in errors.items()}
 
-    def _terms(self, portrait: Portrait, reading: ProbeReading) -> dict[str, Tensor]:
+    def _measure_errors(self, portrait: Portrait, reading: ProbeReading) -> dict[str, Tensor]:
         params = portrait.params
         assert params is not None
         target = (self.layout.of(params) - self.network.mean) / self.network.scale
@@ -164,19 +166,15 @@ class ProbeModule(PortraitModule):
             prog_bar=True,
         )
 
-    def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
-        """AdamW with a warm-up and a cosine."""
-        settings, steps = self.optimisation, self.trainer.estimated_stepping_batches
-        decayed = [p for p in self.parameters() if p.ndim > 1]
-        other = [p for p in self.parameters() if p.ndim <= 1]
-        optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": other, "weight_decay": 0.0}],
-            lr=settings.lr,
-        )
-        warmup = torch.optim.lr_scheduler.LinearLR(optimizer, 0.02, total_iters=settings.warmup)
-        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, int(steps) - settings.warmup))
-        schedule = torch.optim.lr_scheduler.SequentialLR(optimizer, [warmup, cosine], [settings.warmup])
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def build_schedule(self, optimizer: torch.optim.Optimizer) -> LRScheduler:
+        """Return the warm-up and the cosine, times the falls at the milestones if there are any."""
+        o, steps = self.optimisation, int(self.trainer.estimated_stepping_batches)
+        rise = LinearLR(optimizer, 0.02, total_iters=o.warmup)
+        cosine = CosineAnnealingLR(optimizer, max(1, steps - o.warmup))
+        schedule = SequentialLR(optimizer, [rise, cosine], [o.warmup])
+        if not o.milestones:
+            return schedule
+        return ChainedScheduler([schedule, MultiStepLR(optimizer, o.milestones, o.gamma)])
 
 
 def landmark_error(portrait: Portrait, reading: ProbeReading) -> Tensor:

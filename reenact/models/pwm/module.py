@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from reenact.faces.portrait import PortraitPair
 from reenact.faces.registry import load_face_model
-from reenact.models.common.adversarial import AdversarialModule, AdversarialOptimisation, Losses, head_groups
+from reenact.models.common.adversarial import AdversarialModule, AdversarialOptimisation, head_groups
 from reenact.models.common.base import Reenactment
+from reenact.models.common.module import Losses
 from reenact.models.pwm.discriminator import PAPER_WIDTHS, Discriminator
 from reenact.models.pwm.network import PWM, PWMConfig, PWMReenactment, check_widths
 from reenact.nn.losses import GanKind, discriminator_gan, feature_matching, generator_gan
@@ -23,7 +24,7 @@ RECONSTRUCTION_SCALES = (1, 2, 4, 8)
 """Reductions at which the result is compared (`Losses/perceptual.py`)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PWMLosses:
     """Weights and kinds of the losses; defaults are `config.py` of the released code."""
 
@@ -54,7 +55,7 @@ class DiscriminatorConfig:
         check_widths("discriminator", self.widths, 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PWMOptimisation(AdversarialOptimisation):
     """Adam for both networks; defaults are `config.py` of the released code."""
 

@@ -19,6 +19,7 @@ from reenact.models.common.base import Reenactment, SourceState
 from reenact.models.common.parameter_driven import ParameterDriven
 from reenact.models.pwm.generator import PAPER_WIDTHS, PWMGenerator, SourceFeatures
 from reenact.nn.resample import warp
+from reenact.nn.whole_batch import BatchDraws
 
 Guidance = Literal["both", "displacement", "codes", "nmfc"]
 """Attributes that the posed meshes are rendered with: rows of the paper's Table 1."""
@@ -134,7 +135,7 @@ class PWM(ParameterDriven[PWMState]):
         features = self.generator.encode((source.image + 1) / 2, self._render(vertices, self._codes(), (height, width)))
         return PWMState(params, vertices, features)
 
-    def perform(self, state: PWMState, motion: FaceParams) -> PWMReenactment:
+    def perform(self, state: PWMState, motion: FaceParams, random: BatchDraws | None = None) -> PWMReenactment:
         """The source as the parameters pose it."""
         size = (state.features.image.shape[-2], state.features.image.shape[-1])
         vertices = self._posed(motion)

@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path, nargs="?")
     given = parser.parse_args()
     if given.what == "store":
-        write_synthetic_store(given.path, identities=6000, test_identities=150)
+        write_synthetic_store(given.path, identities=6000, test_identities=150, frames_per_clip=5, every=25)
     elif given.what == "judge":
         judge(given.path, given.checkpoint)
     elif given.what == "exact":

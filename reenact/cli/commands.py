@@ -40,6 +40,11 @@ COMMANDS = {
         positional=("input",),
         aliases={"out": ("-o",)},
     ),
+    "world": Command(
+        "write the synthetic world as a store with exact parameters",
+        "reenact.data.synthetic.write_store:write_synthetic_store",
+        aliases={"out": ("-o",)},
+    ),
     "pack": Command(
         "write a store as tar shards for object storage",
         "reenact.data.store.pack:pack",

@@ -38,6 +38,7 @@ from reenact.runs.processes import is_first, share_run_folder
 from reenact.runs.run_folder import hold_run_folder, record_run
 
 REMEDY = "make a store with: reenact prepare FOLDER --out STORE, and name it with --data clips --data.root STORE"
+MASKS = "make a store with: reenact world --masks --out STORE, and name it with --data clips --data.root STORE"
 SEED = 0
 """Runs are the same twice unless another seed is asked for."""
 
@@ -258,6 +259,8 @@ def check_needs(model: PortraitModule, data: ReenactmentDataModule, command: str
         remedy = REMEDY
         if needs.texture or needs.light:  # landmarks say nothing about them: a network's estimate does
             remedy = remedy.replace("STORE,", "STORE --parameters deep3d (or deca, for FLAME),", 1)
+        if needs.mask and not data.describe().mask:
+            remedy = f"the synthetic world has them: leave out --data, or {MASKS}"
         raise ReenactError(
             f"{type(model).__name__} needs {missing_text} of every portrait and the data has none; {remedy}"
         )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
+from reenact.cli.lightning import check_needs
 from reenact.data.clips import StoreClips
 from reenact.data.datamodules.clips import Clips
 from reenact.data.pairs.frames import count_least_frames, draw_frames
@@ -197,3 +200,9 @@ def test_portraits_with_windows_and_masks_collate():
     pairs = TestPairs(clips, cross_pairs(clips.index, 4, 0), Contents(window=2))
     batch = collate([pairs[0], pairs[1]])
     assert batch.driving.window.shape.shape == (2, 5, 3)
+
+
+def test_masks_that_no_portrait_has_come_from_the_world(root):
+    method = SimpleNamespace(needs=Contents(params=True, mask=True))
+    with pytest.raises(ReenactError, match=r"needs masks of every portrait .*: reenact world --masks --out STORE"):
+        check_needs(method, Clips(root), "test")

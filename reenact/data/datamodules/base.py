@@ -189,7 +189,7 @@ class ReenactmentDataModule(LightningDataModule):
     @property
     def unread(self) -> tuple[str, ...]:
         """Arrays of a store that the method does not need."""
-        return () if self.needs.landmarks else ("landmarks",)
+        return tuple(name for name in ("landmarks", "mask") if not getattr(self.needs, name))
 
     def process_batch_size(self, processes: int) -> int:
         """Training pairs per batch of each of some processes.

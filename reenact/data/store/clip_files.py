@@ -24,7 +24,7 @@ from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
 
 PARAMS = tuple(field.name for field in fields(FaceParams) if field.name != "mirrored")
-_KINDS = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "BOOL": np.bool_}
+_KINDS = {"U8": np.uint8, "F32": np.float32, "F64": np.float64, "I64": np.int64, "BOOL": np.bool_}
 _LARGEST_HEADER = 1 << 20
 _MOST_BYTES = 1 << 31
 """Bytes that are read at once; more is a damaged number."""
@@ -34,7 +34,8 @@ _ROWS: dict[str, tuple[str, tuple[int, ...]]] = {
     "visible": ("BOOL", ()),
     "landmarks": ("F32", (68, 2)),
 }
-"""Type and shape of a row of each array; those of face parameters are (K,) or (K, L) float32."""
+"""Type and shape of a row of each array; those of face parameters are (K,) or (K, L) float32, and that of `mask` is
+(size, size / 8) bytes, one bit a pixel."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ class ClipReader:
             params=_build_params(arrays),
             window=_build_params({name: array[rows] for name, array in near.items()}) if window else None,
             landmarks=None if landmarks is None else torch.from_numpy(landmarks),
+            mask=None if "mask" not in arrays else self._masks(place, arrays["mask"], stored_size, size),
             frame=torch.tensor(list(frames)),
             identity=[identity] * len(frames),
             clip=[place.clip] * len(frames),
@@ -129,7 +131,7 @@ class ClipReader:
 
         Returns:
             `places` (N, 2), `crop` (N, 4) of `faces.crop`, `visible` (N,), `landmarks` (N, 68, 2) in pixels of the
-            stored frames, and the fields of `FaceParams`.
+            stored frames, `mask` (N, size, size / 8) of packed bits, and the fields of `FaceParams`.
 
         Raises:
             ReenactError: as `read`.
@@ -203,6 +205,13 @@ class ClipReader:
             write_planes(resize_square(image, size), picture)
         return pictures
 
+    def _masks(self, place: ClipPlace, rows: NDArray[np.uint8], stored_size: int, size: int) -> torch.Tensor:
+        """Unpack masks to (N, 1, size, size) uint8."""
+        if rows.shape[1:] != (stored_size, -(-stored_size // 8)):
+            raise self._damaged(place, place.arrays)
+        masks = np.unpackbits(rows, axis=-1, count=stored_size) * np.uint8(255)
+        return torch.from_numpy(np.stack([resize_square(mask, size) for mask in masks])[:, None])
+
     def _bytes(self, place: ClipPlace, ranges: list[Range]) -> list[bytes]:
         if any(last - first > _MOST_BYTES for _, first, last in ranges):
             raise self._damaged(place, place.arrays)
@@ -224,6 +233,8 @@ def _parse_table(name: str, entry: dict[str, Any]) -> _Table:
     start, end = (check_integer(place, "an offset", 0, 1 << 60) for place in entry["data_offsets"])
     row = math.prod(shape[1:])
     if name in _ROWS and (entry["dtype"], shape[1:]) != _ROWS[name]:
+        raise ValueError(f"{name} has type {entry['dtype']} and shape {shape}")
+    if name == "mask" and (entry["dtype"] != "U8" or len(shape) != 3 or not row):
         raise ValueError(f"{name} has type {entry['dtype']} and shape {shape}")
     if name in PARAMS and (entry["dtype"] != "F32" or len(shape) not in (2, 3) or not row):
         raise ValueError(f"{name} has type {entry['dtype']} and shape {shape}")

@@ -55,7 +55,7 @@ def write_frames(path: Path, frames: Iterable[Image], fps: Fraction) -> NDArray[
 
 
 def resize_square(image: Image, size: int) -> Image:
-    """Resample a square picture; reductions average."""
+    """Resample a square picture, in colour or of one channel; reductions average."""
     if image.shape[0] == size:
         return image
     interpolation = cv2.INTER_AREA if size < image.shape[0] else cv2.INTER_CUBIC

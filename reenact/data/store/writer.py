@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
 
@@ -70,6 +70,8 @@ class ClipArrays:
     """(T, 68, 2) in pixels of the stored frames."""
     params: FaceParams | None
     """T rows; `mirrored` is not kept."""
+    mask: NDArray[np.bool_] | None = field(default=None, kw_only=True)
+    """(T, size, size) pixels of the stored frames that show the person."""
 
 
 class StoreWriter:
@@ -312,6 +314,8 @@ def _build_tables(arrays: ClipArrays) -> dict[str, NDArray[np.generic]]:
     tables: dict[str, NDArray[np.generic]] = {"crop": arrays.crop, "visible": arrays.visible}
     if arrays.landmarks is not None:
         tables["landmarks"] = np.ascontiguousarray(arrays.landmarks, np.float32)
+    if arrays.mask is not None:
+        tables["mask"] = np.packbits(arrays.mask, axis=-1)
     return tables | (param_arrays(arrays.params) if arrays.params is not None else {})
 
 

@@ -1,9 +1,11 @@
-"""The synthetic world as a store with its exact parameters, for trainings of many epochs over many people."""
+"""`reenact world`: the synthetic world as a store with exact parameters, for trainings of many epochs."""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.progress import track
 
 from reenact.data.store.reader import ClipRecord, StoreInfo
@@ -18,25 +21,40 @@ from reenact.data.store.writer import ClipArrays, StoreWriter, fields_of
 from reenact.data.synthetic.clips import person_name
 from reenact.errors import ReenactError
 from reenact.faces.crop import Crop
+from reenact.paths import PathLike
 from reenact.progress import open_progress_console
 from reenact.world.motion import FPS
 from reenact.world.renderer import World
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Takes:
+    """Clips to draw of each person."""
+
+    world: int
+    clips: int
+    frames: range
+    size: int
+    masks: bool
+
+
 def write_synthetic_store(
-    out: Path,
-    identities: int = 6000,
-    test_identities: int = 100,
+    out: PathLike,
+    *,
+    identities: int = 20,
+    test_identities: int = 4,
     clips_per_identity: int = 2,
-    frames_per_clip: int = 5,
-    every: int = 25,
+    frames_per_clip: int = 100,
+    every: int = 1,
     size: int = 128,
     world: int = 0,
+    masks: bool = False,
     workers: int = 2,
-) -> None:
-    """Write clips of the world with the truth about each frame; clips already there are kept.
+) -> str:
+    """Write clips of the synthetic world as a store with the exact parameters of each frame.
 
-    A person costs a tenth of a second to make and a frame some milliseconds, so a store pays from the second epoch on.
+    Clips already there are kept. A person costs a tenth of a second to make and a frame some milliseconds, so a store
+    pays from the second epoch on.
 
     Args:
         out: Folder of the store.
@@ -44,9 +62,10 @@ def write_synthetic_store(
         test_identities: Other people, in `test`.
         clips_per_identity: Clips of each person.
         frames_per_clip: Frames of each clip.
-        every: Frames of the world, 25 a second, from one to the next; so many that the pictures differ.
+        every: Frames of the world, 25 a second, from one to the next; 25 gives pictures that differ.
         size: Side of the frames in pixels.
         world: Seed of the world.
+        masks: Write the exact mask of the person as well.
         workers: Processes.
 
     Raises:
@@ -54,21 +73,31 @@ def write_synthetic_store(
     """
     if min(identities, clips_per_identity, frames_per_clip, every, workers) < 1 or min(test_identities, world) < 0:
         raise ReenactError("people, clips, frames and workers must be 1 or more, and the seed 0 or more")
-    frames = range(0, frames_per_clip * every, every)
-    _, arrays = next(_render_clips(world, 0, 1, frames, size))
-    info = StoreInfo(
-        "head", size, {"world": str(world), "every": str(every), "frames": str(frames_per_clip)}, fields_of(arrays)
-    )
+    if size < 16:
+        raise ReenactError(f"--size {size} is not at least 16 pixels; 128 is usual")
+    out, frames = Path(out), range(0, frames_per_clip * every, every)
+    takes = _Takes(world=world, clips=clips_per_identity, frames=frames, size=size, masks=masks)
+    _, arrays = _render_clip(takes, 0, 0, frames[:1])
+    recipe = {"world": str(world), "every": str(every), "frames": str(frames_per_clip)}
+    info = StoreInfo("head", size, recipe, fields_of(arrays))
     StoreWriter(out, info)
     people = [("train" if person < identities else "test", person) for person in range(identities + test_identities)]
-    work = partial(_write_person, out, info, world, clips_per_identity, frames, size)
-    # A forked child would inherit locks of torch's and OpenCV's threads, so workers start afresh.
-    with multiprocessing.get_context("spawn").Pool(workers, _one_thread) as pool:
-        console = open_progress_console()
-        for _ in track(
-            pool.imap_unordered(work, people, chunksize=8), description="people", total=len(people), console=console
-        ):
+    with ExitStack() as stack:
+        results = _start_work(partial(_write_person, out, info, takes), people, workers, stack)
+        for _ in track(results, description="people", total=len(people), console=open_progress_console()):
             pass
+    return f"{len(people) * clips_per_identity} clips of {len(people)} people, {frames_per_clip} frames each: {out}"
+
+
+def _start_work(
+    work: Callable[[tuple[str, int]], None], people: Sequence[tuple[str, int]], workers: int, stack: ExitStack
+) -> Iterator[None]:
+    """Write the clips of people, by one process for each worker unless there is one."""
+    if workers == 1:
+        return map(work, people)
+    # A forked child would inherit locks of torch's and OpenCV's threads, so workers start afresh.
+    pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(min(workers, len(people)), _one_thread))
+    return pool.imap_unordered(work, people, chunksize=min(8, -(-len(people) // workers)))
 
 
 def _one_thread() -> None:
@@ -76,38 +105,40 @@ def _one_thread() -> None:
     cv2.setNumThreads(0)
 
 
-def _write_person(
-    out: Path, info: StoreInfo, world: int, clips: int, frames: range, size: int, split_and_person: tuple[str, int]
-) -> None:
+def _write_person(out: Path, info: StoreInfo, takes: _Takes, split_and_person: tuple[str, int]) -> None:
     split, person = split_and_person
     writer = StoreWriter(out, info)
-    names = [f"{person_name(person)}#{clip:03d}" for clip in range(clips)]
+    names = [f"{person_name(person)}#{clip:03d}" for clip in range(takes.clips)]
     if all(writer.finished(name, "") for name in names):
         return
-    for name, (images, arrays) in zip(names, _render_clips(world, person, clips, frames, size), strict=True):
+    for name, (images, arrays) in zip(names, _render_clips(takes, person), strict=True):
         record = ClipRecord(
             name=name,
             split=split,
             identity=person_name(person),
             status="ok",
             reason="",
-            source=f"synthetic world {world}",
+            source=f"synthetic world {takes.world}",
             key="",
-            num_frames=len(frames),
-            fps=Fraction(FPS, frames.step),
-            source_width=size,
-            source_height=size,
+            num_frames=len(takes.frames),
+            fps=Fraction(FPS, takes.frames.step),
+            source_width=takes.size,
+            source_height=takes.size,
             error=0.0,
             seconds={},
         )
         writer.add(record, iter(images), arrays)
 
 
-def _render_clips(
-    world: int, person: int, clips: int, frames: range, size: int
-) -> Iterator[tuple[np.typing.NDArray[np.uint8], ClipArrays]]:
+def _render_clips(takes: _Takes, person: int) -> Iterator[tuple[NDArray[np.uint8], ClipArrays]]:
     """Pictures and arrays of a person's clips."""
-    for clip in range(clips):
-        images, params, landmarks = World(world).sequence(person, clip, frames, size)
-        crop = Crop.whole(size, size).to_array()[None]
-        yield images, ClipArrays(crop, np.ones(1, np.bool_), landmarks, params)
+    for clip in range(takes.clips):
+        yield _render_clip(takes, person, clip, takes.frames)
+
+
+def _render_clip(takes: _Takes, person: int, clip: int, frames: range) -> tuple[NDArray[np.uint8], ClipArrays]:
+    world, size = World(takes.world), takes.size
+    images, params, landmarks = world.sequence(person, clip, frames, size)
+    mask = world.masks(person, clip, frames, size)[:, 0] > 127 if takes.masks else None
+    crop = Crop.whole(size, size).to_array()[None]
+    return images, ClipArrays(crop, np.ones(1, np.bool_), landmarks, params, mask=mask)

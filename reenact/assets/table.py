@@ -80,6 +80,20 @@ _FACE_MODELS = (
         "part of the DECA repository's data folder",
     ),
     Asset(
+        "flame_texture",
+        "FLAME texture space (FLAME_texture.npz); not read yet",
+        (File("flame/FLAME_texture.npz", holds=("mean", "tex_dir")),),
+        "CC BY-NC-SA 4.0 (FLAME texture space)",
+        "register at flame.is.tue.mpg.de and download the texture space",
+    ),
+    Asset(
+        "flame_uv",
+        "UV coordinates of FLAME's mesh (head_template_mesh.obj); not read yet",
+        (File("flame/head_template_mesh.obj"),),
+        "as FLAME",
+        "part of the FLAME texture space's download, and of the DECA repository's data folder as head_template.obj",
+    ),
+    Asset(
         "bfm",
         "Basel Face Model as Deep3D uses it (BFM_model_front.mat)",
         (File("bfm/BFM_model_front.mat", holds=("meanshape", "idBase", "exBase", "texBase", "tri", "point_buf")),),

@@ -22,7 +22,7 @@ from reenact.faces.bfm_file import EXPRESSION, SHAPE, TEXTURE, BfmArrays, read_b
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 from reenact.faces.rotation import axis_angle_to_matrix
-from reenact.faces.shading import vertex_normals
+from reenact.faces.shading import DEEP3D, vertex_normals
 
 METRES = 0.1
 """Length of a decimetre, the model's unit, in metres."""
@@ -43,7 +43,8 @@ class Bfm(FaceModel):
     """
 
     camera_type = "perspective"
-    num_shape, num_expression = SHAPE, EXPRESSION
+    num_shape, num_expression, num_texture = SHAPE, EXPRESSION, TEXTURE
+    light_convention = DEEP3D
     rotations = ("global_pose",)
     rings: Tensor
     """(V, 8) int64 triangles around each vertex; F where there are fewer."""
@@ -96,11 +97,9 @@ class Bfm(FaceModel):
         moved: Tensor = torch.einsum("vck,bk->bvc", shape, params.shape)
         return mean + moved + torch.einsum("vck,bk->bvc", expression, params.expression)
 
-    def normals(self, params: FaceParams) -> Tensor:
-        """Unit vertex normals (..., V, 3), turned as the head is."""
-        flat = params.flattened()
-        normals = vertex_normals(self._unposed(flat), self.faces, self.rings)
-        return params.restore_leading(normals @ axis_angle_to_matrix(flat.global_pose).mT)
+    def _normals(self, params: FaceParams) -> Tensor:
+        normals = vertex_normals(self._unposed(params), self.faces, self.rings)
+        return normals @ axis_angle_to_matrix(params.global_pose).mT
 
     def albedo(self, texture: Tensor) -> Tensor:
         """Vertex colours (..., V, 3) of texture coefficients (..., 80): RGB, 1 is white, not clipped."""

@@ -18,6 +18,7 @@ from reenact import assets
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
 from reenact.faces.rotation import axis_angle_to_matrix
+from reenact.faces.shading import DECA
 from reenact.faces.skinning import PARENTS, SkinnedFaceModel
 from reenact.faces.unpickle import load_arrays
 
@@ -55,6 +56,7 @@ class Flame(SkinnedFaceModel):
         num_expression: the same of the 100 expression coefficients; DECA has 50.
     """
 
+    light_convention = DECA
     dynamic_vertices: Tensor
     """(79, 17, 3) int64: vertices of the jaw line per degree of yaw: 0 to 39, then -1 to -39."""
     dynamic_weights: Tensor
@@ -147,6 +149,18 @@ class Flame(SkinnedFaceModel):
         jaw = vertices.reshape(-1, *vertices.shape[-2:]).gather(1, corners).reshape(-1, 17, 3, 3)
         jaw = params.restore_leading((jaw * self.dynamic_weights[row][..., None]).sum(-2))
         return torch.cat([jaw, super().landmarks68(vertices)[..., 17:, :]], -2)
+
+    def albedo(self, texture: Tensor) -> Tensor:
+        """Refuse: no texture space is read, as FLAME's own is a picture over UV coordinates of half a gigabyte.
+
+        Raises:
+            ReenactError: always; names the files that hold FLAME's colours.
+        """
+        raise ReenactError(
+            f"The face model {self.name} has no texture space: FLAME's colours are in FLAME_texture.npz and"
+            " head_template_mesh.obj (assets flame_texture and flame_uv), which this version does not read;"
+            " use the face model bfm or head where texture is needed"
+        )
 
     def region(self, name: str) -> Tensor:
         """Boolean mask (V,) of a region; `face`, `neck`, `eyes` and `scalp` hold every vertex once.

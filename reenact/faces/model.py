@@ -8,8 +8,10 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from reenact.errors import ReenactError
 from reenact.faces.camera import CameraType, project
 from reenact.faces.params import FaceParams
+from reenact.faces.shading import LightConvention, weigh_normals
 
 
 class FaceModel(nn.Module, ABC):
@@ -32,6 +34,12 @@ class FaceModel(nn.Module, ABC):
     """Lowest and highest sensible value of an expression coefficient; fitting stays between them."""
     expression_names: tuple[str, ...] = ()
     """Names of the expression coefficients in order, the same."""
+    num_texture: int = 0
+    """How many texture coefficients there are; 0 for a model without colours."""
+    texture_names: tuple[str, ...] = ()
+    """Names of the texture coefficients in order, where they mean something."""
+    light_convention: LightConvention
+    """Meaning of `FaceParams.light`."""
     rotations: tuple[str, ...] = ("global_pose", "neck_pose", "jaw_pose", "eye_pose")
     """The fields of `FaceParams` that turn something of the mesh."""
     faces: Tensor
@@ -83,6 +91,59 @@ class FaceModel(nn.Module, ABC):
             mirrored = projected[:, self.flip_permutation] * projected.new_tensor([-1.0, 1.0, 1.0])
             projected = torch.where(flat.mirrored[:, None, None], mirrored, projected)
         return params.restore_leading(projected)
+
+    def normals(self, params: FaceParams) -> Tensor:
+        """Unit vertex normals (..., V, 3) in model space, turned as the head is, mirrored where the image was."""
+        flat = params.flattened()
+        normals = self._normals(flat)
+        if flat.mirrored is not None:
+            mirrored = normals[:, self.flip_permutation] * normals.new_tensor([-1.0, 1.0, 1.0])
+            normals = torch.where(flat.mirrored[:, None, None], mirrored, normals)
+        return params.restore_leading(normals)
+
+    def _normals(self, params: FaceParams) -> Tensor:
+        """`normals` (B, V, 3) of parameters (B, K), of the image as it was before it was mirrored."""
+        return weigh_normals(self._vertices(params, None), self.faces)
+
+    def albedo(self, texture: Tensor) -> Tensor:
+        """Vertex colours (..., V, 3), without light, of texture coefficients (..., K): RGB, 1 is white, not clipped.
+
+        Affine in the coefficients. Linear or as pictures store them: `light_convention` says which.
+
+        Raises:
+            ReenactError: if the model has no texture.
+        """
+        raise ReenactError(f"The face model {self.name} has no texture: choose another, such as head or bfm")
+
+    def reflectance(self, texture: Tensor) -> Tensor:
+        """Share (..., V, 3) of the light around that each vertex reflects: albedo, less where folds keep light out."""
+        return self.albedo(texture)
+
+    def colours(self, params: FaceParams) -> Tensor:
+        """Lit vertex colours (..., V, 3) of `posed`: RGB as a picture stores them, 1 is white, not clipped.
+
+        Light is the model's own `light_convention`. A mirrored face has the colours of the face before it was mirrored.
+
+        Raises:
+            ReenactError: if the model has no texture, or the parameters lack texture or light.
+        """
+        flat = params.flattened()
+        texture, light = flat.texture, flat.light
+        if texture is None or light is None:
+            absent = " and ".join(name for name, value in (("texture", texture), ("light", light)) if value is None)
+            raise ReenactError(f"Face parameters of {self.name} without {absent} have no colours: fit or estimate both")
+        colours = self.light_convention.shade_albedo(self.reflectance(texture), self._normals(flat), light)
+        if flat.mirrored is not None:
+            colours = torch.where(flat.mirrored[:, None, None], colours[:, self.flip_permutation], colours)
+        return params.restore_leading(colours)
+
+    def texture_prior(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (K,) of the texture coefficients over people."""
+        return self.mean_vertices.new_zeros(self.num_texture), self.mean_vertices.new_ones(self.num_texture)
+
+    def measured_vertices(self) -> Tensor:
+        """(V,) bool: vertices whose colours in a picture tell of texture and light."""
+        return self.region("skin")
 
     def neutral(self, batch: int = 1) -> FaceParams:
         """The mean face looking into the camera, filling the image as a usual portrait does."""

@@ -13,6 +13,7 @@ from reenact.faces.params import FaceParams
 from reenact.world.actor import Actor, head_model
 from reenact.world.light import Light
 from reenact.world.motion import Manner, compute_motion
+from reenact.world.people import collect_texture
 from reenact.world.rng import CLIP, Array, open_stream
 
 GLOBAL_SHARE = 0.7
@@ -168,5 +169,6 @@ def face_params(actor: Actor, act: Act, light: Light) -> FaceParams:
         jaw_pose=tensor(act.pose[:, 2]),
         eye_pose=tensor(act.pose[:, 3:].reshape(count, 6)),
         camera=tensor(act.camera),
+        texture=tensor(np.broadcast_to(collect_texture(actor.person), (count, 12))),
         light=tensor(np.broadcast_to(light.coefficients, (count, 9, 3))),
     )

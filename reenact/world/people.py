@@ -143,3 +143,8 @@ def draw_person(seed: int, identity: int) -> Person:
         parting=float(rng.uniform(-0.9, 0.9)),
         detail=int(rng.integers(0, 2**31)),
     )
+
+
+def collect_texture(person: Person) -> Array:
+    """A person's texture (12,) of the built-in head: albedo of skin, lips, brows and irises, RGB each."""
+    return np.concatenate([person.skin, person.lips, person.brow, person.iris])

@@ -17,6 +17,8 @@ from reenact.world.kernels import CLOTH, EYE, F32, HAIR, I32, MOUTH, SKIN, TEETH
 
 U8 = NDArray[np.uint8]
 I8 = NDArray[np.int8]
+TEETH_ALBEDO, TONGUE_ALBEDO, MOUTH_ALBEDO = (0.62, 0.56, 0.46), (0.42, 0.13, 0.12), (0.22, 0.05, 0.045)
+EYE_WHITE = (0.58, 0.54, 0.51)
 
 
 def encode_picture(picture: NDArray[np.floating]) -> U8:
@@ -94,9 +96,9 @@ def _colour_eye(x: float, y: float, z: float, iris: F32, strands: F32) -> tuple[
     veins = iris[7] * (0.3 + 0.7 * fibre) * min(max(abs(x) - 0.45, 0.0) * 1.6, 1.0)
     white = min(max((radius - 0.49) * 25, 0.0), 1.0)
     coloured = (1 - white) * glow
-    red = coloured * (iris[0] * (1 - ring) + iris[3] * ring) + white * (0.58 - 0.08 * veins)
-    green = coloured * (iris[1] * (1 - ring) + iris[4] * ring) + white * (0.54 - 0.34 * veins)
-    blue = coloured * (iris[2] * (1 - ring) + iris[5] * ring) + white * (0.51 - 0.34 * veins)
+    red = coloured * (iris[0] * (1 - ring) + iris[3] * ring) + white * (EYE_WHITE[0] - 0.08 * veins)
+    green = coloured * (iris[1] * (1 - ring) + iris[4] * ring) + white * (EYE_WHITE[1] - 0.34 * veins)
+    blue = coloured * (iris[2] * (1 - ring) + iris[5] * ring) + white * (EYE_WHITE[2] - 0.34 * veins)
     return red, green, blue
 
 
@@ -198,13 +200,13 @@ def shade_pixels(
                     r, g, b = _colour_eye(a0, a1, a2, iris, strands)
                     gloss, shine = 1.6, 7
                 elif kind == TEETH:
-                    r, g, b = 0.62, 0.56, 0.46
+                    r, g, b = TEETH_ALBEDO
                     gloss, shine = 0.25, 5
                 elif kind == TONGUE:
-                    r, g, b = 0.42, 0.13, 0.12
+                    r, g, b = TONGUE_ALBEDO
                     gloss = 0.15
                 elif kind == MOUTH:
-                    r, g, b = 0.22, 0.05, 0.045
+                    r, g, b = MOUTH_ALBEDO
                 elif kind == HAIR:
                     strand = wrap_sample(strands, a0, a1)
                     tone = 1 + hair[7] * (strand - 0.5)

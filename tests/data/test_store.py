@@ -16,6 +16,7 @@ from reenact.data.store.reader import Store, clip_stem
 from reenact.data.store.root_files import MANIFEST
 from reenact.data.store.writer import StoreWriteError, StoreWriter, failed_record
 from reenact.errors import ReenactError
+from reenact.faces.contents import Contents
 from reenact.faces.portrait import to_image
 from reenact.media.video import VideoReader
 
@@ -45,6 +46,8 @@ def test_what_is_written_is_read(tmp_path):
     for name in PARAMS[:7]:
         assert torch.equal(getattr(portrait.params, name), getattr(arrays.params, name)[[3, 11, 3]])
     assert portrait.params.texture is None
+    carries = Contents.from_arrays(store.info.fields)
+    assert (carries.params, carries.texture, carries.light) == (True, False, "light" in store.info.fields)
 
 
 def test_another_size_moves_landmarks_with_the_image(root):

@@ -77,8 +77,8 @@ class Synthetic(ReenactmentDataModule):
         return "head"
 
     def describe(self) -> Contents:
-        """Everything but texture coefficients, which the world's people do not have."""
-        return Contents(params=True, landmarks=True, mask=True)
+        """The exact face parameters, texture and light among them, landmarks and masks."""
+        return Contents(params=True, landmarks=True, texture=True, light=True, mask=True)
 
     def train_clips(self) -> ClipSource:
         """The people 0 to `identities`."""

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
+from reenact.faces.head.texture import SPREAD, TEXTURE_NAMES, TYPICAL, load_texture
 from reenact.faces.params import FaceParams
+from reenact.faces.shading import WORLD
 from reenact.faces.skinning import SkinnedFaceModel
 
 FILE = Path(__file__).with_name("head.npz")
@@ -30,10 +32,13 @@ class Head(SkinnedFaceModel):
 
     Identity coefficients are standard deviations of `shape_names`; expression coefficients are the share of the
     actions `expression_names`, 1 being full. Lids follow the gaze, and travel on the eyeball's arc. Joints: `root`
-    (skull base), `neck`, `jaw` (hinge at the condyles), `left_eye`, `right_eye`.
+    (skull base), `neck`, `jaw` (hinge at the condyles), `left_eye`, `right_eye`. Texture is the linear albedo of skin,
+    lips, brows and irises, light the synthetic world's.
     """
 
     expression_range = (0.0, 1.0)
+    num_texture, texture_names = len(TEXTURE_NAMES), TEXTURE_NAMES
+    light_convention = WORLD
     part: Tensor
     """(F,) int64 part of each face, index into `part_names`."""
     part_names: tuple[str, ...]
@@ -62,9 +67,31 @@ class Head(SkinnedFaceModel):
         self.register_buffer("landmark_weights", _to_float_tensor(arrays["landmark_weights"]), persistent=False)
         masks = np.unpackbits(arrays["regions"], axis=1)[:, : len(self.mean_vertices)].astype(bool)
         self.register_buffer("_regions", torch.from_numpy(masks), persistent=False)
+        for name, value in zip(("_shares", "_rest", "_openness"), load_texture(), strict=True):
+            self.register_buffer(name, value, persistent=False)
 
     def _vertices(self, params: FaceParams, subset: Tensor | None) -> Tensor:
         return super()._vertices(replace(params, expression=self._with_lids(params)), subset)
+
+    def albedo(self, texture: Tensor) -> Tensor:
+        """Linear albedo (..., V, 3) of texture coefficients (..., 12): skin, lips, brows and irises, RGB each."""
+        parts = texture.reshape(*texture.shape[:-1], 4, 3)
+        albedo: Tensor = self.get_buffer("_rest") + self.get_buffer("_shares") @ parts
+        return albedo
+
+    def reflectance(self, texture: Tensor) -> Tensor:
+        """Albedo times the light that ears, brow ridge, lids and lips of the mean head let through."""
+        return self.albedo(texture) * self.get_buffer("_openness")
+
+    def texture_prior(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (12,) of the texture over the synthetic world's people."""
+        return self.mean_vertices.new_tensor(TYPICAL), self.mean_vertices.new_tensor(SPREAD)
+
+    def measured_vertices(self) -> Tensor:
+        """(V,) bool: face, lips and lids, and the irises without the pupils."""
+        irises = self.region("left_iris") & ~self.region("left_pupil")
+        irises = irises | self.region("right_iris") & ~self.region("right_pupil")
+        return self.region("face") | irises
 
     def region(self, name: str) -> Tensor:
         """Boolean mask (V,) of one of `region_names`.

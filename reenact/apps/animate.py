@@ -16,12 +16,13 @@ from reenact.apps.common_frame import align_shots, share_frame, share_size
 from reenact.apps.compose import Composer
 from reenact.apps.face_input import open_clip
 from reenact.apps.notices import SYNTHETIC_NOTICE, saw_synthetic_only
-from reenact.apps.output import check_output, write_frames
+from reenact.apps.output import FrameBar, check_output, write_frames
 from reenact.apps.performance import Performance
 from reenact.apps.provenance import make_mark
 from reenact.apps.reference import anchor_number, reference_number
 from reenact.apps.smoothing import OneEuro
 from reenact.apps.timeline import Length, make_timeline
+from reenact.apps.work_folder import open_work_folder
 from reenact.choices import check_choices
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
@@ -139,6 +140,7 @@ def animate(
         ReenactError: if an input or option cannot be used; nothing is written then.
     """
     checkpoint, source, driving, out = Path(checkpoint), Path(source), Path(driving), Path(out)
+    options = {name: value for name, value in locals().items() if name not in ("out", "overwrite")}
     check_output(out, overwrite)
     check_input(source, "--source")
     if not driving.is_dir():
@@ -155,6 +157,11 @@ def animate(
         check_sound(sounding)
     mode: Mode = _resolve_mode(driving) if motion == "auto" else motion
     animator = Animator(checkpoint, Transfer(mode, tuple(parts), strength, adapt_scale), "none", device, parameters)
+    if not is_picture(source) and not animator.network.moving_source:
+        raise ReenactError(
+            f"--source {source} is a video, and {animator.module.method} animates pictures alone: give a picture of the"
+            " face"
+        )
     rule: CropMotion = ("fixed" if is_picture(source) else "per_frame") if crop == "auto" else crop
     source_face = _smooth_clip(open_clip(source, animator.target, rule, face_index), smoothing)
     check_missing(source_face, on_missing)
@@ -179,9 +186,10 @@ def animate(
     composer = Composer(side_by_side, paste_back)
     performance = Performance(animator, source_face, driving_face, composer, batch_size)
     mark = make_mark(animator.module.method, checkpoint)
-    write_frames(
-        out, performance.frames(timeline, reference, anchor), len(timeline), timeline.fps, mark, sound, watermark
-    )
+    bar = FrameBar()
+    with open_work_folder(out, options) as work:
+        frames = performance.frames(timeline, reference, anchor, bar.report, work)
+        write_frames(out, frames, len(timeline), timeline.fps, mark, sound, watermark, bar)
     synthetic = saw_synthetic_only(animator.module.recipe)
     cuts = tuple(
         f"{clip.path} has cuts at frames {', '.join(map(str, clip.cuts))}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
 
@@ -11,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from reenact.apps.smoothing import OneEuro
+from reenact.assets import require_all
 from reenact.devices import pick_device
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
@@ -18,12 +21,23 @@ from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, to_image
 from reenact.faces.registry import load_face_model
 from reenact.media.video import Image
-from reenact.models.common.base import Mode, SourceState, Transfer
+from reenact.models.common.base import Mode, Reenactment, ReportProgress, SourceState, Transfer, ignore_progress
 from reenact.models.common.checkpoint import load_method
 from reenact.tracking.read_face import read_picture_face
 from reenact.tracking.target import ParameterSource, Target, build_target
 
 Smoothing = Literal["one_euro", "none"]
+
+
+@dataclass(frozen=True)
+class PlayedFrame:
+    """One frame of an animated video."""
+
+    picture: Image
+    """(size, size, 3) uint8 RGB."""
+    landmarks: NDArray[np.float32] | None
+    """(68, 2) points of the posed face in normalised device coordinates of the picture; None for methods that are not
+    driven by face parameters."""
 
 
 class Animator:
@@ -43,7 +57,7 @@ class Animator:
             training data, see `reenact prepare`.
 
     Raises:
-        ReenactError: if the method can't move its source so.
+        ReenactError: if the method can't move its source so, or needs a file that this machine lacks.
     """
 
     def __init__(
@@ -57,6 +71,7 @@ class Animator:
         self.device = pick_device(device)
         self.checkpoint = checkpoint
         self.module = load_method(checkpoint, self.device)
+        require_all(self.module.assets("use"))
         self.network = self.module.network
         self.size = self.module.image_size
         spec = self.module.arguments.get("face_model")
@@ -107,6 +122,50 @@ class Animator:
             self._reference = self.network.read(reference.to(self.device))
         return self
 
+    def play(
+        self, drivings: Iterable[Portrait], progress: ReportProgress = ignore_progress, work: Path | None = None
+    ) -> Iterator[PlayedFrame]:
+        """Animate the frames of one video in order.
+
+        A moving source is prepared anew, for the frames of the next batch, before that batch is drawn.
+
+        Args:
+            drivings: Batches of consecutive driving faces, drawn as they are needed.
+            progress: Takes the finished fraction of the work of a method that works before its first frame.
+            work: Folder for intermediate files, see `Reenactor.play`.
+
+        Raises:
+            ReenactError: as `step`.
+        """
+        return self.play_motions(map(self._read_motion, drivings), progress, work)
+
+    def play_motions(
+        self, motions: Iterable[TensorFields], progress: ReportProgress = ignore_progress, work: Path | None = None
+    ) -> Iterator[PlayedFrame]:
+        """Play exactly these motions of the source, without retargeting: edits to a video need it.
+
+        Args:
+            motions: Batches of the motions of consecutive frames, drawn as they are needed.
+            progress: As of `play`.
+            work: As of `play`.
+
+        Raises:
+            ReenactError: if no source was prepared, or a result is not finite.
+        """
+        points: deque[NDArray[np.float32]] = deque()
+
+        def read_frames() -> Iterator[tuple[SourceState, TensorFields]]:
+            for motion in motions:
+                self._motion = motion.to(self.device)
+                posed = self._pose_landmarks(self._motion)
+                points.extend(() if posed is None else posed)
+                yield self._prepared(), self._motion
+
+        results = self.network.play(read_frames(), progress, work)
+        while (result := self._draw_next(results)) is not None:
+            for picture in self._to_pictures(result):
+                yield PlayedFrame(picture, points.popleft() if points else None)
+
     @torch.inference_mode()
     def step(self, driving: Image | Portrait) -> NDArray[np.uint8]:
         """The next frames of the result.
@@ -120,14 +179,7 @@ class Animator:
         Raises:
             ReenactError: if no source was prepared, the frame shows no face, or the result is not finite.
         """
-        state = self._prepared()
-        portrait = (driving if isinstance(driving, Portrait) else self._portrait(driving)).to(self.device)
-        if self._filter is not None and portrait.params is not None:
-            portrait = replace(portrait, params=self._filter(portrait.params))
-        motion = self.network.read(portrait)
-        if self._reference is None:
-            self._reference = motion[:1]
-        return self.pose(self.network.retarget(state, motion, self.transfer, self._reference))
+        return self.pose(self._read_motion(driving if isinstance(driving, Portrait) else self._portrait(driving)))
 
     @torch.inference_mode()
     def landmarks(self) -> NDArray[np.float32] | None:
@@ -135,10 +187,7 @@ class Animator:
 
         None for methods that are not driven by face parameters.
         """
-        if self.face_model is None or not isinstance(self._motion, FaceParams):
-            return None
-        points: NDArray[np.float32] = self.face_model.landmarks68(self.face_model.posed(self._motion)).cpu().numpy()
-        return points[..., :2]
+        return None if self._motion is None else self._pose_landmarks(self._motion)
 
     @torch.inference_mode()
     def pose(self, motion: TensorFields) -> NDArray[np.uint8]:
@@ -148,12 +197,7 @@ class Animator:
             ReenactError: if no source was prepared, or the result is not finite.
         """
         self._motion = motion.to(self.device)
-        image = self.network.perform(self._prepared(), self._motion).image
-        if not image.isfinite().all():
-            raise ReenactError(
-                f"{self.checkpoint} gives pixels that are not numbers: use an earlier checkpoint or less --strength"
-            )
-        return to_image(image)
+        return self._to_pictures(self.network.perform(self._prepared(), self._motion))
 
     @torch.inference_mode()
     def read(self, driving: Portrait) -> TensorFields:
@@ -210,6 +254,37 @@ class Animator:
             recipe, device = self.module.recipe, str(self.device)
             self._target = build_target(self.checkpoint, recipe, self.face_model, self.size, self._parameters, device)
         return self._target
+
+    @torch.inference_mode()
+    def _read_motion(self, driving: Portrait) -> TensorFields:
+        """The motion of the source that driving faces (batch B) give it, by the transfer."""
+        state, portrait = self._prepared(), driving.to(self.device)
+        if self._filter is not None and portrait.params is not None:
+            portrait = replace(portrait, params=self._filter(portrait.params))
+        motion = self.network.read(portrait)
+        if self._reference is None:
+            self._reference = motion[:1]
+        retargeted: TensorFields = self.network.retarget(state, motion, self.transfer, self._reference)
+        return retargeted
+
+    @torch.inference_mode()
+    def _draw_next(self, results: Iterator[Reenactment]) -> Reenactment | None:
+        """The next frames of a video; the mode of inference ends with each, so that the consumer keeps its own."""
+        return next(results, None)
+
+    def _to_pictures(self, result: Reenactment) -> NDArray[np.uint8]:
+        if not result.image.isfinite().all():
+            raise ReenactError(
+                f"{self.checkpoint} gives pixels that are not numbers: use an earlier checkpoint or less --strength"
+            )
+        return to_image(result.image)
+
+    @torch.inference_mode()
+    def _pose_landmarks(self, motion: TensorFields) -> NDArray[np.float32] | None:
+        if self.face_model is None or not isinstance(motion, FaceParams):
+            return None
+        points: NDArray[np.float32] = self.face_model.landmarks68(self.face_model.posed(motion)).cpu().numpy()
+        return points[..., :2]
 
     def _portrait(self, image: Image) -> Portrait:
         clip = read_picture_face(Path("picture"), image, self.target)

@@ -11,6 +11,9 @@ from reenact.apps.sheets import side_by_side
 from reenact.faces.crop import Crop
 from reenact.media.video import Image
 
+View = tuple[Image, Crop]
+"""A full frame, and the crop of the face in it."""
+
 
 @dataclass(frozen=True)
 class Composer:
@@ -24,19 +27,21 @@ class Composer:
     def frame(
         self,
         result: Image,
-        source: tuple[Image, Crop],
-        driving: tuple[Image, Crop] | None,
+        source: View | None,
+        driving: View | None,
         region: NDArray[np.float32] | None = None,
     ) -> Image:
         """One frame of the file.
 
         Args:
             result: The network's picture (size, size, 3).
-            source: The source's full frame, and where the face was cut from it.
+            source: The source's full frame, and where the face was cut from it; None where the layout shows none.
             driving: The same of the driving frame; None where there is none.
             region: (size, size) weights of the result's pixels that are pasted back; all of them by default.
         """
-        picture = source[1].paste_back(source[0], result, region=region) if self.paste_back else result
+        picture = result
+        if self.paste_back and source is not None:
+            picture = source[1].paste_back(source[0], result, region=region)
         if self.side_by_side:
             others = [self._view(*item, len(result)) for item in (source, driving) if item]
             columns = [others[0], picture, *others[1:]]

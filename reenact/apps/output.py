@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from rich.markup import escape
-from rich.progress import track
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from reenact.errors import ReenactError
 from reenact.media.media_files import partial_path
@@ -47,6 +47,40 @@ def check_output(path: Path, overwrite: bool) -> None:
         raise ReenactError(f"output folder {path.parent} is not writable ({error.strerror}); choose another") from error
 
 
+class FrameBar:
+    """Progress of the frames of a file: the share that is written, or that of the work where more of it is finished.
+
+    A method that works on all frames before it returns the first one reports its work to the bar of the writer.
+    """
+
+    def __init__(self) -> None:
+        columns = (
+            TextColumn("[progress.description]{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+        )
+        self._bar = Progress(*columns, console=open_progress_console())
+        self._task = self._bar.add_task("", total=1.0)
+
+    @property
+    def fraction(self) -> float:
+        """The finished share, from 0 to 1."""
+        return self._bar.tasks[0].completed
+
+    def report(self, fraction: float) -> None:
+        """Show a finished share, from 0 to 1; the bar never goes back."""
+        self._bar.update(self._task, completed=min(max(fraction, self.fraction), 1.0))
+
+    def follow(self, frames: Iterator[Image], label: str, count: int) -> Iterator[Image]:
+        """Return the `count` frames and show the bar while they are taken."""
+        self._bar.update(self._task, description=escape(label))
+        with self._bar:
+            for number, frame in enumerate(frames, start=1):
+                yield frame
+                self.report(number / count)
+
+
 def write_frames(
     out: Path,
     frames: Iterator[Image],
@@ -55,6 +89,7 @@ def write_frames(
     mark: Mapping[str, str],
     sound: Path | None = None,
     watermark: bool = True,
+    bar: FrameBar | None = None,
 ) -> None:
     """Write frames to a video, or the only frame to a picture; shows progress.
 
@@ -66,20 +101,20 @@ def write_frames(
         mark: Metadata to carry.
         sound: A file whose sound is carried over.
         watermark: Set the invisible mark in every frame.
+        bar: The bar that the source of the frames reports its own work to.
 
     Raises:
         ReenactError: if the file can't be written; nothing is left of it then.
     """
     marked = map(embed_watermark, frames) if watermark else frames
-    tracked = track(marked, f"writing {escape(out.name)}", total=count, console=open_progress_console())
+    tracked = (bar or FrameBar()).follow(marked, f"writing {out.name}", count)
     if is_picture(out):
         (frame,) = tracked
         write_image(out, frame, mark)
         return
-    stream = iter(tracked)
-    first = next(stream)
+    first = next(tracked)
     size = first.shape[1], first.shape[0]
     crf = choose_crf(*size) if watermark else 17
     with VideoWriter(out, fps, size, audio_from=sound, metadata=mark, crf=crf) as writer:
-        for frame in chain([first], stream):
+        for frame in chain([first], tracked):
             writer.write(frame)

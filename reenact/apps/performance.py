@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reenact.apps.animator import Animator
-from reenact.apps.compose import Composer
+from reenact.apps.compose import Composer, View
 from reenact.apps.head_mask import head_mask
 from reenact.apps.timeline import Timeline, pick_items
 from reenact.faces.portrait import Portrait
 from reenact.media.video import Image
+from reenact.models.common.base import ReportProgress, ignore_progress
 from reenact.tracking.face_clip import FaceClip
 
 
@@ -30,7 +33,14 @@ class Performance:
     outside: int = 0
     """Frames so far in which the driving face or the result's reaches over the edge of its crop."""
 
-    def frames(self, timeline: Timeline, reference: int = 0, anchor: int = 0) -> Iterator[Image]:
+    def frames(
+        self,
+        timeline: Timeline,
+        reference: int = 0,
+        anchor: int = 0,
+        progress: ReportProgress = ignore_progress,
+        work: Path | None = None,
+    ) -> Iterator[Image]:
         """The frames of the result.
 
         A still source is encoded once. A moving one is encoded frame by frame, and in relative motion the driving
@@ -40,29 +50,44 @@ class Performance:
             timeline: Which frames meet.
             reference: The driving frame from which relative motion starts.
             anchor: The frame of a moving source that corresponds to it.
+            progress: Takes the finished fraction of the work of a method that works before its first frame.
+            work: Folder for intermediate files, see `Reenactor.play`.
 
         Raises:
             ReenactError: if a file turns out damaged.
         """
-        anchor_portrait = self._refer_to(reference, anchor)
+        drivings = self._prepare_batches(timeline, self._refer_to(reference, anchor))
+        sources = self._read_views(self.source, timeline.source, self.composer.paste_back or self.composer.side_by_side)
+        others = self._read_views(self.driving, timeline.driving, self.composer.side_by_side)
+        outside = self.driving.reaches_out(timeline.driving)
+        for number, frame in enumerate(self.animator.play(drivings, progress, work)):
+            face_leaves = frame.landmarks is not None and np.abs(frame.landmarks).max() > 1
+            self.outside += int(outside[number] or face_leaves)
+            region = None
+            if self.composer.paste_back:
+                region = pasted_region(self.source, int(timeline.source[number]), frame.landmarks)
+            yield self.composer.frame(frame.picture, next(sources), next(others), region)
+
+    def _prepare_batches(self, timeline: Timeline, anchor: Portrait | None) -> Iterator[Portrait]:
+        """Driving portraits in batches; the source is prepared before each where it moves, before the first if not."""
         sources = pick_items(self.source.images(), timeline.source)
         drivings = pick_items(self.driving.images(), timeline.driving)
-        is_picture = self.source.fps is None
         for start in range(0, len(timeline), self.batch_size):
             part = timeline.part(start, self.batch_size)
-            source_images = [next(sources) for _ in range(len(part))]
-            driving_images = [next(drivings) for _ in range(len(part))]
-            if not is_picture:
-                self.animator.prepare(self.source.portraits(part.source, source_images), anchor_portrait)
+            if self.source.fps is not None:
+                images = list(itertools.islice(sources, len(part)))
+                self.animator.prepare(self.source.portraits(part.source, images), anchor)
             elif start == 0:
-                self.animator.prepare(self.source.portraits(part.source[:1], source_images[:1]))
-            results = self.animator.step(self.driving.portraits(part.driving, driving_images))
-            landmarks = self.animator.landmarks()
-            outside = self.driving.reaches_out(part.driving)
-            if landmarks is not None:
-                outside |= np.abs(landmarks).max((1, 2)) > 1
-            self.outside += int(outside.sum())
-            yield from self._composed(part, results, source_images, driving_images, landmarks)
+                self.animator.prepare(self.source.portraits(part.source[:1], [next(sources)]))
+            yield self.driving.portraits(part.driving, list(itertools.islice(drivings, len(part))))
+
+    @staticmethod
+    def _read_views(clip: FaceClip, numbers: NDArray[np.int64], are_shown: bool) -> Iterator[View | None]:
+        """The full frames and crops of a clip for the layout, read a second time: a method may see all frames first."""
+        if not are_shown:
+            return itertools.repeat(None)
+        crops = (clip.crops[number] for number in numbers)
+        return zip(pick_items(clip.images(), numbers), crops, strict=True)
 
     def _refer_to(self, reference: int, anchor: int) -> Portrait | None:
         """Set the driving reference of relative motion; returns the source's frame for it, where the source moves."""
@@ -70,23 +95,6 @@ class Performance:
             return None
         self.animator.refer_to(_read_portrait(self.driving, reference))
         return None if self.source.fps is None else _read_portrait(self.source, anchor)
-
-    def _composed(
-        self,
-        part: Timeline,
-        results: NDArray[np.uint8],
-        sources: list[Image],
-        drivings: list[Image],
-        landmarks: NDArray[np.float32] | None,
-    ) -> Iterator[Image]:
-        for i, result in enumerate(results):
-            source = sources[i], self.source.crops[part.source[i]]
-            driving = drivings[i], self.driving.crops[part.driving[i]]
-            region = None
-            if self.composer.paste_back:
-                face = None if landmarks is None else landmarks[i]
-                region = pasted_region(self.source, int(part.source[i]), face)
-            yield self.composer.frame(result, source, driving, region)
 
 
 def pasted_region(clip: FaceClip, number: int, result: NDArray[np.float32] | None) -> NDArray[np.float32] | None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from reenact.data.clips import ClipSource
 from reenact.data.datamodules.base import ReenactmentDataModule
-from reenact.faces.portrait import Portrait, PortraitPair, to_image
+from reenact.faces.portrait import PortraitPair, to_image
 from reenact.media.video import Image
 from reenact.media.video_writer import VideoWriter
 from reenact.models.common.module import ReenactmentModule
@@ -71,12 +71,10 @@ class WandbRun(pl.Callback):
 
     def _film(self, stage: str, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         data = getattr(trainer, "datamodule", None)
-        pictures = isinstance(pl_module, ReenactmentModule) and pl_module.needs.clip_length == 1
-        if not (
-            trainer.is_global_zero and _wandb_loggers(trainer) and pictures and isinstance(data, ReenactmentDataModule)
-        ):
+        if not isinstance(pl_module, ReenactmentModule) or not isinstance(data, ReenactmentDataModule):
             return
-        assert isinstance(pl_module, ReenactmentModule)
+        if not trainer.is_global_zero or not _wandb_loggers(trainer):
+            return
         for loader, pair in self._pairs(data.test_clips()).items():
             path = Path(trainer.default_root_dir) / "videos" / f"{stage}_{loader}_{trainer.global_step:07d}.mp4"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +88,7 @@ class WandbRun(pl.Callback):
                 logger.log_video(f"videos/{stage}_{loader}", [str(path)], format=["mp4"])
 
     def _pairs(self, clips: ClipSource) -> dict[str, PortraitPair]:
-        """The first held-out clip driven by its own frames, and by those of the first other person."""
+        """The first held-out portrait (batch 1) and the frames of its own clip, and those of the first other person."""
         index = clips.index
         others = np.flatnonzero(index.identities != index.identities[0])
         chosen = {"self": 0, **({"cross": int(others[0])} if len(others) else {})}
@@ -99,18 +97,23 @@ class WandbRun(pl.Callback):
         for loader, place in chosen.items():
             count = min(self.frames, int(index.num_frames[place]))
             driving = clips.read(int(index.ids[place]), list(range(count)))
-            pairs[loader] = PortraitPair(Portrait.cat([source] * count), driving).normalised()
+            pairs[loader] = PortraitPair(source, driving).normalised()
         return pairs
 
 
+@torch.no_grad()
 def _render_frames(module: ReenactmentModule, pair: PortraitPair, batch_size: int) -> Iterator[Image]:
     """Source, driving frame and result side by side."""
-    for start in range(0, len(pair.driving.clip), batch_size):
-        batch = pair[start : start + batch_size].to(module.device)
-        with torch.no_grad():
-            result = module.reenact(batch).image
-        row = torch.cat([batch.source.image, batch.driving.image, result], dim=3)
+    source, driving = pair.to(module.device).source, pair.driving
+    starts = range(0, len(driving.clip), batch_size)
+    drivings = (driving[start : start + batch_size].to(module.device) for start in starts)
+    number = 0
+    for result in module.play(source, drivings):
+        count = len(result.image)
+        shown = driving.image[number : number + count].to(result.image)
+        row = torch.cat([source.image.expand(count, -1, -1, -1), shown, result.image], dim=3)
         yield from _images_to_bytes(row)
+        number += count
 
 
 def _images_to_bytes(images: Tensor) -> Image:

@@ -267,7 +267,7 @@ def check_needs(model: PortraitModule, data: ReenactmentDataModule, command: str
     if command == "fit":
         model.check_losses()
         model.check_image_size(data.size)
-        assets.require_all(model.required_assets)
+    assets.require_all(model.assets("fit" if command == "fit" else "use"))
 
 
 def _wandb_id(request: Request) -> str:

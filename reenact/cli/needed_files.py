@@ -35,6 +35,6 @@ def find_needed_files(preset: str, scale: str) -> tuple[str, ...]:
     quiet.begin_logging()
     try:
         model: PortraitModule = _Plan(request, arguments, ExitStack()).model
-        return model.required_assets
+        return model.assets("fit")
     finally:
         quiet.close_logging()

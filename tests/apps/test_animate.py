@@ -23,7 +23,8 @@ from reenact.faces.params import FaceParams
 from reenact.media.pictures import read_image
 from reenact.media.video import VideoReader, probe_video
 from reenact.media.video_writer import VideoWriter
-from reenact.models.common.base import Transfer
+from reenact.models.common.base import Reenactment, Transfer
+from reenact.models.pwm.network import PWM, PWMState
 from reenact.world import World
 
 from .conftest import FRAME, NTSC, SIZE, known_clip
@@ -111,12 +112,11 @@ def test_a_head_in_crops_that_follow_it_keeps_its_size_and_place(
     """Where the crop follows both faces the camera tells expressions; a fixed one tells how far the driver moved."""
     cameras = []
 
-    def record(animator: Animator, params: FaceParams) -> np.ndarray:
-        animator._motion = params
+    def record(network: PWM, state: PWMState, params: FaceParams) -> Reenactment:
         cameras.append(params.camera)
-        return np.zeros((len(params.camera), SIZE, SIZE, 3), np.uint8)
+        return Reenactment(torch.zeros(len(params.camera), 3, SIZE, SIZE))
 
-    monkeypatch.setattr(Animator, "pose", record)
+    monkeypatch.setattr(PWM, "perform", record)
     options = {"motion": motion, "crop": crop, "smoothing": "none", "device": "cpu"}
     animate(checkpoint, clips / "2.mp4", clips / "1.mp4", tmp_path / "out.mp4", **options)
     source, driving = known_clip(world, clips / "2.mp4"), known_clip(world, clips / "1.mp4")

@@ -187,10 +187,10 @@ def test_the_145_landmarks_are_apart_and_alike_on_both_sides():
 @pytest.mark.parametrize("kind", ["mediapipe", "fan"])
 def test_photographs_need_the_detector_s_file(kind):
     weighed = MMFAModule(losses=MMFALosses(landmarks=kind, reconstruction_face=0.0))
-    assert ASSETS[kind][0] in weighed.required_assets
+    assert ASSETS[kind][0] in weighed.assets("fit")
     unweighed = replace(weighed.losses, landmarks_face=0.0, landmarks_mouth=0.0, landmarks_pupils=0.0)
     weighed.losses = unweighed
-    assert ASSETS[kind][0] not in weighed.required_assets
+    assert ASSETS[kind][0] not in weighed.assets("fit")
 
 
 def test_landmarks_that_nothing_detects_are_refused():

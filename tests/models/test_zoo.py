@@ -147,6 +147,20 @@ def test_encoding_once_equals_the_whole_network(module):
 
 
 @torch.no_grad()
+def test_a_video_is_played_as_its_frames_are_performed(module):
+    """Frame by frame for methods that know nothing of time, whatever the batches."""
+    network = module.eval().network
+    source, driving = portrait(1, 0, "a"), portrait(5, 1, "a")
+    state, motion = network.encode(source), network.read(driving)
+    for size in (1, 3):
+        batches = [(state, motion[start : start + size]) for start in range(0, 5, size)]
+        played = torch.cat([result.image for result in network.play(iter(batches))])
+        performed = torch.cat([network.perform(*batch).image for batch in batches])
+        assert torch.equal(played, performed)
+        torch.testing.assert_close(played, network.perform(state, motion).image, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
 def test_samples_of_a_batch_do_not_mix(module):
     module.eval()
     batch = pair(3)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, get_args
 
@@ -22,6 +23,13 @@ Mode = Literal["absolute", "relative", "pose", "expression"]
 expression alone."""
 
 MODES: tuple[Mode, ...] = get_args(Mode)
+
+ReportProgress = Callable[[float], None]
+"""Function that takes the finished fraction of a piece of work, from 0 to 1."""
+
+
+def ignore_progress(fraction: float) -> None:
+    """Take the finished fraction of a piece of work and show nothing."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,8 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
     places: ClassVar[tuple[str, ...]] = ()
     """The parts that hold the head's place and size in the crop and nothing else, which a crop that follows the face
     takes out of a clip."""
+    moving_source: ClassVar[bool] = True
+    """True where the source may be a video, each frame of which has a state of its own."""
     control_files: Mapping[str, Any] = MappingProxyType({})
     """Contents of the files that its controls read, by the names of `Method.control_files`; set where people edit."""
 
@@ -106,6 +116,27 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
             random: random numbers of a training step, from which alone a method draws; None, as in every application
                 and test, gives the same result for the same input.
         """
+
+    def play(
+        self,
+        frames: Iterable[tuple[State, Motion]],
+        progress: ReportProgress = ignore_progress,
+        work: Path | None = None,
+    ) -> Iterator[Reenactment]:
+        """Perform the frames of one video in order, batch by batch unless the method knows of time.
+
+        Args:
+            frames: batches of consecutive frames, drawn as they are needed; a still source has one state object of
+                batch 1 for all of them, a moving source a state of the batch of each motion.
+            progress: called with the finished fraction of the work by a method that works before its first result.
+            work: folder for intermediate files, which the method creates if it writes any and the caller removes at
+                the end; what lies in it is of an interrupted run of the same inputs and settings. None: in memory.
+
+        Returns:
+            As many frames in the same order, in batches of any size.
+        """
+        for state, motion in frames:
+            yield self.perform(state, motion)
 
     @abstractmethod
     def retarget(self, state: State, driving: Motion, transfer: Transfer, reference: Motion | None = None) -> Motion:

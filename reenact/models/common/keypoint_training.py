@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from reenact.faces.portrait import PortraitPair
 from reenact.models.common.adversarial import AdversarialModule, AdversarialOptimisation, head_groups
 from reenact.models.common.base import Reenactment, Reenactor
-from reenact.models.common.module import Losses
+from reenact.models.common.module import Losses, Stage
 from reenact.nn.discriminator import MultiScaleDiscriminator
 from reenact.nn.keypoints import draw_gaussians
 from reenact.nn.losses import GanKind, discriminator_gan, feature_matching, generator_gan
@@ -121,10 +121,9 @@ class KeypointModule(AdversarialModule):
         if stage == "fit" and self.shared_losses.perceptual != "none":
             self._perceptual = PerceptualLoss(self.shared_losses.perceptual)
 
-    @property
-    def required_assets(self) -> tuple[str, ...]:
-        """Names in `reenact.assets` without which training can't start."""
-        return assets_of(self.shared_losses.perceptual)
+    def assets(self, stage: Stage) -> tuple[str, ...]:
+        """Return the names in `reenact.assets` without which training (`fit`) or use of the method can't start."""
+        return assets_of(self.shared_losses.perceptual) if stage == "fit" else ()
 
     @property
     def least_image_size(self) -> int:

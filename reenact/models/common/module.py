@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, is_dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from pytorch_lightning import LightningModule
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
+from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.common.base import Reenactment, Reenactor, Transfer
 from reenact.models.common.header import Header, check_header, check_same_class
@@ -23,6 +24,9 @@ from reenact.nn.whole_batch import BatchDraws
 LOG = logging.getLogger("reenact")
 Losses = dict[str, Tensor]
 """Weighted terms by name; their sum is minimised."""
+
+Stage = Literal["fit", "use"]
+"""Stages of a method's life: training, and everything that a trained method does."""
 
 
 class PortraitModule(LightningModule):
@@ -56,9 +60,8 @@ class PortraitModule(LightningModule):
     def needs(self) -> Contents:
         """Contents of a portrait that the module reads."""
 
-    @property
-    def required_assets(self) -> tuple[str, ...]:
-        """Names in `reenact.assets` without which training can't start."""
+    def assets(self, stage: Stage) -> tuple[str, ...]:
+        """Return the names in `reenact.assets` without which training (`fit`) or use of the method can't start."""
         return ()
 
     @property
@@ -221,6 +224,25 @@ class ReenactmentModule(PortraitModule):
         if not batch.same_identity:
             motion = network.retarget(state, motion, Transfer())
         return network.perform(state, motion)
+
+    def play(self, source: Portrait, drivings: Iterable[Portrait]) -> Iterator[Reenactment]:
+        """Play a video of one source; another person's motion is retargeted first, as in `reenact`.
+
+        Args:
+            source: batch 1.
+            drivings: batches of consecutive frames of one clip.
+
+        Returns:
+            As many frames in the same order, in batches of any size.
+        """
+        network = self.network
+        state = network.encode(source)
+
+        def read_motion(driving: Portrait) -> TensorFields:
+            motion: TensorFields = network.read(driving)
+            return motion if driving.identity[:1] == source.identity else network.retarget(state, motion, Transfer())
+
+        return network.play((state, read_motion(driving)) for driving in drivings)
 
     def validation_step(  # type: ignore[override]  # callbacks read the result
         self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0

@@ -15,7 +15,7 @@ from reenact.models.common.keypoint_training import (
     KeypointModule,
     KeypointOptimisation,
 )
-from reenact.models.common.module import Losses
+from reenact.models.common.module import Losses, Stage
 from reenact.models.face_vid2vid.losses import deformation_prior, head_pose_error, keypoint_prior
 from reenact.models.face_vid2vid.network import (
     FaceVid2Vid,
@@ -87,11 +87,10 @@ class FaceVid2VidModule(KeypointModule):
         if stage == "fit" and self.losses.head_pose:
             self._teacher = HeadPose(self.losses.teacher)
 
-    @property
-    def required_assets(self) -> tuple[str, ...]:
-        """Names in `reenact.assets` without which training can't start."""
-        taught = self.losses.head_pose and self.losses.teacher == "hopenet"
-        return (*super().required_assets, *(("hopenet",) if taught else ()))
+    def assets(self, stage: Stage) -> tuple[str, ...]:
+        """Return the names in `reenact.assets` without which training (`fit`) or use of the method can't start."""
+        taught = stage == "fit" and self.losses.head_pose and self.losses.teacher == "hopenet"
+        return (*super().assets(stage), *(("hopenet",) if taught else ()))
 
     def driving_points(self, result: Reenactment) -> Tensor:
         """The driving keypoints."""

@@ -17,7 +17,7 @@ from reenact.models.common.keypoint_training import (
     KeypointModule,
     KeypointOptimisation,
 )
-from reenact.models.common.module import Losses
+from reenact.models.common.module import Losses, Stage
 from reenact.models.face_vid2vid.losses import deformation_prior, keypoint_prior
 from reenact.models.mmfa.landmarks import ASSETS, GROUPS, LandmarkDetector, LandmarkKind, landmark_distance
 from reenact.models.mmfa.losses import (
@@ -164,13 +164,14 @@ class MMFAModule(KeypointModule):
         looks = (*self._landmark_weights, self.losses.guide, self.losses.guide_changes)
         return self.losses.landmarks != "none" and any(looks)
 
-    @property
-    def required_assets(self) -> tuple[str, ...]:
-        """Names in `reenact.assets` without which training can't start."""
+    def assets(self, stage: Stage) -> tuple[str, ...]:
+        """Return the names in `reenact.assets` without which training (`fit`) or use of the method can't start."""
         pose = ("hopenet",) if self.network.config.pose == "hopenet" else ()
+        if stage == "use":
+            return pose
         faces = ("vggface",) if self.losses.reconstruction_face else ()
         points = ASSETS.get(self.losses.landmarks, ()) if self._reads_landmarks else ()
-        return (*super().required_assets, *faces, *pose, *points)
+        return (*super().assets(stage), *faces, *pose, *points)
 
     def driving_points(self, result: Reenactment) -> Tensor:
         """The driving keypoints."""

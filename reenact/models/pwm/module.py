@@ -13,7 +13,7 @@ from reenact.faces.portrait import PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.models.common.adversarial import AdversarialModule, AdversarialOptimisation, head_groups
 from reenact.models.common.base import Reenactment
-from reenact.models.common.module import Losses
+from reenact.models.common.module import Losses, Stage
 from reenact.models.pwm.discriminator import PAPER_WIDTHS, Discriminator
 from reenact.models.pwm.network import PWM, PWMConfig, PWMReenactment, check_widths
 from reenact.nn.losses import GanKind, discriminator_gan, feature_matching, generator_gan
@@ -115,10 +115,9 @@ class PWMModule(AdversarialModule):
         if stage == "fit" and self.losses.perceptual != "none":
             self._perceptual = PerceptualLoss(self.losses.perceptual)
 
-    @property
-    def required_assets(self) -> tuple[str, ...]:
-        """Names in `reenact.assets` without which training can't start."""
-        return assets_of(self.losses.perceptual)
+    def assets(self, stage: Stage) -> tuple[str, ...]:
+        """Return the names in `reenact.assets` without which training (`fit`) or use of the method can't start."""
+        return assets_of(self.losses.perceptual) if stage == "fit" else ()
 
     @property
     def least_image_size(self) -> int:

@@ -56,6 +56,12 @@ def project_perspective(points: Tensor, camera: Tensor) -> Tensor:
     return torch.stack([x, y, focal_x * (1 + shift_z / distance)], -1)
 
 
+def measure_distance(projected: Tensor, camera: Tensor) -> Tensor:
+    """Distance (..., N) in metres along the axis of perspective cameras (..., 7) to points (..., N, 3) in NDC."""
+    focal, shift = camera[..., :1], camera[..., 6:]
+    return focal * shift / (projected[..., 2] - focal)
+
+
 def carry_camera(camera: Tensor, source: Crop, target: Crop) -> Tensor:
     """The camera (..., C) of another crop of the same frame: its NDC are the mapped ones, exactly.
 

@@ -1,9 +1,9 @@
-"""The rasteriser's three functions; backends are chosen by name.
+"""The rasteriser's functions; backends are chosen by name.
 
 Conventions: vertices in normalised device coordinates, x right, y down, z away from the camera, [-1, 1] spans the image
 edge to edge, so the centre of pixel j of W lies at (2j + 1) / W - 1. Sizes are (height, width). Row 0 is the top.
-Interpolation is linear in image space (no perspective correction). A face whose vertices run counter-clockwise as seen
-on screen faces the camera.
+Interpolation is linear in image space; `correct_perspective` makes it linear on the surface. A face whose vertices run
+counter-clockwise as seen on screen faces the camera.
 """
 
 from __future__ import annotations
@@ -186,6 +186,16 @@ def render_attributes(
     Arguments, errors and gradients as of those functions; on the CPU the steps share memory.
     """
     fragments = rasterize(vertices_ndc, faces, size, cull_backfaces=cull_backfaces, backend=backend)
+    return draw_attributes(fragments, vertices_ndc, faces, attributes, smooth=smooth)
+
+
+def draw_attributes(
+    fragments: Fragments, vertices_ndc: Tensor, faces: Tensor, attributes: Tensor, *, smooth: bool = True
+) -> Tensor:
+    """Interpolate and, if `smooth`, antialias: (B, C, H, W).
+
+    Arguments, errors and gradients as of those functions; on the CPU the steps share memory.
+    """
     if not smooth:
         return interpolate(fragments, faces, attributes)
     if _on_cpu(fragments) and not _needs_gradient(vertices_ndc):

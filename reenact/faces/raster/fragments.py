@@ -14,7 +14,8 @@ class Fragments:
     face_index: Tensor
     """(B, H, W) int64 index of the visible face; -1 is background."""
     barycentric: Tensor
-    """(B, H, W, 3) weights of the face's three vertices, linear in image space, summing to 1; 0 on background."""
+    """(B, H, W, 3) weights of the face's three vertices, summing to 1; 0 on background. They are linear in image space,
+    or on the surface after `correct_perspective`."""
     depth: Tensor
     """(B, H, W) interpolated z of the vertices, smaller is nearer; +inf on background."""
 

@@ -10,11 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from reenact.errors import ReenactError
-from reenact.faces.guidance import normalised_coordinates
+from reenact.faces.guidance import displace_vertices, normalised_coordinates, rasterize_face
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
-from reenact.faces.raster import render_attributes
 from reenact.models.common.base import Reenactment, SourceState
 from reenact.models.common.parameter_driven import ParameterDriven
 from reenact.models.pwm.generator import PAPER_WIDTHS, PWMGenerator, SourceFeatures
@@ -173,13 +172,12 @@ class PWM(ParameterDriven[PWMState]):
         codes = self._codes()
         if not self.config.displaced:
             return codes
-        displacement = (source - driving)[..., :2]
+        displacement = displace_vertices(source, driving)
         if codes is None:
             return displacement
         return torch.cat((codes.expand(len(displacement), -1, -1), displacement), dim=-1)
 
     def _render(self, vertices: Tensor, attributes: Tensor | None, size: tuple[int, int]) -> Tensor | None:
-        # One rasterisation for all channels; backfaces and silhouettes as in `faces.guidance`.
         if attributes is None:
             return None
-        return render_attributes(vertices, self.face_model.faces, attributes, size)
+        return rasterize_face(vertices, self.face_model.faces, size).draw(attributes, antialias=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
 from reenact.media.media_kinds import check_input, is_picture, is_video
 from reenact.media.sound import check_sound
-from reenact.models.common.base import Mode, Transfer
+from reenact.models.common.base import Mode, Reenactor
 from reenact.paths import PathLike
 from reenact.tracking.face_clip import FaceClip, OnMissing, check_missing
 from reenact.tracking.read_face import CropMotion
@@ -36,7 +36,8 @@ from reenact.tracking.target import ParameterSource
 
 Audio = Literal["driving", "source", "none"]
 MotionChoice = Literal["auto", Mode]
-"""A way of `Transfer`; `auto` is relative motion, and absolute for a single driving picture."""
+"""A way of `Transfer`; `auto` is the method's own, but relative motion in place of absolute, unless the driving is a
+single picture."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,9 @@ def animate(
     *,
     motion: MotionChoice = "auto",
     reference_frame: str = "auto",
-    strength: float = 1.0,
+    strength: float | None = None,
     parts: Sequence[str] = (),
-    adapt_scale: bool = True,
+    adapt_scale: bool | None = None,
     smoothing: Smoothing = "one_euro",
     crop: Literal["auto", "fixed", "per_frame"] = "auto",
     face_index: int = 0,
@@ -111,10 +112,11 @@ def animate(
         reference_frame: the driving frame that matches the source: `first`, `best` (the most alike) or a frame number;
             `auto` is `best` where something is there to compare the faces by. Relative motion starts from it, and
             absolute motion sees the driving clip in the crop that the source's would be around this frame's face.
-        strength: 1 is the full motion, less calms it, more exaggerates it.
+        strength: 1 is the full motion, less calms it, more exaggerates it; by default as the method's paper, mostly 1.
         parts: what may move, of the method's parts: pose, jaw, expression, eyes, camera for
-            face parameters; everything by default.
-        adapt_scale: for keypoint methods, relative motion grows with the ratio of the faces' sizes, as FOMM's option.
+            face parameters; by default as the method's paper, mostly everything.
+        adapt_scale: for keypoint methods, relative motion grows with the ratio of the faces' sizes, as FOMM's option;
+            by default as the method's paper, mostly yes.
         smoothing: filter over time: `one_euro` as GDPW's demo, or `none`.
         crop: `fixed` keeps one crop through a clip, so that heads move in the picture; `per_frame` follows the face,
             as GDPW's demo; `auto` is `fixed` for a source picture and `per_frame` for a source video.
@@ -155,8 +157,9 @@ def animate(
     sounding = {"driving": driving, "source": source, "none": None}[audio]
     if sounding is not None and is_video(sounding):
         check_sound(sounding)
-    mode: Mode = _resolve_mode(driving) if motion == "auto" else motion
-    animator = Animator(checkpoint, Transfer(mode, tuple(parts), strength, adapt_scale), "none", device, parameters)
+    animator = Animator(checkpoint, device=device, parameters=parameters)
+    mode = _resolve_mode(driving, animator.network) if motion == "auto" else motion
+    animator.change_transfer(mode=mode, parts=tuple(parts) or None, strength=strength, adapt_scale=adapt_scale)
     if not is_picture(source) and not animator.network.moving_source:
         raise ReenactError(
             f"--source {source} is a video, and {animator.module.method} animates pictures alone: give a picture of the"
@@ -174,7 +177,7 @@ def animate(
     if mode != "relative":
         driving_face = share_frame(source_face, driving_face, reference, animator.target.crop, anchor)
         driving_face = share_size(source_face, driving_face, animator.face_model)
-    if rule == "per_frame":
+    if rule == "per_frame" and not parts:
         animator.keep_place()
     timeline = make_timeline((len(driving_face), driving_face.fps), (len(source_face), source_face.fps), length)
     missing = ~(driving_face.found[timeline.driving] & source_face.found[timeline.source])
@@ -199,9 +202,16 @@ def animate(
     return Animation(out, len(timeline), timeline.fps, int(missing.sum()), performance.outside, cuts, synthetic)
 
 
-def _resolve_mode(driving: Path) -> Mode:
-    """The motion of `auto`: one picture has no change to take."""
-    return "absolute" if is_picture(driving) and not driving.is_dir() else "relative"
+def _resolve_mode(driving: Path, network: Reenactor[Any, Any]) -> Mode:
+    """The motion of `auto`: the method's own, but a clip shows a change and one picture has none to take."""
+    mode = network.transfer.mode
+    if mode == "absolute" and "relative" in network.modes and not _is_single(driving):
+        return "relative"
+    return "absolute" if mode == "relative" and _is_single(driving) else mode
+
+
+def _is_single(driving: Path) -> bool:
+    return is_picture(driving) and not driving.is_dir()
 
 
 def _smooth_clip(clip: FaceClip, smoothing: Smoothing) -> FaceClip:
@@ -212,8 +222,8 @@ def _smooth_clip(clip: FaceClip, smoothing: Smoothing) -> FaceClip:
     return replace(clip, params=FaceParams.cat([OneEuro()(clip.params[start:end]) for start, end in edges]))
 
 
-def _check_numbers(strength: float, batch_size: int, face_index: int, driving_face_index: int) -> None:
-    if not np.isfinite(strength):
+def _check_numbers(strength: float | None, batch_size: int, face_index: int, driving_face_index: int) -> None:
+    if strength is not None and not np.isfinite(strength):
         raise ReenactError(f"--strength {strength} is not a finite number; 1 is the full motion")
     if batch_size < 1:
         raise ReenactError(f"--batch_size {batch_size} must be at least 1")

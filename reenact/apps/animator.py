@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, to_image
 from reenact.faces.registry import load_face_model
 from reenact.media.video import Image
-from reenact.models.common.base import Mode, Reenactment, ReportProgress, SourceState, Transfer, ignore_progress
+from reenact.models.common.base import Reenactment, ReportProgress, SourceState, Transfer, ignore_progress
 from reenact.models.common.checkpoint import load_method
 from reenact.tracking.read_face import read_picture_face
 from reenact.tracking.target import ParameterSource, Target, build_target
@@ -50,7 +50,7 @@ class Animator:
 
     Args:
         checkpoint: A checkpoint of any method.
-        transfer: What the driving face gives.
+        transfer: What the driving face gives; the method's own by default.
         smoothing: Filter of the driving face parameters over time; keypoints are not filtered.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
         parameters: Where the face parameters of pictures and videos come from: `auto` is whoever gave those of the
@@ -78,7 +78,7 @@ class Animator:
         self.face_model = load_face_model(str(spec)) if self.network.needs.params else None
         self._parameters = parameters
         self._target: Target | None = None
-        self.transfer = transfer or Transfer()
+        self.transfer = transfer or self.network.transfer
         self.network.check_transfer(self.transfer)
         self._filter = OneEuro() if smoothing == "one_euro" else None
         self._state: SourceState | None = None
@@ -106,14 +106,24 @@ class Animator:
         return self
 
     def keep_place(self) -> Self:
-        """Leave the head's place and size in the crop to the source, unless the parts that move were chosen.
+        """Leave the head's place and size in the crop to the source.
 
         In crops that follow two faces these change with expressions and turns alone, which the box around the
         landmarks grows and shifts with.
         """
-        if not self.transfer.parts:
-            moving = tuple(part for part in self.network.movable_parts() if part not in self.network.places)
-            self.transfer = replace(self.transfer, parts=moving)
+        parts = self.transfer.parts or self.network.movable_parts()
+        moving = tuple(part for part in parts if part not in self.network.places)
+        self.transfer = replace(self.transfer, parts=moving)
+        return self
+
+    def change_transfer(self, **changes: Any) -> Self:  # noqa: ANN401 - the fields' own types
+        """Change fields of the transfer; those of the value None stay.
+
+        Raises:
+            ReenactError: if the method can't move its source so.
+        """
+        self.transfer = replace(self.transfer, **{name: value for name, value in changes.items() if value is not None})
+        self.network.check_transfer(self.transfer)
         return self
 
     def refer_to(self, reference: Portrait) -> Self:
@@ -206,14 +216,14 @@ class Animator:
         return motion
 
     @torch.inference_mode()
-    def transfer_to(self, start: TensorFields, driving: TensorFields, mode: Mode) -> TensorFields:
-        """A motion of the source (batch 1) with what a driving motion (batch B) gives in a mode other than `relative`.
+    def transfer_to(self, start: TensorFields, driving: TensorFields, transfer: Transfer) -> TensorFields:
+        """A motion of the source (batch 1) with what a driving motion (batch B) gives it, not in the mode `relative`.
 
         Raises:
             ReenactError: if no source was prepared, or the method knows no such mode.
         """
         state = replace(self._prepared(), motion=start)
-        motion: TensorFields = self.network.retarget(state, driving, Transfer(mode))
+        motion: TensorFields = self.network.retarget(state, driving, transfer)
         return motion
 
     @torch.inference_mode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from reenact.apps.animator import Animator
 from reenact.apps.common_frame import share_frame, share_size
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
+from reenact.models.common.base import Transfer
 from reenact.tracking.face_clip import FaceClip
 
 Neutral = Literal["expression", "canonical"]
@@ -33,7 +35,7 @@ def take_pose(animator: Animator, start: TensorFields, source: FaceClip, other: 
         raise ReenactError(f"--pose-from: the motion of {animator.module.method} has no head pose; use reenact animate")
     other = share_size(source, share_frame(source, other, 0, animator.target.crop), animator.face_model)
     portrait = other.portraits(np.zeros(1, np.int64), [next(other.images())])
-    return animator.transfer_to(start, animator.read(portrait), "pose")
+    return animator.transfer_to(start, animator.read(portrait), replace(animator.transfer, mode="pose"))
 
 
 def make_neutral(animator: Animator, kind: Neutral) -> TensorFields:
@@ -52,4 +54,4 @@ def make_neutral(animator: Animator, kind: Neutral) -> TensorFields:
     if "expression" not in animator.network.modes:
         raise ReenactError(f"--neutral: the motion of {animator.module.method} has no expression; omit it")
     motion = animator.motion
-    return animator.transfer_to(motion, motion.map(torch.zeros_like), "expression")
+    return animator.transfer_to(motion, motion.map(torch.zeros_like), Transfer("expression"))

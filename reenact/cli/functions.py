@@ -115,7 +115,7 @@ def _add_option(parser: ArgumentParser, command: Command, parameter: inspect.Par
     if get_origin(hint) in (list, Sequence, Collection):  # several words: --parts jaw eyes
         default = None if required else list(parameter.default)
         parser.add_argument(*names, nargs="+", type=get_args(hint)[0], required=required, default=default, help=text)
-    elif hint is bool:
+    elif hint in (bool, bool | None):
         parser.add_argument(*names, action=ActionYesNo(no_prefix="no-"), default=parameter.default, help=text)
     elif required:
         parser.add_argument(*names, type=hint, required=True, help=text)

@@ -90,6 +90,8 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
     """Ways of `Transfer` that the method knows."""
     parts: ClassVar[Mapping[str, tuple[str, ...]]]
     """Parts that can move apart from the rest -> their fields in the method's motion."""
+    transfer: ClassVar[Transfer] = Transfer()
+    """The paper's own choice of the motion that a source takes, for everything that an application leaves open."""
     places: ClassVar[tuple[str, ...]] = ()
     """The parts that hold the head's place and size in the crop and nothing else, which a crop that follows the face
     takes out of a clip."""

@@ -17,7 +17,7 @@ from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.models.common.base import Reenactment, Reenactor, Transfer
+from reenact.models.common.base import Reenactment, Reenactor
 from reenact.models.common.header import Header, check_header, check_same_class
 from reenact.nn.whole_batch import BatchDraws
 
@@ -217,12 +217,12 @@ class ReenactmentModule(PortraitModule):
         return result
 
     def reenact(self, batch: PortraitPair) -> Reenactment:
-        """The batch's result; another person's motion is retargeted first."""
+        """The batch's result; another person's motion is retargeted first, by the transfer of the paper."""
         network = self.network
         state = network.encode(batch.source)
         motion = network.read(batch.driving)
         if not batch.same_identity:
-            motion = network.retarget(state, motion, Transfer())
+            motion = network.retarget(state, motion, network.transfer)
         return network.perform(state, motion)
 
     def play(self, source: Portrait, drivings: Iterable[Portrait]) -> Iterator[Reenactment]:
@@ -240,7 +240,9 @@ class ReenactmentModule(PortraitModule):
 
         def read_motion(driving: Portrait) -> TensorFields:
             motion: TensorFields = network.read(driving)
-            return motion if driving.identity[:1] == source.identity else network.retarget(state, motion, Transfer())
+            return (
+                motion if driving.identity[:1] == source.identity else network.retarget(state, motion, network.transfer)
+            )
 
         return network.play((state, read_motion(driving)) for driving in drivings)
 

@@ -1,0 +1,105 @@
+"""The transfer of a method's paper holds wherever an option is left out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from reenact.apps import animate as animate_module
+from reenact.apps.animate import animate
+from reenact.apps.animator import Animator
+from reenact.faces.portrait import Portrait, PortraitPair, to_tensor
+from reenact.models.common.base import Mode, Transfer
+from reenact.models.common.checkpoint import load_method
+from reenact.models.pwm.network import PWM
+from reenact.world import World
+
+from .conftest import SIZE
+
+PAPER = Transfer("relative", parts=("expression", "jaw", "camera"), strength=0.5, adapt_scale=False)
+
+
+class ChosenError(Exception):
+    """The transfer is chosen."""
+
+
+@pytest.fixture
+def paper(monkeypatch: pytest.MonkeyPatch) -> Transfer:
+    """A network whose paper transfers otherwise than the package does by default."""
+    monkeypatch.setattr(PWM, "transfer", PAPER)
+    return PAPER
+
+
+def choose(monkeypatch: pytest.MonkeyPatch, checkpoint: Path, driving: Path, **options: Any) -> Transfer:
+    transfers: list[Transfer] = []
+
+    class Spy(Animator):
+        def change_transfer(self, **changes: Any) -> Spy:
+            transfers.append(super().change_transfer(**changes).transfer)
+            raise ChosenError
+
+    monkeypatch.setattr(animate_module, "Animator", Spy)
+    with pytest.raises(ChosenError):
+        animate(checkpoint, driving.parent / "0.png", driving, driving.parent / f"absent{driving.suffix}", **options)
+    return transfers[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        ({}, {}),
+        ({"strength": 1.0}, {"strength": 1.0}),
+        ({"parts": ("pose",)}, {"parts": ("pose",)}),
+        ({"adapt_scale": True}, {"adapt_scale": True}),
+        ({"motion": "absolute"}, {"mode": "absolute"}),
+    ],
+)
+def test_animate_changes_what_an_option_says(
+    monkeypatch: pytest.MonkeyPatch, paper: Transfer, checkpoint: Path, clips: Path, options: Any, changes: Any
+) -> None:
+    assert choose(monkeypatch, checkpoint, clips / "1.mp4", **options) == replace(paper, **changes)
+
+
+@pytest.mark.parametrize(
+    ("own", "driving", "mode"),
+    [
+        ("absolute", "1.mp4", "relative"),
+        ("absolute", "0.png", "absolute"),
+        ("relative", "0.png", "absolute"),
+        ("expression", "1.mp4", "expression"),
+        ("expression", "0.png", "expression"),
+    ],
+)
+def test_auto_is_the_mode_of_the_paper(
+    monkeypatch: pytest.MonkeyPatch, checkpoint: Path, clips: Path, own: Mode, driving: str, mode: Mode
+) -> None:
+    monkeypatch.setattr(PWM, "transfer", Transfer(own))
+    assert choose(monkeypatch, checkpoint, clips / driving).mode == mode
+
+
+def test_a_followed_head_keeps_its_place_among_the_parts_of_the_paper(paper: Transfer, checkpoint: Path) -> None:
+    animator = Animator(checkpoint, device="cpu")
+    assert animator.transfer == paper
+    assert animator.keep_place().transfer == replace(paper, parts=("expression", "jaw"))
+
+
+@torch.no_grad()
+def test_a_module_moves_another_person_as_the_paper_does(paper: Transfer, checkpoint: Path, world: World) -> None:
+    module = load_method(checkpoint)
+    faces = [world.sequence(person, 0, range(2, 4), SIZE) for person in (0, 1)]
+    source, driving = (
+        Portrait(to_tensor(images), params.map(torch.Tensor.float), identity=[str(person)] * 2)
+        for person, (images, params, _) in enumerate(faces)
+    )
+    network, state = module.network, module.network.encode(source)
+    image = module.reenact(PortraitPair(source, driving)).image
+    moved = {
+        name: network.perform(state, network.retarget(state, network.read(driving), transfer)).image
+        for name, transfer in (("paper", paper), ("package", Transfer()))
+    }
+    assert torch.equal(image, moved["paper"])
+    assert not torch.equal(image, moved["package"])

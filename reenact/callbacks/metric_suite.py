@@ -60,10 +60,12 @@ class _Extremes:
     highest: list[Frame] = field(default_factory=list)
 
     def add(self, numbers: Sequence[float], pictures: dict[str, Tensor]) -> None:
+        rows = [row for row, number in enumerate(numbers) if not math.isnan(number)]
+        lowest = sorted(rows, key=numbers.__getitem__)[: self.keep]
+        highest = sorted(rows, key=numbers.__getitem__, reverse=True)[: self.keep]
         frames = [
-            (number, {name: picture[row : row + 1].cpu() for name, picture in pictures.items()})
-            for row, number in enumerate(numbers)
-            if not math.isnan(number)
+            (numbers[row], {name: picture[row : row + 1].cpu() for name, picture in pictures.items()})
+            for row in sorted({*lowest, *highest})
         ]
         self.merge(_Extremes(self.keep, frames, frames))
 
@@ -189,9 +191,10 @@ class MetricSuite(pl.Callback):
         suite = self._suites[key]
         suite.update(scene, batch)
         first = _first_frame_metric(suite)
-        if self.keep and first and result.image.ndim == 4:
+        if self.keep and first:
             numbers = [float(row[first]) for row in suite.rows[-len(scene.generated) :]]
-            self._extremes.setdefault(key, _Extremes(self.keep)).add(numbers, picture_columns(batch, result))
+            columns = picture_columns(batch, result, every_frame=True)
+            self._extremes.setdefault(key, _Extremes(self.keep)).add(numbers, columns)
 
     def _finish(self, stage: str, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for (which, loader), suite in self._suites.items():

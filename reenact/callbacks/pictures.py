@@ -22,20 +22,35 @@ from reenact.models.common.module import ReenactmentModule
 
 LABEL_HEIGHT = 16
 """Pixels of the strip with the columns' names."""
+STRIP = 4
+"""Frames of a clip in a grid, one below the other."""
 
 
-def picture_columns(pair: PortraitPair, result: Reenactment) -> dict[str, Tensor]:
-    """Named pictures (B, 3, H, W) in [-1, 1] of a batch: inputs, the method's own pictures, and the error.
+def picture_columns(pair: PortraitPair, result: Reenactment, *, every_frame: bool = False) -> dict[str, Tensor]:
+    """Named pictures (N, 3, H, W) in [-1, 1] of a batch: inputs, the method's own pictures, and the error.
 
     The error, twice the absolute difference to the driving image with black for none, is there where that image is
-    the wanted result.
+    the wanted result. A pair gives one row, or a row for each of up to `STRIP` frames of a clip.
+
+    Args:
+        pair: The batch.
+        result: Its result.
+        every_frame: Give every frame of a clip a row.
     """
     pictures = {"source": pair.source.image, "driving": pair.driving.image}
     pictures |= result.pictures_of(pair.driving.image) | result.pictures()
     if pair.same_identity:
         difference = (result.image - pair.driving.image).abs()
         pictures["error"] = (2.0 * difference - 1.0).clamp(-1.0, 1.0)
-    return {name: _first_frame(picture) for name, picture in pictures.items()}
+    if result.image.ndim == 4:
+        return pictures
+    length = result.image.shape[1]
+    count = length if every_frame else min(STRIP, length)
+    frames = torch.linspace(0, length - 1, count).round().long().to(result.image.device)
+    return {
+        name: picture[:, frames].flatten(0, 1) if picture.ndim == 5 else picture.repeat_interleave(count, 0)
+        for name, picture in pictures.items()
+    }
 
 
 def draw_grid(pictures: Mapping[str, Tensor], rows: int) -> NDArray[np.uint8]:
@@ -81,7 +96,7 @@ class Pictures(pl.Callback):
             training = {part: part.training for part in pl_module.network.modules()}
             pl_module.network.eval()
             with torch.no_grad():
-                self._write(trainer, "train", picture_columns(few, pl_module.reenact(few)))
+                self._write(trainer, "train", few, pl_module.reenact(few))
             for part, was_training in training.items():
                 part.training = was_training
 
@@ -97,7 +112,7 @@ class Pictures(pl.Callback):
         """Write the grid of the first held-out batch of each loader."""
         if batch_idx == 0 and outputs is not None and not trainer.sanity_checking and trainer.is_global_zero:
             loader = loader_name(trainer.val_dataloaders, dataloader_idx)
-            self._write(trainer, f"val_{loader}", picture_columns(batch, outputs))
+            self._write(trainer, f"val_{loader}", batch, outputs)
 
     def on_test_batch_end(
         self,
@@ -111,10 +126,12 @@ class Pictures(pl.Callback):
         """Write the grid of the first test batch of each loader."""
         if batch_idx == 0 and outputs is not None and trainer.is_global_zero:
             loader = loader_name(trainer.test_dataloaders, dataloader_idx)
-            self._write(trainer, f"test_{loader}", picture_columns(batch, outputs))
+            self._write(trainer, f"test_{loader}", batch, outputs)
 
-    def _write(self, trainer: pl.Trainer, name: str, pictures: dict[str, Tensor]) -> None:
-        picture = draw_grid(pictures, self.samples)
+    def _write(self, trainer: pl.Trainer, name: str, pair: PortraitPair, result: Reenactment) -> None:
+        columns = picture_columns(pair, result)
+        rows_of_a_pair = len(columns["source"]) // len(pair.source.image)
+        picture = draw_grid(columns, self.samples * rows_of_a_pair)
         folder = Path(trainer.default_root_dir) / "pictures"
         write_picture(picture, folder / f"{name}_{trainer.global_step:07d}.png")
         log_picture(trainer, f"pictures/{name}", picture)
@@ -139,11 +156,6 @@ def send_rows(trainer: pl.Trainer, name: str, rows: Sequence[Mapping[str, str | 
 def loader_name(loaders: object, index: int) -> str:
     """The name of a loader of several, `self` or `cross`; its number where they have no names."""
     return str(list(loaders)[index]) if isinstance(loaders, Mapping) else str(index)
-
-
-def _first_frame(picture: Tensor) -> Tensor:
-    """The first frame of clips (B, T, 3, H, W); pictures as they are."""
-    return picture[:, 0] if picture.ndim == 5 else picture
 
 
 def _draw_labels(names: list[str], width: int) -> NDArray[np.uint8]:

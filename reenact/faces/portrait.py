@@ -52,6 +52,9 @@ class PortraitPair(TensorFields):
 
     source: Portrait
     driving: Portrait
+    around: Portrait | None = None
+    """(B, T) frames of the clip around each driving picture, in order and with it among them: what a method of clips
+    plays where a single frame is scored."""
 
     @property
     def same_identity(self) -> bool:
@@ -60,7 +63,8 @@ class PortraitPair(TensorFields):
 
     def normalised(self) -> PortraitPair:
         """Convert images of bytes to float32 in [-1, 1]: loaders yield bytes, methods read floats."""
-        return PortraitPair(self.source.normalised(), self.driving.normalised())
+        around = self.around and self.around.normalised()
+        return PortraitPair(self.source.normalised(), self.driving.normalised(), around)
 
 
 def unit_range(image: Tensor) -> Tensor:

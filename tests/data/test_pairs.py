@@ -139,12 +139,14 @@ def test_loaders_follow_the_list(root, tmp_path):
         assert seen(loaders["cross"]) == [("p1#0", 0, "p2#1", 13), *(("p0#1", 2, "p3#0", k) for k in range(15))]
 
 
-def test_clips_are_driven_in_steps_of_their_length(root, tmp_path):
-    write_pairs(tmp_path / "pairs.csv", [NamedPair("p0#0", 0, "p3#0", None)])
+def test_a_method_of_clips_drives_a_clip_as_a_whole(root, tmp_path):
+    write_pairs(tmp_path / "pairs.csv", [NamedPair("p0#0", 0, "p3#0", None), NamedPair("p0#0", 1, "p3#1", 7)])
     data = listed(root, tmp_path / "pairs.csv")
     data.serve(Contents(clip_length=4))
-    driven = [row[3] for row in seen(data.test_dataloader()["cross"])]
-    assert driven == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    first, second = data.test_dataloader()["cross"]
+    assert first.driving.frame.tolist() == [list(range(15))]
+    assert second.driving.frame.tolist() == [7]
+    assert second.around.frame.tolist() == [[5, 6, 7, 8]]
 
 
 def test_cross_pairs_with_other_sources_need_no_list(root, portraits):

@@ -187,6 +187,11 @@ class ReenactmentDataModule(LightningDataModule):
         return count_least_frames(self.needs, self.min_distance)
 
     @property
+    def plays_clips(self) -> bool:
+        """True for a method of clips, which is tested on videos, one a batch."""
+        return self.needs.clip_length > 1
+
+    @property
     def unread(self) -> tuple[str, ...]:
         """Arrays of a store that the method does not need."""
         return tuple(name for name in ("landmarks", "mask") if not getattr(self.needs, name))
@@ -264,7 +269,7 @@ class ReenactmentDataModule(LightningDataModule):
     def _test_loaders(self, count: int, max_broken: float = 0.0) -> dict[str, Loader]:
         clips, sources = self.test_clips(), self._source_clips()
         if self.pairs is not None and self._listed is not None:
-            lists = resolve_pairs(self.pairs, self._listed, clips, sources, self.needs.clip_length)
+            lists = resolve_pairs(self.pairs, self._listed, clips, sources, self.plays_clips)
         else:
             lists = self._drawn(count, clips.index, None if sources is None else sources.index)
         rank, world = self._rank()
@@ -277,14 +282,15 @@ class ReenactmentDataModule(LightningDataModule):
                     " --data.num_test_pairs, give a longer list as --data.pairs, or set fewer --trainer.devices"
                 )
             size = self.batch_size_per_process or max(1, self.batch_size // world)  # scores do not depend on it
+            size = 1 if self.plays_clips else size  # clips have lengths of their own
             loaders[name] = self._loader(dataset, RankSampler(dataset, rank, world), size)
         return loaders
 
     def _drawn(self, count: int, index: ClipIndex, sources: ClipIndex | None) -> dict[str, PairList]:
         """Held-out pairs drawn from the seed."""
         lists = {
-            "self": self_pairs(index, count, self.seed, self.needs.clip_length),
-            "cross": cross_pairs(index, count, self.seed, self.needs.clip_length, sources),
+            "self": self_pairs(index, count, self.seed),
+            "cross": cross_pairs(index, count, self.seed, sources),
         }
         if not len(lists["cross"].table):
             warnings.warn("the held-out clips show one identity: there is no cross-reenactment loader", stacklevel=2)

@@ -1,8 +1,8 @@
 """Lists of test pairs on disk: written once from a seed, then the same for every method, machine and year.
 
 A list is a CSV file with the columns `source,source_frame,driving,driving_frame`: names of clips and numbers of frames
-from 0. Where the last column is empty, every frame of the driving clip is driven, one pair each (or one pair for every
-`clip_length` frames in a row). The lists of FOMM and DaGAN (`source,driving[,frame]`) are read as well.
+from 0. Where the last column is empty, every frame of the driving clip is driven: one pair each, or one pair of the
+whole clip for a method of clips. The lists of FOMM and DaGAN (`source,driving[,frame]`) are read as well.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from reenact.data.clips import ClipSource
-from reenact.data.pairs.sampling import PairList
+from reenact.data.pairs.sampling import WHOLE, PairList
 from reenact.errors import ReenactError
 from reenact.media.pictures import PICTURE_SUFFIXES
 
@@ -31,7 +31,7 @@ class NamedPair:
     source_frame: int
     driving: str
     driving_frame: int | None
-    """The first driving frame; None for every frame of the clip."""
+    """The driving frame; None for every frame of the clip."""
 
 
 def write_pairs(path: Path, pairs: Iterable[NamedPair]) -> None:
@@ -88,7 +88,7 @@ def read_pairs(path: Path) -> list[NamedPair]:
 
 
 def resolve_pairs(
-    path: Path, pairs: Sequence[NamedPair], clips: ClipSource, sources: ClipSource | None, clip_length: int
+    path: Path, pairs: Sequence[NamedPair], clips: ClipSource, sources: ClipSource | None, whole_clips: bool = False
 ) -> dict[str, PairList]:
     """The pairs of a list by their numbers: `self` where both clips show one identity, else `cross`.
 
@@ -97,23 +97,23 @@ def resolve_pairs(
         pairs: Its lines.
         clips: The clips that drive, and the source clips where there are no others.
         sources: Where source clips are, unless a pair names one clip twice; the clips that drive by default.
-        clip_length: Driving frames per pair.
+        whole_clips: Make one pair of a clip of which every frame is driven, in place of one a frame.
 
     Raises:
         ReenactError: if a clip or frame of the list does not exist.
     """
     inside = [pair for pair in pairs if sources is None or pair.source == pair.driving]
     kinds: dict[str, list[tuple[int, int, int, int]]] = {"self": [], "cross": []}
-    for same, row in _iterate_rows(path, inside, clips, clips, clip_length):
+    for same, row in _iterate_rows(path, inside, clips, clips, whole_clips):
         kinds["self" if same else "cross"].append(row)
     if sources is not None:
         across = [pair for pair in pairs if pair.source != pair.driving]
-        kinds["cross"] = [row for _, row in _iterate_rows(path, across, sources, clips, clip_length)]
+        kinds["cross"] = [row for _, row in _iterate_rows(path, across, sources, clips, whole_clips)]
     return {name: PairList(np.array(rows, np.int64)) for name, rows in kinds.items() if rows}
 
 
 def _iterate_rows(
-    path: Path, pairs: Sequence[NamedPair], sources: ClipSource, clips: ClipSource, clip_length: int
+    path: Path, pairs: Sequence[NamedPair], sources: ClipSource, clips: ClipSource, whole_clips: bool
 ) -> Iterator[tuple[bool, tuple[int, int, int, int]]]:
     """Rows of `PairList.table`, and whether the numbers of both identities are the same."""
     origin, index = sources.index, clips.index
@@ -122,19 +122,12 @@ def _iterate_rows(
     driving_places = _find_places([pair.driving for pair in pairs], clips, path, _HELD_OUT)
     for pair, source, driving in zip(pairs, source_places, driving_places, strict=True):
         frames = int(index.num_frames[driving])
-        starts = _list_starts(pair, frames, clip_length)
         _check_frame(path, pair.source, pair.source_frame, int(origin.num_frames[source]))
-        _check_frame(path, pair.driving, starts[0], frames)
-        _check_frame(path, pair.driving, starts[-1] + clip_length - 1, frames)
+        _check_frame(path, pair.driving, pair.driving_frame or 0, frames)
         same = bool(origin.identities[source] == index.identities[driving])
-        for start in starts:
-            yield same, (int(origin.ids[source]), pair.source_frame, int(index.ids[driving]), start)
-
-
-def _list_starts(pair: NamedPair, frames: int, clip_length: int) -> Sequence[int]:
-    if pair.driving_frame is not None:
-        return [pair.driving_frame]
-    return range(0, max(1, frames - clip_length + 1), clip_length)
+        every: Sequence[int] = [WHOLE] if whole_clips else range(frames)
+        for frame in every if pair.driving_frame is None else [pair.driving_frame]:
+            yield same, (int(origin.ids[source]), pair.source_frame, int(index.ids[driving]), frame)
 
 
 def _find_places(names: Sequence[str], clips: ClipSource, path: Path, location: str) -> list[int]:

@@ -165,16 +165,23 @@ class RankSampler(DistributedSampler[Any]):
         return len(self._numbers)
 
 
+WHOLE = -1
+"""In place of a driving frame: all frames of the clip, as one video."""
+
+
 @dataclass(frozen=True)
 class PairList:
     """P test pairs as numbers of clips and frames."""
 
     table: NDArray[np.int64]
-    """(P, 4): source clip, source frame, driving clip, first driving frame."""
+    """(P, 4): source clip, source frame, driving clip, driving frame or `WHOLE`."""
 
 
 class TestPairs(Dataset[PortraitPair]):
     """Dataset of the pairs of a list.
+
+    A method of clips gets a driving frame together with the frames of its clip around it, as many as its samples have
+    or as the clip has, and all frames of a clip that is driven as a whole.
 
     Args:
         clips: The driving frames.
@@ -218,41 +225,44 @@ class TestPairs(Dataset[PortraitPair]):
 
     def _read(self, number: int) -> PortraitPair:
         source_clip, source_frame, clip, start = (int(value) for value in self._pairs.table[number])
-        window, length = self._form.window, self._form.clip_length
+        window = self._form.window
         source = self._sources.read(source_clip, [source_frame], window)[0]
-        driving = self._clips.read(clip, list(range(start, start + length)), window)
-        return PortraitPair(source=source, driving=driving[0] if length == 1 else _as_clip(driving))
+        if self._form.clip_length == 1:
+            return PortraitPair(source=source, driving=self._clips.read(clip, [start], window)[0])
+        length = self._clips.index.count_frames(clip)
+        if start == WHOLE:
+            return PortraitPair(source=source, driving=_as_clip(self._clips.read(clip, range(length), window)))
+        first = max(0, min(start - self._form.clip_length // 2, length - self._form.clip_length))
+        frames = range(first, min(first + self._form.clip_length, length))
+        around = self._clips.read(clip, frames, window)
+        return PortraitPair(source=source, driving=around[start - first], around=_as_clip(around))
 
 
-def self_pairs(index: ClipIndex, count: int, seed: int, clip_length: int = 1) -> PairList:
+def self_pairs(index: ClipIndex, count: int, seed: int) -> PairList:
     """Pairs of two different frames of one clip, each pair in both directions (PWM, section 4).
 
     Args:
         index: The clips; each is visited once before one is visited again.
         count: Number of pairs.
         seed: Start of the draws.
-        clip_length: Driving frames per pair; the source lies outside of them where the clip is long enough.
     """
     draw = np.random.default_rng([seed, 2])
     rows: list[tuple[int, int, int, int]] = []
     while len(rows) < count:
         for row in draw.permutation(len(index.ids))[: math.ceil((count - len(rows)) / 2)]:
             clip, frames = int(index.ids[row]), int(index.num_frames[row])
-            first, second = _two_starts(frames, clip_length, draw)
+            first, second = _draw_two(frames, draw)
             rows += [(clip, first, clip, second), (clip, second, clip, first)]
     return PairList(np.array(rows[:count], np.int64))
 
 
-def cross_pairs(
-    index: ClipIndex, count: int, seed: int, clip_length: int = 1, sources: ClipIndex | None = None
-) -> PairList:
+def cross_pairs(index: ClipIndex, count: int, seed: int, sources: ClipIndex | None = None) -> PairList:
     """Pairs of two identities, drawn evenly over the source clips; an empty list where there is one identity.
 
     Args:
         index: The clips.
         count: Number of pairs.
         seed: Start of the draws.
-        clip_length: Driving frames per pair.
         sources: The source clips, where they are others, whose identities are all different from those of `index`.
     """
     draw = np.random.default_rng([seed, 3])
@@ -265,7 +275,7 @@ def cross_pairs(
         for source in draw.permutation(len(origin.ids))[: count - len(rows)]:
             others = np.flatnonzero(index.identities != index.identities[source]) if sources is None else everybody
             driving = draw.choice(others)
-            start = draw.integers(index.num_frames[driving] - clip_length + 1)
+            start = draw.integers(index.num_frames[driving])
             frame = draw.integers(origin.num_frames[source])
             rows.append((int(origin.ids[source]), int(frame), int(index.ids[driving]), int(start)))
     return PairList(np.array(rows, np.int64))
@@ -340,15 +350,12 @@ def _as_clip(portraits: Portrait) -> Portrait:
     return replace(portraits, identity=portraits.identity[:1], clip=portraits.clip[:1])
 
 
-def _two_starts(frames: int, length: int, draw: np.random.Generator) -> tuple[int, int]:
-    starts = frames - length + 1
-    if starts < 2:
+def _draw_two(frames: int, draw: np.random.Generator) -> tuple[int, int]:
+    """Draw two different frames; one twice where there is no other."""
+    if frames < 2:
         return 0, 0
-    first = int(draw.integers(starts))
-    second_starts = [start for start in range(starts) if abs(start - first) >= length] or [
-        s for s in range(starts) if s != first
-    ]
-    return first, int(draw.choice(second_starts))
+    first = int(draw.integers(frames))
+    return first, int(draw.choice([frame for frame in range(frames) if frame != first]))
 
 
 @lru_cache(maxsize=4)

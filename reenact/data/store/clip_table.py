@@ -23,6 +23,10 @@ class ClipIndex:
     num_frames: NDArray[np.int64]
     """(N,) numbers of frames."""
 
+    def count_frames(self, clip: int) -> int:
+        """Number of frames of the clip with an id."""
+        return int(self.num_frames[self.ids == clip][0])
+
     def select(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> ClipIndex:
         """Return some rows, by number or by mask, with their identities numbered anew from 0."""
         _, dense = np.unique(self.identities[rows], return_inverse=True)

@@ -55,11 +55,11 @@ class Reenactment(TensorFields):
     """(B, 3, H, W) or (B, T, 3, H, W) in [-1, 1]."""
 
     def pictures(self) -> dict[str, Tensor]:
-        """Named (B, 3, H, W) pictures in [-1, 1] for the picture grid, the result last."""
+        """Named (B, 3, H, W) or (B, T, 3, H, W) pictures in [-1, 1] for the picture grid, the result last."""
         return {"result": self.image}
 
     def pictures_of(self, driving: Tensor) -> dict[str, Tensor]:
-        """Named (B, 3, H, W) pictures in [-1, 1] of the driving image (B, 3, H, W) with what was read in it."""
+        """Named pictures in [-1, 1] of the driving image (B, 3, H, W) or (B, T, 3, H, W) with what was read in it."""
         return {}
 
 

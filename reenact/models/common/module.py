@@ -22,6 +22,8 @@ from reenact.models.common.header import Header, check_header, check_same_class
 from reenact.nn.whole_batch import BatchDraws
 
 LOG = logging.getLogger("reenact")
+AT_ONCE = 8
+"""Frames of a clip that are read together, as many as a step of `animate` has."""
 Losses = dict[str, Tensor]
 """Weighted terms by name; their sum is minimised."""
 
@@ -217,8 +219,14 @@ class ReenactmentModule(PortraitModule):
         return result
 
     def reenact(self, batch: PortraitPair) -> Reenactment:
-        """The batch's result; another person's motion is retargeted first, by the transfer of the paper."""
+        """The batch's result; another person's motion is retargeted first, by the transfer of the paper.
+
+        Clips are played, as `animate` does.
+        """
         network = self.network
+        if batch.around is not None or batch.driving.image.ndim == 5:
+            results = [self._play_pair(batch[row : row + 1]) for row in range(len(batch.source.image))]
+            return type(results[0]).cat(results)
         state = network.encode(batch.source)
         motion = network.read(batch.driving)
         if not batch.same_identity:
@@ -237,14 +245,31 @@ class ReenactmentModule(PortraitModule):
         """
         network = self.network
         state = network.encode(source)
+        reference: TensorFields | None = None
 
         def read_motion(driving: Portrait) -> TensorFields:
+            nonlocal reference
             motion: TensorFields = network.read(driving)
-            return (
-                motion if driving.identity[:1] == source.identity else network.retarget(state, motion, network.transfer)
-            )
+            if driving.identity[:1] == source.identity:
+                return motion
+            reference = motion[:1] if reference is None else reference
+            retargeted: TensorFields = network.retarget(state, motion, network.transfer, reference)
+            return retargeted
 
         return network.play((state, read_motion(driving)) for driving in drivings)
+
+    def _play_pair(self, pair: PortraitPair) -> Reenactment:
+        """Play the driving clip (1, T), or the frames around the driving picture, of which that frame is returned."""
+        clip = (pair.driving if pair.around is None else pair.around).merged()
+        pieces = (clip[start : start + AT_ONCE] for start in range(0, len(clip.image), AT_ONCE))
+        results = list(self.play(pair.source, pieces))
+        whole: Reenactment = type(results[0]).cat(results)
+        if pair.around is None:
+            return whole.split(len(clip.image))
+        assert clip.frame is not None
+        assert pair.driving.frame is not None
+        place = clip.frame.tolist().index(int(pair.driving.frame))
+        return whole[place : place + 1]
 
     def validation_step(  # type: ignore[override]  # callbacks read the result
         self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0

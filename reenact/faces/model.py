@@ -13,6 +13,9 @@ from reenact.faces.camera import CameraType, project
 from reenact.faces.params import FaceParams
 from reenact.faces.shading import LightConvention, weigh_normals
 
+LIGHT_SPREAD, TINT_SPREAD = 0.3, 0.05
+"""Standard deviation of a light's coefficient, and of the difference of its channels from their mean."""
+
 
 class FaceModel(nn.Module, ABC):
     """Turns face parameters into a posed triangle mesh.
@@ -35,9 +38,11 @@ class FaceModel(nn.Module, ABC):
     expression_names: tuple[str, ...] = ()
     """Names of the expression coefficients in order, the same."""
     num_texture: int = 0
-    """How many texture coefficients there are; 0 for a model without colours."""
+    """Number of texture coefficients; 0 for a model without colours."""
     texture_names: tuple[str, ...] = ()
     """Names of the texture coefficients in order, where they mean something."""
+    texture_range: tuple[float, float] = (-math.inf, math.inf)
+    """Lowest and highest sensible value of a texture coefficient."""
     light_convention: LightConvention
     """Meaning of `FaceParams.light`."""
     rotations: tuple[str, ...] = ("global_pose", "neck_pose", "jaw_pose", "eye_pose")
@@ -115,6 +120,10 @@ class FaceModel(nn.Module, ABC):
         """
         raise ReenactError(f"The face model {self.name} has no texture: choose another, such as head or bfm")
 
+    def check_texture(self) -> None:
+        """Raise `ReenactError`, which says what is missing, if the model has no texture."""
+        self.albedo(self.mean_vertices.new_zeros(self.num_texture))
+
     def reflectance(self, texture: Tensor) -> Tensor:
         """Share (..., V, 3) of the light around that each vertex reflects: albedo, less where folds keep light out."""
         return self.albedo(texture)
@@ -137,9 +146,15 @@ class FaceModel(nn.Module, ABC):
             colours = torch.where(flat.mirrored[:, None, None], colours[:, self.flip_permutation], colours)
         return params.restore_leading(colours)
 
-    def texture_prior(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (K,) of the texture coefficients over people."""
-        return self.mean_vertices.new_zeros(self.num_texture), self.mean_vertices.new_ones(self.num_texture)
+    def appearance_prior(self) -> tuple[Tensor, Tensor]:
+        """Mean (K + 27,) and covariance (K + 27, K + 27) of texture and light over faces, the light band by channel.
+
+        By default textures are in standard deviations, and lights differ from none by `LIGHT_SPREAD`.
+        """
+        covariance = torch.eye(self.num_texture + 27).to(self.mean_vertices)
+        channels = LIGHT_SPREAD**2 + TINT_SPREAD**2 * torch.eye(3)
+        covariance[self.num_texture :, self.num_texture :] = torch.kron(torch.eye(9), channels)
+        return covariance.new_zeros(len(covariance)), covariance
 
     def measured_vertices(self) -> Tensor:
         """(V,) bool: vertices whose colours in a picture tell of texture and light."""

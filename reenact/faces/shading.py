@@ -52,12 +52,6 @@ class LightConvention:
     """True where colours are linear light, which pictures store in sRGB with rolled-off highlights."""
     exposure: float = 1.0
     """Factor from albedo times irradiance to the light that the picture stores."""
-    typical: tuple[float, ...] = (0.0,) * 9
-    """(9,) mean of each band over usual lights, for fitting."""
-    spread: tuple[float, ...] = (0.3,) * 9
-    """(9,) standard deviation of each band, the same for all channels."""
-    tint: float = 0.05
-    """Standard deviation of a channel's difference from that of all channels."""
 
     def evaluate_bands(self, normals: Tensor) -> Tensor:
         """(..., 9) bands at unit normals (..., 3)."""
@@ -148,11 +142,8 @@ WORLD = LightConvention(
     floor=_DARKEST,
     linear=True,
     exposure=4.0,
-    typical=(0.325, 0.0, 0.18, 0.153, 0.0, 0.0, 0.131, 0.013, 0.013),
-    spread=(0.072, 0.075, 0.069, 0.049, 0.089, 0.14, 0.056, 0.036, 0.021),
-    tint=0.02,
 )
-"""The synthetic world's (`world/light.py`); means and deviations of 3,000 of its lights.
+"""The synthetic world's (`world/light.py`).
 
 Its pixels are the sum of their four samples' light, hence the exposure.
 """

@@ -10,17 +10,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 from scipy.optimize import nnls
 
 from reenact.faces.head.texture import FILE, SHARE_STEP
 from reenact.world.actor import Actor, build_actor, head_arrays, head_model
 from reenact.world.kernels import EYE, MOUTH, SKIN, TEETH, TONGUE
-from reenact.world.people import collect_texture
+from reenact.world.light import clip_light
+from reenact.world.people import collect_texture, draw_person
 from reenact.world.shading import EYE_WHITE, MOUTH_ALBEDO, TEETH_ALBEDO, TONGUE_ALBEDO
 
 Array = NDArray[np.float64]
-PEOPLE = 60
-PUPIL_EDGE, IRIS_EDGE = 0.19, 0.47
+PEOPLE, CROWD = 60, 4000
+"""People whose paint is measured, and people and lights whose spread is."""
+LEAST_VARIANCE = 1e-5
+PUPIL_EDGE, IRIS_EDGE = 0.19, 0.49
 """Mean radius of the pupil and radius of the iris, as sines of the angle from the eye's axis (`shading`)."""
 IRIS_GLOW = 1.15
 """Mean brightness of an iris between pupil and rim, relative to the person's colour."""
@@ -45,12 +49,24 @@ def build_arrays() -> dict[str, NDArray[Any]]:
     shares[eyes, 3] = IRIS_GLOW * ((radius > PUPIL_EDGE) & (radius < IRIS_EDGE))
     rest[eyes[radius >= IRIS_EDGE]] = EYE_WHITE
     column = np.where(material == EYE, 3, 2)
+    mean, covariance = _measure_prior()
     openness = np.median([actor.attributes[np.arange(len(column)), column] for actor in actors], axis=0)
     return {
         "shares": np.round(np.clip(shares, 0, 255 * SHARE_STEP) / SHARE_STEP).astype(np.uint8),
         "rest": np.round(255 * rest).astype(np.uint8),
         "openness": np.round(255 * np.clip(openness, 0, 1)).astype(np.uint8),
+        "prior_mean": mean,
+        "prior_covariance": covariance,
     }
+
+
+def _measure_prior() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean (39,) and covariance (39, 39) of texture and light, which are independent of each other."""
+    textures = np.stack([collect_texture(draw_person(0, identity)) for identity in range(CROWD)])
+    lights = np.stack([clip_light(0, identity, 0).coefficients.ravel() for identity in range(CROWD)])
+    covariance = block_diag(np.cov(textures.T), np.cov(lights.T)) + LEAST_VARIANCE * np.eye(39)
+    mean = np.concatenate([textures.mean(0), lights.mean(0)])
+    return mean.astype(np.float32), covariance.astype(np.float32)
 
 
 def _sample_paint(actors: list[Actor], vertices: NDArray[np.int64]) -> Array:

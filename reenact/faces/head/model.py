@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
-from reenact.faces.head.texture import SPREAD, TEXTURE_NAMES, TYPICAL, load_texture
+from reenact.faces.head.texture import TEXTURE_NAMES, load_texture
 from reenact.faces.params import FaceParams
 from reenact.faces.shading import WORLD
 from reenact.faces.skinning import SkinnedFaceModel
@@ -38,6 +38,7 @@ class Head(SkinnedFaceModel):
 
     expression_range = (0.0, 1.0)
     num_texture, texture_names = len(TEXTURE_NAMES), TEXTURE_NAMES
+    texture_range = (0.004, 0.95)
     light_convention = WORLD
     part: Tensor
     """(F,) int64 part of each face, index into `part_names`."""
@@ -67,8 +68,8 @@ class Head(SkinnedFaceModel):
         self.register_buffer("landmark_weights", _to_float_tensor(arrays["landmark_weights"]), persistent=False)
         masks = np.unpackbits(arrays["regions"], axis=1)[:, : len(self.mean_vertices)].astype(bool)
         self.register_buffer("_regions", torch.from_numpy(masks), persistent=False)
-        for name, value in zip(("_shares", "_rest", "_openness"), load_texture(), strict=True):
-            self.register_buffer(name, value, persistent=False)
+        for name, value in load_texture().items():
+            self.register_buffer(f"_{name}", value, persistent=False)
 
     def _vertices(self, params: FaceParams, subset: Tensor | None) -> Tensor:
         return super()._vertices(replace(params, expression=self._with_lids(params)), subset)
@@ -83,15 +84,14 @@ class Head(SkinnedFaceModel):
         """Albedo times the light that ears, brow ridge, lids and lips of the mean head let through."""
         return self.albedo(texture) * self.get_buffer("_openness")
 
-    def texture_prior(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (12,) of the texture over the synthetic world's people."""
-        return self.mean_vertices.new_tensor(TYPICAL), self.mean_vertices.new_tensor(SPREAD)
+    def appearance_prior(self) -> tuple[Tensor, Tensor]:
+        """Mean (39,) and covariance (39, 39) of texture and light over the synthetic world's people and clips."""
+        return self.get_buffer("_prior_mean"), self.get_buffer("_prior_covariance")
 
     def measured_vertices(self) -> Tensor:
-        """(V,) bool: face, lips and lids, and the irises without the pupils."""
-        irises = self.region("left_iris") & ~self.region("left_pupil")
-        irises = irises | self.region("right_iris") & ~self.region("right_pupil")
-        return self.region("face") | irises
+        """(V,) bool: face, lips, lids and irises, without the pupils and white of the eyes, alike in all people."""
+        irises = self.region("left_iris") | self.region("right_iris")
+        return (self.region("face") | irises) & (self.get_buffer("_shares") > 0).any(1)
 
     def region(self, name: str) -> Tensor:
         """Boolean mask (V,) of one of `region_names`.

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 
 from reenact.errors import ReenactError
+
+Precision = Literal["float32", "bf16", "fp16"]
+"""Type of the numbers that networks compute with."""
 
 
 def pick_device(name: str) -> torch.device:
@@ -21,3 +26,15 @@ def pick_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise ReenactError(f"--device {name} is not available here; use cpu or auto") from error
     return device
+
+
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    """Build the context in which networks compute in a precision.
+
+    Raises:
+        ReenactError: if the device does not compute in it.
+    """
+    if precision == "fp16" and device.type == "cpu":
+        raise ReenactError("--precision fp16 is not available on the CPU: use float32 or bf16, or another --device")
+    dtype = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    return torch.autocast(device.type, dtype, enabled=precision != "float32")

@@ -17,18 +17,20 @@ from reenact.apps.compose import Composer
 from reenact.apps.face_input import open_clip
 from reenact.apps.notices import SYNTHETIC_NOTICE, saw_synthetic_only
 from reenact.apps.output import FrameBar, check_output, write_frames
-from reenact.apps.performance import Performance
+from reenact.apps.performance import Performance, read_portrait
 from reenact.apps.provenance import make_mark
 from reenact.apps.reference import anchor_number, reference_number
 from reenact.apps.smoothing import OneEuro
 from reenact.apps.timeline import Length, make_timeline
 from reenact.apps.work_folder import open_work_folder
 from reenact.choices import check_choices
+from reenact.devices import Precision
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
 from reenact.media.media_kinds import check_input, is_picture, is_video
 from reenact.media.sound import check_sound
-from reenact.models.common.base import Mode, Reenactor
+from reenact.models.common.base import RESULT, Mode, Reenactor
+from reenact.models.common.settings import parse_settings
 from reenact.paths import PathLike
 from reenact.tracking.face_clip import FaceClip, OnMissing, check_missing
 from reenact.tracking.read_face import CropMotion
@@ -96,6 +98,9 @@ def animate(
     batch_size: int = 8,
     parameters: ParameterSource = "auto",
     device: str = "auto",
+    precision: Precision = "float32",
+    set: Sequence[str] = (),
+    show: str = "result",
     watermark: bool = True,
     overwrite: bool = False,
 ) -> Animation:
@@ -132,6 +137,10 @@ def animate(
         parameters: where face parameters come from: `fit` (to landmarks), a regressor, or `auto`, where those of the
             training data came from.
         device: `auto`, `cpu`, `cuda`, ...
+        precision: type of the numbers that the network computes with.
+        set: settings of the method as NAME=VALUE, as in `network.sampling.steps=10`.
+        show: write this picture of the method's inside instead of the result, such as `flow`; those of the picture
+            grids of training, and an unknown name lists them.
         watermark: set the invisible mark.
         overwrite: replace `out` where it exists.
 
@@ -144,20 +153,16 @@ def animate(
     checkpoint, source, driving, out = Path(checkpoint), Path(source), Path(driving), Path(out)
     options = {name: value for name, value in locals().items() if name not in ("out", "overwrite")}
     check_output(out, overwrite)
-    check_input(source, "--source")
-    if not driving.is_dir():
-        check_input(driving, "--driving")
     _check_numbers(strength, batch_size, face_index, driving_face_index)
-    if driving_clip is not None and not driving.is_dir():
-        raise ReenactError(f"--driving_clip {driving_clip}: --driving {driving} is no store, which alone has clips")
-    if audio == "source" and is_picture(source):
-        raise ReenactError(f"--audio source: the picture {source} has no sound; use driving or none")
-    if is_picture(out) and not (is_picture(source) and is_picture(driving)):
-        raise ReenactError(f"--out {out} is a picture but the result is a video; name it .mp4")
-    sounding = {"driving": driving, "source": source, "none": None}[audio]
-    if sounding is not None and is_video(sounding):
-        check_sound(sounding)
-    animator = Animator(checkpoint, device=device, parameters=parameters)
+    _check_files(source, driving, driving_clip, out, audio)
+    animator = Animator(
+        checkpoint,
+        device=device,
+        parameters=parameters,
+        settings=parse_settings(set),
+        precision=precision,
+        show=show,
+    )
     mode = _resolve_mode(driving, animator.network) if motion == "auto" else motion
     animator.change_transfer(mode=mode, parts=tuple(parts) or None, strength=strength, adapt_scale=adapt_scale)
     if not is_picture(source) and not animator.network.moving_source:
@@ -168,15 +173,13 @@ def animate(
     rule: CropMotion = ("fixed" if is_picture(source) else "per_frame") if crop == "auto" else crop
     source_face = _smooth_clip(open_clip(source, animator.target, rule, face_index), smoothing)
     check_missing(source_face, on_missing)
+    if show != RESULT:  # an unknown name is refused before the driving video is tracked, which takes minutes
+        animator.prepare(read_portrait(source_face, 0)).pose(animator.motion)
     driving_face = _smooth_clip(open_clip(driving, animator.target, rule, driving_face_index, driving_clip), smoothing)
     check_missing(driving_face, on_missing)
     reference = reference_number(reference_frame, source_face, driving_face, animator.face_model)
     anchor = anchor_number(reference_frame, source_face, driving_face)
-    source_face = align_shots(source_face, anchor, animator.target.crop)
-    driving_face = align_shots(driving_face, reference, animator.target.crop)
-    if mode != "relative":
-        driving_face = share_frame(source_face, driving_face, reference, animator.target.crop, anchor)
-        driving_face = share_size(source_face, driving_face, animator.face_model)
+    source_face, driving_face = _align_faces(animator, source_face, driving_face, reference, anchor)
     if rule == "per_frame" and not parts:
         animator.keep_place()
     timeline = make_timeline((len(driving_face), driving_face.fps), (len(source_face), source_face.fps), length)
@@ -194,12 +197,39 @@ def animate(
         frames = performance.frames(timeline, reference, anchor, bar.report, work)
         write_frames(out, frames, len(timeline), timeline.fps, mark, sound, watermark, bar)
     synthetic = saw_synthetic_only(animator.module.recipe)
-    cuts = tuple(
-        f"{clip.path} has cuts at frames {', '.join(map(str, clip.cuts))}"
-        for clip in (source_face, driving_face)
-        if clip.cuts
-    )
+    cuts = tuple(map(_name_cuts, (clip for clip in (source_face, driving_face) if clip.cuts)))
     return Animation(out, len(timeline), timeline.fps, int(missing.sum()), performance.outside, cuts, synthetic)
+
+
+def _check_files(source: Path, driving: Path, driving_clip: str | None, out: Path, audio: Audio) -> None:
+    """Refuse files that can't be used, or not with each other."""
+    check_input(source, "--source")
+    if not driving.is_dir():
+        check_input(driving, "--driving")
+    if driving_clip is not None and not driving.is_dir():
+        raise ReenactError(f"--driving_clip {driving_clip}: --driving {driving} is no store, which alone has clips")
+    if audio == "source" and is_picture(source):
+        raise ReenactError(f"--audio source: the picture {source} has no sound; use driving or none")
+    if is_picture(out) and not (is_picture(source) and is_picture(driving)):
+        raise ReenactError(f"--out {out} is a picture but the result is a video; name it .mp4")
+    sounding = {"driving": driving, "source": source, "none": None}[audio]
+    if sounding is not None and is_video(sounding):
+        check_sound(sounding)
+
+
+def _align_faces(
+    animator: Animator, source: FaceClip, driving: FaceClip, reference: int, anchor: int
+) -> tuple[FaceClip, FaceClip]:
+    """Bring the shots of each clip into one frame, and both clips into one where motion is not relative."""
+    rule = animator.target.crop
+    source, driving = align_shots(source, anchor, rule), align_shots(driving, reference, rule)
+    if animator.transfer.mode != "relative":
+        driving = share_size(source, share_frame(source, driving, reference, rule, anchor), animator.face_model)
+    return source, driving
+
+
+def _name_cuts(clip: FaceClip) -> str:
+    return f"{clip.path} has cuts at frames {', '.join(map(str, clip.cuts))}"
 
 
 def _resolve_mode(driving: Path, network: Reenactor[Any, Any]) -> Mode:

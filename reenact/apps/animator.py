@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -14,14 +15,21 @@ from numpy.typing import NDArray
 
 from reenact.apps.smoothing import OneEuro
 from reenact.assets import require_all
-from reenact.devices import pick_device
+from reenact.devices import Precision, autocast, pick_device
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, to_image
 from reenact.faces.registry import load_face_model
 from reenact.media.video import Image
-from reenact.models.common.base import Reenactment, ReportProgress, SourceState, Transfer, ignore_progress
+from reenact.models.common.base import (
+    RESULT,
+    Reenactment,
+    ReportProgress,
+    SourceState,
+    Transfer,
+    ignore_progress,
+)
 from reenact.models.common.checkpoint import load_method
 from reenact.tracking.read_face import read_picture_face
 from reenact.tracking.target import ParameterSource, Target, build_target
@@ -55,6 +63,9 @@ class Animator:
         device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
         parameters: Where the face parameters of pictures and videos come from: `auto` is whoever gave those of the
             training data, see `reenact prepare`.
+        settings: Settings of the method to change, see `load_method`.
+        precision: Type of the numbers that the network computes with; motions stay in float32.
+        show: Name of the picture that is returned, one of `Reenactment.pictures`.
 
     Raises:
         ReenactError: if the method can't move its source so, or needs a file that this machine lacks.
@@ -67,10 +78,15 @@ class Animator:
         smoothing: Smoothing = "none",
         device: str = "auto",
         parameters: ParameterSource = "auto",
+        settings: Mapping[str, str] = MappingProxyType({}),
+        precision: Precision = "float32",
+        show: str = RESULT,
     ) -> None:
         self.device = pick_device(device)
+        self._precision, self._show = precision, show
+        autocast(self.device, precision)  # refuses a precision before anything is loaded
         self.checkpoint = checkpoint
-        self.module = load_method(checkpoint, self.device)
+        self.module = load_method(checkpoint, self.device, settings=settings)
         require_all(self.module.assets("use"))
         self.network = self.module.network
         self.size = self.module.image_size
@@ -99,9 +115,10 @@ class Animator:
             ReenactError: if the picture shows no face.
         """
         portrait = (source if isinstance(source, Portrait) else self._portrait(source)).to(self.device)
-        state: SourceState = self.network.encode(portrait)
+        with autocast(self.device, self._precision):
+            state: SourceState = self.network.encode(portrait)
         if anchor is not None:
-            state = replace(state, motion=self._anchored(state.motion, self.network.read(anchor.to(self.device))))
+            state = replace(state, motion=self._anchored(state.motion, self.read(anchor)))
         self._state = state
         return self
 
@@ -128,8 +145,7 @@ class Animator:
 
     def refer_to(self, reference: Portrait) -> Self:
         """Set the driving face (batch 1) that corresponds to the source's in relative mode; else the first step's."""
-        with torch.inference_mode():
-            self._reference = self.network.read(reference.to(self.device))
+        self._reference = self.read(reference)
         return self
 
     def play(
@@ -207,13 +223,16 @@ class Animator:
             ReenactError: if no source was prepared, or the result is not finite.
         """
         self._motion = motion.to(self.device)
-        return self._to_pictures(self.network.perform(self._prepared(), self._motion))
+        with autocast(self.device, self._precision):
+            result = self.network.perform(self._prepared(), self._motion)
+        return self._to_pictures(result)
 
     @torch.inference_mode()
     def read(self, driving: Portrait) -> TensorFields:
-        """The motion that portraits (batch B) show."""
-        motion: TensorFields = self.network.read(driving.to(self.device))
-        return motion
+        """The motion that portraits (batch B) show, in float32 or more."""
+        with autocast(self.device, self._precision):
+            motion: TensorFields = self.network.read(driving.to(self.device))
+        return motion.map(lambda values: values.float() if values.dtype in (torch.bfloat16, torch.float16) else values)
 
     @torch.inference_mode()
     def transfer_to(self, start: TensorFields, driving: TensorFields, transfer: Transfer) -> TensorFields:
@@ -271,29 +290,40 @@ class Animator:
         state, portrait = self._prepared(), driving.to(self.device)
         if self._filter is not None and portrait.params is not None:
             portrait = replace(portrait, params=self._filter(portrait.params))
-        motion = self.network.read(portrait)
+        motion = self.read(portrait)
         if self._reference is None:
             self._reference = motion[:1]
-        retargeted: TensorFields = self.network.retarget(state, motion, self.transfer, self._reference)
+        with autocast(self.device, "float32"):  # a method draws motions in the middle of its own work
+            retargeted: TensorFields = self.network.retarget(state, motion, self.transfer, self._reference)
         return retargeted
 
     @torch.inference_mode()
     def _draw_next(self, results: Iterator[Reenactment]) -> Reenactment | None:
         """The next frames of a video; the mode of inference ends with each, so that the consumer keeps its own."""
-        return next(results, None)
+        with autocast(self.device, self._precision):
+            return next(results, None)
 
     def _to_pictures(self, result: Reenactment) -> NDArray[np.uint8]:
-        if not result.image.isfinite().all():
+        picture = result.image
+        if self._show != RESULT:
+            pictures = result.pictures()
+            if self._show not in pictures:
+                raise ReenactError(
+                    f"--show {self._show}: {self.module.method} has no such picture; use one of {', '.join(pictures)}"
+                )
+            picture = pictures[self._show]
+        if not picture.isfinite().all():
             raise ReenactError(
                 f"{self.checkpoint} gives pixels that are not numbers: use an earlier checkpoint or less --strength"
             )
-        return to_image(result.image)
+        return to_image(picture)
 
     @torch.inference_mode()
     def _pose_landmarks(self, motion: TensorFields) -> NDArray[np.float32] | None:
         if self.face_model is None or not isinstance(motion, FaceParams):
             return None
-        points: NDArray[np.float32] = self.face_model.landmarks68(self.face_model.posed(motion)).cpu().numpy()
+        with autocast(self.device, "float32"):
+            points: NDArray[np.float32] = self.face_model.landmarks68(self.face_model.posed(motion)).cpu().numpy()
         return points[..., :2]
 
     def _portrait(self, image: Image) -> Portrait:

@@ -93,8 +93,8 @@ class Performance:
         """Set the driving reference of relative motion; returns the source's frame for it, where the source moves."""
         if self.animator.transfer.mode != "relative":
             return None
-        self.animator.refer_to(_read_portrait(self.driving, reference))
-        return None if self.source.fps is None else _read_portrait(self.source, anchor)
+        self.animator.refer_to(read_portrait(self.driving, reference))
+        return None if self.source.fps is None else read_portrait(self.source, anchor)
 
 
 def pasted_region(clip: FaceClip, number: int, result: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
@@ -117,6 +117,7 @@ def pasted_region(clip: FaceClip, number: int, result: NDArray[np.float32] | Non
     return head_mask(np.stack(faces), crop.size)
 
 
-def _read_portrait(clip: FaceClip, number: int) -> Portrait:
+def read_portrait(clip: FaceClip, number: int) -> Portrait:
+    """Read one frame of a clip (batch 1)."""
     numbers = np.array([number])
     return clip.portraits(numbers, list(pick_items(clip.images(), numbers)))

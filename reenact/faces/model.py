@@ -89,9 +89,13 @@ class FaceModel(nn.Module, ABC):
         """Boolean mask (V,) of a named region; raises `ReenactError` with the known names for another."""
 
     def posed(self, params: FaceParams) -> Tensor:
-        """Vertices (..., V, 3) in normalised device coordinates of the image, mirrored where the image was."""
+        """Vertices (..., V, 3) in normalised device coordinates of the image, mirrored where the image was.
+
+        Mixed precision leaves them in that of the parameters: bfloat16 would move them by most of a pixel.
+        """
         flat = params.flattened()
-        projected = self.project(self._vertices(flat, None), flat.camera)
+        with torch.autocast(flat.shape.device.type, enabled=False):
+            projected = self.project(self._vertices(flat, None), flat.camera)
         if flat.mirrored is not None:
             mirrored = projected[:, self.flip_permutation] * projected.new_tensor([-1.0, 1.0, 1.0])
             projected = torch.where(flat.mirrored[:, None, None], mirrored, projected)

@@ -18,6 +18,8 @@ from reenact.apps.performance import Performance
 from reenact.apps.timeline import make_timeline
 from reenact.apps.work_folder import open_work_folder
 from reenact.errors import ReenactError
+from reenact.faces.portrait import to_image
+from reenact.media.pictures import read_image
 from reenact.models.common.base import Transfer
 from reenact.models.pwm import PWMModule
 from reenact.models.pwm.network import PWM
@@ -116,3 +118,57 @@ def test_intermediate_files_outlive_an_interruption_alone(tmp_path):
     assert not left.exists()
     (tmp_path / "in.png").write_bytes(b"12")
     assert run(False, strength=1.0) != left
+
+
+def test_a_picture_of_the_inside_is_written_in_place_of_the_result(checkpoint, world, clips):
+    face = known_clip(world, clips / "1.mp4")
+    still = known_clip(world, clips / "0.png").portraits(np.zeros(1, np.int64), [read_image(clips / "0.png")])
+    plain = Animator(checkpoint, device="cpu").prepare(still)
+    pictures = plain.network.perform(plain._prepared(), face.params[:2]).pictures()
+    for name, picture in pictures.items():
+        shown = Animator(checkpoint, device="cpu", show=name).prepare(still)
+        np.testing.assert_array_equal(shown.pose(face.params[:2]), to_image(picture))
+        played = [frame.picture for frame in shown.play_motions([face.params[:2]])]
+        np.testing.assert_array_equal(played, to_image(picture))
+
+
+def test_an_unknown_picture_is_refused_before_the_driving_video_is_tracked(
+    checkpoint, clips, tmp_path, known_faces, monkeypatch
+):
+    opened, open_known = [], animate_module.open_clip
+    monkeypatch.setattr(
+        animate_module, "open_clip", lambda path, *rest: opened.append(path.name) or open_known(path, *rest)
+    )
+    with pytest.raises(ReenactError, match=r"--show flaw: pwm has no such picture; use one of guidance, .*result"):
+        animate(checkpoint, clips / "0.png", clips / "1.mp4", tmp_path / "out.mp4", show="flaw", device="cpu")
+    assert opened == ["0.png"]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_the_network_computes_in_the_precision_and_motions_stay(checkpoint, world, clips, monkeypatch, precision):
+    computed = []
+
+    def record(name):
+        function = getattr(PWM, name)
+
+        def call(self, *values):
+            computed.append((name, torch.is_autocast_enabled("cpu") and str(torch.get_autocast_dtype("cpu"))))
+            with torch.autocast("cpu", enabled=False):  # bfloat16 convolutions crash on some CPUs
+                return function(self, *values)
+
+        monkeypatch.setattr(PWM, name, call)
+
+    for name in ("encode", "perform", "retarget"):
+        record(name)
+    animator = Animator(checkpoint, Transfer("relative"), device="cpu", precision=precision)
+    face = known_clip(world, clips / "1.mp4")
+    portrait = face.portraits(np.arange(2), [read_image(clips / "0.png")] * 2)
+    list(animator.prepare(portrait[:1]).play([portrait]))
+    expected = False if precision == "float32" else "torch.bfloat16"
+    assert computed == [("encode", expected), ("retarget", False), ("perform", expected)]
+
+
+def test_half_precision_on_the_cpu_is_refused_before_anything_is_loaded(tmp_path):
+    with pytest.raises(ReenactError, match="--precision fp16 is not available on the CPU: use float32 or bf16"):
+        Animator(tmp_path / "none.ckpt", device="cpu", precision="fp16")

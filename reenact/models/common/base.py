@@ -22,6 +22,9 @@ Mode = Literal["absolute", "relative", "pose", "expression"]
 """Share of a driving face that a source takes: everything as it is, its change against a reference, head pose alone,
 expression alone."""
 
+RESULT = "result"
+"""Name of the image among the pictures of a `Reenactment`."""
+
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 ReportProgress = Callable[[float], None]
@@ -55,8 +58,8 @@ class Reenactment(TensorFields):
     """(B, 3, H, W) or (B, T, 3, H, W) in [-1, 1]."""
 
     def pictures(self) -> dict[str, Tensor]:
-        """Named (B, 3, H, W) or (B, T, 3, H, W) pictures in [-1, 1] for the picture grid, the result last."""
-        return {"result": self.image}
+        """Named pictures (B, 3, H, W) or (B, T, 3, H, W) in [-1, 1] for picture grids and `--show`; the result is last."""
+        return {RESULT: self.image}
 
     def pictures_of(self, driving: Tensor) -> dict[str, Tensor]:
         """Named pictures in [-1, 1] of the driving image (B, 3, H, W) or (B, T, 3, H, W) with what was read in it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -29,6 +30,7 @@ def load_method(
     *,
     fold: bool = True,
     allow_package: Iterable[str] = (),
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> ReenactmentModule:
     """Load a trained method, in evaluation mode.
 
@@ -38,12 +40,14 @@ def load_method(
         fold: bring the network into its form for inference: same outputs, faster, not trainable.
         allow_package: packages whose classes the checkpoint may name; the zoo's, installed entry points of the group
             `reenact.methods` and classes that are imported already need no leave.
+        settings: settings of the method to change, as in `{"network.sampling.steps": "10"}`.
 
     Raises:
-        ReenactError: if the file is missing, is no such checkpoint, or is of an unknown class or version.
+        ReenactError: if the file is missing, is no such checkpoint, or is of an unknown class or version; if a setting
+            is unknown or refused.
     """
     with allow_packages(allow_package):
-        module = load_module(path)
+        module = load_module(path, settings)
     if not isinstance(module, ReenactmentModule):
         raise ReenactError(f"{path} is of {module.method}, which makes no pictures: give the checkpoint of a method")
     if fold:
@@ -51,10 +55,10 @@ def load_method(
     return module.to(device)
 
 
-def load_module(path: str | Path) -> PortraitModule:
+def load_module(path: str | Path, settings: Mapping[str, str] = MappingProxyType({})) -> PortraitModule:
     """Load anything that `reenact fit` has trained, in evaluation mode; arguments and errors as of `load_method`."""
     checkpoint = read_checkpoint(Path(path))
-    header, module = _rebuild_module(checkpoint, str(path))
+    header, module = _rebuild_module(checkpoint, str(path), settings=settings)
     module.load_state_dict(checkpoint["state_dict"])
     module.image_size, module.recipe = header.image_size, header.recipe
     return module.eval().requires_grad_(False)
@@ -110,10 +114,16 @@ def saved_settings(path: Path) -> dict[str, Any]:
     return {"model": {"class_path": config_class_path(type(module)), "init_args": arguments}}
 
 
-def _rebuild_module(checkpoint: dict[str, Any], name: str, *, outline: bool = False) -> tuple[Header, PortraitModule]:
+def _rebuild_module(
+    checkpoint: dict[str, Any],
+    name: str,
+    *,
+    outline: bool = False,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Header, PortraitModule]:
     header = check_header(checkpoint, name)
-    cls = find_class(header, name)
-    return header, build_fitting(cls, header.arguments, checkpoint.get("state_dict"), name, outline=outline)
+    cls, weights = find_class(header, name), checkpoint.get("state_dict")
+    return header, build_fitting(cls, header.arguments, weights, name, outline=outline, settings=settings)
 
 
 def _of_module(path: Path, module: PortraitModule, *, any_class: bool = False) -> dict[str, Any]:

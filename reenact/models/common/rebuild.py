@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from inspect import Parameter, signature
+from types import MappingProxyType
 from typing import Any, get_args, get_type_hints
 
 import torch
@@ -17,6 +18,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from reenact.errors import ReenactError
 from reenact.models.common.checkpoint_file import first_line
 from reenact.models.common.module import PortraitModule
+from reenact.models.common.settings import change_settings
 
 SPARE = 2**26
 """Numbers that a module may hold beyond those of its file: networks that judge or guide it are in no checkpoint."""
@@ -54,7 +56,13 @@ def build_module(cls: type[PortraitModule], arguments: Mapping[str, Any], name: 
 
 
 def build_fitting(
-    cls: type[PortraitModule], arguments: Mapping[str, Any], weights: object, name: str, *, outline: bool = False
+    cls: type[PortraitModule],
+    arguments: Mapping[str, Any],
+    weights: object,
+    name: str,
+    *,
+    outline: bool = False,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> PortraitModule:
     """Build the module that a file's weights belong to, after its shapes were compared with theirs without memory.
 
@@ -64,13 +72,17 @@ def build_fitting(
         weights: the file's, by name.
         name: the checkpoint in a message.
         outline: return the module without memory for its numbers, on the device `meta`.
+        settings: changes of the arguments, as of `change_settings`.
 
     Raises:
-        ReenactError: as `build_module`, or if the weights have other names or shapes.
+        ReenactError: as `build_module` and `change_settings`, or if the weights have other names or shapes.
     """
     tensors = check_weights(weights, name)
     longest = max((max(tensor.shape, default=0) for tensor in tensors.values()), default=0)
     _check_integers({key: value for key, value in arguments.items() if key != "optimisation"}, longest, name)
+    if settings:
+        arguments = change_settings(argument_hints(cls), arguments, settings)
+        name = f"{name} with --set {' '.join(settings)}"
     limit = sum(tensor.numel() for tensor in tensors.values()) + SPARE
     try:
         with torch.device("meta"), _bound_memory(limit, len(tensors) + SPARE_TENSORS):

@@ -110,8 +110,8 @@ def _render_frames(module: ReenactmentModule, pair: PortraitPair, batch_size: in
     number = 0
     for result in module.play(source, drivings):
         count = len(result.image)
-        shown = driving.image[number : number + count].to(result.image)
-        row = torch.cat([source.image.expand(count, -1, -1, -1), shown, result.image], dim=3)
+        driving_images = driving.image[number : number + count].to(result.image)
+        row = torch.cat([source.image.expand(count, -1, -1, -1), driving_images, result.image], dim=3)
         yield from _images_to_bytes(row)
         number += count
 

@@ -58,7 +58,7 @@ class Reenactment(TensorFields):
     """(B, 3, H, W) or (B, T, 3, H, W) in [-1, 1]."""
 
     def pictures(self) -> dict[str, Tensor]:
-        """Named pictures (B, 3, H, W) or (B, T, 3, H, W) in [-1, 1] for picture grids and `--show`; the result is last."""
+        """Named pictures (B, 3, H, W) or (B, T, 3, H, W) in [-1, 1] for picture grids and `--show`, the result last."""
         return {RESULT: self.image}
 
     def pictures_of(self, driving: Tensor) -> dict[str, Tensor]:

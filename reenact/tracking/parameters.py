@@ -12,11 +12,14 @@ from torch import Tensor
 from reenact.estimators.base import ParameterRegressor, Points
 from reenact.faces.crop import Crop
 from reenact.faces.fitting import fit_landmarks
+from reenact.faces.landmarks import inter_ocular_distance
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 from reenact.media.video import Image
 from reenact.tracking.face_track import FaceTrack
 
+INNER = slice(17, 68)
+"""Landmarks without the jaw line, which in pictures slides to the silhouette."""
 BATCH = 32
 """Frames that a network is given at once."""
 
@@ -37,6 +40,19 @@ def fit_track(track: FaceTrack, face_model: FaceModel, crops: list[Crop]) -> tup
     points = np.stack([crop.to_ndc(crop.to_crop(p)) for crop, p in zip(placed, track.landmarks, strict=True)])
     fit = fit_landmarks(face_model, torch.from_numpy(points.astype(np.float32)), torch.from_numpy(track.visible))
     return fit.params, fit.error.double().cpu().numpy()
+
+
+def measure_landmark_errors(
+    track: FaceTrack, crop: Crop, face_model: FaceModel, params: FaceParams
+) -> NDArray[np.float64]:
+    """(T,) distance of the mesh's landmarks to the found ones, in inter-ocular distances; NaN where none was seen."""
+    # of the vertices around the landmarks alone: all of BFM's, of a long clip, are gigabytes
+    near = face_model.vertices(params, face_model.landmark_vertices.flatten())
+    corners = face_model.project(near, params.camera)[..., :2].reshape(len(near), 68, -1, 2)
+    mesh = (corners * face_model.landmark_weights[..., None]).sum(2).double().cpu().numpy()
+    placed = crop.to_frame(crop.from_ndc(mesh))[:, INNER]
+    distances = np.linalg.norm(placed - track.landmarks[:, INNER], axis=-1).mean(1)
+    return np.where(track.visible, distances / inter_ocular_distance(track.landmarks), np.nan)
 
 
 def regress_track(track: FaceTrack, images: Iterable[Image], regressor: ParameterRegressor) -> FaceParams:

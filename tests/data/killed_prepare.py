@@ -14,7 +14,7 @@ import torch
 
 from data.made_faces import Squares
 from reenact.data.layouts.folders import find_inputs
-from reenact.data.prepare import engines, job, stages
+from reenact.data.prepare import engines, job
 from reenact.data.prepare.work import Work
 from reenact.data.store.writer import StoreWriter
 from reenact.estimators.registry import FaceFinder
@@ -32,7 +32,7 @@ def prepare(raw, out, log):
             opened.write(f"{self.folder.name} {stage}\n")
 
     Work.save = save
-    task = stages.Job(out, stages.Settings("head", "dlib", "fomm", 32), "head")
+    task = job.Job(out, job.Settings("head", "dlib", "fomm", 32), "head")
     squares = Squares()
     job.load_face_finder = lambda *_: FaceFinder(squares, squares)
     engines.PAUSE = 0.02

@@ -17,7 +17,8 @@ from reenact.data.prepare import engine_local, engines, prepare
 from reenact.data.prepare.engine_local import LocalEngine, _Queue, _Task
 from reenact.data.prepare.engines import Group
 from reenact.data.prepare.job import Job, Settings
-from reenact.data.prepare.stages import STAGES, Stage
+from reenact.data.prepare.stage import Stage
+from reenact.data.prepare.stage_list import stage_names
 from reenact.data.store.reader import Store
 from reenact.data.store.writer import failed_record
 from reenact.errors import ReenactError
@@ -36,11 +37,16 @@ def row(name="a"):
     return failed_record(name, split="train", identity="a", source="a", key="", reason="made")
 
 
+def stage(name, device, clips):
+    functions = {"pick_device": lambda self, settings: device, "count_clips": lambda self, settings: clips}
+    return type(name, (Stage,), {"name": name, **functions})()
+
+
 def test_neighbours_on_one_device_are_one_call(monkeypatch, tmp_path):
-    assert [group.names for group in engines.groups_of(job_in(tmp_path))] == [tuple(s.name for s in STAGES)]
-    made = (Stage("a", "cpu", 1), Stage("b", "gpu", 8), Stage("c", "gpu", 4), Stage("d", "cpu", 1))
-    monkeypatch.setattr(engines, "stages_for", lambda _: made)
-    assert engines.groups_of(job_in(tmp_path)) == [
+    assert [group.names for group in engines.groups_of(job_in(tmp_path))] == [stage_names()]
+    sequence = (stage("a", "cpu", 1), stage("b", "gpu", 8), stage("c", "gpu", 4), stage("d", "cpu", 1))
+    monkeypatch.setattr(engines, "find_stages", lambda: sequence)
+    assert engines.groups_of(job_in(tmp_path, "cuda")) == [
         Group(("a",), "cpu", 1),
         Group(("b", "c"), "gpu", 8),
         Group(("d",), "cpu", 1),

@@ -13,7 +13,7 @@ from media.made_videos import grey, number_of
 from reenact.data.datamodules.voxceleb import FolderClips
 from reenact.data.layouts import find_clips
 from reenact.data.layouts.clip_input import MOST_NAME_BYTES
-from reenact.data.prepare import job, prepare, stages
+from reenact.data.prepare import job, prepare, runner
 from reenact.data.prepare.inputs import open_frames
 from reenact.data.prepare.naming import name_apart
 from reenact.data.store.reader import Store
@@ -32,7 +32,7 @@ SYSTEM_FILES = ("._f1.png", ".DS_Store", "Thumbs.db", "desktop.ini", ".hidden.mp
 def squares(monkeypatch):
     finder = Squares()
     monkeypatch.setattr(job, "load_face_finder", lambda *_: FaceFinder(finder, finder))
-    stages._load_tools.cache_clear()
+    runner._load_tools.cache_clear()
 
 
 def frames_folder(folder):

@@ -10,7 +10,8 @@ import torch
 
 from reenact.data.datamodules.clips import Clips
 from reenact.data.layouts.folders import find_inputs
-from reenact.data.prepare import engines, job, prepare, stages
+from reenact.data.prepare import engines, job, prepare, runner
+from reenact.data.prepare.stage_list import find_stages
 from reenact.data.store.reader import Store
 from reenact.errors import ReenactError
 from reenact.estimators.registry import FaceFinder
@@ -42,7 +43,7 @@ def finder():
 @pytest.fixture(autouse=True)
 def no_dlib(monkeypatch, finder):
     monkeypatch.setattr(job, "load_face_finder", lambda *_: finder)
-    stages._load_tools.cache_clear()
+    runner._load_tools.cache_clear()
 
 
 def run(input, out, **options):
@@ -280,7 +281,7 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch, capsys):
 def test_what_a_first_clip_has_cost_survives_an_interruption(tmp_path, monkeypatch, finder):
     clip = write_clip(tmp_path / "a.mp4", walk(4))
     with monkeypatch.context() as patch:
-        patch.setattr(stages, "find_parameters", interrupted)
+        patch.setattr(next(stage for stage in find_stages() if stage.name == "parameters"), "run", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(clip, tmp_path / "store", size=32)
     finder.detector.searches = 0

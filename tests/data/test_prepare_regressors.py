@@ -12,8 +12,9 @@ from estimators.made_regressors import resnet_state, smirk_state, write_deca, wr
 
 from reenact.data.layouts.folders import find_inputs
 from reenact.data.prepare import job as job_module
-from reenact.data.prepare import stages
+from reenact.data.prepare import runner
 from reenact.data.prepare.job import Job, Settings
+from reenact.data.prepare.stage_list import stage_names
 from reenact.data.store.reader import Store
 from reenact.estimators.base import FaceBox
 from reenact.estimators.registry import FaceFinder
@@ -24,7 +25,7 @@ from reenact.media.video_writer import VideoWriter
 from reenact.tracking import landmark_placer
 
 SIDE, FRAMES = 200, 6
-STAGE_NAMES = tuple(stage.name for stage in stages.STAGES)
+STAGE_NAMES = stage_names()
 
 
 class Portraits:
@@ -112,7 +113,7 @@ def test_from_a_video_to_a_store_that_poses_the_mesh(choice, home, clip, tmp_pat
     flame = load_face_model("flame")
     settings = Settings(flame.name, "dlib", "fomm", 64, parameters=choice, regressor=choice)
     out = tmp_path / "store"
-    (record,) = stages.run_stages(STAGE_NAMES, find_inputs(clip), Job(out, settings, "flame"))
+    (record,) = runner.run_stages(STAGE_NAMES, find_inputs(clip), Job(out, settings, "flame"))
     assert record.status == "ok", record.reason
     store = Store(out)
     (made,) = store.clips()

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ import pytest
 from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.layouts.folders import find_inputs
 from reenact.data.prepare import job as job_module
-from reenact.data.prepare import prepare, stages
+from reenact.data.prepare import prepare, runner, stage_list, stages
 from reenact.data.prepare.job import Job, Settings
-from reenact.data.prepare.steps import STEPS
+from reenact.data.prepare.stage_list import find_stages, stage_keys, stage_names
 from reenact.data.store.reader import Store
 from reenact.data.store.writer import StoreWriteError
 from reenact.errors import ReenactError
@@ -27,7 +28,7 @@ from reenact.media.pictures import write_image
 
 from .made_faces import Squares, picture, walk, write_clip
 
-NAMES = tuple(stage.name for stage in stages.STAGES)
+NAMES = stage_names()
 SETTINGS = Settings("head", "dlib", "fomm", 32)
 
 
@@ -35,7 +36,7 @@ SETTINGS = Settings("head", "dlib", "fomm", 32)
 def squares(monkeypatch):
     found = Squares()
     monkeypatch.setattr(job_module, "load_face_finder", lambda *_: FaceFinder(found, found))
-    stages._load_tools.cache_clear()
+    runner._load_tools.cache_clear()
     return found
 
 
@@ -47,9 +48,8 @@ def ran(monkeypatch):
     def noted(name, step):
         return lambda *arguments: names.append(name) or step(*arguments)
 
-    for name, step in STEPS.items():
-        monkeypatch.setitem(STEPS, name, noted(name, step))
-    monkeypatch.setattr(stages, "find_parameters", noted("parameters", stages.find_parameters))
+    for stage in find_stages():
+        monkeypatch.setattr(stage, "run", noted(stage.name, stage.run))
     return names
 
 
@@ -60,7 +60,7 @@ def clip(tmp_path):
 
 def run(path, out, names=NAMES, settings=SETTINGS, **about):
     (found,) = find_inputs(path)
-    (record,) = stages.run_stages(names, [replace(found, **about)], Job(out, settings, "head"))
+    (record,) = runner.run_stages(names, [replace(found, **about)], Job(out, settings, "head"))
     return record
 
 
@@ -107,6 +107,83 @@ def test_two_runs_at_once_share_the_work(tmp_path):
     assert done == sorted(f"{name}.mp4 {stage}" for name in "abcd" for stage in NAMES)
     assert len(rows(tmp_path / "store")) == 4
     assert not list((tmp_path / "store" / "work").rglob("*.*"))
+
+
+SHARPNESS = """
+from reenact.data.prepare.stage import Stage
+from reenact.data.prepare.work import Result
+
+
+class SharpnessStage(Stage):
+    # Counts frames.
+
+    name = "sharpness"
+    inputs = ("cuts", "camera")
+
+    def list_settings(self, clip, settings):
+        return (settings.max_error,)
+
+    def process_clip(self, task, tools):
+        changed = task.work["cuts"].arrays["changed"]
+        return Result({"frames": len(changed)})
+
+    def describe_clip(self, task):
+        return {"reason": f"{task.work[self.name].facts['frames']} frames are sharp"}
+"""
+
+
+@pytest.fixture
+def folder_of_stages(tmp_path):
+    """A folder beside that of the package; the stages of its files are run."""
+    folder = tmp_path / "stages"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "__path__", [*stages.__path__, str(folder)])
+        stage_list.find_stages.cache_clear()
+        yield folder
+    stage_list.find_stages.cache_clear()
+    sys.modules.pop("reenact.data.prepare.stages.sharpness", None)
+
+
+def test_a_stage_is_one_file(tmp_path, clip, folder_of_stages):
+    keys = stage_keys("", find_inputs(clip)[0], SETTINGS)
+    assert stage_list.clip_key(keys) == keys["preview"]
+    (folder_of_stages / "sharpness.py").write_text(SHARPNESS)
+    stage_list.find_stages.cache_clear()
+    more = stage_keys("", find_inputs(clip)[0], SETTINGS)
+    assert {name: key for name, key in more.items() if name != "sharpness"} == keys
+    record = run(clip, tmp_path / "store", stage_names())
+    assert record.reason == "6 frames are sharp"
+    assert "sharpness" in record.seconds
+    assert stage_list.clip_key(more) not in more.values()  # it depends on the preview and on the further stage
+
+
+def test_stages_without_their_inputs_are_refused():
+    with pytest.raises(ValueError, match="without their inputs: track"):
+        stage_list.order_stages(stage for stage in find_stages() if stage.name in ("probe", "track"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "about", "key"),
+    [
+        (Settings("head", "dlib", "fomm", 256), {}, "c2f175cd"),
+        (
+            Settings("head", "dlib", "fomm", 256),
+            {"album": True, "region": (0.1, 0.2, 0.3, 0.4), "span": (1.0, 2.0)},
+            "ca7290a6",
+        ),
+        (
+            Settings(
+                "flame2020", "face-alignment", "dataset", 512, "skip", 1, "deca", "deca", Fraction(25), "mediapipe", 0.2
+            ),
+            {},
+            "791dd730",
+        ),
+    ],
+)
+def test_keys_are_those_of_the_stores_that_exist(settings, about, key):
+    clip = ClipInput(Path("a.mp4"), "a.mp4", "train", "a", **about)
+    assert stage_list.clip_key(stage_keys("content", clip, settings)).startswith(key)
 
 
 @pytest.mark.parametrize(
@@ -187,13 +264,13 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(tmp_path, clip, monkeypatch,
     monkeypatch.undo()
     squares = Squares()
     monkeypatch.setattr(job_module, "load_face_finder", lambda *_: FaceFinder(squares, squares))
-    stages._load_tools.cache_clear()
+    runner._load_tools.cache_clear()
     assert run(clip, tmp_path / "store").status == "ok"
 
 
 def test_a_read_only_store(tmp_path, clip, monkeypatch):
     run(clip, tmp_path / "store")
-    stages._load_tools.cache_clear()
+    runner._load_tools.cache_clear()
 
     def refuse(path, *_):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
@@ -299,7 +376,8 @@ def test_what_nobody_foresaw_costs_one_clip(tmp_path, clip, monkeypatch):
     def strange(*_):
         raise ZeroDivisionError("of\nall things")
 
-    monkeypatch.setitem(STEPS, "track", strange)
+    track = next(stage for stage in find_stages() if stage.name == "track")
+    monkeypatch.setattr(track, "process_clip", strange)
     record = run(clip, tmp_path / "store")
     assert record.status == "quarantined"
     assert record.reason == "made the stage track fail: ZeroDivisionError: of all things"
@@ -318,13 +396,13 @@ def test_missing_weights_end_the_run(tmp_path, clip, monkeypatch):
 def test_missing_clips_are_rows_too(tmp_path):
     gone = ClipInput(tmp_path / "gone.mp4", "gone.mp4", "test", "anna", missing="gone.mp4 is absent")
     task = Job(tmp_path / "store", SETTINGS, "head")
-    (record,) = stages.run_stages(NAMES, [gone], task)
+    (record,) = runner.run_stages(NAMES, [gone], task)
     assert (record.status, record.reason, record.split) == ("missing", "gone.mp4 is absent", "test")
     before = (tmp_path / "store" / "manifest.sqlite").read_bytes()
-    assert stages.run_stages(NAMES, [gone], task) == [record]
+    assert runner.run_stages(NAMES, [gone], task) == [record]
     assert (tmp_path / "store" / "manifest.sqlite").read_bytes() == before
     write_clip(tmp_path / "gone.mp4", walk(3))
-    (record,) = stages.run_stages(NAMES, [replace(gone, missing="")], task)
+    (record,) = runner.run_stages(NAMES, [replace(gone, missing="")], task)
     assert record.status == "ok"
 
 
@@ -361,7 +439,7 @@ def test_status_counts_by_split_and_gathers_reasons(tmp_path, clip, capsys, monk
     run(clip, tmp_path / "store")
     for number in range(3):
         absent = ClipInput(tmp_path, f"v{number}", "test", "berta", missing=f"video v{number}.mp4 is absent")
-        stages.run_stages(NAMES, [absent], Job(tmp_path / "store", SETTINGS, "head"))
+        runner.run_stages(NAMES, [absent], Job(tmp_path / "store", SETTINGS, "head"))
     prepare(status=tmp_path / "store")
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["test", "3", "0", "0", "0", "3", "0"] in lines

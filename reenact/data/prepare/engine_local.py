@@ -18,8 +18,9 @@ from multiprocessing.sharedctypes import Synchronized
 
 from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.prepare.engines import ATTEMPTS, PAUSE, Group, groups_of, quarantine_clip
-from reenact.data.prepare.job import store_info
-from reenact.data.prepare.stages import Device, Job, load_tools, run_stages
+from reenact.data.prepare.job import Job, store_info
+from reenact.data.prepare.runner import load_tools, run_stages
+from reenact.data.prepare.stage import Device
 from reenact.data.store.reader import ClipRecord
 from reenact.data.store.writer import StoreWriter
 from reenact.errors import ReenactError

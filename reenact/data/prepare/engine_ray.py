@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.prepare.engines import ATTEMPTS, PAUSE, Group, groups_of, quarantine_clip
-from reenact.data.prepare.job import store_info
-from reenact.data.prepare.stages import Job, run_stages
+from reenact.data.prepare.job import Job, store_info
+from reenact.data.prepare.runner import run_stages
 from reenact.data.store.reader import ClipRecord
 from reenact.data.store.writer import StoreWriter
 from reenact.errors import ReenactError

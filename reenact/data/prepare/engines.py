@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reenact.data.layouts.clip_input import ClipInput
-from reenact.data.prepare.stages import STAGES, Device, Job, load_tools, run_stages, stages_for
+from reenact.data.prepare.job import Job
+from reenact.data.prepare.runner import load_tools, run_stages
+from reenact.data.prepare.stage import Device
+from reenact.data.prepare.stage_list import count_clips, find_stages, pick_device, stage_names
 from reenact.data.store.reader import ClipRecord
 from reenact.data.store.writer import StoreWriter, failed_record
 
@@ -68,7 +71,7 @@ class InlineEngine:
         on_frames: Callable[[int], None],
     ) -> None:
         """Bring every clip into the manifest; see `Engine.run`."""
-        names = tuple(stage.name for stage in STAGES)
+        names = stage_names()
         load_tools(names, job)
         frames = itertools.count(1)
         waiting = deque(clips)
@@ -85,8 +88,11 @@ class InlineEngine:
 def groups_of(job: Job) -> list[Group]:
     """The stages of a job in groups, in order."""
     return [
-        Group(tuple(stage.name for stage in stages), device, max(stage.batch for stage in stages))
-        for device, stages in ((d, list(s)) for d, s in itertools.groupby(stages_for(job), lambda stage: stage.device))
+        Group(tuple(stage.name for stage in stages), device, max(count_clips(stage, job) for stage in stages))
+        for device, stages in (
+            (device, list(stages))
+            for device, stages in itertools.groupby(find_stages(), lambda stage: pick_device(stage, job))
+        )
     ]
 
 

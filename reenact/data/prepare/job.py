@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
-from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.store.reader import StoreInfo
 from reenact.data.store.writer import StoreWriter
 from reenact.errors import ReenactError
@@ -24,14 +22,6 @@ ParameterChoice = Literal["fit", RegressorChoice]
 
 EXTRA_FIELDS = dict.fromkeys(("deep3d", "deca", "emoca", "deca+smirk"), ("light", "texture"))
 """Arrays that a regressor gives beyond those of every store."""
-STAGE_TOOLS = {
-    "track": ("detector",),
-    "landmarks": ("finder",),
-    "parameters": ("face_model", "regressor"),
-    "camera": ("face_model",),
-    "preview": ("face_model",),
-}
-"""Tools of each stage."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +85,6 @@ class Tools:
     def __init__(self, job: Job) -> None:
         self._job = job
 
-    def load(self, stage: str) -> None:
-        """Load what a stage needs; raises `ReenactError` if something is missing."""
-        for tool in STAGE_TOOLS.get(stage, ()):
-            getattr(self, tool)
-
     @cached_property
     def writer(self) -> StoreWriter:
         """Open the writer of the store; raises `ReenactError` if the folder is something else or cannot be written."""
@@ -147,35 +132,3 @@ def store_info(settings: Settings) -> StoreInfo:
     fields = ["camera", "crop", "expression", "eye_pose", "global_pose", "jaw_pose", "landmarks", "neck_pose", "shape"]
     fields += ["visible", *EXTRA_FIELDS.get(settings.parameters, ())]
     return StoreInfo(settings.face_model, settings.size, settings.recipe, tuple(sorted(fields)))
-
-
-def stage_keys(content: str, clip: ClipInput, settings: Settings) -> dict[str, str]:
-    """The key of each stage's result, stages in order.
-
-    Each hashes what the stage itself depends on and the keys of the stages whose results it reads, so that a change of
-    a setting leaves valid what does not depend on it.
-
-    Args:
-        content: Hash of the clip's file.
-        clip: The clip.
-        settings: How it is prepared.
-    """
-    keys: dict[str, str] = {}
-
-    def add(stage: str, *parts: object) -> None:
-        digest = blake2b(repr((stage, settings.version, parts)).encode(), digest_size=16)
-        keys[stage] = digest.hexdigest()
-
-    add("probe", content, clip.span, settings.fps)
-    add("cuts", keys["probe"])
-    add("track", keys["cuts"], settings.detector or settings.landmarks, settings.face_index, clip.region, "pieces")
-    add("landmarks", keys["track"], settings.landmarks, settings.max_error, *(["album"] if clip.album else []))
-    add("crop", keys["landmarks"], settings.crop, settings.size, settings.on_missing)
-    if settings.parameters == "fit":  # starts from the crop's camera; a regressor cuts its own picture out of the frame
-        add("parameters", "fit", keys["crop"], settings.face_model)
-    else:
-        add("parameters", settings.regressor, keys["landmarks"])
-    add("camera", keys["crop"], keys["parameters"], settings.face_model, settings.max_error)
-    add("write", keys["camera"], "edge")
-    add("preview", keys["write"])
-    return keys

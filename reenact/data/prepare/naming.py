@@ -12,8 +12,9 @@ from pathlib import Path
 
 from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.layouts.folders import identity_of
-from reenact.data.prepare.job import Settings, stage_keys
-from reenact.data.prepare.stages import source_content
+from reenact.data.prepare.job import Settings
+from reenact.data.prepare.runner import source_content
+from reenact.data.prepare.stage_list import clip_key, stage_keys
 from reenact.data.store.reader import Store
 from reenact.data.store.writer import StoreWriter
 
@@ -47,7 +48,7 @@ def _owns_clip(clip: ClipInput, source: str, key: str, writer: StoreWriter, sett
         return True
     if clip.missing or clip.fault:
         return False
-    return list(stage_keys(source_content(clip, writer), clip, settings).values())[-1] == key
+    return clip_key(stage_keys(source_content(clip, writer), clip, settings)) == key
 
 
 def _rename_clip(clip: ClipInput) -> ClipInput:

@@ -24,7 +24,7 @@ from reenact.data.prepare.engines import Engine, InlineEngine
 from reenact.data.prepare.job import Job, ParameterChoice, Settings, store_info
 from reenact.data.prepare.naming import name_apart
 from reenact.data.prepare.report import print_report, print_status
-from reenact.data.prepare.stages import run_stages
+from reenact.data.prepare.runner import run_stages
 from reenact.data.prepare.work import remove_empty_folders
 from reenact.data.store.reader import ClipRecord, Store
 from reenact.data.store.root_files import MANIFEST

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from reenact.data.prepare.inputs import Frames, open_frames
-from reenact.data.prepare.work import Hand
+from reenact.data.prepare.work import ClipTask
 from reenact.errors import ReenactError
 from reenact.faces.crop import Crop
 from reenact.faces.params import FaceParams
@@ -18,16 +18,16 @@ from reenact.media.video import Image
 from reenact.tracking.face_track import FaceTrack
 
 
-def frames_of(hand: Hand) -> Frames:
+def frames_of(task: ClipTask) -> Frames:
     """The clip's frames; raises `ReenactError` if they can't be read."""
-    return open_frames(hand.clip, hand.settings.fps)
+    return open_frames(task.clip, task.settings.fps)
 
 
-def all_frames(hand: Hand) -> Iterator[Image]:
+def all_frames(task: ClipTask) -> Iterator[Image]:
     """Iterate over the frames that the stage `cuts` counted; raises `ReenactError` if there are others by now."""
-    count = len(hand.work["cuts"].arrays["changed"])
+    count = len(task.work["cuts"].arrays["changed"])
     number = -1
-    for number, image in enumerate(frames_of(hand).read()):
+    for number, image in enumerate(frames_of(task).read()):
         if number == count:
             break
         yield image
@@ -35,11 +35,11 @@ def all_frames(hand: Hand) -> Iterator[Image]:
         raise ReenactError("changes while it is prepared; prepare it again when it is complete")
 
 
-def frames_at(hand: Hand, numbers: NDArray[np.int64]) -> Iterator[Image]:
+def frames_at(task: ClipTask, numbers: NDArray[np.int64]) -> Iterator[Image]:
     """The frames of ascending numbers; raises `ReenactError` if one is gone."""
     chosen = set(numbers.tolist())
     last = int(numbers[-1])
-    for number, image in enumerate(frames_of(hand).read()):
+    for number, image in enumerate(frames_of(task).read()):
         if number in chosen:
             yield image
         if number == last:
@@ -47,9 +47,9 @@ def frames_at(hand: Hand, numbers: NDArray[np.int64]) -> Iterator[Image]:
     raise ReenactError("changes while it is prepared; prepare it again when it is complete")
 
 
-def shot_of(hand: Hand) -> FaceTrack:
+def shot_of(task: ClipTask) -> FaceTrack:
     """The frames that are used: the longest shot, of an album all."""
-    arrays, looks = hand.work["landmarks"].arrays, hand.work["cuts"].facts
+    arrays, looks = task.work["landmarks"].arrays, task.work["cuts"].facts
     return FaceTrack(
         np.asarray(arrays["landmarks"], np.float32),
         np.asarray(arrays["visible"], np.bool_),
@@ -60,14 +60,14 @@ def shot_of(hand: Hand) -> FaceTrack:
     )
 
 
-def kept_track(hand: Hand) -> FaceTrack:
+def kept_track(task: ClipTask) -> FaceTrack:
     """The frames of the shot that are stored."""
-    return shot_of(hand).rows(hand.work["crop"].arrays["rows"])
+    return shot_of(task).rows(task.work["crop"].arrays["rows"])
 
 
-def crop_of(hand: Hand) -> Crop:
+def crop_of(task: ClipTask) -> Crop:
     """The square that is stored of every frame."""
-    return Crop.from_array(np.asarray(hand.work["crop"].arrays["crop"][0], np.float64))
+    return Crop.from_array(np.asarray(task.work["crop"].arrays["crop"][0], np.float64))
 
 
 def params_of(arrays: Mapping[str, NDArray[Any]]) -> FaceParams:

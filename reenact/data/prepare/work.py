@@ -80,8 +80,8 @@ class Work:
         return self.folder / f"{stage}.safetensors"
 
 
-@dataclass
-class Hand:
+@dataclass(kw_only=True)
+class ClipTask:
     """A clip that this process has in hand."""
 
     clip: ClipInput
@@ -89,15 +89,12 @@ class Hand:
     keys: dict[str, str]
     """Key of each stage, in order."""
     work: Work
+    key: str
+    """Key of the finished clip."""
     on_frame: Callable[[], None]
     """Called after each frame that is tracked."""
     reason: str = ""
     """Reason why the clip is unusable; empty while there is none."""
-
-    @property
-    def key(self) -> str:
-        """The key of the finished clip."""
-        return list(self.keys.values())[-1]
 
     def is_next(self, stage: str) -> bool:
         """Tell if a stage is due: it is unfinished, those before it are finished, and the clip is usable."""

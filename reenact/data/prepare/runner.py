@@ -1,4 +1,4 @@
-"""The stages that turn a clip into a part of a store, and the one function by which an engine runs them.
+"""The function by which an engine runs stages of clips, in this process.
 
 Between stages everything lies in files under the store, so an engine moves nothing but names: any process that sees the
 disk can go on with any clip.
@@ -10,10 +10,8 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import torch
@@ -22,58 +20,12 @@ from threadpoolctl import threadpool_limits
 from reenact.claims import try_claim
 from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.prepare.contents import content_digest, hash_stamp
-from reenact.data.prepare.job import Job, Settings, Tools, stage_keys
-from reenact.data.prepare.parameters import find_parameters
-from reenact.data.prepare.steps import STEPS, record_of
-from reenact.data.prepare.work import Hand, Work
+from reenact.data.prepare.job import Job, Tools
+from reenact.data.prepare.stage import Stage
+from reenact.data.prepare.stage_list import clip_key, count_clips, pick_device, pick_stages, record_of, stage_keys
+from reenact.data.prepare.work import ClipTask, Work
 from reenact.data.store.reader import ClipRecord
 from reenact.data.store.writer import StoreWriter, failed_record, make_folder, work_stem
-
-__all__ = ["STAGES", "Device", "Job", "Settings", "Stage", "load_tools", "run_stages", "stages_for"]
-
-Device = Literal["cpu", "gpu"]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One step of every clip."""
-
-    name: str
-    device: Device
-    """Device on which the stage runs."""
-    batch: int
-    """Clips that one call should be given, so that a network's batches are full; 1 where that gains nothing."""
-
-
-STAGES = (
-    Stage("probe", "cpu", 1),
-    Stage("cuts", "cpu", 1),
-    Stage("track", "cpu", 1),
-    Stage("landmarks", "cpu", 1),
-    Stage("crop", "cpu", 1),
-    Stage("parameters", "cpu", 1),
-    Stage("camera", "cpu", 1),
-    Stage("write", "cpu", 1),
-    Stage("preview", "cpu", 1),
-)
-"""In order, as they are where no network runs on a GPU."""
-NETWORKS = frozenset({"face-alignment", "face-alignment-3d", "insightface"})
-"""Libraries of landmarks whose networks run on a GPU."""
-REGRESSED_CLIPS = 8
-"""Clips whose frames a regressor is given together."""
-
-
-def stages_for(job: Job) -> tuple[Stage, ...]:
-    """The stages in order, each with the device that this job keeps busy in it."""
-    if job.device == "cpu":
-        return STAGES
-    stages = {stage.name: stage for stage in STAGES}
-    if NETWORKS & {job.settings.landmarks, job.settings.detector}:
-        # The crop is a moment's work: it stays where the clip is.
-        stages |= {name: replace(stages[name], device="gpu") for name in ("track", "landmarks", "crop")}
-    if job.settings.parameters != "fit":
-        stages["parameters"] = Stage("parameters", "gpu", REGRESSED_CLIPS)
-    return tuple(stages.values())
 
 
 def run_stages(
@@ -101,25 +53,25 @@ def run_stages(
     tools = _load_tools(job)
     with _limit_threads(names, job), ExitStack() as claims:
         taken_clips = [_take_clip(clip, job, tools, claims, on_frame) for clip in clips]
-        hands = [item for item in taken_clips if isinstance(item, Hand)]
-        for name in names:
-            ready = [hand for hand in hands if hand.is_next(name)]
+        tasks = [item for item in taken_clips if isinstance(item, ClipTask)]
+        for stage in pick_stages(names):
+            ready = [task for task in tasks if task.is_next(stage.name)]
             if ready:
-                tools.load(name)  # what is missing here ends the run: it is no clip's fault
-                _run_stage(name, ready, tools)
-        return [_finish_clip(item, tools.writer) if isinstance(item, Hand) else item for item in taken_clips]
+                stage.load(tools)  # what is missing here ends the run: it is no clip's fault
+                _run_stage(stage, ready, count_clips(stage, job), tools)
+        return [_finish_clip(item, tools.writer) if isinstance(item, ClipTask) else item for item in taken_clips]
 
 
 def load_tools(names: Sequence[str], job: Job) -> None:
     """Load what stages need before the first clip comes; raises `ReenactError` if something is missing."""
-    for name in names:
-        _load_tools(job).load(name)
+    for stage in pick_stages(names):
+        stage.load(_load_tools(job))
 
 
 @contextmanager
 def _limit_threads(names: Sequence[str], job: Job) -> Iterator[None]:
     """One thread for stages of the CPU: workers have the other cores, and sums come in the same order on any engine."""
-    if any(stage.device == "gpu" for stage in stages_for(job) if stage.name in names):
+    if any(pick_device(stage, job) == "gpu" for stage in pick_stages(names)):
         yield
         return
     threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
@@ -140,8 +92,8 @@ def _load_tools(job: Job) -> Tools:
 
 def _take_clip(
     clip: ClipInput, job: Job, tools: Tools, claims: ExitStack, on_frame: Callable[[], None]
-) -> Hand | ClipRecord | None:
-    """A clip to work on, or its row where it is finished, or None where another process has it in hand."""
+) -> ClipTask | ClipRecord | None:
+    """A clip to work on, or its row where it is finished, or None where another process has it in task."""
     writer = tools.writer
     if clip.missing:
         stored = writer.finished(clip.name, "")
@@ -151,7 +103,7 @@ def _take_clip(
     if clip.fault:
         return _record_failure(clip, "", "quarantined", clip.fault, writer)
     keys = stage_keys(source_content(clip, writer), clip, job.settings)
-    key = keys[STAGES[-1].name]
+    key = clip_key(keys)
 
     def row() -> ClipRecord | None:
         finished = writer.finished(clip.name, key)
@@ -169,7 +121,7 @@ def _take_clip(
         if (record := row()) is not None:
             return record
         make_folder(folder)
-    return Hand(clip, job.settings, keys, Work(folder, keys), on_frame)
+    return ClipTask(clip=clip, settings=job.settings, keys=keys, work=Work(folder, keys), key=key, on_frame=on_frame)
 
 
 def _claim_clip(path: Path, claims: ExitStack) -> bool:
@@ -197,34 +149,28 @@ def source_content(clip: ClipInput, writer: StoreWriter) -> str:
         return ""
 
 
-def _run_stage(name: str, hands: Sequence[Hand], tools: Tools) -> None:
-    start = time.perf_counter()
-    if name == "parameters":
-        results = find_parameters(hands, tools)
-        share = (time.perf_counter() - start) / len(hands)
-        with tools.writer.guarded():
-            for hand, result in zip(hands, results, strict=True):
-                if result is not None:
-                    hand.work.save(name, result, share)
-        return
-    for hand in hands:
+def _run_stage(stage: Stage, tasks: Sequence[ClipTask], count: int, tools: Tools) -> None:
+    """Run a stage for clips, so many in a call, and save their results."""
+    for number in range(0, len(tasks), count):
+        group = tasks[number : number + count]
         start = time.perf_counter()
-        with hand.blamed(name):
-            result = STEPS[name](hand, tools)
-            with tools.writer.guarded():
-                hand.work.save(name, result, time.perf_counter() - start)
+        results = stage.run(group, tools)
+        for task, result in zip(group, results, strict=True):
+            if result is not None:
+                with task.blamed(stage.name), tools.writer.guarded():
+                    task.work.save(stage.name, result, (time.perf_counter() - start) / len(group))
 
 
-def _finish_clip(hand: Hand, writer: StoreWriter) -> ClipRecord | None:
+def _finish_clip(task: ClipTask, writer: StoreWriter) -> ClipRecord | None:
     """The row of a clip that is ready or of no use, its work removed; None where stages are to come."""
-    if hand.reason:
-        record = _record_failure(hand.clip, hand.key, "quarantined", hand.reason, writer)
-    elif all(map(hand.work.has, hand.keys)):
-        record = record_of(hand)
+    if task.reason:
+        record = _record_failure(task.clip, task.key, "quarantined", task.reason, writer)
+    elif all(map(task.work.has, task.keys)):
+        record = record_of(task)
         writer.put(record)
     else:
         return None
-    shutil.rmtree(hand.work.folder, ignore_errors=True)
+    shutil.rmtree(task.work.folder, ignore_errors=True)
     return record
 
 

@@ -34,7 +34,7 @@ def portrait_store(table: Table, root: Path) -> Path | None:
     return root / table.sources if table.sources else None
 
 
-def hash_store_content(root: Path | None) -> str:
+def hash_store_content(root: str | Path | None) -> str:
     """A hash of which clips a store has and how they were made; the synthetic world is its version.
 
     Clips are told apart by name, split, person and number of frames: hashing terabytes would take days.

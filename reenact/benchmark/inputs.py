@@ -101,12 +101,12 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def training_inputs(arguments: Sequence[str], root: Path | None) -> dict[str, Any]:
+def training_inputs(arguments: Sequence[str], root: str | Path | None) -> dict[str, Any]:
     """Return the inputs of a checkpoint.
 
     Args:
         arguments: Of `reenact fit`.
-        root: The store that it trains on, None for the synthetic world.
+        root: The store that it trains on or the URL of its shards, None for the synthetic world.
     """
     chosen = read_settings("fit", arguments)
     return {"settings": chosen, "method": method_version(chosen), "data": data.hash_store_content(root)}

@@ -13,9 +13,6 @@ from reenact.benchmark.work import Outcome, run_command
 from reenact.callbacks.score_files import Scores
 from reenact.runs import presets
 
-DONE = "done.json"
-"""Written when a step of a row is finished: what it was made from."""
-
 
 @dataclass(frozen=True)
 class Settings:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from reenact.benchmark import data
 from reenact.benchmark.frames import describe_difference, table_frames
-from reenact.benchmark.job import DONE, Result, Settings, in_zoo, metric_names
+from reenact.benchmark.job import Result, Settings, in_zoo, metric_names
 from reenact.benchmark.spec import Row
+from reenact.benchmark.training import DONE
 from reenact.callbacks.score_files import read_scores
 from reenact.errors import ReenactError
 from reenact.metrics.frame_set import FrameSet

@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from reenact.benchmark import data, inputs
-from reenact.benchmark.job import DONE, Result, Settings, in_zoo, metric_names
+from reenact.benchmark.job import Result, Settings, in_zoo, metric_names
 from reenact.benchmark.outside import from_outside
 from reenact.benchmark.spec import Row, Table
+from reenact.benchmark.training import DONE, Training, matches_fingerprint, write_fingerprint
+from reenact.benchmark.work import Outcome
 from reenact.callbacks.score_files import read_scores, write_scores
 from reenact.errors import ReenactError
+from reenact.methods.registry import find_foundation
 from reenact.metrics.frame_set import FrameSet
 from reenact.models.common.checkpoint import saved_settings
 from reenact.runs import presets
 from reenact.runs.arguments import default_scale
-from reenact.runs.run_folder import LAST
 
 LOG = logging.getLogger("reenact")
 
@@ -72,24 +77,46 @@ def _train_row(row: Row, settings: Settings) -> tuple[Path, str] | Result:
     """A row's checkpoint, trained to its end, and its description; or why there is none."""
     table = settings.table
     store = data.store_path(table.train, row, settings.root)
-    arguments = _build_arguments(row, settings, table.train, store)
-    made_from = inputs.training_inputs(arguments, store)
-    run = settings.out / "models" / f"{_row_method(row)}-{inputs.hash_inputs(made_from)}"
-    last = run / LAST
-    if not ((run / DONE).is_file() and last.is_file()):
+    trainings = _plan_trainings(row, settings, store)
+    for preset, training in trainings.items():
+        if training.is_finished:
+            continue
         if not settings.train:
             return Result(row, {}, "no checkpoint, and --no-train was given")
-        resume = ["--ckpt_path", str(last)] if last.is_file() else []
-        if run.exists() and not resume:
-            shutil.rmtree(run)  # interrupted before its first checkpoint: nothing to go on from
-        LOG.info("%s: %s", row.id, "training goes on" if resume else "training")
-        log = _log_path(settings, f"{row.id}.fit.txt")
-        outcome = settings.run(["fit", *arguments, *settings.logging(f"{row.id} fit"), *resume, "--out", str(run)], log)
+        label = row.id if preset == row.model else f"{row.id}, its foundation {preset}"
+        name = row.id if preset == row.model else f"{row.id}.{preset}"
+        LOG.info("%s: %s", label, "training goes on" if training.is_begun else "training")
+        log = _log_path(settings, f"{name}.fit.txt")
+        logging = settings.logging(f"{name} fit")
+        outcome = training.complete(partial(_start_fit, settings, logging, log))
         if not outcome.done:
             return Result(row, {}, outcome.problem, failed=True)
-        _write_fingerprint(run / DONE, made_from)
     instead = "; the built-in head stands for its face model" if row.store and store is None else ""
-    return last, f"trained here on {data.describe_store(store)}, scale {settings.scale}{instead}"
+    foundations = "".join(f", on a trained {preset}" for preset in list(trainings)[-2::-1])
+    text = f"trained here on {data.describe_store(store)}, scale {settings.scale}{instead}{foundations}"
+    return trainings[str(row.model)].checkpoint, text
+
+
+def _plan_trainings(row: Row, settings: Settings, store: Path | None) -> dict[str, Training]:
+    """Return the trainings of a row in their order: those of its foundations, then its own, by their presets."""
+    assert row.model is not None
+    foundation = find_foundation(row.model)
+    earlier: dict[str, Training] = {}
+    options: list[str] = []
+    arguments = _build_arguments(row, settings, settings.table.train, store)
+    made_from = inputs.training_inputs(arguments, store)
+    if foundation is not None and foundation.option not in row.overrides:
+        overrides = {key: value for key, value in row.overrides.items() if not key.startswith("model.")}
+        earlier = _plan_trainings(replace(row, model=foundation.preset, overrides=overrides), settings, store)
+        training = earlier[foundation.preset]
+        options = [f"--{foundation.option}", str(training.checkpoint)]
+        made_from |= {"foundation": inputs.hash_inputs(training.inputs)}
+    run = settings.out / "models" / f"{_row_method(row)}-{inputs.hash_inputs(made_from)}"
+    return {**earlier, row.model: Training(arguments=arguments, inputs=made_from, run=run, foundation=options)}
+
+
+def _start_fit(settings: Settings, logging: list[str], log: Path, options: Sequence[str]) -> Outcome:
+    return settings.run([*options, *logging], log)
 
 
 def _score_row(row: Row, folder: Path, settings: Settings, checkpoint: Path, weights: str) -> Result:
@@ -104,7 +131,7 @@ def _score_row(row: Row, folder: Path, settings: Settings, checkpoint: Path, wei
         arguments += ["--data.sources", str(sources)]
     names = metric_names(settings)
     made_from = inputs.scoring_inputs(arguments, store, sources, pairs, checkpoint, names)
-    if _matches_fingerprint(folder / DONE, made_from):
+    if matches_fingerprint(folder / DONE, made_from):
         return read_finished_row(row, settings)
     if not names:
         return Result(row, {}, "no metric of this table can be measured here")
@@ -120,7 +147,7 @@ def _score_row(row: Row, folder: Path, settings: Settings, checkpoint: Path, wei
         return Result(row, {}, outcome.problem, failed=True)
     weights = f"{weights}{_perceptual_network(checkpoint)}; sha256 {inputs.file_hash(checkpoint)[:12]}"
     _gather_scores(run, folder, {"weights": weights})
-    _write_fingerprint(folder / DONE, made_from)
+    write_fingerprint(folder / DONE, made_from)
     return read_finished_row(row, settings)
 
 
@@ -174,18 +201,6 @@ def _log_path(settings: Settings, name: str) -> Path:
     folder = settings.folder / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     return folder / name
-
-
-def _write_fingerprint(path: Path, made_from: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(json.dumps(made_from, indent=1, sort_keys=True, default=str), encoding="utf-8")
-    temporary.replace(path)
-
-
-def _matches_fingerprint(path: Path, made_from: dict[str, Any]) -> bool:
-    if not path.is_file():
-        return False
-    return inputs.hash_inputs(json.loads(path.read_text(encoding="utf-8"))) == inputs.hash_inputs(made_from)
 
 
 def chosen_scale(table: Table, scale: str | None) -> str:

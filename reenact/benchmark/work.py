@@ -49,13 +49,13 @@ def lock_folder(out: Path) -> Iterator[IO[bytes]]:
         yield file
 
 
-def run_command(arguments: Sequence[str], log: Path, lock: IO[bytes]) -> Outcome:
+def run_command(arguments: Sequence[str], log: Path, lock: IO[bytes] | None = None) -> Outcome:
     """Run `reenact WORDS` in a process of its own, in sight of the terminal.
 
     Args:
         arguments: The command line.
         log: File for what it writes to its error stream.
-        lock: Held by the process as well.
+        lock: Held by the process as well, where there is one.
 
     Raises:
         KeyboardInterrupt: when interrupted, once the process has saved its step and ended.
@@ -67,7 +67,7 @@ def run_command(arguments: Sequence[str], log: Path, lock: IO[bytes]) -> Outcome
             env={**os.environ, "PYTHONSAFEPATH": "1"},  # a numpy.py of the current folder is none of its modules
             stderr=errors,
             stdin=subprocess.DEVNULL,
-            pass_fds=(lock.fileno(),),
+            pass_fds=() if lock is None else (lock.fileno(),),
             start_new_session=True,  # the terminal's Ctrl-C comes once, from here
         )
         code = _wait_for_process(process)

@@ -29,11 +29,13 @@ from reenact.callbacks.progress import progress_bar
 from reenact.cli.launching import set_launcher
 from reenact.data.datamodules.base import ReenactmentDataModule
 from reenact.errors import ReenactError
-from reenact.models.common.checkpoint import check_resumable, load_weights
+from reenact.methods.registry import find_foundation, find_method_of_preset
+from reenact.models.common.checkpoint import check_foundation, check_resumable, load_weights
 from reenact.models.common.module import PortraitModule
 from reenact.models.common.rebuild import check_recorded
 from reenact.runs import quiet, wandb_key
 from reenact.runs.arguments import Request
+from reenact.runs.foundations import find_value
 from reenact.runs.processes import is_first, share_run_folder
 from reenact.runs.run_folder import hold_run_folder, record_run
 
@@ -54,6 +56,7 @@ class ReenactCLI(LightningCLI):
 
     def __init__(self, request: Request, arguments: Sequence[str], claims: ExitStack) -> None:
         self.request = request
+        self._arguments = arguments
         self._resumed: tuple[int, int] | None = None
         self._claims = claims
         super().__init__(
@@ -121,6 +124,7 @@ class ReenactCLI(LightningCLI):
         check_needs(self.model, self.datamodule, self.request.command)
         if self.request.command == "fit":
             check_recorded(self.model)
+            self._check_foundation()
         self._take_weights()
         config = self._get(self.config_init, "trainer")
         if config.logger is not False:
@@ -143,6 +147,14 @@ class ReenactCLI(LightningCLI):
         if config.sync_batchnorm and self.request.command == "fit":
             check_synchronised(trainer)
         return trainer
+
+    def _check_foundation(self) -> None:
+        """Refuse a network beside the trained one that is of another method or face model than the preset's."""
+        foundation = find_foundation(self.request.title)
+        path = foundation and find_value(self._arguments, foundation.option)
+        method = foundation and find_method_of_preset(foundation.preset)
+        if foundation and method and path and foundation.option != "weights":
+            check_foundation(Path(str(path)), foundation.option, method.name, self.datamodule.face_model)
 
     def _take_weights(self) -> None:
         """Load the weights to test or start from; those to go on from are Lightning's to load, and checked here."""
@@ -206,13 +218,18 @@ class ReenactCLI(LightningCLI):
         scale = f", scale {names['scale']}" if "scale" in names else ""
         model = self.request.title
         data = names.get("data", type(self.datamodule).__name__)
-        trainable = sum(p.numel() for p in self.model.network.parameters())
+        parameters = list(self.model.network.parameters())
+        total = sum(p.numel() for p in parameters)
+        trained = sum(p.numel() for p in parameters if p.requires_grad)
+        size = f"{total / 1e6:.2f} M parameters"
+        if self.request.command == "fit" and trained < total:
+            size = f"{trained / 1e6:.2f} M parameters trained of {size.removesuffix(' parameters')}"
         device = self.trainer.strategy.root_device
         threads = f" (threads: {torch.get_num_threads()})" if device.type == "cpu" else ""
         perceptual = self.model.perceptual if self.request.command == "fit" else ""
         return [
             f"{self.request.command}: {model} on {data}{scale}",
-            f"network: {trainable / 1e6:.2f} M parameters, {self.trainer.precision}, on {device}{threads}",
+            f"network: {size}, {self.trainer.precision}, on {device}{threads}",
             *([f"batch: {self._batch()}"] if self.request.command == "fit" else []),
             *([f"perceptual loss: {perceptual}"] if perceptual else []),
             f"run folder: {self.request.out}",

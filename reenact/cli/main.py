@@ -22,7 +22,8 @@ from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
 from reenact.errors import ReenactError, suggest_names
 from reenact.packages import allow_packages
 from reenact.runs.arguments import expand_request, parse_request
-from reenact.runs.processes import is_first
+from reenact.runs.foundations import find_missing_foundation
+from reenact.runs.processes import is_first, share_foundation
 from reenact.runs.run_folder import remove_unused
 
 BAD_INPUT = 2
@@ -107,7 +108,14 @@ def _run_training_command(command: str, argv: list[str]) -> int:
     with allow_packages(request.packages):
         arguments = expand_request(request)
         try:
-            return int(import_module("reenact.cli.train").run_lightning(request, arguments))
+            foundation = find_missing_foundation(request, arguments)
+            run = import_module("reenact.cli.train").run_lightning
+            if foundation is None:
+                return int(run(request, arguments))
+            stand_on = import_module("reenact.cli.foundations").stand_on_foundation
+            options = stand_on(request, arguments, foundation)
+            with share_foundation(options[1]):
+                return int(run(request, [*arguments, *options]))
         finally:
             if is_first():
                 remove_unused(request.out)

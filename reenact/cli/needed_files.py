@@ -1,4 +1,4 @@
-"""The files that training a preset needs."""
+"""Runs that are built and not started, and the files that training a preset needs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 from pytorch_lightning import Trainer
 
 from reenact.cli.lightning import ReenactCLI
+from reenact.methods.registry import find_foundation
 from reenact.models.common.module import PortraitModule
 from reenact.runs import quiet
 from reenact.runs.arguments import expand_request, parse_request
 
 
-class _Plan(ReenactCLI):
+class Plan(ReenactCLI):
     """Builds the model of a run that is not started."""
 
     def before_instantiate_classes(self) -> None:
@@ -25,7 +26,7 @@ class _Plan(ReenactCLI):
 
 
 def find_needed_files(preset: str, scale: str) -> tuple[str, ...]:
-    """Return the names in `reenact.assets` of the files that `fit --model PRESET --scale SCALE` needs.
+    """Return the names in `reenact.assets` of the files that `fit --model PRESET --scale SCALE` needs, in all stages.
 
     Raises:
         ReenactError: if there is no such preset or scale.
@@ -34,7 +35,9 @@ def find_needed_files(preset: str, scale: str) -> tuple[str, ...]:
     arguments = expand_request(request)
     quiet.begin_logging()
     try:
-        model: PortraitModule = _Plan(request, arguments, ExitStack()).model
-        return model.assets("fit")
+        model: PortraitModule = Plan(request, arguments, ExitStack()).model
     finally:
         quiet.close_logging()
+    foundation = find_foundation(preset)
+    earlier = () if foundation is None else find_needed_files(foundation.preset, scale)
+    return tuple(dict.fromkeys((*model.assets("fit"), *earlier)))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentError
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from jsonargparse import set_parsing_settings
@@ -14,7 +15,8 @@ from pytorch_lightning.strategies.launchers.subprocess_script import _Subprocess
 from reenact.callbacks.checkpoint import Checkpoints
 from reenact.cli import sentences
 from reenact.cli.launching import PATIENCE, end_processes
-from reenact.cli.lightning import ReenactCLI
+from reenact.cli.lightning import ReenactCLI, check_needs
+from reenact.cli.needed_files import Plan
 from reenact.cli.options import known_options, print_all_options
 from reenact.cli.system_errors import from_system
 from reenact.errors import ReenactError
@@ -46,29 +48,48 @@ def run_lightning(request: Request, arguments: list[str]) -> int:
         ReenactError: for bad input of any kind.
     """
     quiet.begin_logging()
+    try:
+        with _parse_arguments(request, arguments):
+            if request.all_options:
+                print_all_options(request.command, arguments)
+                return 0
+            with ExitStack() as claims:
+                return _run_request(request, arguments, claims)
+    finally:
+        quiet.close_logging()
+
+
+def check_run(request: Request, arguments: list[str]) -> None:
+    """Parse a command line, build its model and data, and check all that `fit` checks before it trains.
+
+    Args:
+        request: The command line, taken apart.
+        arguments: The words for the parser, presets expanded.
+
+    Raises:
+        ReenactError: as `run_lightning`.
+    """
+    with _parse_arguments(request, arguments):
+        plan = Plan(request, arguments, ExitStack())
+        plan.datamodule.serve(plan.model.needs)
+        check_needs(plan.model, plan.datamodule, request.command)
+
+
+@contextmanager
+def _parse_arguments(request: Request, arguments: list[str]) -> Iterator[None]:
+    """Let the parser import what the request names, and raise its refusals as one sentence."""
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     try:
         with limited_classes(request.classes, [*allowed_packages(), *list_offered_packages()]):
             for path in request.classes:
                 check_import(path)
-            return _parse_and_run(request, arguments)
+            yield
+    except ArgumentError as error:
+        raise sentences.from_parser(str(error), known_options, arguments) from error
     except MisconfigurationException as error:
         raise ReenactError(str(error)) from error
     except ValueError as error:
         raise _find_refusal(error) from error
-    finally:
-        quiet.close_logging()
-
-
-def _parse_and_run(request: Request, arguments: list[str]) -> int:
-    try:
-        if request.all_options:
-            print_all_options(request.command, arguments)
-            return 0
-        with ExitStack() as claims:
-            return _run_request(request, arguments, claims)
-    except ArgumentError as error:
-        raise sentences.from_parser(str(error), known_options, arguments) from error
 
 
 def _find_refusal(error: BaseException) -> BaseException:

@@ -16,6 +16,7 @@ Default = Literal["videos", "synthetic"]
 
 _RESERVED_CROPS = frozenset({"none", "dataset", "auto"})
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
+_OPTION = re.compile(r"weights|model\.\w+")
 _CLASS_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
@@ -66,6 +67,16 @@ class PairPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Foundation:
+    """The preset whose trained checkpoint another preset stands on."""
+
+    preset: str
+    """Preset that is trained first, on the same data at the same scale."""
+    option: str
+    """Option of `fit` that takes its checkpoint: `weights` to start from its weights, or `model.ARGUMENT`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Method:
     """One published approach, or a network of ours that is trained the same way."""
 
@@ -79,6 +90,8 @@ class Method:
     """Its Lightning module; None for a paper that is known by its protocol alone."""
     presets: Mapping[str, str] = field(default_factory=dict)
     """Names under `configs/model` -> one line about each; the first one stands for the method in tables."""
+    stands_on: Mapping[str, Foundation] = field(default_factory=dict)
+    """Names of its presets -> what each stands on; `fit` and tables train a foundation that nobody names."""
     configs: Path | None = None
     """Folder with `model/PRESET.yaml` and `scale/SCALE/NAME.yaml`; `configs/` beside its module by default."""
     makes_pictures: bool = True
@@ -121,11 +134,23 @@ class Method:
             )
         if self.class_path is not None and not _CLASS_PATH.fullmatch(self.class_path):
             raise ReenactError(f"The method {self.name} names {self.class_path!r}: give a class as PACKAGE.CLASS")
-        for name in ("presets", "crops", "recipes", "pair_plans"):
+        for name in ("presets", "stands_on", "crops", "recipes", "pair_plans"):
             if not isinstance(getattr(self, name), Mapping):
                 raise ReenactError(f"The method {self.name} has {name} that are no mapping")
         for name, kind in (("configs", (Path, type(None))), ("order", int), ("version", int), ("packages", tuple)):
             if not isinstance(getattr(self, name), kind):
                 raise ReenactError(f"The method {self.name} has {name} {getattr(self, name)!r} of a wrong type")
+        for preset, foundation in self.stands_on.items():
+            _check_foundation(self, preset, foundation)
         if reserved := sorted(self.crops.keys() & _RESERVED_CROPS):
             raise ReenactError(f"The method {self.name} names a crop rule {reserved[0]}, a reserved name: rename it")
+
+
+def _check_foundation(method: Method, preset: str, foundation: Foundation) -> None:
+    if preset not in method.presets:
+        raise ReenactError(f"The method {method.name} names a foundation of {preset}, which is none of its presets")
+    if not _OPTION.fullmatch(foundation.option):
+        raise ReenactError(
+            f"The method {method.name} names the option {foundation.option!r} for the foundation of {preset}: name"
+            " weights or model.ARGUMENT"
+        )

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from reenact.errors import ReenactError, suggest_names
-from reenact.methods.method import CropRule, Default, Method, PairPlan, Recipe
+from reenact.methods.method import CropRule, Default, Foundation, Method, PairPlan, Recipe
 
 GROUP = "reenact.methods"
 """Group of entry points by which an installed package offers its methods."""
@@ -88,6 +88,27 @@ def find_method_of_class(class_path: str) -> Method | None:
         return offered[class_path]
     alike = [path for path in offered if (path.partition(".")[0], path.rpartition(".")[2]) == (package, name)]
     return offered[alike[0]] if len(alike) == 1 else None
+
+
+def find_method_of_preset(preset: str) -> Method | None:
+    """Return the method that a preset is of, None where no method has it."""
+    return next((method for method in list_methods() if preset in method.presets), None)
+
+
+def find_foundation(preset: str) -> Foundation | None:
+    """Return what a preset stands on, None where it stands on nothing.
+
+    Raises:
+        ReenactError: if the foundation stands on the preset in turn.
+    """
+    chain = [preset]
+    while (foundation := _get_foundation(chain[-1])) is not None:
+        if foundation.preset in chain:
+            raise ReenactError(
+                f"the presets {', '.join(chain)} stand on each other: correct stands_on of their methods"
+            )
+        chain.append(foundation.preset)
+    return _get_foundation(preset)
 
 
 def find_problem(package: str) -> str | None:
@@ -197,6 +218,11 @@ def _find_clash(method: Method, methods: Mapping[str, Method], count: int) -> st
             if shared:
                 return f"the {kind} of {method.name} and {other.name} share the name {shared[0]}; rename it"
     return None
+
+
+def _get_foundation(preset: str) -> Foundation | None:
+    method = find_method_of_preset(preset)
+    return None if method is None else method.stands_on.get(preset)
 
 
 def _package_of(label: str) -> str:

@@ -14,6 +14,7 @@ from reenact.methods.registry import check_packages, find_method
 from reenact.packages import OPTION
 from reenact.runs import presets
 from reenact.runs.class_limits import check_classes
+from reenact.runs.foundations import find_saved_foundation
 from reenact.runs.processes import is_first, shared_run
 from reenact.runs.run_folder import RUNS, checkpoint_of, new_run
 from reenact.runs.saved_run import load_settings, run_of, title_of
@@ -138,10 +139,9 @@ def expand_request(request: Request) -> list[str]:
     tweaks = [path for path in request.configs if path not in whole]
     named = _preset_files(request)
     request.classes += [path for file in named for path in _class_paths(presets.load_preset(file))]
-    for class_path in request.classes:
-        method = find_method(presets.method_of(class_path) or "")
-        if method is not None:
-            check_packages(method)
+    methods = [find_method(presets.method_of(class_path) or "") for class_path in request.classes]
+    for method in filter(None, methods):
+        check_packages(method)
     request.title = _run_title(request)
     if "out" not in request.names:
         request.names["out"] = str(new_run(request.title)) if is_first() else shared_run()
@@ -151,6 +151,9 @@ def expand_request(request: Request) -> list[str]:
     for kind in ("model", "data"):
         arguments += _class_path(request, kind)
     arguments += request.rest
+    if "ckpt_path" in request.names and (run := run_of(Path(request.names["ckpt_path"]))) is not None:
+        for method in filter(None, methods):
+            arguments += find_saved_foundation(run, method, arguments)
     if request.names.get("logger") == "none":
         arguments += ["--trainer.logger", "false"]
     arguments += ["--out", request.names["out"]]

@@ -15,6 +15,7 @@ from reenact.errors import ReenactError
 _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 """Environment variables of the number of a process, in Lightning's order."""
 _RUN_FOLDER = "REENACT_RUN_FOLDER"
+_FOUNDATION = "REENACT_FOUNDATION"
 
 
 def is_first() -> bool:
@@ -41,3 +42,27 @@ def shared_run() -> str:
     if _RUN_FOLDER not in os.environ:
         raise ReenactError("--out is missing: name the run folder that all processes of torchrun or srun share")
     return os.environ[_RUN_FOLDER]
+
+
+@contextmanager
+def share_foundation(checkpoint: str) -> Iterator[None]:
+    """Tell the processes that are started in this context which checkpoint their run stands on."""
+    os.environ[_FOUNDATION] = checkpoint
+    try:
+        yield
+    finally:
+        del os.environ[_FOUNDATION]
+
+
+def shared_foundation(option: str) -> str:
+    """Return the foundation of the first process, for the others.
+
+    Raises:
+        ReenactError: if something else than the first process started this one, so that nobody trained it.
+    """
+    if _FOUNDATION not in os.environ:
+        raise ReenactError(
+            f"--{option} is missing: train the foundation by a command of its own before torchrun or srun starts"
+            " several processes, and name its checkpoint"
+        )
+    return os.environ[_FOUNDATION]

@@ -9,7 +9,14 @@ import torch
 from zoo import ZOO, Pairs, trainer
 
 from reenact.errors import ReenactError
-from reenact.models.common.checkpoint import check_resumable, load_method, load_weights, read_checkpoint
+from reenact.models.common import checkpoint
+from reenact.models.common.checkpoint import (
+    check_foundation,
+    check_resumable,
+    load_method,
+    load_weights,
+    read_checkpoint,
+)
 from reenact.models.common.header import check_header, check_same_class
 
 
@@ -107,3 +114,13 @@ def test_a_checkpoint_in_shards_is_refused_with_the_command_that_joins_it(tmp_pa
     (tmp_path / "step.ckpt" / ".metadata").touch()
     with pytest.raises(ReenactError, match=r"join it with python -m \S+consolidate_checkpoint \S+step\.ckpt"):
         read_checkpoint(tmp_path / "step.ckpt")
+
+
+def test_a_foundation_of_another_method_or_face_model_is_refused(saved, monkeypatch):
+    check_foundation(saved, "model.base", "pwm", "head")
+    with pytest.raises(ReenactError, match=r"--model\.base \S+good\.ckpt is of the method pwm: give .* of mmfa"):
+        check_foundation(saved, "model.base", "mmfa", "head")
+    names = {"head": "head", "other": "other"}
+    monkeypatch.setattr(checkpoint, "load_face_model", lambda spec: SimpleNamespace(name=names[spec]))
+    with pytest.raises(ReenactError, match="the face model head and the data has those of other"):
+        check_foundation(saved, "model.base", "pwm", "other")

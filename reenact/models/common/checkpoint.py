@@ -70,12 +70,36 @@ def load_weights(path: Path, module: PortraitModule, *, any_class: bool = False)
     Args:
         path: the checkpoint or export.
         module: the module.
-        any_class: take those of another class of the same method, to start a training from them.
+        any_class: take those of another class of the same method, to start a training from them; weights of the
+            module's `may_start_fresh` may be missing.
 
     Raises:
         ReenactError: as `load_method`, or if the weights are not this module's.
     """
-    module.load_state_dict(_of_module(path, module, any_class=any_class)["state_dict"])
+    # The names were compared: what is missing may start fresh.
+    module.load_state_dict(_of_module(path, module, any_class=any_class)["state_dict"], strict=False)
+
+
+def check_foundation(path: Path, option: str, method: str, face_model: str) -> None:
+    """Refuse a checkpoint that a method can't stand on, before anything is trained.
+
+    Args:
+        path: the checkpoint or export.
+        option: the option that names it, for messages.
+        method: the method that it must be of.
+        face_model: the face model of the data, empty for data without parameters.
+
+    Raises:
+        ReenactError: if it is of another method, or was trained on another face model.
+    """
+    header = check_header(read_checkpoint(path), str(path))
+    if header.method != method:
+        raise ReenactError(
+            f"--{option} {path} is of the method {header.method}: give a checkpoint of {method}, or leave the option"
+            " out to have one trained"
+        )
+    if "face_model" in header.arguments:
+        _check_face_model(path, str(header.arguments["face_model"]), face_model)
 
 
 def check_resumable(path: Path, module: PortraitModule) -> dict[str, Any]:
@@ -134,13 +158,18 @@ def _of_module(path: Path, module: PortraitModule, *, any_class: bool = False) -
     if any_class and header.class_path is not None:
         class_path = header.class_path
     check_same_class(header, module.method, class_path, name)
-    saved, expected = (str(arguments.get("face_model")) for arguments in (header.arguments, module.arguments))
     # Weights alone may not tell: a variant without codes has the same for every mesh.
+    _check_face_model(path, *(str(arguments.get("face_model")) for arguments in (header.arguments, module.arguments)))
+    fresh = module.may_start_fresh if any_class else ()
+    compare_weights(check_weights(checkpoint.get("state_dict"), name), module, name, fresh)
+    return checkpoint
+
+
+def _check_face_model(path: Path, saved: str, expected: str) -> None:
+    """Refuse a checkpoint of another face model than that of the data."""
     if saved != expected and load_face_model(saved).name != load_face_model(expected).name:
         raise ReenactError(
             f"{path} was trained on parameters of the face model {saved} and the data has those of {expected}: name"
             " a store with `--data clips --data.root STORE` that was prepared with"
             f" --face-model {saved.partition('-')[0]}"
         )
-    compare_weights(check_weights(checkpoint.get("state_dict"), name), module, name)
-    return checkpoint

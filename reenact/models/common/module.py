@@ -43,6 +43,9 @@ class PortraitModule(LightningModule):
     """Name of its `reenact.methods.Method`."""
     unrecorded: ClassVar[frozenset[str]] = frozenset()
     """Arguments of the constructor that a checkpoint does not need, such as paths of this machine."""
+    may_start_fresh: ClassVar[tuple[str, ...]] = ()
+    """Beginnings of names of weights that the checkpoint of `fit --weights` may lack, such as those of layers that an
+    earlier stage has not; the weights of a beginning come all from the checkpoint, or stay as they are initialised."""
     network: nn.Module
     image_size: int
     """Side in pixels of the images it was last trained on, which checkpoints record and `animate` crops to."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from inspect import Parameter, signature
@@ -133,9 +133,19 @@ def check_weights(weights: object, name: str) -> dict[str, Tensor]:
     return weights
 
 
-def compare_weights(weights: Mapping[str, Tensor], module: PortraitModule, name: str) -> None:
-    """Refuse weights of other names, shapes or kinds of numbers than a module's, naming the first."""
-    expected = module.state_dict()
+def compare_weights(
+    weights: Mapping[str, Tensor], module: PortraitModule, name: str, fresh: Sequence[str] = ()
+) -> None:
+    """Refuse weights of other names, shapes or kinds of numbers than a module's, naming the first.
+
+    Args:
+        weights: the file's.
+        module: the module.
+        name: the file in a message.
+        fresh: beginnings of names; weights of such a beginning may be missing, all of them together.
+    """
+    absent = tuple(prefix for prefix in fresh if not any(key.startswith(prefix) for key in weights))
+    expected = {key: value for key, value in module.state_dict().items() if not key.startswith(absent)}
     other = weights.keys() ^ expected.keys() or {
         key for key in expected if not _has_same_shape(weights[key], expected[key])
     }

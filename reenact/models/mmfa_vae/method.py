@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reenact.methods import Method
+from reenact.methods import Foundation, Method
 
 METHOD = Method(
     name="mmfa_vae",
@@ -12,6 +12,7 @@ METHOD = Method(
     needs="images alone, a trained mmfa",
     paper="arXiv 2603.04302, section 3.3",
     class_path="reenact.models.mmfa_vae.MMFAVAEModule",
-    presets={"mmfa_vae": "trained on the features of the checkpoint that --model.mmfa names"},
+    presets={"mmfa_vae": "trained on the features of an mmfa, which --model.mmfa names or fit trains first"},
+    stands_on={"mmfa_vae": Foundation(preset="mmfa", option="model.mmfa")},
     makes_pictures=False,
 )

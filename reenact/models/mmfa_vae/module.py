@@ -89,7 +89,7 @@ class MMFAVAEModule(AdversarialTraining[Reconstruction]):
         super().setup(stage)
         if self.mmfa is None:
             raise ReenactError(
-                "mmfa_vae learns the expressions of a trained MMFA: name its checkpoint with --model.mmfa"
+                "mmfa_vae reads the expressions of a trained MMFA: name its checkpoint with --model.mmfa"
             )
         self._frozen = load_frozen(self.mmfa)
         size = self._frozen.network.config.expression

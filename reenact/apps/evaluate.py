@@ -15,7 +15,7 @@ from torch import Tensor
 from reenact.apps.galleries import FolderGallery, Gallery, open_gallery
 from reenact.apps.matches import Kind, Match, Sample, by_name, by_pairs, iterate_samples
 from reenact.apps.new_folder import new_folder, unwritable_folder_error
-from reenact.callbacks.pictures import draw_grid
+from reenact.callbacks.pictures import describe_grid, draw_grid
 from reenact.callbacks.score_files import Scores, write_rows, write_scores
 from reenact.callbacks.score_text import score_text
 from reenact.data.pairs.lists import read_pairs
@@ -239,6 +239,12 @@ def _name_rows(part: Part, batch: Sequence[Sample], source_image: Tensor, target
     return PortraitPair(source, driving)
 
 
+def _name_row(sample: Sample) -> str:
+    """Name a row of a grid, as `callbacks.pictures.name_rows` does."""
+    clip, frame = sample.match.source or ("", -1)
+    return f"{clip}:{frame} > {sample.match.driving}:{sample.driving_frame}"
+
+
 def _source_image(sample: Sample) -> Tensor:
     """The source, or in its place the driving frame: no metric that reads it is in the suite then."""
     return sample.driving if sample.source is None else sample.source
@@ -255,6 +261,8 @@ def _write_scores(parts: Iterable[Part], out: Path, about: dict[str, object]) ->
             "driving": torch.stack([sample.driving for sample in samples]),
             "result": torch.stack([sample.generated for sample in samples]),
         }
-        write_image(out / "pictures" / f"{part.kind}.png", embed_watermark(draw_grid(columns, SHOWN)), mark_words())
+        rows = [_name_row(sample) for sample in samples[:SHOWN]]
+        words = mark_words() | describe_grid(columns, rows)
+        write_image(out / "pictures" / f"{part.kind}.png", embed_watermark(draw_grid(columns, SHOWN)), words)
     frames: dict[str, FrameSet] = {part.kind: frame_set(part.suite.keys) for part in parts}
     write_scores({part.kind: part.scores() for part in parts}, out / "scores.json", about, frames)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 
@@ -34,12 +34,13 @@ sup { line-height: 0; } sup a { text-decoration: none; } li:target { background:
 """
 
 
-def render_page(report: Report, folder: Path) -> str:
+def render_page(report: Report, folder: Path, sheets: Mapping[str, Path] | None = None) -> str:
     """The HTML of a report.
 
     Args:
         report: The report.
         folder: Where the page will lie, to which the pictures' links are relative.
+        sheets: Loader -> comparison sheet of all rows.
     """
     title = escape(f"{report.table.id}: {report.table.title}")
     paper = f"<p>{escape(report.table.paper)}</p>\n<p>{READING}</p>" if report.table.paper else ""
@@ -69,7 +70,7 @@ def render_page(report: Report, folder: Path) -> str:
 <h2>Notes</h2>
 <ol>{"".join(f'<li id="note{n}">{_render_note(note)}</li>' for n, note in enumerate(report.footnotes, 1))}</ol>
 <ul>{"".join(f"<li>{_render_note(remark)}</li>" for remark in report.remarks)}</ul>
-{"".join(_render_figures(report.lines, folder))}
+{"".join(_render_figures(report.lines, folder, sheets or {}))}
 <p><small>reenact {__version__}</small></p>
 </body>
 </html>
@@ -122,17 +123,17 @@ def _render_mark(note: int) -> str:
     return f'<sup><a href="#note{note}">{note}</a></sup>'
 
 
-def _render_figures(lines: Iterable[Line], folder: Path) -> Iterable[str]:
-    pictured = [line for line in lines if line.pictures]
-    if pictured:
-        yield "<h2>Pictures</h2>"
-    for line in pictured:
+def _render_figures(lines: Iterable[Line], folder: Path, sheets: Mapping[str, Path]) -> Iterable[str]:
+    figures = [(f"Comparison, {loader}-reenactment", path) for loader, path in sheets.items()]
+    for line in lines:
         method = escape(line.result.row.method)
-        for loader, path in line.pictures.items():
-            link = escape(Path(os.path.relpath(path, folder)).as_posix())
-            caption = f"{method}, {loader}-reenactment"
-            image = f'<img src="{link}" alt="{caption}" loading="lazy">'
-            yield f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
+        figures += [(f"{method}, {loader}-reenactment", path) for loader, path in line.pictures.items()]
+    if figures:
+        yield "<h2>Pictures</h2>"
+    for caption, path in figures:
+        link = escape(Path(os.path.relpath(path, folder)).as_posix())
+        image = f'<img src="{link}" alt="{caption}" loading="lazy">'
+        yield f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
 
 
 def _render_note(note: str) -> str:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from reenact.benchmark import data, forms, report, spec
 from reenact.benchmark.columns import Measured, assign_metrics
+from reenact.benchmark.comparison import write_comparisons
 from reenact.benchmark.job import Result, Settings, in_zoo
 from reenact.benchmark.page import render_page
 from reenact.benchmark.report import Report
@@ -127,11 +128,12 @@ def _collect_remarks(table: Table, measured: Sequence[Measured], settings: Setti
 
 def _write_report(report: Report, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    sheets = write_comparisons({line.result.row.id: line.pictures for line in report.lines}, folder)
     texts = {
         "table.md": forms.render_markdown(report),
         "table.csv": forms.comma_separated(report),
         "table.tex": forms.render_latex(report),
-        "table.html": render_page(report, folder),
+        "table.html": render_page(report, folder, sheets),
     }
     for name, text in texts.items():
         temporary = folder / f".{name}.part"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,12 +46,33 @@ def picture_columns(pair: PortraitPair, result: Reenactment, *, every_frame: boo
     if result.image.ndim == 4:
         return pictures
     length = result.image.shape[1]
-    count = length if every_frame else min(STRIP, length)
-    frames = torch.linspace(0, length - 1, count).round().long().to(result.image.device)
+    frames = torch.arange(length) if every_frame else _strip_frames(length)
+    places = frames.to(result.image.device)
     return {
-        name: picture[:, frames].flatten(0, 1) if picture.ndim == 5 else picture.repeat_interleave(count, 0)
+        name: picture[:, places].flatten(0, 1) if picture.ndim == 5 else picture.repeat_interleave(len(frames), 0)
         for name, picture in pictures.items()
     }
+
+
+def name_rows(pair: PortraitPair) -> list[str]:
+    """Name the pair of each row of a grid: `source clip:frame > driving clip:frame`."""
+    rows = []
+    for row, (source, driving) in enumerate(zip(pair.source.clip, pair.driving.clip, strict=True)):
+        first = -1 if pair.source.frame is None else int(pair.source.frame[row])
+        frames = torch.tensor(-1) if pair.driving.frame is None else pair.driving.frame[row]
+        frames = frames[_strip_frames(len(frames))] if frames.ndim else frames[None]
+        rows += [f"{source}:{first} > {driving}:{frame}" for frame in frames.tolist()]
+    return rows
+
+
+def describe_grid(pictures: Mapping[str, Tensor], rows: Sequence[str]) -> dict[str, str]:
+    """Metadata of a grid, by which `reenact benchmark` puts the grids of several methods together."""
+    return {"columns": json.dumps(list(pictures)), "rows": json.dumps(list(rows))}
+
+
+def _strip_frames(length: int) -> Tensor:
+    """Up to `STRIP` frames of a clip, evenly spaced from the first to the last."""
+    return torch.linspace(0, length - 1, min(STRIP, length)).round().long()
 
 
 def draw_grid(pictures: Mapping[str, Tensor], rows: int) -> NDArray[np.uint8]:
@@ -130,10 +152,10 @@ class Pictures(pl.Callback):
 
     def _write(self, trainer: pl.Trainer, name: str, pair: PortraitPair, result: Reenactment) -> None:
         columns = picture_columns(pair, result)
-        rows_of_a_pair = len(columns["source"]) // len(pair.source.image)
-        picture = draw_grid(columns, self.samples * rows_of_a_pair)
-        folder = Path(trainer.default_root_dir) / "pictures"
-        write_picture(picture, folder / f"{name}_{trainer.global_step:07d}.png")
+        rows = name_rows(pair)[: self.samples * (len(columns["source"]) // len(pair.source.image))]
+        picture = draw_grid(columns, len(rows))
+        path = Path(trainer.default_root_dir) / "pictures" / f"{name}_{trainer.global_step:07d}.png"
+        write_picture(picture, path, words=describe_grid(columns, rows))
         log_picture(trainer, f"pictures/{name}", picture)
 
 

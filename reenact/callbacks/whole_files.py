@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,16 +49,19 @@ def replace_file(path: Path, durable: bool = False) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_picture(picture: NDArray[np.uint8], path: Path, watermark: bool = True) -> None:
+def write_picture(
+    picture: NDArray[np.uint8], path: Path, watermark: bool = True, words: Mapping[str, str] | None = None
+) -> None:
     """Write a picture (H, W, 3) as PNG with the marks of generated files; raises `ReenactError` as `replace_file`.
 
     Args:
         picture: The pixels.
         path: The file.
         watermark: Change pixels for the invisible mark; not in pictures that are to be scored.
+        words: More metadata.
     """
     metadata = PngInfo()
-    for key, value in mark_words().items():
+    for key, value in (mark_words() | dict(words or {})).items():
         metadata.add_itxt(key, value)
     with replace_file(path) as partial:
         Image.fromarray(embed_watermark(picture) if watermark else picture).save(

@@ -15,7 +15,7 @@ from torch import Tensor
 from reenact.apps.galleries import FolderGallery
 from reenact.apps.matches import by_pairs
 from reenact.callbacks.metric_suite import MetricSuite
-from reenact.callbacks.pictures import STRIP, picture_columns
+from reenact.callbacks.pictures import STRIP, name_rows, picture_columns
 from reenact.callbacks.predictions import PredictedPictures
 from reenact.data.pairs.lists import NamedPair, write_pairs
 from reenact.faces.contents import Contents
@@ -149,6 +149,7 @@ def test_a_grid_has_a_strip_of_each_clip(tmp_path):
     assert torch.equal(columns["driving"], batch.driving.image[0, frames])
     assert torch.equal(columns["source"], batch.source.image.expand(STRIP, -1, -1, -1))
     assert columns["error"].max() == -1
+    assert name_rows(batch) == [f"p5#0:3 > p5#0:{frame}" for frame in frames]
 
 
 def test_predictions_of_a_list_are_what_evaluation_expects(tmp_path):

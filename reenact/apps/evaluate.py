@@ -262,7 +262,7 @@ def _write_scores(parts: Iterable[Part], out: Path, about: dict[str, object]) ->
             "result": torch.stack([sample.generated for sample in samples]),
         }
         rows = [_name_row(sample) for sample in samples[:SHOWN]]
-        words = mark_words() | describe_grid(columns, rows)
-        write_image(out / "pictures" / f"{part.kind}.png", embed_watermark(draw_grid(columns, SHOWN)), words)
+        metadata = mark_words() | describe_grid(columns, rows)
+        write_image(out / "pictures" / f"{part.kind}.png", embed_watermark(draw_grid(columns, SHOWN)), metadata)
     frames: dict[str, FrameSet] = {part.kind: frame_set(part.suite.keys) for part in parts}
     write_scores({part.kind: part.scores() for part in parts}, out / "scores.json", about, frames)

@@ -68,10 +68,10 @@ def draw_comparison(grids: Mapping[str, Path]) -> NDArray[np.uint8] | None:
 def _cut_grid(path: Path) -> dict[str, Pictures]:
     """Cut a grid into its pairs; empty for a grid that does not name them."""
     with Image.open(path) as picture:
-        words, pixels = dict(picture.info), np.asarray(picture.convert("RGB"))
-    if "columns" not in words or "rows" not in words:
+        metadata, pixels = dict(picture.info), np.asarray(picture.convert("RGB"))
+    if "columns" not in metadata or "rows" not in metadata:
         return {}
-    names, pairs = json.loads(words["columns"]), json.loads(words["rows"])
+    names, pairs = json.loads(metadata["columns"]), json.loads(metadata["rows"])
     height, width = (pixels.shape[0] - LABEL_HEIGHT) // len(pairs), pixels.shape[1] // len(names)
     cells = to_tensor(pixels[LABEL_HEIGHT:]).reshape(3, len(pairs), height, len(names), width)
     return {

@@ -155,7 +155,7 @@ class Pictures(pl.Callback):
         rows = name_rows(pair)[: self.samples * (len(columns["source"]) // len(pair.source.image))]
         picture = draw_grid(columns, len(rows))
         path = Path(trainer.default_root_dir) / "pictures" / f"{name}_{trainer.global_step:07d}.png"
-        write_picture(picture, path, words=describe_grid(columns, rows))
+        write_picture(picture, path, metadata=describe_grid(columns, rows))
         log_picture(trainer, f"pictures/{name}", picture)
 
 

@@ -50,7 +50,7 @@ def replace_file(path: Path, durable: bool = False) -> Iterator[Path]:
 
 
 def write_picture(
-    picture: NDArray[np.uint8], path: Path, watermark: bool = True, words: Mapping[str, str] | None = None
+    picture: NDArray[np.uint8], path: Path, watermark: bool = True, metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write a picture (H, W, 3) as PNG with the marks of generated files; raises `ReenactError` as `replace_file`.
 
@@ -58,15 +58,13 @@ def write_picture(
         picture: The pixels.
         path: The file.
         watermark: Change pixels for the invisible mark; not in pictures that are to be scored.
-        words: More metadata.
+        metadata: More words to carry in the file.
     """
-    metadata = PngInfo()
-    for key, value in (mark_words() | dict(words or {})).items():
-        metadata.add_itxt(key, value)
+    info = PngInfo()
+    for key, value in (mark_words() | dict(metadata or {})).items():
+        info.add_itxt(key, value)
     with replace_file(path) as partial:
-        Image.fromarray(embed_watermark(picture) if watermark else picture).save(
-            partial, format="PNG", pnginfo=metadata
-        )
+        Image.fromarray(embed_watermark(picture) if watermark else picture).save(partial, format="PNG", pnginfo=info)
 
 
 def remove_parts(folder: Path) -> None:

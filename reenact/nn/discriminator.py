@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact.nn.conv import SpectralConv2d
+from reenact.nn.keypoints import draw_gaussians
+
+VARIANCE = 0.01
+"""Variance of the gaussians that a discriminator sees (`kp_variance`, every official configuration)."""
 
 
 class Block(nn.Module):
@@ -55,15 +60,24 @@ class MultiScaleDiscriminator(nn.Module):
 
     Args:
         widths: channels of the blocks.
-        channels_in: 3, and one more for each keypoint whose gaussian it sees.
+        channels_in: 3, and one more for each keypoint that it sees.
         spectral: spectral norm on every convolution.
     """
 
     def __init__(self, widths: Sequence[int], channels_in: int = 3, *, spectral: bool = True) -> None:
         super().__init__()
+        self.sees_keypoints = channels_in > 3
         self.discs = nn.ModuleDict({"1": ScaleDiscriminator(channels_in, widths, spectral=spectral)})
 
-    def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Features of every block, finest first, and logits (B, 1, h, w) of images (B, C, H, W) in [0, 1]."""
+    def forward(self, image: Tensor, points: Tensor | None = None) -> tuple[list[Tensor], Tensor]:
+        """Features of every block, finest first, and logits (B, 1, h, w) of images.
+
+        Args:
+            image: (B, 3, H, W) in [0, 1], followed by the maps of the keypoints where `points` is None.
+            points: (B, K, 2 or 3) driving keypoints, drawn as gaussians for a discriminator that sees them.
+        """
+        if self.sees_keypoints and points is not None:
+            maps = draw_gaussians(points.detach()[..., :2], image.shape[-2:], VARIANCE)
+            image = torch.cat((image, maps), dim=1)
         features, logits = self.discs["1"](image)
         return features, logits

@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact import assets
@@ -143,33 +142,3 @@ FEATURES: dict[str, Callable[[], VggFeatures | ProbeFeatures | PixelFeatures]] =
     "probe": ProbeFeatures,
     "pixels": PixelFeatures,
 }
-
-
-class PerceptualLoss:
-    """Distances in the layers of a fixed network, summed over layers with the network's weights.
-
-    Not a module: the network is in no checkpoint, no optimiser and no train-mode switch of whoever uses it.
-    """
-
-    def __init__(self, kind: PerceptualKind) -> None:
-        """Load the network.
-
-        Raises:
-            ReenactError: if its weights are not on this machine, or damaged.
-        """
-        self.kind = kind
-        self._network = FEATURES[kind]()
-
-    def distance(self, fake: Tensor, real: Tensor) -> Tensor:
-        """Weighted sum over layers of the mean absolute difference of images (B, 3, H, W) in [0, 1]."""
-        self._network.to(fake.device)
-        with torch.no_grad():
-            targets = self._network(real)
-        layers = zip(self._network.weights, self._network(fake), targets, strict=True)
-        terms = [weight * F.l1_loss(a, b) for weight, a, b in layers]
-        return sum(terms[1:], start=terms[0])
-
-    def pyramid(self, fakes: Sequence[Tensor], reals: Sequence[Tensor]) -> Tensor:
-        """Sum of the distances over the levels of a pyramid."""
-        terms = [self.distance(fake, real) for fake, real in zip(fakes, reals, strict=True)]
-        return sum(terms[1:], start=terms[0])

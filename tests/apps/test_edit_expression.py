@@ -18,8 +18,8 @@ from reenact.faces.portrait import Portrait, to_image, to_tensor
 from reenact.media.pictures import read_image, write_image
 from reenact.media.video import VideoReader
 from reenact.models.common.base import Transfer
-from reenact.models.face_vid2vid.estimator import HeadMotion
-from reenact.models.face_vid2vid.retarget import PARTS as HEAD_PARTS
+from reenact.models.face_vid2vid.network import PARTS as HEAD_PARTS
+from reenact.models.face_vid2vid.network import HeadMotion
 from reenact.models.mmfa import MMFAModule
 from reenact.models.mmfa.network import PARTS, FaceMotion, MMFAConfig
 from reenact.models.mmfa_vae import MMFAVAEModule

@@ -10,8 +10,8 @@ from reenact.apps.edit_head import set_head as set_known_head
 from reenact.apps.edit_script import parse_script, run_script
 from reenact.apps.sweep import parse_sweep
 from reenact.errors import ReenactError
-from reenact.models.face_vid2vid.estimator import HeadMotion
-from reenact.models.fomm.detector import Keypoints
+from reenact.models.face_vid2vid.network import HeadMotion
+from reenact.models.fomm.generator import Keypoints
 from reenact.models.mmfa.network import FaceMotion
 from reenact.nn.euler import angles_of, rotation_of
 

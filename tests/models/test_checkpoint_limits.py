@@ -18,7 +18,7 @@ from torch._utils import _rebuild_tensor_v2
 
 from reenact.errors import ReenactError
 from reenact.models.common.checkpoint import check_resumable, load_module, saved_settings
-from reenact.models.common.keypoint_training import DiscriminatorConfig
+from reenact.models.common.keypoints import DiscriminatorConfig
 from reenact.models.common.rebuild import check_recorded
 from reenact.models.fomm.module import FOMMModule
 from reenact.models.fomm.network import FOMMConfig

@@ -4,13 +4,12 @@ import json
 
 import pytest
 import torch
+from reenact.models.face_vid2vid.losses import APART, deformation_prior, head_pose_error, keypoint_prior
 from safetensors.torch import load_file
 
 from reenact.models.face_vid2vid.convert import rename_weights
-from reenact.models.face_vid2vid.estimator import Estimator, HeadMotion
 from reenact.models.face_vid2vid.generator import Generator
-from reenact.models.face_vid2vid.losses import APART, deformation_prior, head_pose_error, keypoint_prior
-from reenact.models.face_vid2vid.retarget import relative_keypoints
+from reenact.models.face_vid2vid.network import Estimator, HeadMotion, relative_keypoints
 from reenact.nn.discriminator import MultiScaleDiscriminator
 from reenact.nn.euler import angle_of, angles_of, rotation_of
 from reenact.nn.keypoints import hull_ratio, sparse_motions, spatial_softmax

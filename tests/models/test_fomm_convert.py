@@ -58,7 +58,7 @@ def official(tensors, *, keyed: bool) -> dict:
 def test_a_converted_file_gives_the_official_output(tensors, tmp_path, config, keyed):
     torch.save(official(tensors, keyed=keyed), tmp_path / "vox-cpk.pth.tar")
     module = load_method(convert(tmp_path / "vox-cpk.pth.tar", tmp_path / "fomm.ckpt", config=config))
-    assert module.shows_keypoints == keyed
+    assert module.discriminator.sees_keypoints == keyed
     source, driving = (Portrait(2 * tensors[f"input/{name}"] - 1) for name in ("source", "driving"))
     result = module(source, driving)
     wanted = 2 * tensors["output/generator/prediction"] - 1

@@ -6,10 +6,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from reenact.models.fomm.dense_motion import VARIANCE, DenseMotionNetwork
-from reenact.models.fomm.detector import TEMPERATURE, KeypointDetector, Keypoints
-from reenact.models.fomm.generator import Generator, resize_flow
-from reenact.models.fomm.retarget import retarget_keypoints
+from reenact.models.fomm.generator import (
+    TEMPERATURE,
+    VARIANCE,
+    DenseMotionNetwork,
+    Generator,
+    KeypointDetector,
+    Keypoints,
+    resize_flow,
+)
+from reenact.models.fomm.network import retarget_keypoints
 from reenact.nn.discriminator import MultiScaleDiscriminator
 from reenact.nn.fold import fold_blocks
 from reenact.nn.keypoints import draw_gaussians, sparse_motions, spatial_softmax

@@ -13,14 +13,18 @@ from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
 from reenact.models.common.base import Transfer
 from reenact.models.mmfa.estimators import AffineEstimator, AffineMaps, ExpressionMaps
-from reenact.models.mmfa.landmarks import ASSETS, GROUPS, MESH, LandmarkDetector, landmark_distance
 from reenact.models.mmfa.losses import (
+    ASSETS,
+    GROUPS,
     GUIDES,
+    MESH,
+    LandmarkDetector,
     canonical_consistency,
     compute_equivariance,
     expression_invariance,
     guide_changes,
     guide_distance,
+    landmark_distance,
     relative_invariance,
     shake_images,
 )
@@ -196,7 +200,7 @@ def test_photographs_need_the_detector_s_file(kind):
 def test_landmarks_that_nothing_detects_are_refused():
     module = MMFAModule(losses=MMFALosses(landmarks="none"))
     with pytest.raises(ReenactError, match="landmarks mediapipe"):
-        module.setup("fit")
+        module.check_losses()
     none = {f"landmarks_{part}": 0.0 for part in ("face", "mouth", "pupils")}
     MMFAModule(losses=MMFALosses(landmarks="none", **none)).check_losses()
 
@@ -260,7 +264,7 @@ def test_a_guide_wants_landmarks_and_enough_keypoints(landmarks, keypoints, sent
 @pytest.mark.parametrize("term", ["expression", "guide", "guide_changes"])
 def test_a_weight_is_of_its_own_term_alone(term):
     module, batch = CASES["mmfa-guided"].make().eval(), pair(2)
-    module.setup("fit")
+    module.load_losses()
     result = module(batch.source, batch.driving)
     losses = []
     for factor in (1, 3):

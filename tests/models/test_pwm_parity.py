@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from reenact.models.pwm.discriminator import Discriminator
 from reenact.models.pwm.generator import PWMGenerator, finer_displacement
+from reenact.models.pwm.module import Discriminator
 from reenact.nn.losses import discriminator_gan, feature_matching, generator_gan
 from reenact.nn.resample import warp
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 def test_generator_losses_leave_the_discriminator_alone_and_the_reverse(tmp_path):
     module = CASES["pwm-both"].make().train()
-    module.setup("fit")
+    module.load_losses()
     batch = pair(2)
     result = module(batch.source, batch.driving)
     sum(module.discriminator_losses(batch, result.detach()).values()).backward()

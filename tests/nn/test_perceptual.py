@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from reenact.errors import ReenactError
-from reenact.nn.perceptual import PerceptualLoss
+from reenact.nn.losses import PerceptualLoss
 from reenact.nn.probe import WEIGHTS
 
 PROBE = pytest.param("probe", marks=pytest.mark.skipif(not WEIGHTS.is_file(), reason="the package has no probe yet"))

@@ -14,8 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler, MultiStepLR
 
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import PortraitPair
-from reenact.models.common.base import Reenactment, Reenactor
-from reenact.models.common.module import Losses, PortraitModule, ReenactmentModule
+from reenact.models.common.module import Losses, PortraitModule
 from reenact.models.common.training import Schedule, clip_gradients
 
 Result = TypeVar("Result", bound=TensorFields)
@@ -134,26 +133,6 @@ class AdversarialTraining(PortraitModule, Generic[Result]):
         schedulers = self.lr_schedulers()
         assert isinstance(schedulers, list)
         return [scheduler for scheduler in schedulers if isinstance(scheduler, LRScheduler)]
-
-
-class AdversarialModule(AdversarialTraining[Reenactment], ReenactmentModule):
-    """A reenactment method and its discriminator.
-
-    Args:
-        network: the method's network.
-        discriminator: trained against it.
-        optimisation: learning rates and schedule.
-        arguments: as of `PortraitModule`.
-    """
-
-    def __init__(
-        self,
-        network: Reenactor[Any, Any],
-        discriminator: nn.Module,
-        optimisation: AdversarialOptimisation,
-        arguments: Mapping[str, object],
-    ) -> None:
-        super().__init__(network, discriminator, optimisation, arguments)
 
 
 def _do_nothing() -> None:

@@ -19,6 +19,7 @@ from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.common.base import Reenactment, Reenactor
 from reenact.models.common.header import Header, check_header, check_same_class
+from reenact.nn.losses import ImageLosses
 from reenact.nn.whole_batch import BatchDraws
 
 LOG = logging.getLogger("reenact")
@@ -47,6 +48,8 @@ class PortraitModule(LightningModule):
     """Beginnings of names of weights that the checkpoint of `fit --weights` may lack, such as those of layers that an
     earlier stage has not; the weights of a beginning come all from the checkpoint, or stay as they are initialised."""
     network: nn.Module
+    image_losses: ImageLosses | None = None
+    """Losses of its images; None where it has others."""
     image_size: int
     """Side in pixels of the images it was last trained on, which checkpoints record and `animate` crops to."""
     recipe: Mapping[str, str]
@@ -67,7 +70,7 @@ class PortraitModule(LightningModule):
 
     def assets(self, stage: Stage) -> tuple[str, ...]:
         """Return the names in `reenact.assets` without which training (`fit`) or use of the method can't start."""
-        return ()
+        return self.image_losses.assets if stage == "fit" and self.image_losses is not None else ()
 
     @property
     def perceptual(self) -> str:
@@ -78,12 +81,12 @@ class PortraitModule(LightningModule):
     @property
     def idle_losses(self) -> dict[str, str]:
         """Losses that are weighed and can't be computed, with the reason."""
-        return {}
+        return {} if self.image_losses is None else self.image_losses.idle
 
     @property
     def least_image_size(self) -> int:
         """Side in pixels of the smallest images that its losses can read."""
-        return 1
+        return 1 if self.image_losses is None else self.image_losses.least_image_size
 
     def check_image_size(self, size: int) -> None:
         """Check, before training, that the losses can read images of a size.
@@ -105,6 +108,15 @@ class PortraitModule(LightningModule):
             ReenactError: if a loss that the method stands on could never be computed.
         """
 
+    def load_losses(self) -> None:
+        """Load the frozen networks of the losses, when training is about to start.
+
+        Raises:
+            ReenactError: if their weights are missing or damaged.
+        """
+        if self.image_losses is not None:
+            self.image_losses.load()
+
     def on_fit_start(self) -> None:
         """Check the size of images, and announce losses that are weighed and would never be computed.
 
@@ -125,13 +137,19 @@ class PortraitModule(LightningModule):
         return self.automatic_optimization
 
     def setup(self, stage: str) -> None:
-        """Tell DDP whether a loss leaves parameters out; a subclass that overrides this calls it.
+        """Tell DDP whether a loss leaves parameters out, and load the losses; a subclass that overrides this calls it.
 
         `configure_model` stays free for networks that FSDP builds in parts.
+
+        Raises:
+            ReenactError: as `check_losses` and `load_losses`.
         """
         strategy = self.trainer.strategy
         if isinstance(strategy, DDPStrategy) and not self.reaches_all:
             strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
+        if stage == "fit":
+            self.check_losses()
+            self.load_losses()
 
     def on_train_batch_start(self, batch: PortraitPair, batch_idx: int) -> None:
         """Note the size of the images and how they were prepared."""

@@ -67,7 +67,8 @@ class PlainTraining(PortraitModule):
         """Terms that the module minimises; what they draw comes from `random`."""
 
     def setup(self, stage: str) -> None:
-        """Let Lightning accumulate batches as the optimisation says."""
+        """Let Lightning accumulate batches as the optimisation says; errors as of `PortraitModule.setup`."""
+        super().setup(stage)
         if stage == "fit" and self.optimisation.accumulate > 1:
             self.trainer.accumulate_grad_batches = self.optimisation.accumulate
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
 from reenact.models.common import forward_check
-from reenact.models.common.keypoint_files import (
+from reenact.models.common.keypoints import (
     count_channels,
     discriminator_config,
     discriminator_state,
@@ -107,7 +107,7 @@ def build(
     module = FaceVid2VidModule(network, discriminator_config(official))
     module.recipe = {"crop": "fomm"}
     module.image_size = values[SIZE][0]
-    state = discriminator_state(official, module)
+    state = discriminator_state(official, module.discriminator)
     for part, prefix in PARTS.items():
         state |= {prefix + name: value for name, value in rename_weights(official[part]).items()}
     return module, state

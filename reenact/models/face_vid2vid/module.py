@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from reenact.faces.portrait import PortraitPair
-from reenact.models.common.base import Reenactment
-from reenact.models.common.keypoint_training import (
-    DiscriminatorConfig,
-    KeypointLosses,
-    KeypointModule,
-    KeypointOptimisation,
-)
-from reenact.models.common.module import Losses, Stage
-from reenact.models.face_vid2vid.losses import deformation_prior, head_pose_error, keypoint_prior
-from reenact.models.face_vid2vid.network import (
-    FaceVid2Vid,
-    FaceVid2VidConfig,
-    FaceVid2VidReenactment,
-    VolumeReenactment,
-)
+from reenact.models.common.adversarial import AdversarialTraining, head_groups
+from reenact.models.common.keypoints import HEADS, DiscriminatorConfig, KeypointOptimisation
+from reenact.models.common.module import Losses, ReenactmentModule, Stage
+from reenact.models.face_vid2vid.network import FaceVid2Vid, FaceVid2VidConfig, FaceVid2VidReenactment
+from reenact.nn.discriminator import MultiScaleDiscriminator
 from reenact.nn.head_pose import HeadPose, PoseKind
-from reenact.nn.losses import GanKind
+from reenact.nn.losses import GanKind, ImageLosses, ImageWeights, deformation_prior, keypoint_prior, to_unit
 from reenact.nn.thin_plate import RandomWarp
 
 
 @dataclass(frozen=True, kw_only=True)
-class FaceVid2VidLosses(KeypointLosses):
+class FaceVid2VidLosses(ImageWeights):
     """Weights of the losses; defaults are `config/vox-256.yaml` of the reimplementation."""
 
     gan_kind: GanKind = "hinge"
+    equivariance: float = 10.0
+    """Distance of keypoints from where a warp of the image says they are."""
     keypoint_prior: float = 10.0
     """Keypoints apart from each other, at a mean depth."""
     head_pose: float = 20.0
@@ -43,7 +37,7 @@ class FaceVid2VidLosses(KeypointLosses):
     """Network that tells the angles while training: Hopenet, or the shipped probe on the synthetic world."""
 
 
-class FaceVid2VidModule(KeypointModule):
+class FaceVid2VidModule(AdversarialTraining[FaceVid2VidReenactment], ReenactmentModule):
     """Face-vid2vid with its discriminator, losses and schedule.
 
     Args:
@@ -55,6 +49,9 @@ class FaceVid2VidModule(KeypointModule):
 
     method = "face_vid2vid"
     network: FaceVid2Vid
+    discriminator: MultiScaleDiscriminator
+    image_losses: ImageLosses
+    optimisation: KeypointOptimisation
 
     def __init__(
         self,
@@ -73,18 +70,15 @@ class FaceVid2VidModule(KeypointModule):
             "losses": losses,
             "optimisation": optimisation,
         }
-        super().__init__(FaceVid2Vid(network), discriminator, network.keypoints, losses, optimisation, arguments)
+        super().__init__(FaceVid2Vid(network), discriminator.build(network.keypoints), optimisation, arguments)
         self.losses = losses
+        self.image_losses = ImageLosses(losses, judged=bool(losses.gan))
         self._teacher: HeadPose | None = None
 
-    def setup(self, stage: str) -> None:
-        """Load the perceptual network and the teacher when training is about to start.
-
-        Raises:
-            ReenactError: if weights are missing.
-        """
-        super().setup(stage)
-        if stage == "fit" and self.losses.head_pose:
+    def load_losses(self) -> None:
+        """Load the perceptual network and the teacher; raises `ReenactError` if weights are missing."""
+        super().load_losses()
+        if self.losses.head_pose:
             self._teacher = HeadPose(self.losses.teacher)
 
     def assets(self, stage: Stage) -> tuple[str, ...]:
@@ -92,16 +86,29 @@ class FaceVid2VidModule(KeypointModule):
         taught = stage == "fit" and self.losses.head_pose and self.losses.teacher == "hopenet"
         return (*super().assets(stage), *(("hopenet",) if taught else ()))
 
-    def driving_points(self, result: Reenactment) -> Tensor:
-        """The driving keypoints."""
-        assert isinstance(result, VolumeReenactment)
-        return result.keypoints
+    def generator_groups(self) -> list[dict[str, Any]]:
+        """The dense motion's heads apart from the rest."""
+        return head_groups(self.network, HEADS, self.optimisation.generator_lr * self.optimisation.head_lr_factor)
 
-    def keypoint_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+    def generator_losses(self, batch: PortraitPair, result: FaceVid2VidReenactment) -> Losses:
+        """Perceptual, adversarial, feature and keypoint terms."""
+        real, fake = to_unit(batch.driving.image), to_unit(result.image)
+        look = partial(self.discriminator, points=result.keypoints)
+        return {
+            **self.image_losses.compare_images(fake, real),
+            **self.image_losses.judge(look, real, {"": fake}),
+            **self.keypoint_losses(batch, result),
+        }
+
+    def discriminator_losses(self, batch: PortraitPair, result: FaceVid2VidReenactment) -> Losses:
+        """The result against the driving image."""
+        look = partial(self.discriminator, points=result.keypoints)
+        return self.image_losses.tell_apart(look, to_unit(batch.driving.image), {"": to_unit(result.image)})
+
+    def keypoint_losses(self, batch: PortraitPair, result: FaceVid2VidReenactment) -> Losses:
         """Equivariance, priors of keypoints and deformation, and head pose."""
-        assert isinstance(result, FaceVid2VidReenactment)
         weights, estimator = self.losses, self.network.estimator
-        image = (batch.driving.image + 1) / 2
+        image = to_unit(batch.driving.image)
         crowded, depth = keypoint_prior(result.keypoints)
         estimate = result.estimate
         losses = {
@@ -117,3 +124,8 @@ class FaceVid2VidModule(KeypointModule):
             error = head_pose_error(estimate.angles, self._teacher(batch.driving.image))
             losses["head_pose"] = weights.head_pose * error
         return losses
+
+
+def head_pose_error(angles: Tensor, target: Tensor) -> Tensor:
+    """Sum over yaw, pitch and roll (B, 3) in degrees of the mean absolute difference."""
+    return (angles - target).abs().mean(0).sum()

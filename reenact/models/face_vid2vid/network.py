@@ -3,88 +3,96 @@
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import ClassVar, Self
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
+from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait
-from reenact.models.common.base import Reenactment, SourceState, Transfer
+from reenact.models.common.base import Transfer
 from reenact.models.common.head_driven import HeadDriven
-from reenact.models.face_vid2vid.estimator import Estimate, Estimator, HeadMotion
+from reenact.models.common.retarget import align_leading, blend_motion, first_frames, moving_parts, turn_rotation
+from reenact.models.common.volume import VolumeConfig, VolumeReenactment, VolumeState
 from reenact.models.face_vid2vid.generator import DecoderKind, Generator
-from reenact.models.face_vid2vid.retarget import PARTS, retarget
-from reenact.nn.euler import Composition
+from reenact.nn.bottleneck import Trunk
+from reenact.nn.euler import BINS, Composition, angle_of, rotation_of
 from reenact.nn.fold import fold_blocks
-from reenact.nn.keypoints import draw_masks, draw_points
-from reenact.nn.resample import sample_image
-from reenact.nn.volume import CanonicalDetector, VolumeDenseMotion
+from reenact.nn.keypoints import hull_ratio, multiply_matrices
 from reenact.nn.whole_batch import BatchDraws
 
+PI = 3.14
+"""Value of pi in the released conversion to radians, by which the released weights were trained."""
+PARTS = {"pose": ("rotation",), "translation": ("translation",), "expression": ("deformation",)}
+"""Parts that can move -> their fields in `HeadMotion`."""
+PARTS_OF_MODE = {"pose": ("pose", "translation"), "expression": ("expression",)}
+"""Modes that move less than everything."""
 
-@dataclass(frozen=True)
-class VolumeConfig:
-    """Sizes that Face-vid2vid and MMFA share; defaults are `config/vox-256.yaml` of the reimplementation."""
 
-    keypoints: int = 15
-    """Number K of keypoints; the paper has 20."""
-    reduction: int = 4
-    """Canonical keypoints are found on the image made so many times smaller."""
-    detector_width: int = 32
-    """Base width of the detector of canonical keypoints."""
-    detector_largest: int = 1024
-    """Largest width of the detector."""
-    detector_blocks: int = 5
-    """Number of halvings in the detector."""
-    motion_width: int = 32
-    """Base width of the dense motion's hourglass."""
-    motion_largest: int = 1024
-    """Largest width of the dense motion's hourglass."""
-    motion_blocks: int = 5
-    """Number of halvings in the dense motion's hourglass."""
-    compress: int = 4
-    """Channels of the volume that every keypoint's motion moves."""
-    width: int = 64
-    """Channels of the appearance at full size; each of its halvings doubles them."""
-    largest: int = 512
-    """Largest width of the appearance."""
-    halvings: int = 2
-    """Number of halvings of the appearance."""
-    channels: int = 32
-    """Channels of the feature volume."""
-    depth: int = 16
-    """Depth of volumes."""
-    blocks: int = 6
-    """Residual blocks on the volume."""
+@dataclass
+class HeadMotion(TensorFields):
+    """Motion of a head's canonical keypoints: `p = R p_c + t + delta`; coordinates as in `reenact.nn.keypoints`."""
 
-    @property
-    def stride(self) -> int:
-        """Images must have sides that are multiples of this."""
-        stride: int = max(self.reduction * 2**self.detector_blocks, 2 ** (self.halvings + self.motion_blocks))
-        return stride
+    rotation: Tensor
+    """(..., 3, 3) rotation R."""
+    translation: Tensor
+    """(..., 3) translation t."""
+    deformation: Tensor
+    """(..., K, 3) delta, the expression."""
+    composition: Composition = "pitch-yaw-roll"
+    """The angles that R is made of, for edits of one of them."""
 
-    def detector(self) -> CanonicalDetector:
-        """The detector of canonical keypoints."""
-        sizes = self.detector_width, self.detector_largest, self.detector_blocks
-        return CanonicalDetector(self.keypoints, *sizes, self.depth, self.reduction)
+    def keypoints(self, canonical: Tensor) -> Tensor:
+        """Places (..., K, 3) of canonical keypoints (..., K, 3), of leading dimensions that broadcast."""
+        turned = multiply_matrices(canonical, self.rotation.mT)
+        return turned + self.translation[..., None, :] + self.deformation
 
-    def dense_motion(self) -> VolumeDenseMotion:
-        """The dense motion."""
-        sizes = self.motion_width, self.motion_largest, self.motion_blocks
-        return VolumeDenseMotion(self.keypoints, *sizes, self.channels, self.depth, self.compress)
 
-    def check(self, image: Tensor, name: str) -> None:
-        """Refuse images of other sizes than multiples of the stride; raises `ReenactError`."""
-        height, width = image.shape[-2:]
-        if height % self.stride or width % self.stride:
-            raise ReenactError(
-                f"{name} with these settings needs images whose sides are multiples of {self.stride}, not"
-                f" {width}x{height}"
-            )
+@dataclass
+class Estimate(TensorFields):
+    """Output of the estimator for a portrait."""
+
+    motion: HeadMotion
+    angles: Tensor
+    """(B, 3) yaw, pitch and roll in degrees."""
+
+
+class Estimator(Trunk):
+    """A trunk with heads for three angles in bins, translation and deformation.
+
+    Args:
+        keypoints: K.
+        stem: channels after the first convolution.
+        widths: channels at strides 4, 8, 16 and 32.
+        composition: which angle turns about which axis.
+    """
+
+    def __init__(
+        self, keypoints: int, stem: int, widths: Sequence[int], composition: Composition = "pitch-yaw-roll"
+    ) -> None:
+        super().__init__(stem, widths)
+        self.composition = composition
+        self.fc_roll, self.fc_pitch, self.fc_yaw = (nn.Linear(widths[-1], BINS) for _ in range(3))
+        self.fc_t = nn.Linear(widths[-1], 3)
+        self.fc_exp = nn.Linear(widths[-1], 3 * keypoints)
+
+    def forward(self, image: Tensor) -> Estimate:
+        """Pose and expression of images (B, 3, H, W) in [0, 1]."""
+        yaw, pitch, roll, translation, expression = self.heads(image)
+        angles = torch.stack([angle_of(logits) for logits in (yaw, pitch, roll)], dim=1)
+        deformation = expression.view(len(image), -1, 3)
+        rotation = rotation_of(angles * (PI / math.pi), self.composition)
+        return Estimate(HeadMotion(rotation, translation, deformation, self.composition), angles)
+
+    def heads(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Logits (B, 66) of yaw, pitch and roll; translation (B, 3); deformation (B, 3 K)."""
+        x = self.features(image)
+        # The released code reads yaw from `fc_roll` and roll from `fc_yaw`; so do its weights.
+        return self.fc_roll(x), self.fc_pitch(x), self.fc_yaw(x), self.fc_t(x), self.fc_exp(x)
 
 
 @dataclass(frozen=True)
@@ -104,72 +112,11 @@ class FaceVid2VidConfig(VolumeConfig):
 
 
 @dataclass
-class VolumeState(SourceState):
-    """A source, encoded, of Face-vid2vid and MMFA."""
-
-    image: Tensor
-    """(B, 3, H, W) in [-1, 1]."""
-    canonical: Tensor
-    """(B, K, 3) canonical keypoints."""
-    keypoints: Tensor
-    """(B, K, 3) keypoints of the picture itself."""
-    volume: Tensor
-    """(B, C, D, h, w) appearance."""
-    compressed: Tensor
-    """(B, c, D, h, w) the part of it that shows the dense motion what moves."""
-
-
-@dataclass
 class FaceVid2VidState(VolumeState):
     """Encoded source."""
 
     motion: HeadMotion
     """Pose and expression of the source."""
-
-
-@dataclass
-class VolumeReenactment(Reenactment):
-    """A result with what led to it, of Face-vid2vid and MMFA; coordinates as in `reenact.nn.keypoints`."""
-
-    source: Tensor
-    """(B, 3, H, W) source in [-1, 1], of batch B or 1."""
-    canonical: Tensor
-    """(B, K, 3) canonical keypoints of the source."""
-    source_keypoints: Tensor
-    """(B, K, 3) keypoints of the source."""
-    keypoints: Tensor
-    """(B, K, 3) the same in their new places."""
-    position: Tensor
-    """(B, D, h, w, 3) where each voxel of the result lies in the source."""
-    mask: Tensor
-    """(B, K + 1, D, h, w) weights of the keypoints' motions."""
-    occlusion: Tensor
-    """(B, 1, h, w) in [0, 1]; 1 where the source shows it."""
-
-    def pictures(self) -> dict[str, Tensor]:
-        """Canonical keypoints, the source's, the source warped, whose motion goes where, occlusion, and the result."""
-        shape = self.image.shape
-        source = self.source.expand(shape)
-
-        return {
-            "canonical": draw_points(source.new_full(shape, -0.6), self.canonical.expand(shape[0], -1, -1)),
-            "source keypoints": draw_points(source, self.source_keypoints.expand(shape[0], -1, -1)),
-            "warped": F.interpolate(self._warped(), shape[-2:]),
-            "masks": F.interpolate(draw_masks(self.mask.mean(2)), shape[-2:]),
-            "occlusion": (2 * F.interpolate(self.occlusion, shape[-2:]) - 1).expand(shape),
-            "result": self.image,
-        }
-
-    def pictures_of(self, driving: Tensor) -> dict[str, Tensor]:
-        """The keypoints that the source was moved to."""
-        return {"driving keypoints": draw_points(driving, self.keypoints)}
-
-    def _warped(self) -> Tensor:
-        """(B, 3, h, w) the source moved like its features, the mean over all depths."""
-        depth, height, width = self.position.shape[1:4]
-        small = F.interpolate(self.source, (height, width), mode="area")
-        slices = sample_image(small, self.position[..., :2].flatten(1, 2))
-        return slices.view(*slices.shape[:2], depth, height, width).mean(2)
 
 
 @dataclass
@@ -259,9 +206,9 @@ class FaceVid2Vid(HeadDriven[FaceVid2VidState, HeadMotion]):
     def retarget(
         self, state: FaceVid2VidState, driving: HeadMotion, transfer: Transfer, reference: HeadMotion | None = None
     ) -> HeadMotion:
-        """Retarget the driving head's motion, `reenact.models.face_vid2vid.retarget.retarget`."""
+        """Retarget the driving head's motion, `retarget_head`."""
         self.check_transfer(transfer)
-        return retarget(state.motion, state.canonical, driving, transfer, reference)
+        return retarget_head(state.motion, state.canonical, driving, transfer, reference)
 
     def perform(
         self, state: FaceVid2VidState, motion: HeadMotion, random: BatchDraws | None = None
@@ -275,3 +222,55 @@ class FaceVid2Vid(HeadDriven[FaceVid2VidState, HeadMotion]):
     def folded(self) -> Self:
         """A copy for inference, with norms inside convolutions."""
         return fold_blocks(copy.deepcopy(self).eval())
+
+
+def retarget_head(
+    source: HeadMotion, canonical: Tensor, driving: HeadMotion, transfer: Transfer, reference: HeadMotion | None = None
+) -> HeadMotion:
+    """The source's head with the motion of the driving head.
+
+    Part by part, a value that moves goes from the source's by the driving one's change: `t_s + k s (t_d - t_r)`,
+    `(R_d R_r^-1)^k R_s`, k the strength and s the ratio of sizes. In every mode but `relative` the source is its own
+    reference. Relative motion of everything is the released demos', which moves keypoints, `p_s + k s (p_d - p_r)`; the
+    deformation then takes up what the turned and shifted canonical keypoints do not reach.
+
+    Args:
+        source: of batch 1 or B.
+        canonical: keypoints (B, K, 3) of the source.
+        driving: batch B, or clips of (B, T).
+        transfer: what moves and how.
+        reference: read in relative mode, batch 1 or B; None takes the first driving frame, of clips the first of each.
+    """
+    relative = transfer.mode == "relative"
+    leading = driving.translation.shape[:-1]
+    s, d, k = align_leading(source, driving), driving, transfer.strength
+    r = s
+    if relative:
+        reference = first_frames(driving, len(leading)) if reference is None else reference
+        r = align_leading(reference, driving)
+    canonical = canonical.reshape(len(canonical), *(1,) * (len(leading) - 1), *canonical.shape[1:])
+    places = [motion.keypoints(canonical) for motion in (s, d, r)]
+    scale = hull_ratio(places[0], places[2]) if relative and transfer.adapt_scale else places[0].new_ones(1, 1, 1)
+    moving = moving_parts(transfer, PARTS, PARTS_OF_MODE)
+    source_batch = s.map(lambda value: value.expand(*leading, *value.shape[len(leading) :]))
+    rotation = turn_rotation(s.rotation, d.rotation, r.rotation, k) if "pose" in moving else source_batch.rotation
+    shifted = "translation" in moving
+    translation = (
+        blend_motion(s.translation, d.translation, r.translation, k, scale[..., 0])
+        if shifted
+        else source_batch.translation
+    )
+    deformation = source_batch.deformation
+    if "expression" in moving:
+        deformation = blend_motion(s.deformation, d.deformation, r.deformation, k, scale, dims=2)
+    moved = HeadMotion(rotation, translation, deformation, s.composition)
+    if relative and moving == set(PARTS):
+        goal = relative_keypoints(places[0], places[1], places[2], k, scale)
+        unchanged = (places[1] == places[2]).all(-1).all(-1)[..., None, None]
+        moved.deformation = torch.where(unchanged, deformation, deformation + goal - moved.keypoints(canonical))
+    return moved
+
+
+def relative_keypoints(source: Tensor, driving: Tensor, reference: Tensor, strength: float, scale: Tensor) -> Tensor:
+    """`p_s + k s (p_d - p_r)` of keypoints (..., K, 3), broadcast: `normalize_kp` of the released demos."""
+    return source + strength * scale * (driving - reference)

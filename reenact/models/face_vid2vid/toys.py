@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reenact.models.common.keypoint_training import DiscriminatorConfig, KeypointOptimisation
+from reenact.models.common.keypoints import DiscriminatorConfig, KeypointOptimisation
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.face_vid2vid.module import FaceVid2VidLosses, FaceVid2VidModule
 from reenact.models.face_vid2vid.network import FaceVid2VidConfig

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from reenact.faces.portrait import Portrait
 from reenact.models.common import forward_check
-from reenact.models.common.keypoint_files import (
+from reenact.models.common.keypoints import (
     count_channels,
     discriminator_config,
     discriminator_state,
@@ -18,8 +18,7 @@ from reenact.models.common.keypoint_files import (
 )
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.official_settings import Setting, square_image
-from reenact.models.fomm.dense_motion import VARIANCE
-from reenact.models.fomm.detector import TEMPERATURE
+from reenact.models.fomm.generator import TEMPERATURE, VARIANCE
 from reenact.models.fomm.module import FOMMLosses, FOMMModule
 from reenact.models.fomm.network import FOMM, LARGEST_PADDING, FOMMConfig
 
@@ -98,7 +97,7 @@ def build(
     module = FOMMModule(_network_config(detector, generator, values[PADDING]), config, losses)
     module.recipe = {"crop": "fomm"}
     module.image_size = values[SIZE][0]
-    state = discriminator_state(official, module)
+    state = discriminator_state(official, module.discriminator)
     for part, prefix in PARTS.items():
         state |= {prefix + name: value for name, value in official[part].items() if name not in LOW_PASS}
     return module, state

@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from reenact.faces.portrait import PortraitPair
-from reenact.models.common.base import Reenactment
-from reenact.models.common.keypoint_training import (
-    DiscriminatorConfig,
-    KeypointLosses,
-    KeypointModule,
-    KeypointOptimisation,
-)
-from reenact.models.common.module import Losses
-from reenact.models.fomm.detector import Keypoints
+from reenact.models.common.adversarial import AdversarialTraining, head_groups
+from reenact.models.common.keypoints import HEADS, DiscriminatorConfig, KeypointOptimisation
+from reenact.models.common.module import Losses, ReenactmentModule
+from reenact.models.fomm.generator import Keypoints
 from reenact.models.fomm.network import FOMM, FOMMConfig, FOMMReenactment
+from reenact.nn.discriminator import MultiScaleDiscriminator
 from reenact.nn.keypoints import multiply_matrices
+from reenact.nn.losses import ImageLosses, ImageWeights, to_unit
 from reenact.nn.thin_plate import RandomWarp
 
 
 @dataclass(frozen=True, kw_only=True)
-class FOMMLosses(KeypointLosses):
+class FOMMLosses(ImageWeights):
     """Weights of the losses; defaults are `config/vox-adv-256.yaml` of the released code."""
 
+    equivariance: float = 10.0
+    """Distance of keypoints from where a warp of the image says they are."""
     equivariance_jacobian: float = 10.0
     """Weight of the equivariance of the Jacobians (eq. 12)."""
 
 
-class FOMMModule(KeypointModule):
+class FOMMModule(AdversarialTraining[FOMMReenactment], ReenactmentModule):
     """FOMM with its discriminator, losses and schedule.
 
     Args:
@@ -43,6 +44,9 @@ class FOMMModule(KeypointModule):
 
     method = "fomm"
     network: FOMM
+    discriminator: MultiScaleDiscriminator
+    image_losses: ImageLosses
+    optimisation: KeypointOptimisation
 
     def __init__(
         self,
@@ -61,20 +65,34 @@ class FOMMModule(KeypointModule):
             "losses": losses,
             "optimisation": optimisation,
         }
-        super().__init__(FOMM(network), discriminator, network.keypoints, losses, optimisation, arguments)
+        super().__init__(FOMM(network), discriminator.build(network.keypoints), optimisation, arguments)
         self.losses = losses
+        self.image_losses = ImageLosses(losses, judged=bool(losses.gan))
 
-    def driving_points(self, result: Reenactment) -> Tensor:
-        """The driving keypoints."""
-        assert isinstance(result, FOMMReenactment)
-        return result.keypoints.value
+    def generator_groups(self) -> list[dict[str, Any]]:
+        """The dense motion's heads apart from the rest."""
+        return head_groups(self.network, HEADS, self.optimisation.generator_lr * self.optimisation.head_lr_factor)
 
-    def keypoint_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+    def generator_losses(self, batch: PortraitPair, result: FOMMReenactment) -> Losses:
+        """Perceptual, adversarial, feature and keypoint terms."""
+        real, fake = to_unit(batch.driving.image), to_unit(result.image)
+        look = partial(self.discriminator, points=result.keypoints.value)
+        return {
+            **self.image_losses.compare_images(fake, real),
+            **self.image_losses.judge(look, real, {"": fake}),
+            **self.keypoint_losses(batch, result),
+        }
+
+    def discriminator_losses(self, batch: PortraitPair, result: FOMMReenactment) -> Losses:
+        """The result against the driving image."""
+        look = partial(self.discriminator, points=result.keypoints.value)
+        return self.image_losses.tell_apart(look, to_unit(batch.driving.image), {"": to_unit(result.image)})
+
+    def keypoint_losses(self, batch: PortraitPair, result: FOMMReenactment) -> Losses:
         """Equivariance under a random warp of the driving image."""
-        assert isinstance(result, FOMMReenactment)
         if not (self.losses.equivariance or self.losses.equivariance_jacobian):
             return {}
-        image = (batch.driving.image + 1) / 2
+        image = to_unit(batch.driving.image)
         warp = RandomWarp.draw(image, self.random())
         value, jacobian = compute_equivariance(result.keypoints, self.network.detector(warp.frame(image)), warp)
         return {

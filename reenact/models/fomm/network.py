@@ -7,19 +7,26 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 
 from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait
 from reenact.models.common.base import Mode, Reenactment, Reenactor, SourceState, Transfer
-from reenact.models.fomm.dense_motion import DenseMotion, DenseMotionNetwork
-from reenact.models.fomm.detector import KeypointDetector, Keypoints
-from reenact.models.fomm.generator import Appearance, Generator, resize_flow
-from reenact.models.fomm.retarget import retarget_keypoints
+from reenact.models.common.retarget import align_leading, first_frames, keep_unmoved
+from reenact.models.fomm.generator import (
+    Appearance,
+    DenseMotion,
+    DenseMotionNetwork,
+    Generator,
+    KeypointDetector,
+    Keypoints,
+    resize_flow,
+)
 from reenact.nn.fold import fold_blocks
 from reenact.nn.hourglass import list_widths
-from reenact.nn.keypoints import draw_masks, draw_points
+from reenact.nn.keypoints import draw_masks, draw_points, hull_ratio
 from reenact.nn.resample import sample_image
 from reenact.nn.whole_batch import BatchDraws
 
@@ -170,7 +177,7 @@ class FOMM(Reenactor[FOMMState, Keypoints]):
     def retarget(
         self, state: FOMMState, driving: Keypoints, transfer: Transfer, reference: Keypoints | None = None
     ) -> Keypoints:
-        """Retarget keypoints by `fomm.retarget.relative`; absolute motion is relative to the source itself."""
+        """Retarget keypoints by `retarget_keypoints`; absolute motion is relative to the source itself."""
         self.check_transfer(transfer)
         if transfer.mode == "absolute":
             return retarget_keypoints(state.motion, driving, state.motion, transfer.strength)
@@ -184,3 +191,37 @@ class FOMM(Reenactor[FOMMState, Keypoints]):
     def folded(self) -> Self:
         """A copy for inference, with batch norms inside convolutions."""
         return fold_blocks(copy.deepcopy(self).eval())
+
+
+def retarget_keypoints(
+    source: Keypoints,
+    driving: Keypoints,
+    reference: Keypoints | None = None,
+    strength: float = 1.0,
+    *,
+    adapt_scale: bool = False,
+) -> Keypoints:
+    """The source's keypoints, moved as the driving ones moved since the reference.
+
+    `p = p_s + k s (p_d - p_r)` and `J = (I + k (J_d J_r^-1 - I)) J_s`, k the strength; with the source as its own
+    reference and k = 1 that is the driving keypoints. Where nothing changed the source's stay to the bit.
+
+    Args:
+        source: of batch 1 or B.
+        driving: batch B, or clips of (B, T).
+        reference: the driving face that corresponds to the source's, of batch 1 or B; None takes the first driving
+            frame, of clips the first of each.
+        strength: k; 0 keeps the source.
+        adapt_scale: s is the ratio of the hulls of source and reference (official `adapt_movement_scale`), else 1.
+    """
+    reference = first_frames(driving, driving.value.ndim - 2) if reference is None else reference
+    source, reference = align_leading(source, driving), align_leading(reference, driving)
+    scale = hull_ratio(source.value, reference.value) if adapt_scale else 1.0
+    value = source.value + strength * scale * (driving.value - reference.value)
+    eye = torch.eye(2, device=value.device, dtype=value.dtype)
+    change = eye + strength * (driving.jacobian @ torch.linalg.inv(reference.jacobian) - eye)
+    s, d, r = source, driving, reference
+    return Keypoints(
+        keep_unmoved(value, s.value, d.value, r.value, strength),
+        keep_unmoved(change @ s.jacobian, s.jacobian, d.jacobian, r.jacobian, strength, dims=2),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from reenact.models.common.keypoint_training import DiscriminatorConfig, KeypointOptimisation
+from reenact.models.common.keypoints import DiscriminatorConfig, KeypointOptimisation
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.fomm.module import FOMMLosses, FOMMModule
 from reenact.models.fomm.network import FOMMConfig

@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.models.common.base import Reenactment
-from reenact.models.common.keypoint_training import (
-    PYRAMID,
-    DiscriminatorConfig,
-    KeypointLosses,
-    KeypointModule,
-    KeypointOptimisation,
-)
-from reenact.models.common.module import Losses, Stage
-from reenact.models.face_vid2vid.losses import deformation_prior, keypoint_prior
-from reenact.models.mmfa.landmarks import ASSETS, GROUPS, LandmarkDetector, LandmarkKind, landmark_distance
+from reenact.models.common.adversarial import AdversarialOptimisation, AdversarialTraining, head_groups
+from reenact.models.common.keypoints import HEADS, DiscriminatorConfig
+from reenact.models.common.module import Losses, ReenactmentModule, Stage
 from reenact.models.mmfa.losses import (
+    ASSETS,
+    GROUPS,
     GUIDES,
     InvarianceKind,
+    LandmarkDetector,
+    LandmarkKind,
     canonical_consistency,
     compute_equivariance,
     expression_invariance,
     guide_changes,
     guide_distance,
+    landmark_distance,
     relative_invariance,
     shake_images,
 )
 from reenact.models.mmfa.network import MMFA, MMFAConfig, MMFAReenactment
-from reenact.nn.perceptual import PerceptualLoss
+from reenact.nn.discriminator import MultiScaleDiscriminator
+from reenact.nn.losses import ImageLosses, ImageWeights, PerceptualLoss, deformation_prior, keypoint_prior, to_unit
 from reenact.nn.resample import AntiAliasDown
 from reenact.nn.thin_plate import RandomWarp
 
@@ -41,7 +41,7 @@ COARSEST = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class MMFALosses(KeypointLosses):
+class MMFALosses(ImageWeights):
     """Weights of the losses of eq. (14), which prints them without weights."""
 
     reconstruction_face: float = 10.0
@@ -73,15 +73,18 @@ class MMFALosses(KeypointLosses):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MMFAOptimisation(KeypointOptimisation):
+class MMFAOptimisation(AdversarialOptimisation):
     """Adam for both networks (section 4.1)."""
 
     generator_lr: float = 5e-5
     discriminator_lr: float = 5e-5
+    beta1: float = 0.5
     beta2: float = 0.9
+    head_lr_factor: float = 1.0
+    """Factor on the learning rate of the dense motion's mask and occlusion."""
 
 
-class MMFAModule(KeypointModule):
+class MMFAModule(AdversarialTraining[MMFAReenactment], ReenactmentModule):
     """MMFA with its discriminator, losses and schedule.
 
     Args:
@@ -96,6 +99,9 @@ class MMFAModule(KeypointModule):
 
     method = "mmfa"
     network: MMFA
+    discriminator: MultiScaleDiscriminator
+    image_losses: ImageLosses
+    optimisation: MMFAOptimisation
 
     def __init__(
         self,
@@ -116,21 +122,18 @@ class MMFAModule(KeypointModule):
             "losses": losses,
             "optimisation": optimisation,
         }
-        super().__init__(MMFA(network), discriminator, network.keypoints, losses, optimisation, arguments)
+        super().__init__(MMFA(network), discriminator.build(network.keypoints), optimisation, arguments)
         self.losses = losses
+        self.image_losses = ImageLosses(losses, judged=bool(losses.gan))
         self._faces: PerceptualLoss | None = None
         self._detector: LandmarkDetector | None = None
 
-    def setup(self, stage: str) -> None:
-        """Load the frozen networks of the losses.
-
-        Raises:
-            ReenactError: if weights are missing, or as `check_losses`.
-        """
-        super().setup(stage)
-        if stage == "fit" and self.losses.reconstruction_face:
+    def load_losses(self) -> None:
+        """Load the frozen networks of the losses; raises `ReenactError` if weights are missing."""
+        super().load_losses()
+        if self.losses.reconstruction_face:
             self._faces = PerceptualLoss("vggface")
-        if stage == "fit" and self._reads_landmarks:
+        if self._reads_landmarks:
             self._detector = LandmarkDetector(self.losses.landmarks)
 
     def check_losses(self) -> None:
@@ -173,37 +176,36 @@ class MMFAModule(KeypointModule):
         points = ASSETS.get(self.losses.landmarks, ()) if self._reads_landmarks else ()
         return (*super().assets(stage), *faces, *pose, *points)
 
-    def driving_points(self, result: Reenactment) -> Tensor:
-        """The driving keypoints."""
-        assert isinstance(result, MMFAReenactment)
-        return result.keypoints
+    def generator_groups(self) -> list[dict[str, Any]]:
+        """The dense motion's heads apart from the rest."""
+        return head_groups(self.network, HEADS, self.optimisation.generator_lr * self.optimisation.head_lr_factor)
 
-    def generator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
-        """The shared terms, and the perceptual ones of faces and of the lower sizes."""
-        assert isinstance(result, MMFAReenactment)
-        losses = super().generator_losses(batch, result)
-        real = (batch.driving.image + 1) / 2
+    def generator_losses(self, batch: PortraitPair, result: MMFAReenactment) -> Losses:
+        """Perceptual, adversarial, feature and keypoint terms; the perceptual ones of faces and of the lower sizes."""
+        real, fake = to_unit(batch.driving.image), to_unit(result.image)
+        look = partial(self.discriminator, points=result.keypoints)
+        losses = {
+            **self.image_losses.compare_images(fake, real),
+            **self.image_losses.judge(look, real, {"": fake}),
+            **self.keypoint_losses(batch, result),
+        }
         if self._faces is not None:
-            distance = self._faces.distance((result.image + 1) / 2, real)
-            losses["reconstruction_face"] = self.losses.reconstruction_face * distance
-        if self._perceptual is not None:
-            for image in result.coarse:
-                target = AntiAliasDown(real.shape[-1] // image.shape[-1]).to(real.device)(real)
-                levels = [
-                    down
-                    for factor, down in zip(PYRAMID, self.pyramid, strict=True)
-                    if factor == 1 or image.shape[-1] // factor >= COARSEST
-                ]
-                fake = (image + 1) / 2
-                term = self._perceptual.pyramid([down(fake) for down in levels], [down(target) for down in levels])
-                losses[f"reconstruction_{image.shape[-1]}"] = self.shared_losses.reconstruction * term
+            losses["reconstruction_face"] = self.losses.reconstruction_face * self._faces.distance(fake, real)
+        for image in result.coarse:
+            side = image.shape[-1]
+            target = AntiAliasDown(real.shape[-1] // side).to(real.device)(real)
+            losses |= self.image_losses.compare_images(to_unit(image), target, f"reconstruction_{side}", COARSEST)
         return losses
 
-    def keypoint_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+    def discriminator_losses(self, batch: PortraitPair, result: MMFAReenactment) -> Losses:
+        """The result against the driving image."""
+        look = partial(self.discriminator, points=result.keypoints)
+        return self.image_losses.tell_apart(look, to_unit(batch.driving.image), {"": to_unit(result.image)})
+
+    def keypoint_losses(self, batch: PortraitPair, result: MMFAReenactment) -> Losses:
         """Equivariance, priors, invariance of expressions, consistency of canonical keypoints, landmarks."""
-        assert isinstance(result, MMFAReenactment)
         weights, network = self.losses, self.network
-        driving = (batch.driving.image + 1) / 2
+        driving = to_unit(batch.driving.image)
         random = self.random()
         crowded, depth = keypoint_prior(result.keypoints)
         losses = {

@@ -24,7 +24,7 @@ from reenact.models.common.retarget import (
     moving_parts,
     turn_rotation,
 )
-from reenact.models.face_vid2vid.network import VolumeConfig, VolumeReenactment, VolumeState
+from reenact.models.common.volume import VolumeConfig, VolumeReenactment, VolumeState
 from reenact.models.mmfa.estimators import (
     AffineEstimator,
     AffineMaps,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reenact.models.common.keypoint_training import DiscriminatorConfig
+from reenact.models.common.keypoints import DiscriminatorConfig
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.mmfa.module import MMFALosses, MMFAModule, MMFAOptimisation
 from reenact.models.mmfa.network import MMFAConfig

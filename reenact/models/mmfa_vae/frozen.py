@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from reenact.errors import ReenactError
 from reenact.models.common.checkpoint import load_method, load_module, read_checkpoint
-from reenact.models.mmfa.network import MMFA
 from reenact.models.mmfa_vae.network import ExpressionVAE
 
 ENCODER = "network.encoder."
@@ -23,7 +23,10 @@ ENCODER = "network.encoder."
 class FrozenMMFA:
     """A trained MMFA that reads expressions and learns nothing."""
 
-    network: MMFA
+    encoder: nn.Module
+    """Network from images (B, 3, H, W) in [0, 1] to expression features."""
+    length: int
+    """Length of an expression feature."""
     image_size: int
     """Side in pixels of the images it was trained on."""
     digest: Tensor
@@ -41,7 +44,7 @@ class FrozenMMFA:
                 f" {self.image_size}"
             )
         with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
-            features: Tensor = self.network.to(image.device).encoder((image.float() + 1) / 2)
+            features: Tensor = self.encoder.to(image.device)((image.float() + 1) / 2)
         return features
 
 
@@ -52,9 +55,13 @@ def load_frozen(path: Path) -> FrozenMMFA:
         ReenactError: if there is no such file, or it is of another method.
     """
     module = load_method(path)
-    if not isinstance(module.network, MMFA):
+    if module.method != "mmfa":
         raise ReenactError(f"--model.mmfa {path} is of the method {module.method}: give the checkpoint of an mmfa")
-    return FrozenMMFA(module.network, module.image_size, digest_of(read_checkpoint(path)["state_dict"]))
+    network: Any = module.network
+    digest = digest_of(read_checkpoint(path)["state_dict"])
+    return FrozenMMFA(
+        encoder=network.encoder, length=network.config.expression, image_size=module.image_size, digest=digest
+    )
 
 
 def digest_of(weights: Mapping[str, Tensor]) -> Tensor:

@@ -92,7 +92,7 @@ class MMFAVAEModule(AdversarialTraining[Reconstruction]):
                 "mmfa_vae reads the expressions of a trained MMFA: name its checkpoint with --model.mmfa"
             )
         self._frozen = load_frozen(self.mmfa)
-        size = self._frozen.network.config.expression
+        size = self._frozen.length
         if size != self.config.expression:
             raise ReenactError(
                 f"--model.mmfa {self.mmfa} has expressions of {size} numbers, not {self.config.expression}: set"

@@ -2,46 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact.faces.portrait import PortraitPair
 from reenact.faces.registry import load_face_model
-from reenact.models.common.adversarial import AdversarialModule, AdversarialOptimisation, head_groups
-from reenact.models.common.base import Reenactment
-from reenact.models.common.module import Losses, Stage
-from reenact.models.pwm.discriminator import PAPER_WIDTHS, Discriminator
+from reenact.models.common.adversarial import AdversarialOptimisation, AdversarialTraining, head_groups
+from reenact.models.common.module import Losses, ReenactmentModule
 from reenact.models.pwm.network import PWM, PWMConfig, PWMReenactment, check_widths
-from reenact.nn.losses import GanKind, discriminator_gan, feature_matching, generator_gan
-from reenact.nn.perceptual import LEAST_SIDES, PerceptualKind, PerceptualLoss, assets_of
-from reenact.nn.resample import AntiAliasDown, warp
+from reenact.nn.blocks import DownBlock
+from reenact.nn.losses import PYRAMID, ImageLosses, ImageWeights, to_unit
+from reenact.nn.resample import warp
 
-RECONSTRUCTION_SCALES = (1, 2, 4, 8)
-"""Reductions at which the result is compared (`Losses/perceptual.py`)."""
+PAPER_WIDTHS = (32, 64, 128, 256)
+"""`32 * 2^i` for four blocks."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PWMLosses:
-    """Weights and kinds of the losses; defaults are `config.py` of the released code."""
+class PWMLosses(ImageWeights):
+    """Weights and kinds of the losses; defaults are `config.py` of the released code, whose paper says a hinge."""
 
     pixel: float = 10.0
     """Mean absolute error of the result."""
-    reconstruction: float = 10.0
-    """Perceptual distance of the result, summed over four scales and the network's layers."""
     warped: float = 10.0
     """Perceptual distance of the source warped by each level's displacement, summed over levels and layers."""
-    feature_matching: float = 10.0
-    """Difference of the discriminator's features, of the result and of the warped source."""
-    gan: float = 1.0
-    """Adversarial term, of the result and of the warped source."""
-    gan_kind: GanKind = "ls"
-    """The released default; the paper says hinge."""
-    perceptual: PerceptualKind = "imagenet"
-    """Network of the perceptual terms, or none of them."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +52,40 @@ class PWMOptimisation(AdversarialOptimisation):
     their weights are what keeps displacements small."""
 
 
-class PWMModule(AdversarialModule):
+class PatchDiscriminator(nn.Module):
+    """Blocks of convolution (kernel 4, padding 2), batch norm, leaky ReLU and pooling; then patch logits."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            DownBlock(channels_in, channels_out, kernel_size=4, padding=2)
+            for channels_in, channels_out in zip((3, *widths), widths, strict=False)
+        )
+        self.out_convs = nn.ModuleList([nn.Conv2d(widths[-1], 1, 4, padding=2)])
+
+    def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Features of every block and logits (B, 1, h, w) of images (B, 3, H, W)."""
+        features = []
+        for layer in self.layers:
+            image = layer(image)
+            features.append(image)
+        return features, self.out_convs[0](image)
+
+
+class Discriminator(nn.Module):
+    """The released wrapper over scales, which holds one discriminator at full size; names as in its checkpoints."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.discs = nn.ModuleDict({"x1": PatchDiscriminator(widths)})
+
+    def forward(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Features of each layer and the logits of images, as `PatchDiscriminator` gives them."""
+        features, logits = self.discs["x1"](image)
+        return features, logits
+
+
+class PWMModule(AdversarialTraining[PWMReenactment], ReenactmentModule):
     """PWM with its discriminator, losses and schedule.
 
     Args:
@@ -77,6 +98,8 @@ class PWMModule(AdversarialModule):
 
     method = "pwm"
     network: PWM
+    image_losses: ImageLosses
+    optimisation: PWMOptimisation
 
     def __init__(
         self,
@@ -101,95 +124,45 @@ class PWMModule(AdversarialModule):
             PWM(network, load_face_model(face_model)), Discriminator(discriminator.widths), optimisation, arguments
         )
         self.losses = losses
-        self.head_lr = optimisation.generator_lr * optimisation.head_lr_factor
-        self.pyramid = nn.ModuleList(AntiAliasDown(scale) for scale in RECONSTRUCTION_SCALES)
-        self._perceptual: PerceptualLoss | None = None
-
-    def setup(self, stage: str) -> None:
-        """Load the perceptual network when training is about to start.
-
-        Raises:
-            ReenactError: if its weights are missing.
-        """
-        super().setup(stage)
-        if stage == "fit" and self.losses.perceptual != "none":
-            self._perceptual = PerceptualLoss(self.losses.perceptual)
-
-    def assets(self, stage: Stage) -> tuple[str, ...]:
-        """Return the names in `reenact.assets` without which training (`fit`) or use of the method can't start."""
-        return assets_of(self.losses.perceptual) if stage == "fit" else ()
-
-    @property
-    def least_image_size(self) -> int:
-        """Side of the smallest images that the perceptual network can read at the coarsest scale."""
-        coarsest: int = max(RECONSTRUCTION_SCALES[-1], 2 ** (len(self.network.config.widths) - 2))
-        return LEAST_SIDES.get(self.losses.perceptual, 1) * coarsest
+        # The warped source is compared at every level of the network.
+        coarsest = max(PYRAMID[-1], 2 ** (len(network.widths) - 2))
+        judged = bool(losses.gan or losses.feature_matching)
+        self.image_losses = ImageLosses(losses, judged=judged, coarsest=coarsest)
 
     @property
     def idle_losses(self) -> dict[str, str]:
         """Losses that are weighed and can't be computed, with the reason."""
-        if self.losses.perceptual != "none":
-            return {}
-        weights = {"reconstruction": self.losses.reconstruction, "warped": self.losses.warped}
-        return {name: "perceptual is none" for name, weight in weights.items() if weight}
+        idle = super().idle_losses
+        if self.losses.warped and self.losses.perceptual == "none":
+            idle["warped"] = "perceptual is none"
+        return idle
 
     def generator_groups(self) -> list[dict[str, Any]]:
         """The displacement heads apart from the rest."""
-        return head_groups(self.network, ("_flow.",), self.head_lr)
+        return head_groups(self.network, ("_flow.",), self.optimisation.generator_lr * self.optimisation.head_lr_factor)
 
-    @property
-    def _is_adversarial(self) -> bool:
-        return bool(self.losses.gan or self.losses.feature_matching)
-
-    def generator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+    def generator_losses(self, batch: PortraitPair, result: PWMReenactment) -> Losses:
         """Pixel, perceptual, adversarial and feature terms of the result and of the warped source."""
-        assert isinstance(result, PWMReenactment)
-        weights = self.losses
-        real, fake, warped = _to_unit(batch.driving.image), _to_unit(result.image), _to_unit(result.warped)
-        losses = {"pixel": weights.pixel * F.l1_loss(fake, real)}
-        if self._perceptual is not None:
-            losses["reconstruction"] = weights.reconstruction * self._perceptual.pyramid(
-                [down(fake) for down in self.pyramid], [down(real) for down in self.pyramid]
-            )
-            losses["warped"] = weights.warped * self._warped_loss(_to_unit(batch.source.image), real, result)
-        if self._is_adversarial:
-            losses |= self._adversarial_losses(real, {"": fake, "_warped": warped})
-        return losses
+        real, fake, warped = to_unit(batch.driving.image), to_unit(result.image), to_unit(result.warped)
+        levels = _warp_levels(to_unit(batch.source.image), real, result)
+        return {
+            "pixel": self.losses.pixel * F.l1_loss(fake, real),
+            **self.image_losses.compare_images(fake, real),
+            **self.image_losses.compare_levels(*levels, "warped", self.losses.warped),
+            **self.image_losses.judge(self.discriminator, real, {"": fake, "_warped": warped}),
+        }
 
-    def discriminator_losses(self, batch: PortraitPair, result: Reenactment) -> Losses:
+    def discriminator_losses(self, batch: PortraitPair, result: PWMReenactment) -> Losses:
         """Both fakes against the real image, summed."""
-        assert isinstance(result, PWMReenactment)
-        if not self._is_adversarial:
-            return {}
-        kind = self.losses.gan_kind
-        _, real = self.discriminator(_to_unit(batch.driving.image))
-        terms = {}
-        for name, image in (("gan", result.image), ("gan_warped", result.warped)):
-            _, fake = self.discriminator(_to_unit(image))
-            terms[name] = discriminator_gan(real, fake, kind)
-        return terms
-
-    def _adversarial_losses(self, real: Tensor, fakes: dict[str, Tensor]) -> Losses:
-        with torch.no_grad():
-            real_features, _ = self.discriminator(real)
-        losses = {}
-        for suffix, fake in fakes.items():
-            features, logits = self.discriminator(fake)
-            losses[f"gan{suffix}"] = self.losses.gan * generator_gan(logits, self.losses.gan_kind)
-            matching = feature_matching(real_features, features)
-            losses[f"feature_matching{suffix}"] = self.losses.feature_matching * matching
-        return losses
-
-    def _warped_loss(self, source: Tensor, real: Tensor, result: PWMReenactment) -> Tensor:
-        assert self._perceptual is not None
-        warped, targets = [], []
-        for displacement in result.displacements:
-            size = displacement.shape[-2:]
-            warped.append(warp(F.interpolate(source, size, mode="area"), displacement, grid="centres"))
-            targets.append(F.interpolate(real, size, mode="area"))
-        return self._perceptual.pyramid(warped, targets)
+        fakes = {"": to_unit(result.image), "_warped": to_unit(result.warped)}
+        return self.image_losses.tell_apart(self.discriminator, to_unit(batch.driving.image), fakes)
 
 
-def _to_unit(image: Tensor) -> Tensor:
-    """Map an image from the package's [-1, 1] to the [0, 1] of PWM's networks."""
-    return (image + 1) / 2
+def _warp_levels(source: Tensor, real: Tensor, result: PWMReenactment) -> tuple[list[Tensor], list[Tensor]]:
+    """The source warped by the displacement of each level, and the driving image at the level's size."""
+    warped, targets = [], []
+    for displacement in result.displacements:
+        size = displacement.shape[-2:]
+        warped.append(warp(F.interpolate(source, size, mode="area"), displacement, grid="centres"))
+        targets.append(F.interpolate(real, size, mode="area"))
+    return warped, targets

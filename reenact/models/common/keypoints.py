@@ -1,18 +1,47 @@
-"""Shared readers of the official files of keypoint methods: sizes from weights, and the discriminator."""
+"""Settings of keypoint methods, and readers of their official files: sizes from weights, and the discriminator."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from reenact.models.common.keypoint_training import DiscriminatorConfig, KeypointModule
+from reenact.models.common.adversarial import AdversarialOptimisation
+from reenact.nn.discriminator import MultiScaleDiscriminator
 from reenact.nn.resample import AntiAliasDown
 
+HEADS = (".mask.", ".occlusion.")
+"""Substrings of the names of the dense motion's last layers. These convolutions have up to 38,000 inputs to an output,
+so Adam's steps of 1e-3 can move their logits by several at once: one keypoint wins everywhere, and the others have no
+gradient any more. `head_lr_factor` gives them a rate of their own."""
 REDUCTIONS = {AntiAliasDown(factor).kernel.numel(): factor for factor in (2, 4, 8)}
 """Length of a low-pass kernel -> the reduction that it is of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeypointOptimisation(AdversarialOptimisation):
+    """Adam for both networks; defaults are `train.py` of FOMM's code and of Face-vid2vid's reimplementation."""
+
+    beta1: float = 0.5
+    head_lr_factor: float = 1.0
+    """Factor on the learning rate of the dense motion's mask and occlusion."""
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """Size of the discriminator; defaults are `config/vox-256.yaml` of the first-order motion model."""
+
+    widths: list[int] = field(default_factory=lambda: [64, 128, 256, 512])
+    """Channels of its blocks."""
+    keypoints: bool = False
+    """Show it gaussians of the driving keypoints, and leave out spectral norm (FOMM's `vox-adv-256.yaml`)."""
+
+    def build(self, keypoints: int) -> MultiScaleDiscriminator:
+        """The discriminator for a method of so many keypoints."""
+        return MultiScaleDiscriminator(self.widths, 3 + keypoints * self.keypoints, spectral=not self.keypoints)
 
 
 def count_channels(state: Mapping[str, Tensor], blocks: str) -> list[int]:
@@ -57,7 +86,7 @@ def discriminator_config(official: Mapping[str, Any]) -> DiscriminatorConfig:
     return DiscriminatorConfig(count_channels(state, "discs.1.down_blocks.{}"), keypoints=keyed)
 
 
-def discriminator_state(official: Mapping[str, Any], module: KeypointModule) -> dict[str, Tensor]:
-    """The discriminator's weights by our names; the module's own, which training alone reads, if the file has none."""
-    state = official.get("discriminator") or module.discriminator.state_dict()
+def discriminator_state(official: Mapping[str, Any], discriminator: nn.Module) -> dict[str, Tensor]:
+    """The discriminator's weights by our names; its own, which training alone reads, if the file has none."""
+    state = official.get("discriminator") or discriminator.state_dict()
     return {f"discriminator.{name}": value for name, value in state.items()}

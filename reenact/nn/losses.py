@@ -97,12 +97,13 @@ class ImageLosses:
             fake: the result.
             real: the driving image.
             name: of the term.
-            least_side: side in pixels below which the pyramid stops.
+            least_side: side in pixels below which no image is reduced.
         """
         if self._perceptual is None:
             return {}
         side = fake.shape[-1]
-        levels = [down.to(fake.device) for factor, down in self._pyramid.items() if side // factor >= least_side]
+        factors = [factor for factor in PYRAMID if factor == 1 or side // factor >= least_side]
+        levels = [self._pyramid[factor].to(fake.device) for factor in factors]
         return self.compare_levels([down(fake) for down in levels], [down(real) for down in levels], name)
 
     def compare_levels(

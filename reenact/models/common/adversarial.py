@@ -16,6 +16,7 @@ from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import PortraitPair
 from reenact.models.common.module import Losses, PortraitModule
 from reenact.models.common.training import Schedule, clip_gradients
+from reenact.nn.whole_batch import BatchDraws
 
 Result = TypeVar("Result", bound=TensorFields)
 
@@ -41,7 +42,9 @@ def head_groups(network: nn.Module, heads: Sequence[str], lr: float) -> list[dic
 
 
 class AdversarialTraining(PortraitModule, Generic[Result]):
-    """Manual optimisation of a network and a discriminator; a subclass gives `forward` and the losses of both.
+    """Manual optimisation of a network and a discriminator; a subclass gives the losses of both.
+
+    Reenactment methods inherit from `AdversarialTraining` and `ReenactmentModule`, in this order.
 
     An iteration counts as one `global_step`, though two optimisers step in it. Gradients of the generator's losses
     never reach the discriminator's parameters; the discriminator sees the very images the generator made, detached.
@@ -66,6 +69,11 @@ class AdversarialTraining(PortraitModule, Generic[Result]):
         self.discriminator = discriminator
         self.optimisation = optimisation
 
+    def run_network(self, batch: PortraitPair, random: BatchDraws) -> Result:
+        """Compute the result of a batch, with gradients; a network that reads something else overrides it."""
+        result: Result = self.network(batch.source, batch.driving, random)
+        return result
+
     @abstractmethod
     def generator_losses(self, batch: PortraitPair, result: Result) -> Losses:
         """Terms that the network minimises; called in train mode, with gradients to the network alone."""
@@ -86,7 +94,7 @@ class AdversarialTraining(PortraitModule, Generic[Result]):
         discriminator._on_after_step = _do_nothing
         last = (batch_idx + 1) % self.optimisation.accumulate == 0 or self.trainer.is_last_batch
         with generator.toggle_model(sync_grad=last):
-            result = self(batch.source, batch.driving, self.random())
+            result = self.run_network(batch, self.random())
             losses = self.generator_losses(batch, result)
             self._descend(generator, losses, "generator", batch, last)
         result = result.detach()

@@ -12,7 +12,7 @@ from torchmetrics.regression import R2Score
 
 from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
-from reenact.faces.portrait import Portrait, PortraitPair
+from reenact.faces.portrait import PortraitPair
 from reenact.models.common.adversarial import AdversarialOptimisation, AdversarialTraining
 from reenact.models.common.module import Losses
 from reenact.models.mmfa_vae.frozen import FrozenMMFA, check_same, load_frozen
@@ -108,15 +108,10 @@ class MMFAVAEModule(AdversarialTraining[Reconstruction]):
         assert self.mmfa is not None
         check_same(self.network, self._frozen.digest, self.mmfa)
 
-    def forward(self, source: Portrait, driving: Portrait, random: BatchDraws | None = None) -> Reconstruction:
-        """Rebuild the expressions of both portraits of B pairs, (2 B).
-
-        Codes are drawn with `random`; without it they are the means.
-        """
-        features = self._features(torch.cat((source.image, driving.image)))
-        noise = features.new_zeros(len(features), self.config.latent)
-        if random is not None:
-            noise = random.normal(len(features), self.config.latent).to(features.device)
+    def run_network(self, batch: PortraitPair, random: BatchDraws) -> Reconstruction:
+        """Rebuild the expressions of both portraits of B pairs, (2 B), from drawn codes."""
+        features = self._features(torch.cat((batch.source.image, batch.driving.image)))
+        noise = random.normal(len(features), self.config.latent).to(features.device)
         result: Reconstruction = self.network(features, noise)
         return result
 

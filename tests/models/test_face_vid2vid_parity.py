@@ -4,16 +4,23 @@ import json
 
 import pytest
 import torch
-from reenact.models.face_vid2vid.losses import APART, deformation_prior, head_pose_error, keypoint_prior
 from safetensors.torch import load_file
 
 from reenact.models.face_vid2vid.convert import rename_weights
 from reenact.models.face_vid2vid.generator import Generator
+from reenact.models.face_vid2vid.module import head_pose_error
 from reenact.models.face_vid2vid.network import Estimator, HeadMotion, relative_keypoints
 from reenact.nn.discriminator import MultiScaleDiscriminator
 from reenact.nn.euler import angle_of, angles_of, rotation_of
 from reenact.nn.keypoints import hull_ratio, sparse_motions, spatial_softmax
-from reenact.nn.losses import discriminator_gan, feature_matching, generator_gan
+from reenact.nn.losses import (
+    APART,
+    deformation_prior,
+    discriminator_gan,
+    feature_matching,
+    generator_gan,
+    keypoint_prior,
+)
 from reenact.nn.resample import sample_image
 from reenact.nn.thin_plate import RandomWarp
 from reenact.nn.volume import TEMPERATURE, CanonicalDetector, VolumeDenseMotion, VolumeMotion

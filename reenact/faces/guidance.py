@@ -230,8 +230,8 @@ def depth_map(face: FaceRaster) -> Tensor:
     MagicPortrait's depth (Wei et al. 2025, as its code): each frame has its own range, over all vertices.
     """
     depth = face.vertices[..., 2:]
-    far, near = depth.amax(1, keepdim=True), depth.amin(1, keepdim=True)
-    return face.draw((far - depth) / (far - near))
+    farthest, nearest = depth.amax(1, keepdim=True), depth.amin(1, keepdim=True)
+    return face.draw((farthest - depth) / (farthest - nearest))
 
 
 def normal_map(face: FaceRaster, normals: Tensor) -> Tensor:

@@ -56,9 +56,9 @@ def _list_angles(face_model: FaceModel) -> Iterator[tuple[str, Control]]:
     for prefix, (field, _, part, joint) in JOINTS.items():
         if field not in face_model.rotations:
             continue
-        for angle, way in ANGLES.items():
+        for angle, turn in ANGLES.items():
             name = _name_angle(prefix, angle)
-            effect = "opens the jaw" if name == OPEN_JAW else f"turns the {joint} {way}"
+            effect = "opens the jaw" if name == OPEN_JAW else f"turns the {joint} {turn}"
             yield name, Control(effect=effect, low=-180.0, high=180.0, unit="degrees", part=part)
 
 

@@ -58,12 +58,14 @@ class PairPlan:
     cross_frames_per_person: int = 0
     """Pairs of frames of two identities, for each identity as the source."""
     self_clips: bool = False
-    """Every clip as a whole, driven from its own frame 0."""
+    """Every clip as a whole, driven from a frame of its own."""
     cross_clips: bool = False
     """Every clip as a whole, driving a portrait of another identity."""
     portraits: int = 0
     """Portraits of different identities from `--sources`, one for each driving clip, again from the first when used up;
-    0: frame 0 of the next clip of another identity."""
+    0: a frame of the next clip of another identity."""
+    source: Literal["first", "frontal"] = "first"
+    """Source frame of a clip that is driven as a whole: frame 0, or the frame that looks straightest ahead."""
 
 
 @dataclass(frozen=True, kw_only=True)

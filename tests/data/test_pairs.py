@@ -3,20 +3,23 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
+import torch
 
 from reenact.data.datamodules.clips import Clips
 from reenact.data.pairs.lists import NamedPair, read_pairs, write_pairs
 from reenact.data.pairs.plans import write_plan
 from reenact.data.store.pack import pack
-from reenact.data.store.reader import Store
+from reenact.data.store.reader import Store, StoreInfo
 from reenact.data.store.root_files import MANIFEST
+from reenact.data.store.writer import StoreWriter
 from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
 from reenact.methods.registry import collect_pair_plans
 
-from .made_store import add_clip, made_store, made_writer
+from .made_store import SIZE, add_clip, made_arrays, made_store, made_writer
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +93,28 @@ def test_pwm_goes_both_ways(root, tmp_path):
 
 def test_export3d_takes_whole_clips_and_another_person(root, tmp_path):
     pairs, said = plan(root, tmp_path, "export3d")
-    assert {(pair.source_frame, pair.driving_frame) for pair in pairs} == {(0, None)}
+    assert {pair.driving_frame for pair in pairs} == {None}
     assert Counter(pair.driving for pair in pairs) == {clip.name: 2 for clip in Store(root).clips()}
     assert sum(person(pair.source) == person(pair.driving) for pair in pairs) == 8
     assert said.endswith("; the paper has 50 clips")
+
+
+def test_export3d_starts_from_the_straightest_frame(tmp_path):
+    writer = made_writer(tmp_path / "store")
+    for name, frame in (("p0#0", 3), ("p1#0", 7)):
+        arrays = made_arrays(12)
+        params = arrays.params
+        params.global_pose[:], params.neck_pose[:] = 0.0, 0.0
+        params.neck_pose[:, 1] = torch.linspace(0.2, 0.8, 12)  # yaw
+        params.global_pose[:, 0] = 0.4  # pitch
+        params.global_pose[frame] = torch.tensor([0.0, 0.0, 1.5])  # only rolled, and turned by the neck
+        params.neck_pose[frame] = 0.0
+        add_clip(writer, name, 12, "test", arrays)
+    pairs, _ = plan(writer.root, tmp_path, "export3d")
+    assert {pair.source: pair.source_frame for pair in pairs} == {"p0#0": 3, "p1#0": 7}
+    bare = StoreWriter(tmp_path / "bare", StoreInfo("", SIZE, {}, ("crop", "visible")))
+    add_clip(bare, "p0#0", 12, "test", replace(made_arrays(12), landmarks=None, params=None))
+    sentence(lambda: plan(bare.root, tmp_path, "export3d"), "bare has no face parameters; prepare it again")
 
 
 @pytest.mark.parametrize("preset", ["mmfa", "magicportrait"])

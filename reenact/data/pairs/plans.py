@@ -9,17 +9,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from reenact.choices import check_choices
+from reenact.data.clips import Prepared
 from reenact.data.pairs.lists import NamedPair, name_pairs, write_pairs
 from reenact.data.pairs.sampling import choose_clips, cross_pairs, held_out_split, self_pairs
 from reenact.data.store.clip_table import ClipIndex, ClipTable
 from reenact.data.store.prepared import open_prepared
 from reenact.errors import ReenactError, suggest_names
+from reenact.faces.rotation import axis_angle_to_matrix
 from reenact.methods import PairPlan
 from reenact.methods.choices import PairPlanName
 from reenact.methods.registry import collect_pair_plans
 from reenact.paths import PathLike
+
+_POSES = ("global_pose", "neck_pose")
+"""Arrays of a store that turn the head as a whole."""
 
 
 @check_choices
@@ -56,7 +62,8 @@ def write_plan(
             if plan.portraits
             else f"The pairs of {preset} take no portraits from another data set; leave out --sources"
         )
-    table = open_prepared(store).table
+    prepared = open_prepared(store)
+    table = prepared.table
     everything = table.index(split, min_frames=2)
     if split == "test" and table.split_names == ("train",):
         # What the data modules hold out, at their own seed and share.
@@ -68,7 +75,8 @@ def write_plan(
             f"{store} has no usable {split} clip of 2 frames or more (it has: {has}); choose another --split"
         )
     portraits = None if sources is None else open_prepared(sources).table
-    pairs = list(_plan_pairs(plan, index, table, portraits, seed))
+    _check_poses(plan, preset, store, prepared)
+    pairs = list(_plan_pairs(plan, index, prepared, portraits, seed))
     if not pairs:
         raise ReenactError(f"The {split} clips of {store} show one identity, and {preset} needs pairs of two")
     write_pairs(out, pairs)
@@ -78,11 +86,11 @@ def write_plan(
 
 
 def _plan_pairs(
-    plan: PairPlan, index: ClipIndex, table: ClipTable, portraits: ClipTable | None, seed: int
+    plan: PairPlan, index: ClipIndex, prepared: Prepared, portraits: ClipTable | None, seed: int
 ) -> Iterator[NamedPair]:
     count = len(index.ids)
     people = len(np.unique(index.identities))
-    names = table.names
+    names = prepared.table.names
     if plan.self_frames:
         yield from name_pairs(self_pairs(index, plan.self_frames * count, seed), names)
     if plan.cross_frames:
@@ -90,7 +98,8 @@ def _plan_pairs(
     if plan.cross_frames_per_person and people > 1:
         yield from _per_person(index, plan.cross_frames_per_person, names, seed)
     if plan.self_clips:
-        yield from (NamedPair(names[clip], 0, names[clip], None) for clip in index.ids.tolist())
+        for clip in index.ids.tolist():
+            yield NamedPair(names[clip], _choose_source(plan, prepared, clip), names[clip], None)
     if plan.cross_clips and portraits is not None:
         chosen = choose_clips(portraits.index(None), plan.portraits, seed).ids.tolist()
         if not chosen:
@@ -99,7 +108,27 @@ def _plan_pairs(
             yield NamedPair(portraits.names[chosen[number % len(chosen)]], 0, names[clip], None)
     elif plan.cross_clips and people > 1:
         for place, clip in enumerate(index.ids.tolist()):
-            yield NamedPair(names[_next_person(index, place)], 0, names[clip], None)
+            source = _next_person(index, place)
+            yield NamedPair(names[source], _choose_source(plan, prepared, source), names[clip], None)
+
+
+def _check_poses(plan: PairPlan, preset: str, store: str, prepared: Prepared) -> None:
+    if plan.source == "frontal" and not set(_POSES) <= set(prepared.info.fields):
+        raise ReenactError(
+            f"The pairs of {preset} start from the straightest frame of a clip, and {store} has no face parameters;"
+            " prepare it again"
+        )
+
+
+def _choose_source(plan: PairPlan, prepared: Prepared, clip: int) -> int:
+    """Choose the source frame of a clip: the first, or the one with the least yaw and pitch together."""
+    if plan.source == "first":
+        return 0
+    others = set(prepared.info.fields).difference(_POSES)
+    arrays = prepared.reader.arrays(prepared.place(clip), unread=others)
+    root, neck = (axis_angle_to_matrix(torch.from_numpy(arrays[name])) for name in _POSES)
+    x, y, z = (root @ neck)[..., 2].unbind(-1)  # the direction of the nose
+    return int((torch.atan2(x, z).abs() + torch.atan2(y, torch.hypot(x, z)).abs()).argmin())
 
 
 def _next_person(index: ClipIndex, place: int) -> int:

@@ -18,9 +18,10 @@ METHOD = Method(
     # ECCV 2024, section 4: 25 frames/s, 256, the nose in the centre.
     recipes={"export3d": Recipe(crop="export3d", size=256, fps=Fraction(25))},
     pair_plans={
-        # VFHQ: 50 test clips; the pairing is not said: each drives one other identity.
-        "export3d": PairPlan(clips=50, self_clips=True, cross_clips=True),
+        # VFHQ: 50 test clips; the pairing is not said: each drives one other identity. A random frontal frame is the
+        # source; which one is not said: the straightest.
+        "export3d": PairPlan(clips=50, self_clips=True, cross_clips=True, source="frontal"),
         # TalkingHead-1KH: 20 clips of different identities.
-        "export3d_talkinghead": PairPlan(clips=20, self_clips=True, cross_clips=True),
+        "export3d_talkinghead": PairPlan(clips=20, self_clips=True, cross_clips=True, source="frontal"),
     },
 )

@@ -9,7 +9,7 @@ from reenact.benchmark.spec import Column
 from reenact.errors import ReenactError
 from reenact.metrics.metric_names import check_metrics, find_reference, parse_metric
 
-_NAME = re.compile(r"(?P<what>[a-z0-9_]+)(?P<part>\.[a-z]+)?\[[a-z0-9_,]+\](?P<rest>.*)")
+_NAME = re.compile(r"(?P<what>[a-z0-9_]+)(?P<part>\.[a-z]+)?\[[a-z0-9_,-]+\](?P<rest>.*)")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Measured:
 
 
 def on_probe(metric: str) -> str:
-    """Return the metric read by the probe: `csim[arcface]` -> `csim[probe]`; pixel metrics are unchanged.
+    """Return the metric read by the probe: `csim[arcface-r50]` -> `csim[probe]`; pixel metrics are unchanged.
 
     The probe reads no translation, so that a distance of poses becomes one of rotations.
     """

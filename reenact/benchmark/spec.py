@@ -10,6 +10,7 @@ from typing import Any, Literal
 from reenact.benchmark.table_file import RowPart, read_table
 from reenact.errors import ReenactError, suggest_names
 from reenact.methods.registry import list_methods
+from reenact.metrics.metric_names import current_metric
 from reenact.runs import presets
 
 SYNTHETIC = "synthetic"
@@ -116,7 +117,7 @@ def load_table(name: str) -> Table:
     """
     path = find_table(name)
     content = read_table(path)
-    columns = tuple(Column(**dict(column)) for column in content.columns)
+    columns = tuple(Column(**{**dict(column), "metric": current_metric(column.metric)}) for column in content.columns)
     rows = (
         zoo_rows()
         if content.rows == ZOO

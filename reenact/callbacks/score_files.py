@@ -17,6 +17,7 @@ from reenact import __version__
 from reenact.callbacks.whole_files import replace_file
 from reenact.errors import ReenactError
 from reenact.metrics.frame_set import FrameSet
+from reenact.metrics.metric_names import current_metric
 from reenact.metrics.suite import Row, Score
 
 FORMAT = 1
@@ -107,7 +108,8 @@ def read_scores(path: Path) -> ScoreFile:
         raise ReenactError(f"{path} is no file of scores; make it with `reenact evaluate`") from error
     if content.format != FORMAT:
         raise ReenactError(f"{path} has format {content.format}, and this version of reenact reads {FORMAT}")
-    scores = {loader: {entry.metric: _score_from_dict(entry) for entry in of} for loader, of in content.loaders.items()}
+    loaders = {loader: map(_score_from_dict, entries) for loader, entries in content.loaders.items()}
+    scores = {loader: {score.label: score for score in entries} for loader, entries in loaders.items()}
     return ScoreFile(scores, content.about, content.frames)
 
 
@@ -117,4 +119,5 @@ def _score_to_dict(score: Score) -> dict[str, Any]:
 
 
 def _score_from_dict(entry: _Entry) -> Score:
-    return Score(entry.metric, math.nan if entry.value is None else entry.value, entry.frames, entry.note)
+    value = math.nan if entry.value is None else entry.value
+    return Score(current_metric(entry.metric), value, entry.frames, entry.note)

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reenact import __version__, assets
+from reenact.estimators.table import PACKAGES
 from reenact.install import DISTRIBUTION, install_hint
 from reenact.methods.registry import describe_absence, list_methods, scan_methods
 from reenact.runs import presets
@@ -32,11 +33,10 @@ CODECS: tuple[tuple[str, Literal["r", "w"], str], ...] = (
     ("aac", "w", "write sound"),
 )
 OPTIONAL = {
-    "dlib-bin": ("dlib", "faces and landmarks offline, for prepare and animate", install_hint("dlib")),
-    "face-recognition-models": ("face_recognition_models", "dlib's weights", install_hint("dlib")),
-    "face-alignment": ("face_alignment", "68 landmarks, more exact than dlib", install_hint("face-alignment")),
-    "insightface": ("insightface", "SCRFD, ArcFace, 106 landmarks", install_hint("insightface")),
-    "timm": ("timm", "SMIRK's networks", install_hint("smirk")),
+    **{
+        package.distribution: (module, package.purpose, install_hint(package.extra))
+        for module, package in PACKAGES.items()
+    },
     "ray": ("ray", "prepare --engine ray", install_hint("ray")),
     "s3fs": ("s3fs", "data roots at s3://", install_hint("s3")),
     "wandb": ("wandb", "--logger wandb", install_hint("wandb")),

@@ -79,6 +79,11 @@ class Deca(FlameRegressor):
         return deca_crop(landmarks, self._scale)
 
 
+def load_regressor(name: str, device: str) -> Deca:
+    """DECA, whose name has no variants."""
+    return Deca(device)
+
+
 def deca_crop(landmarks: Points, scale: float = 1.25) -> Crop:
     """DECA's crop (`decalib/datasets/datasets.py`): 1.1 times the size of the landmarks' box times `scale`, centred.
 

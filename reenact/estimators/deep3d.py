@@ -101,5 +101,10 @@ class Deep3D:
         return coefficients.cpu()
 
 
+def load_regressor(name: str, device: str) -> Deep3D:
+    """Deep3D, whose name has no variants."""
+    return Deep3D(device)
+
+
 def _crop_faces(images: list[Image], landmarks: NDArray[np.float32]) -> list[TemplateCrop]:
     return [TemplateCrop.around(points, *image.shape[:2]) for image, points in zip(images, landmarks, strict=True)]

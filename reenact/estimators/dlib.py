@@ -142,6 +142,16 @@ class DlibIdentity:
         return np.array(self._network.compute_face_descriptor(np.ascontiguousarray(image), shape), np.float32)
 
 
+def load_finder(name: str, device: str) -> tuple[DlibDetector, DlibLandmarks, float]:
+    """The detector, its landmark network, and the size of the smallest face that it sees in one look."""
+    return DlibDetector(), DlibLandmarks(), LEAST_FACE
+
+
+def load_identity(name: str, device: str) -> DlibIdentity:
+    """The identity network, which runs on the CPU."""
+    return DlibIdentity()
+
+
 def find_weights(file: str) -> str:
     """The path of a weight file in the package `face_recognition_models`.
 

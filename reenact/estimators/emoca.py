@@ -53,3 +53,8 @@ class Emoca(FlameRegressor):
     def crop(self, image: Image, landmarks: Points) -> Crop:
         """The square that the networks are shown, from (68, 2) landmarks: DECA's."""
         return deca_crop(landmarks)
+
+
+def load_regressor(name: str, device: str) -> Emoca:
+    """EMOCA, whose models go by the names of their files."""
+    return Emoca(device)

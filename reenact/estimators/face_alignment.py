@@ -82,6 +82,12 @@ class FaceAlignment3D(FaceAlignmentEstimator):
         return self._place(image, box)
 
 
+def load_finder(name: str, device: str) -> tuple[FaceAlignmentEstimator, FaceAlignmentEstimator, float]:
+    """The detector, its landmark network, and the size of the smallest face that it sees in one look."""
+    networks = FaceAlignment3D(device) if name == FaceAlignment3D.name else FaceAlignmentEstimator(device)
+    return networks, networks, LEAST_FACE
+
+
 def _load_library(device: str, three_d: bool) -> Any:  # noqa: ANN401  # face-alignment has no types
     """The library's object, its networks read from our asset folder: it knows its own cache and a download alone."""
     detector, network = assets.require_asset("s3fd"), assets.require_asset("fan3d" if three_d else "fan2d")

@@ -144,6 +144,12 @@ class ArcFace:
         return np.asarray(self._network.get_feat(crop)[0], np.float32)
 
 
+def load_finder(name: str, device: str) -> tuple[InsightFaceEstimator, InsightFaceEstimator, float]:
+    """The detector, its landmark network, and the size of the smallest face that it sees in one look."""
+    networks = InsightFaceEstimator(device)
+    return networks, networks, LEAST_FACE
+
+
 def five_points(landmarks: Points) -> Points:
     """(5, 2): the means of the eyes' six points, the nose's tip and the mouth's corners, of (68, 2) landmarks.
 

@@ -156,6 +156,12 @@ class MediaPipeEstimator:
         return [region_of(face, square) for face in faces[:MOST_FACES].double().numpy()]
 
 
+def load_finder(name: str, device: str) -> tuple[MediaPipeEstimator, MediaPipeEstimator, float]:
+    """The detector, its landmark network, and the size of the smallest face that it sees in one look."""
+    networks = MediaPipeEstimator()
+    return networks, networks, LEAST_FACE
+
+
 def region_of(face: NDArray[np.float64], square: Crop) -> Region:
     """The landmark network's region around a detected face.
 

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from reenact import assets
 from reenact.errors import ReenactError
 from reenact.estimators.base import Detector, IdentityEmbedder, LandmarkDetector, ParameterRegressor
 from reenact.estimators.face_search import FaceSearch
+from reenact.estimators.table import Estimator, list_estimators
 
 LandmarkLibrary = Literal["face-alignment", "face-alignment-3d", "insightface", "mediapipe", "dlib"]
 LandmarkChoice = Literal["auto", "face-alignment", "face-alignment-3d", "insightface", "mediapipe", "dlib"]
 IdentityNetwork = Literal["arcface-r50", "arcface-r100", "dlib"]
 IdentityChoice = Literal["auto", "arcface-r50", "arcface-r100", "dlib"]
 RegressorChoice = Literal["deep3d", "deca", "emoca", "smirk", "smirk-68", "deca+smirk"]
-REGRESSORS: dict[RegressorChoice, str] = {**dict.fromkeys(get_args(RegressorChoice), "flame"), "deep3d": "bfm"}
-"""Regressor -> face model that its parameters belong to."""
-REGRESSOR_FILES: dict[RegressorChoice, tuple[str, ...]] = {
-    "deep3d": ("deep3d",),
-    "deca": ("deca",),
-    "emoca": ("emoca",),
-    "smirk": ("smirk", "mediapipe"),
-    "smirk-68": ("smirk",),
-    "deca+smirk": ("deca", "smirk", "mediapipe"),
-}
-"""Regressor -> assets without which it can't run."""
 
 
 @dataclass(frozen=True)
@@ -62,28 +53,7 @@ def load_face_finder(choice: LandmarkChoice = "auto", device: str = "cpu") -> Fa
         ReenactError: if the library or its weights are missing.
     """
     library = resolve_landmarks(choice)
-    if library == "dlib":
-        from reenact.estimators import dlib
-
-        return _search_faces(dlib.DlibDetector(), dlib.DlibLandmarks(), dlib.LEAST_FACE)
-    if library == "mediapipe":
-        from reenact.estimators import mediapipe
-
-        reader = mediapipe.MediaPipeEstimator()
-        return _search_faces(reader, reader, mediapipe.LEAST_FACE)
-    if library == "insightface":
-        from reenact.estimators import insightface
-
-        networks = insightface.InsightFaceEstimator(device)
-        return _search_faces(networks, networks, insightface.LEAST_FACE)
-    from reenact.estimators import face_alignment
-
-    three_d = library == "face-alignment-3d"
-    estimator = face_alignment.FaceAlignment3D(device) if three_d else face_alignment.FaceAlignmentEstimator(device)
-    return _search_faces(estimator, estimator, face_alignment.LEAST_FACE)
-
-
-def _search_faces(detector: Detector, landmarks: LandmarkDetector, least_face: float) -> FaceFinder:
+    detector, landmarks, least_face = _load(list_estimators("finder")[library], device)
     return FaceFinder(FaceSearch(detector, landmarks, least_face), landmarks)
 
 
@@ -106,14 +76,8 @@ def load_identity(choice: IdentityChoice = "auto", device: str = "cpu") -> Ident
     Raises:
         ReenactError: if the library or the weights are missing.
     """
-    network = resolve_identity(choice)
-    if network == "dlib":
-        from reenact.estimators.dlib import DlibIdentity
-
-        return DlibIdentity()
-    from reenact.estimators.insightface import ArcFace
-
-    return ArcFace(network, device)
+    embedder: IdentityEmbedder = _load(list_estimators("identity")[resolve_identity(choice)], device)
+    return embedder
 
 
 def regressor_name(choice: RegressorChoice) -> str:
@@ -122,7 +86,7 @@ def regressor_name(choice: RegressorChoice) -> str:
     Raises:
         ReenactError: if a file of it is missing.
     """
-    first, *_ = [assets.require_asset(name) for name in REGRESSOR_FILES[choice]]
+    first, *_ = [assets.require_asset(name) for name in find_regressor_entry(choice).assets]
     return first.stem.lower() if choice == "emoca" else choice
 
 
@@ -136,21 +100,18 @@ def load_regressor(choice: RegressorChoice, device: str = "cpu") -> ParameterReg
     Raises:
         ReenactError: if a library or the weights are missing, or the weights are damaged.
     """
-    if choice == "deep3d":
-        from reenact.estimators.deep3d import Deep3D
+    regressor: ParameterRegressor = _load(find_regressor_entry(choice), device)
+    return regressor
 
-        return Deep3D(device)
-    if choice == "deca":
-        from reenact.estimators.deca import Deca
 
-        return Deca(device)
-    if choice == "emoca":
-        from reenact.estimators.emoca import Emoca
+def find_regressor_entry(choice: RegressorChoice) -> Estimator:
+    """The entry of a regressor in the table of estimators."""
+    return list_estimators("regressor")[choice]
 
-        return Emoca(device)
-    from reenact.estimators.smirk import DecaSmirk, Smirk
 
-    return DecaSmirk(device) if choice == "deca+smirk" else Smirk(device, mesh=choice == "smirk")
+def regressor_face_model(choice: RegressorChoice) -> str:
+    """Name of the face model that the parameters of a regressor belong to."""
+    return str(find_regressor_entry(choice).face_model)
 
 
 def find_regressor(name: str, device: str = "cpu") -> ParameterRegressor:
@@ -159,7 +120,7 @@ def find_regressor(name: str, device: str = "cpu") -> ParameterRegressor:
     Raises:
         ReenactError: as `load_regressor`, or if another model is in its place.
     """
-    choice: RegressorChoice = next((candidate for candidate in REGRESSORS if candidate == name), "emoca")
+    choice: RegressorChoice = next((candidate for candidate in get_args(RegressorChoice) if candidate == name), "emoca")
     if regressor_name(choice) != name:  # EMOCA's models go by the names of their files
         raise ReenactError(f"{assets.require_asset(choice)} is not {name}: put that model in its place")
     return load_regressor(choice, device)
@@ -168,3 +129,8 @@ def find_regressor(name: str, device: str = "cpu") -> ParameterRegressor:
 def _is_present(module: str, *files: str) -> bool:
     """Return True if a package and all of these assets are on this machine."""
     return find_spec(module) is not None and all(assets.locate_asset(name) for name in files)
+
+
+def _load(estimator: Estimator, device: str) -> Any:  # noqa: ANN401  # its protocol is the caller's
+    module, _, function = estimator.loader.partition(":")
+    return getattr(import_module(module), function)(estimator.name, device)

@@ -144,6 +144,11 @@ class DecaSmirk:
         return replace(params, expression=moved["expression"], jaw_pose=moved["jaw_pose"])
 
 
+def load_regressor(name: str, device: str) -> Smirk | DecaSmirk:
+    """SMIRK on MediaPipe's crops or on those of the 68 landmarks, or together with DECA."""
+    return DecaSmirk(device) if name == DecaSmirk.name else Smirk(device, mesh=name == "smirk")
+
+
 def smirk_crop(box: FaceBox) -> Crop:
     """SMIRK's crop (`demo.py`): 1.4 times the size of the box of MediaPipe's 478 points, centred."""
     return square_around(box, CROP_SCALE)

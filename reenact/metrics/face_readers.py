@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
 
 import numpy as np
 import torch
@@ -17,7 +16,6 @@ from torch import Tensor
 from reenact.estimators.base import Image, ParameterRegressor, Points
 from reenact.estimators.registry import (
     IdentityNetwork,
-    LandmarkLibrary,
     RegressorChoice,
     load_face_finder,
     load_identity,
@@ -30,21 +28,13 @@ from reenact.metrics.faces import FaceReading
 from reenact.metrics.networks import Finder
 from reenact.metrics.scene import Chain, Reader
 
-LIBRARIES: Final[dict[Finder, LandmarkLibrary]] = {
-    "fan": "face-alignment",
-    "dlib": "dlib",
-    "mediapipe": "mediapipe",
-    "scrfd": "insightface",
-}
-"""Finder -> library; `scrfd` is InsightFace's detector, with its five points."""
-
 
 @dataclass(frozen=True)
 class Found:
     """Places of the faces of B pictures."""
 
     points: Tensor
-    """(B, 68, 2) landmarks, of `scrfd` (B, 5, 2), in continuous pixels; NaN where there is no face."""
+    """(B, 68, 2) landmarks, of `insightface` (B, 5, 2), in continuous pixels; NaN where there is no face."""
     size: Tensor
     """(B, 2) width and height of the pictures."""
 
@@ -59,7 +49,7 @@ class FaceFinder:
         """Look at pictures (B, 3, H, W) in [-1, 1]."""
         find = _build_finder(self.name, str(image.device))
         face_points = [find(picture) for picture in to_library_images(image)]
-        empty = np.full((5 if self.name == "scrfd" else 68, 2), np.nan, np.float32)
+        empty = np.full((5 if self.name == "insightface" else 68, 2), np.nan, np.float32)
         points = np.stack([empty if face is None else face for face in face_points])
         size = image.new_tensor(image.shape[:-3:-1]).expand(len(image), 2)
         return Found(torch.from_numpy(points).to(image), size)
@@ -158,11 +148,11 @@ def _where_found(
 @cache
 def _build_finder(name: Finder, device: str) -> Callable[[Image], Points | None]:
     """Gives the points of the largest face of a picture, or None."""
-    if name == "scrfd":
+    if name == "insightface":
         from reenact.estimators.insightface import InsightFaceEstimator
 
         return InsightFaceEstimator(device).five_points
-    library = load_face_finder(LIBRARIES[name], device)
+    library = load_face_finder(name, device)
 
     def find(picture: Image) -> Points | None:
         boxes = [box for box in library.detector.detect(picture) if not box.lies]
@@ -178,7 +168,7 @@ def _build_embedder(network: IdentityNetwork, name: Finder, device: str) -> Call
     from reenact.estimators.insightface import ArcFace
 
     arcface = ArcFace(network, device)
-    return arcface.embed_five if name == "scrfd" else arcface.embed
+    return arcface.embed_five if name == "insightface" else arcface.embed
 
 
 @cache

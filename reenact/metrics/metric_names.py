@@ -1,4 +1,4 @@
-"""Names of metrics: `psnr`, `csim[arcface]`, `aed.expression[deep3d].l2`, `fid[inception]@source`, ... No torch."""
+"""Names of metrics: `psnr`, `csim[arcface-r50]`, `aed.expression[deep3d].l2`, `fid[inception]@source`, ... No torch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from reenact.errors import ReenactError, suggest_names
+from reenact.estimators.table import current_name
 from reenact.metrics.networks import NETWORKS, check_network, list_networks, split_spec
 
 Reference = Literal["target", "source", "driving"]
@@ -31,7 +32,7 @@ ASSUMED: dict[str, Reference] = {"csim": "source", "lpips": "target"}
 """Reference of a family whose name states none; of the others it is the driving frame."""
 
 _FORM = re.compile(
-    r"(?P<family>[a-z0-9_]+?)(\.(?P<part>[a-z]+))?(\[(?P<network>[a-z0-9_,]+)\])?(\.(?P<norm>[a-z0-9]+))?"
+    r"(?P<family>[a-z0-9_]+?)(\.(?P<part>[a-z]+))?(\[(?P<network>[a-z0-9_,-]+)\])?(\.(?P<norm>[a-z0-9]+))?"
     r"(@(?P<reference>target|source|driving))?"
 )
 
@@ -48,13 +49,18 @@ class Name:
     reference: Reference | None
 
 
+def current_metric(text: str) -> str:
+    """Rewrite a metric's name with the names that its networks have today: `csim[arcface]` -> `csim[arcface-r50]`."""
+    return re.sub(r"(?<=\[)[^\]]*(?=\])", lambda match: ",".join(map(current_name, match[0].split(","))), text)
+
+
 def parse_metric(text: str) -> Name:
     """Take a name apart.
 
     Raises:
         ReenactError: if it has another form or names what there is not; the message has what is known.
     """
-    match = _FORM.fullmatch(text)
+    match = _FORM.fullmatch(current_metric(text))
     name = Name(**match.groupdict()) if match else None  # type: ignore[arg-type]  # the pattern names references
     families = [*PIXELS, *NETWORKS, *PARTS]
     if name is None or name.family not in families:

@@ -9,13 +9,14 @@ from typing import Final, Literal, cast
 
 from reenact import assets
 from reenact.errors import ReenactError
+from reenact.estimators.table import ESTIMATORS, PACKAGES, Estimator
 from reenact.install import install_hint
 from reenact.nn.probe_file import WEIGHTS
 
 PROBE: Final = "probe"
 """The network that the package ships."""
-Finder = Literal["fan", "dlib", "mediapipe", "scrfd"]
-"""Finder of faces; `scrfd` is InsightFace's detector."""
+Finder = Literal["face-alignment", "dlib", "mediapipe", "insightface"]
+"""Finder of faces; of `insightface`, SCRFD with its five points."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,15 @@ class Network:
     """Finder of the face, the authors' own; None where the network sees whole frames or finds faces itself."""
 
 
+def _describe_estimator(entry: Estimator) -> Network:
+    extra = PACKAGES[entry.packages[0]].extra if entry.packages else ""
+    return Network(entry.assets, entry.packages, extra, cast("Finder | None", entry.finder))
+
+
+_ESTIMATORS: Final = [estimator for estimator in ESTIMATORS if estimator.in_metrics]
+_IDENTITY = ("probe", *(entry.name for entry in _ESTIMATORS if entry.protocol == "identity"), "openface")
+_LANDMARKS = ("probe", *(entry.name for entry in _ESTIMATORS if entry.protocol == "finder"))
+_PARAMETERS = ("probe", *(entry.name for entry in _ESTIMATORS if entry.protocol == "regressor"))
 KNOWN: Final = {
     "probe": Network(),
     "alex": Network(("alexnet",), ("lpips",), "metrics"),
@@ -40,21 +50,9 @@ KNOWN: Final = {
     "inception": Network(("inception",), ("torch_fidelity",), "metrics"),
     "i3d": Network(("i3d",)),
     "openface": Network(("openface",)),
-    "arcface": Network(("buffalo_l",), ("insightface", "onnxruntime"), "insightface", "scrfd"),
-    "arcface_r100": Network(("antelopev2",), ("insightface", "onnxruntime"), "insightface", "scrfd"),
-    "deep3d": Network(("deep3d",), finder="fan"),
-    "deca": Network(("deca",), finder="fan"),
-    "emoca": Network(("emoca",), finder="fan"),
-    "smirk": Network(("smirk",), ("timm",), "smirk", "mediapipe"),
-    "fan": Network(("s3fd", "fan2d"), ("face_alignment",), "face-alignment"),
-    "mediapipe": Network(("mediapipe",)),
-    "dlib": Network((), ("dlib", "face_recognition_models"), "dlib", "dlib"),
-    "scrfd": Network(),
+    **{entry.name: _describe_estimator(entry) for entry in ESTIMATORS},
 }
 """Network, or finder of faces -> its requirements."""
-_IDENTITY = ("probe", "arcface", "arcface_r100", "dlib", "openface")
-_LANDMARKS = ("probe", "fan", "dlib", "mediapipe")
-_PARAMETERS = ("probe", "deep3d", "deca", "emoca", "smirk")
 NETWORKS = {
     "lpips": ("probe", "alex", "vgg", "squeeze"),
     "fid": ("probe", "inception"),
@@ -67,7 +65,7 @@ NETWORKS = {
 """Family of metrics -> networks that it can be measured with."""
 FACE_PARTS = {"expression": _PARAMETERS, "identity": _IDENTITY, "rotation": _PARAMETERS, "pose": ("deep3d",)}
 """Part of a face -> networks that read it."""
-FINDERS: Final = ("fan", "dlib", "mediapipe")
+FINDERS: Final = _LANDMARKS[1:]
 """Finders that can be named behind a comma, `deca,dlib`, in place of a network's own."""
 
 

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final, cast
+from typing import cast
 
 from torch import Tensor
 
 from reenact.estimators.registry import IdentityNetwork, RegressorChoice
+from reenact.estimators.table import list_estimators
 from reenact.metrics import face_readers, openface, probe_reader, sets
 from reenact.metrics.faces import FaceReading
 from reenact.metrics.networks import PROBE, Finder, split_spec
 from reenact.metrics.scene import Reader
-
-_RECOGNISERS: Final[dict[str, IdentityNetwork]] = {
-    "arcface": "arcface-r50",
-    "arcface_r100": "arcface-r100",
-    "dlib": "dlib",
-}
 
 
 @cache
@@ -35,8 +30,8 @@ def face_reader(spec: str) -> Reader[FaceReading]:
     if network == "openface":
         return openface.openface_reader()
     assert finder is not None
-    if network in _RECOGNISERS:
-        return face_readers.identity_reader(spec, _RECOGNISERS[network], finder)
+    if network in list_estimators("identity"):
+        return face_readers.identity_reader(spec, cast(IdentityNetwork, network), finder)
     return face_readers.parameter_reader(spec, cast(RegressorChoice, network), finder)
 
 

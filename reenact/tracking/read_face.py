@@ -15,7 +15,7 @@ from rich.progress import Progress
 from reenact.choices import check_choices
 from reenact.devices import pick_device
 from reenact.errors import ReenactError
-from reenact.estimators.registry import REGRESSORS, RegressorChoice, load_face_finder, load_regressor
+from reenact.estimators.registry import RegressorChoice, load_face_finder, load_regressor, regressor_face_model
 from reenact.faces.camera import carry_camera
 from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.params import FaceParams
@@ -77,7 +77,7 @@ def read_face(
         model = load_face_model(face_model or "head")
     elif parameters != "none":
         regressor = load_regressor(parameters, target_device)
-        model = load_face_model(face_model or REGRESSORS[parameters])
+        model = load_face_model(face_model or regressor_face_model(parameters))
         if not model.name.startswith(regressor.face_model):
             raise ReenactError(
                 f"parameters={parameters!r} gives those of {regressor.face_model}: leave out face_model={face_model!r}"

@@ -380,7 +380,7 @@ def test_the_terminal_has_80_columns_and_commands_to_copy(table, runs, capsys, m
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert sum(line.count("105.21612") for line in lines) == len(rows) * len(columns)
-    command = "reenact evaluate --generated a/b --metrics 'csim[arcface]' psnr --out c"
+    command = "reenact evaluate --generated a/b --metrics 'csim[arcface-r50]' psnr --out c"
     text = "\n".join(command_lines(command, 40))
     assert shlex.split(text.replace("\\\n", "")) == shlex.split(command)
     assert max(map(len, text.splitlines())) <= 40

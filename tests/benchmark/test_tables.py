@@ -69,7 +69,7 @@ def test_the_quick_table_has_every_method_of_the_zoo():
     ("metric", "probe"),
     [
         ("psnr", "psnr"),
-        ("csim[arcface]", "csim[probe]"),
+        ("csim[arcface-r50]", "csim[probe]"),
         ("fid[inception]@source", "fid[probe]@source"),
         ("apd.pose[deep3d].l2", "apd.rotation[probe].l2"),
         ("aed.identity[openface].l1@target", "aed.identity[probe].l1@target"),

@@ -1,14 +1,26 @@
 from __future__ import annotations
 
 import socket
+from importlib import import_module
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
+from reenact.assets import ASSETS
 from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox
-from reenact.estimators.registry import load_face_finder, load_identity, resolve_identity, resolve_landmarks
+from reenact.estimators.registry import (
+    IdentityNetwork,
+    LandmarkLibrary,
+    RegressorChoice,
+    load_face_finder,
+    load_identity,
+    resolve_identity,
+    resolve_landmarks,
+)
+from reenact.estimators.table import ESTIMATORS, PACKAGES, current_name, list_estimators
 
 
 @pytest.fixture
@@ -25,6 +37,28 @@ def no_network(monkeypatch):
         raise AssertionError("something was about to be downloaded")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "names"), [("finder", LandmarkLibrary), ("identity", IdentityNetwork), ("regressor", RegressorChoice)]
+)
+def test_options_offer_the_estimators_of_the_table(protocol, names):
+    assert tuple(list_estimators(protocol)) == get_args(names)
+
+
+@pytest.mark.parametrize("entry", ESTIMATORS, ids=lambda entry: f"{entry.protocol}-{entry.name}")
+def test_an_entry_names_what_there_is(entry):
+    module, _, function = entry.loader.partition(":")
+    assert callable(getattr(import_module(module), function))
+    assert set(entry.assets) <= set(ASSETS)
+    assert len({PACKAGES[name].extra for name in entry.packages}) <= 1  # one command installs them
+    assert entry.finder is None or entry.finder in list_estimators("finder")
+
+
+def test_names_of_earlier_versions_are_read():
+    assert [current_name(name) for name in ("fan", "scrfd", "arcface", "arcface_r100", "dlib")] == [
+        "face-alignment", "insightface", "arcface-r50", "arcface-r100", "dlib",
+    ]  # fmt: skip
 
 
 def test_auto_means_what_is_there(empty_cache):

@@ -12,6 +12,7 @@ from reenact.metrics.networks import FACE_PARTS, NETWORKS
 
 def test_a_name_is_taken_apart():
     assert parse_metric("aed.expression[probe].l2@driving") == Name("aed", "expression", "probe", "l2", "driving")
+    assert parse_metric("csim[arcface,fan]") == parse_metric("csim[arcface-r50,face-alignment]")  # earlier names
     assert parse_metric("psnr") == Name("psnr", None, None, None, None)
     assert parse_metric("p_rmse.rotation[probe]").family == "p_rmse"
 
@@ -24,14 +25,17 @@ def test_a_name_is_taken_apart():
         ("csim[vgg]", "needs the network it is measured with: one of"),
         ("psnr[probe]", r"There is no metric 'psnr\[probe\]'; write psnr$"),
         ("flicker.more", r"write flicker or flicker\.excess"),
-        ("csim[arcface].l1", r"csim has no such variant; docs/metrics\.md"),
+        ("csim[arcface-r50].l1", r"csim has no such variant; docs/metrics\.md"),
         ("lpips[alex]@source", "lpips has no such variant"),
         ("jitter.rotation[probe]", "jitter has no such variant"),
         ("fvd[inception]", "needs the network it is measured with: one of i3d"),
-        ("csim[arcface,scrfd]", "'arcface' can't be measured on faces found by 'scrfd': name one of fan, dlib, mediap"),
-        ("aed.expression[deca,fan].l1", "name one of dlib, mediapipe, or none"),
+        (
+            "csim[arcface-r50,insightface]",
+            "'arcface-r50' can't be measured on faces found by 'insightface': name one of face-al",
+        ),
+        ("aed.expression[deca,face-alignment].l1", "name one of mediapipe, dlib, or none"),
         ("fid[inception,dlib]", "write inception alone"),
-        ("akd[dlib,fan]", "The landmarks of .* are the finder's own; name one network"),
+        ("akd[dlib,face-alignment]", "The landmarks of .* are the finder's own; name one network"),
         ("aed.expression[deca].degrees", r"takes a norm: \.l1, \.sum, \.l2, \.l2sq$"),
         ("apd.pose[deca].l1", "one of deep3d"),
         ("aed[probe].l1", "must say what it compares: expression or identity"),
@@ -67,7 +71,7 @@ def every_name() -> list[str]:
         names += [
             f"{family}.{part}[{network}]{norm}" for part in parts for network in FACE_PARTS[part] for norm in norms
         ]
-    return [*names, "apd.rotation[deca].degrees", "aed.expression[deca,dlib].l1", "csim[arcface,dlib]"]
+    return [*names, "apd.rotation[deca].degrees", "aed.expression[deca,dlib].l1", "csim[arcface-r50,dlib]"]
 
 
 @pytest.mark.parametrize("name", every_name())

@@ -54,7 +54,7 @@ def frames(*shades: int, size: int = 128) -> Frames:
 
 
 def test_landmarks_in_normalised_coordinates(finder):
-    metric = catalogue.build_metric("akd[fan]")
+    metric = catalogue.build_metric("akd[face-alignment]")
     values = metric.values(frames(100, 0, 100), frames(200, 100, 0))
     # one pixel of 128 is two of 256
     assert values.tolist() == pytest.approx([2.0, math.nan, math.nan], nan_ok=True)
@@ -85,7 +85,7 @@ def test_deca(finder, home):
     euler = [axis_angle_to_euler(f.read(readers.face_reader("deca")).angles.double()) for f in (shown, other)]
     wanted = torch.rad2deg((euler[0] - euler[1]).abs().mean(1))
     torch.testing.assert_close(degrees, wanted, atol=1e-3, rtol=0, equal_nan=True)
-    catalogue.build_metric("akd[fan]").values(shown, other)
+    catalogue.build_metric("akd[face-alignment]").values(shown, other)
     assert finder.looks == 2 * 3, "each frame is searched once for all networks"
 
 
@@ -127,13 +127,13 @@ def test_arcface_aligns_by_the_detectors_own_points(home, monkeypatch):
     image[0, 64:192, 64:192] = 255
     image[:, ::7, ::5, 1] ^= 1  # so that the embedding is not of a constant
     shown = Frames(torch.from_numpy(image).permute(0, 3, 1, 2) / 127.5 - 1)
-    embedding = shown.read(readers.face_reader("arcface")).embedding
+    embedding = shown.read(readers.face_reader("arcface-r50")).embedding
     assert embedding.shape == (2, 512)
     assert embedding[1].isnan().all()
     five = InsightFaceEstimator().five_points(image[0])
     wanted = ArcFace().embed_five(image[0], five)
     torch.testing.assert_close(embedding[0], torch.from_numpy(wanted))
-    metric = catalogue.build_metric("csim[arcface]")
+    metric = catalogue.build_metric("csim[arcface-r50]")
     metric.update(metric.values(shown, shown))
     assert metric.compute().item() == pytest.approx(1)
     assert metric.counts() == (1, 1)

@@ -12,16 +12,20 @@ from reenact.data.store.reader import StoreInfo
 from reenact.data.store.writer import StoreWriter
 from reenact.errors import ReenactError
 from reenact.estimators.base import Detector, ParameterRegressor
-from reenact.estimators.registry import FaceFinder, LandmarkLibrary, RegressorChoice, load_face_finder, load_regressor
+from reenact.estimators.registry import (
+    FaceFinder,
+    LandmarkLibrary,
+    RegressorChoice,
+    find_regressor_entry,
+    load_face_finder,
+    load_regressor,
+)
 from reenact.faces.model import FaceModel
 from reenact.faces.registry import load_face_model
 from reenact.methods.choices import CropChoice
 from reenact.tracking.face_clip import OnMissing
 
 ParameterChoice = Literal["fit", RegressorChoice]
-
-EXTRA_FIELDS = dict.fromkeys(("deep3d", "deca", "emoca", "deca+smirk"), ("light", "texture"))
-"""Arrays that a regressor gives beyond those of every store."""
 
 
 @dataclass(frozen=True)
@@ -130,5 +134,6 @@ class Tools:
 def store_info(settings: Settings) -> StoreInfo:
     """Return the description of a store of clips that are prepared with these settings."""
     fields = ["camera", "crop", "expression", "eye_pose", "global_pose", "jaw_pose", "landmarks", "neck_pose", "shape"]
-    fields += ["visible", *EXTRA_FIELDS.get(settings.parameters, ())]
+    extra = () if settings.parameters == "fit" else find_regressor_entry(settings.parameters).fields
+    fields += ["visible", *extra]
     return StoreInfo(settings.face_model, settings.size, settings.recipe, tuple(sorted(fields)))

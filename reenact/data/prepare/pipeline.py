@@ -31,7 +31,7 @@ from reenact.data.store.root_files import MANIFEST
 from reenact.data.store.writer import StoreWriter
 from reenact.devices import pick_device
 from reenact.errors import ReenactError, suggest_names
-from reenact.estimators.registry import REGRESSORS, LandmarkChoice, regressor_name, resolve_landmarks
+from reenact.estimators.registry import LandmarkChoice, regressor_face_model, regressor_name, resolve_landmarks
 from reenact.faces.registry import load_face_model
 from reenact.methods import Recipe
 from reenact.methods.choices import CropChoice, CropOption, RecipeName
@@ -131,10 +131,10 @@ def prepare(
         Console().print(
             f"Landmarks by {library}" + (" (face-alignment's weights are absent)" if library == "dlib" else "")
         )
-    face_model = face_model or ("head" if parameters == "fit" else REGRESSORS[parameters])
+    face_model = face_model or ("head" if parameters == "fit" else regressor_face_model(parameters))
     model = load_face_model(face_model)
-    if parameters != "fit" and not model.name.startswith(REGRESSORS[parameters]):
-        raise ReenactError(f"--parameters {parameters} gives those of {REGRESSORS[parameters]}, not of {model.name}")
+    if parameters != "fit" and not model.name.startswith(base_model := regressor_face_model(parameters)):
+        raise ReenactError(f"--parameters {parameters} gives those of {base_model}, not of {model.name}")
     model.landmarks68(model.mean_vertices[None])  # refuses a FLAME file without its landmarks
     rate = Fraction(fps).limit_denominator(1001) if fps else (base.fps if base else None)
     rule = _auto_crop(input, dataset, clips, base.crop if base else None) if crop == "auto" else crop

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.prepare.job import Settings, Tools
 from reenact.data.prepare.work import ClipTask, Result
+from reenact.estimators.table import list_estimators
 
 Device = Literal["cpu", "gpu"]
 
@@ -75,3 +76,10 @@ class Stage:
     def describe_clip(self, task: ClipTask) -> dict[str, Any]:
         """Fields of the clip's row in the manifest that the finished stage fills."""
         return {}
+
+
+def finder_device(settings: Settings) -> Device:
+    """Name the device of the networks that find the face and its landmarks."""
+    finders = list_estimators("finder")
+    names = {settings.landmarks, settings.detector or settings.landmarks}
+    return "gpu" if any(finders[name].on_gpu for name in names) else "cpu"

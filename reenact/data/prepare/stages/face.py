@@ -9,7 +9,7 @@ from reenact.data.prepare.job import Settings, Tools
 from reenact.data.prepare.results import (
     all_frames,
 )
-from reenact.data.prepare.stage import Device, Stage
+from reenact.data.prepare.stage import Device, Stage, finder_device
 from reenact.data.prepare.work import ClipTask, Result
 from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox
@@ -17,9 +17,6 @@ from reenact.media.video import Image
 from reenact.tracking.face_track import assemble_track
 from reenact.tracking.face_tracker import FaceTracker
 from reenact.tracking.landmark_placer import LandmarkPlacer
-
-NETWORKS = frozenset({"face-alignment", "face-alignment-3d", "insightface"})
-"""Libraries of landmarks whose networks run on a GPU."""
 
 
 class TrackStage(Stage):
@@ -38,7 +35,7 @@ class TrackStage(Stage):
 
     def pick_device(self, settings: Settings) -> Device:
         """Name the device of the landmark and detection networks."""
-        return "gpu" if NETWORKS & {settings.landmarks, settings.detector} else "cpu"
+        return finder_device(settings)
 
     def process_clip(self, task: ClipTask, tools: Tools) -> Result:
         """Process one clip."""
@@ -70,7 +67,7 @@ class LandmarksStage(Stage):
 
     def pick_device(self, settings: Settings) -> Device:
         """Name the device of the landmark and detection networks."""
-        return "gpu" if NETWORKS & {settings.landmarks, settings.detector} else "cpu"
+        return finder_device(settings)
 
     def process_clip(self, task: ClipTask, tools: Tools) -> Result:
         """Process one clip."""

@@ -17,18 +17,15 @@ from reenact.data.prepare.results import (
     params_of,
     shot_of,
 )
-from reenact.data.prepare.stage import Device, Stage
+from reenact.data.prepare.stage import Device, Stage, finder_device
 from reenact.data.prepare.work import ClipTask, Result
 from reenact.data.store.writer import param_arrays
 from reenact.errors import ReenactError
+from reenact.estimators.registry import find_regressor_entry
 from reenact.faces.camera import carry_camera
 from reenact.faces.crop import Crop
 from reenact.tracking.face_track import FaceTrack
 from reenact.tracking.parameters import RegressionBatches, fit_track, measure_landmark_errors
-
-NETWORKS = frozenset({"face-alignment", "face-alignment-3d", "insightface"})
-"""Libraries of landmarks whose networks run on a GPU."""
-
 
 REGRESSED_CLIPS = 8
 """Clips whose frames a regressor is given together."""
@@ -49,7 +46,7 @@ class CropStage(Stage):
 
     def pick_device(self, settings: Settings) -> Device:
         """Name the device of `landmarks`: the crop is a moment's work, and stays where the clip is."""
-        return "gpu" if NETWORKS & {settings.landmarks, settings.detector} else "cpu"
+        return finder_device(settings)
 
     def process_clip(self, task: ClipTask, tools: Tools) -> Result:
         """Process one clip."""
@@ -89,7 +86,9 @@ class ParametersStage(Stage):
 
     def pick_device(self, settings: Settings) -> Device:
         """Name the device of the regressor."""
-        return "cpu" if settings.parameters == "fit" else "gpu"
+        if settings.parameters == "fit":
+            return "cpu"
+        return "gpu" if find_regressor_entry(settings.parameters).on_gpu else "cpu"
 
     def count_clips(self, settings: Settings) -> int:
         """Count the clips that share the batches of a regressor."""

@@ -21,7 +21,7 @@ from reenact.errors import ReenactError
 from reenact.faces.bfm_file import EXPRESSION, SHAPE, TEXTURE, BfmArrays, read_bfm
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
-from reenact.faces.rotation import axis_angle_to_matrix
+from reenact.faces.rotation import axis_angle_to_matrix, join_rigid
 from reenact.faces.shading import DEEP3D, vertex_normals
 
 METRES = 0.1
@@ -84,6 +84,10 @@ class Bfm(FaceModel):
     def _vertices(self, params: FaceParams, subset: Tensor | None) -> Tensor:
         unposed = self._unposed(params, subset)
         return unposed @ axis_angle_to_matrix(params.global_pose).mT
+
+    def _skull(self, params: FaceParams) -> Tensor:
+        rotation = axis_angle_to_matrix(params.global_pose)
+        return join_rigid(rotation, torch.zeros_like(params.global_pose))
 
     def unposed(self, params: FaceParams, subset: Tensor | None = None) -> Tensor:
         """Vertices (..., V or N, 3) before the head turns."""

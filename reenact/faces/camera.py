@@ -17,9 +17,11 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from reenact.faces.crop import Crop
+from reenact.faces.rotation import join_rigid
 
 CameraType = Literal["orthographic", "perspective"]
 
@@ -54,6 +56,63 @@ def project_perspective(points: Tensor, camera: Tensor) -> Tensor:
     x = focal_x * (points[..., 0] + shift_x) / distance + centre_x
     y = -focal_y * (points[..., 1] + shift_y) / distance + centre_y
     return torch.stack([x, y, focal_x * (1 + shift_z / distance)], -1)
+
+
+def mirror_camera(camera: Tensor) -> Tensor:
+    """The camera (..., C) that shows a mirrored head (x to -x) in the mirrored image."""
+    signs = [1.0, -1.0, 1.0] if camera.shape[-1] == 3 else [1.0, 1.0, -1.0, 1.0, -1.0, 1.0, 1.0]
+    return camera * camera.new_tensor(signs)
+
+
+def cast_rays(camera: Tensor, size: int | tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """The ray in model space on which the points lie that each pixel of an image may show.
+
+    Args:
+        camera: (..., 3) orthographic or (..., 7) perspective.
+        size: pixels: one number for a square, or (height, width).
+
+    Returns:
+        Origins and unit directions, (..., H, W, 3) in metres. Rays of a perspective camera begin at its centre;
+        parallel ones on the plane z = 1, as far in front of the model's origin as Deep3D's camera.
+
+    Raises:
+        ValueError: if the camera has neither 3 nor 7 entries.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    x, y = ((2 * torch.arange(count, device=camera.device) + 1) / count - 1 for count in (width, height))
+    picture = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).to(camera)
+    upright = camera.new_tensor([1.0, -1.0])
+    entries = camera[..., None, None, :]
+    shape = (*camera.shape[:-1], height, width)
+    if camera.shape[-1] == 3:
+        places = upright * picture / entries[..., :1] - entries[..., 1:]
+        ahead = camera.new_tensor([0.0, 0.0, -1.0]).expand(*shape, 3)
+        return torch.cat([places, places.new_ones(*shape, 1)], -1), ahead
+    if camera.shape[-1] == 7:
+        slopes = upright * (picture - entries[..., 2:4]) / entries[..., :2]
+        directions = torch.cat([slopes, slopes.new_full((*shape, 1), -1.0)], -1)
+        return -entries[..., 4:].expand(*shape, 3), F.normalize(directions, dim=-1)
+    raise ValueError(f"a camera has 3 (orthographic) or 7 (perspective) entries, not {camera.shape[-1]}")
+
+
+def place_camera(skull: Tensor, camera: Tensor) -> Tensor:
+    """Pose (..., 4, 4) of a camera relative to the head: from the camera's axes to the unposed face.
+
+    Convention: OpenCV's axes, x right in the image, y down, z forward. The centre of an orthographic camera is where
+    `cast_rays` begins in the middle of the image.
+
+    Args:
+        skull: (..., 4, 4) `FaceModel.skull`.
+        camera: (..., C) the camera of the same face; of a mirrored image, `mirror_camera` of it.
+    """
+    shift = (
+        camera[..., 4:]
+        if camera.shape[-1] == 7
+        else torch.cat([camera[..., 1:], -torch.ones_like(camera[..., :1])], -1)
+    )
+    back = skull[..., :3, :3].mT
+    centre = (back @ (-shift - skull[..., :3, 3])[..., None])[..., 0]
+    return join_rigid(back * skull.new_tensor([1.0, -1.0, -1.0]), centre)
 
 
 def measure_distance(projected: Tensor, camera: Tensor) -> Tensor:

@@ -101,6 +101,25 @@ class FaceModel(nn.Module, ABC):
             projected = torch.where(flat.mirrored[:, None, None], mirrored, projected)
         return params.restore_leading(projected)
 
+    def skull(self, params: FaceParams) -> Tensor:
+        """Rigid motion (..., 4, 4) of the skull, from the unposed face to the posed one, mirrored where the image was.
+
+        Convention: model space on both sides, metres, homogeneous column vectors: `skull @ (x, 1)` is the place in
+        `vertices` of a point x of the same face with straight head, jaw and eyes that hangs on the skull alone. The
+        camera is no part of it. Of a mirrored image it is the motion of the mirrored head, whose camera is
+        `camera.mirror_camera`.
+        """
+        flat = params.flattened()
+        skull = self._skull(flat)
+        if flat.mirrored is not None:
+            signs = skull.new_tensor([-1.0, 1.0, 1.0, 1.0])
+            skull = torch.where(flat.mirrored[:, None, None], signs[:, None] * skull * signs, skull)
+        return params.restore_leading(skull)
+
+    @abstractmethod
+    def _skull(self, params: FaceParams) -> Tensor:
+        """`skull` (B, 4, 4) of parameters (B, K), of the image as it was before it was mirrored."""
+
     def normals(self, params: FaceParams) -> Tensor:
         """Unit vertex normals (..., V, 3) in model space, turned as the head is, mirrored where the image was."""
         flat = params.flattened()

@@ -31,6 +31,12 @@ def axis_angle_to_matrix(axis_angle: Tensor) -> Tensor:
     return identity + sine * cross + cosine * (cross @ cross)
 
 
+def join_rigid(rotation: Tensor, translation: Tensor) -> Tensor:
+    """Rigid motions (..., 4, 4) for homogeneous column vectors, of rotations (..., 3, 3) and translations (..., 3)."""
+    last = rotation.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(*rotation.shape[:-2], 1, 4)
+    return torch.cat([torch.cat([rotation, translation[..., None]], -1), last], -2)
+
+
 def cross_matrix(vector: Tensor) -> Tensor:
     """(..., 3, 3) matrices K of (..., 3) vectors v, so that K @ x is the cross product of v and x."""
     x, y, z = vector.unbind(-1)

@@ -8,10 +8,12 @@ from torch import Tensor
 from reenact.faces.camera import CameraType
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
-from reenact.faces.rotation import axis_angle_to_matrix
+from reenact.faces.rotation import axis_angle_to_matrix, join_rigid
 
 PARENTS = (-1, 0, 1, 1, 1)
 """Parent of each joint: root (global), neck, jaw, left eye, right eye."""
+SKULL = 1
+"""Joint that the skull hangs on: the neck's, which root and neck rotation turn."""
 
 
 class SkinnedFaceModel(FaceModel):
@@ -79,13 +81,19 @@ class SkinnedFaceModel(FaceModel):
         if subset is not None:
             mean, pose_basis, weights = mean[subset], pose_basis[subset], weights[subset]
         rest = mean + self._displacement(self.basis, params, subset)
-        joints = self.joints + self._displacement(self.joint_basis, params)
-        pose = torch.cat([params.global_pose, params.neck_pose, params.jaw_pose, params.eye_pose], -1)
-        rotations = axis_angle_to_matrix(pose.reshape(-1, 5, 3))
+        joints, rotations = self._joints(params), _joint_rotations(params)
         if pose_basis.shape[-1]:
-            feature = rotations[:, 1:] - torch.eye(3, dtype=pose.dtype, device=pose.device)
+            feature = rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype, device=rotations.device)
             rest = rest + _combine_basis(pose_basis, feature.flatten(1))
         return skin_vertices(rest, joints, rotations, weights)
+
+    def _skull(self, params: FaceParams) -> Tensor:
+        rotation, translation = _chain_joints(self._joints(params), _joint_rotations(params))
+        return join_rigid(rotation[:, SKULL], translation[:, SKULL])
+
+    def _joints(self, params: FaceParams) -> Tensor:
+        """(B, 5, 3) joints before the face is posed."""
+        return self.joints + self._displacement(self.joint_basis, params)
 
     def _displacement(self, basis: Tensor, params: FaceParams, subset: Tensor | None = None) -> Tensor:
         """(B, N, 3) displacements by shape and expression, of all or some rows of a (N, 3, S + E) basis."""
@@ -108,16 +116,27 @@ def skin_vertices(vertices: Tensor, joints: Tensor, rotations: Tensor, weights: 
     Returns:
         (B, V, 3) posed.
     """
+    rotation, translation = _chain_joints(joints, rotations)
+    blended = torch.einsum("vj,bjkl->bvkl", weights, torch.cat([rotation, translation[..., None]], -1))
+    # a product of 3x3 matrices and vectors as sums: batched matrix products of this size mostly copy
+    return (blended[..., :3] * vertices[..., None, :]).sum(-1) + blended[..., 3]
+
+
+def _joint_rotations(params: FaceParams) -> Tensor:
+    """(B, 5, 3, 3) rotation of each joint relative to its parent."""
+    pose = torch.cat([params.global_pose, params.neck_pose, params.jaw_pose, params.eye_pose], -1)
+    return axis_angle_to_matrix(pose.reshape(-1, 5, 3))
+
+
+def _chain_joints(joints: Tensor, rotations: Tensor) -> tuple[Tensor, Tensor]:
+    """Rotations (B, 5, 3, 3) and translations (B, 5, 3) by which each joint moves a point of the unposed face."""
     turned, origin = [rotations[:, 0]], [joints[:, 0]]
     for joint, parent in enumerate(PARENTS[1:], 1):
         bone = (joints[:, joint] - joints[:, parent])[..., None]
         origin.append(origin[parent] + (turned[parent] @ bone)[..., 0])
         turned.append(turned[parent] @ rotations[:, joint])
     rotation = torch.stack(turned, 1)
-    translation = torch.stack(origin, 1) - (rotation @ joints[..., None])[..., 0]
-    blended = torch.einsum("vj,bjkl->bvkl", weights, torch.cat([rotation, translation[..., None]], -1))
-    # a product of 3x3 matrices and vectors as sums: batched matrix products of this size mostly copy
-    return (blended[..., :3] * vertices[..., None, :]).sum(-1) + blended[..., 3]
+    return rotation, torch.stack(origin, 1) - (rotation @ joints[..., None])[..., 0]
 
 
 def _combine_basis(basis: Tensor, coefficients: Tensor) -> Tensor:

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reenact.faces.camera import carry_camera, project
+from reenact.faces.camera import carry_camera, cast_rays, project
 from reenact.faces.crop import Crop
 
 crops = st.builds(Crop, st.floats(-200, 400), st.floats(-200, 400), st.floats(20, 900), st.integers(16, 512))
@@ -65,3 +65,27 @@ def test_gradients(camera):
 def test_other_cameras_are_refused():
     with pytest.raises(ValueError, match="not 6"):
         project(points(), torch.zeros(1, 6))
+
+
+@pytest.mark.parametrize("camera", [ORTHOGRAPHIC, PERSPECTIVE])
+def test_points_on_a_ray_are_seen_at_its_pixel(camera):
+    height, width = 4, 6
+    origins, directions = cast_rays(camera, (height, width))
+    assert origins.shape == directions.shape == (1, height, width, 3)
+    torch.testing.assert_close(directions.norm(dim=-1), torch.ones(1, height, width, dtype=torch.float64))
+    assert (directions[..., 2] < 0).all(), "rays go away from the camera, into the face"
+    x, y = ((2 * torch.arange(count, dtype=torch.float64) + 1) / count - 1 for count in (width, height))
+    for length in (0.9, 1.4):
+        seen = project((origins + length * directions).reshape(1, -1, 3), camera).reshape(height, width, 3)
+        torch.testing.assert_close(seen[..., 0], x.expand(height, width))
+        torch.testing.assert_close(seen[..., 1], y[:, None].expand(height, width))
+
+
+def test_rays_take_leading_dimensions_and_refuse_other_cameras():
+    clips = PERSPECTIVE + torch.arange(6, dtype=torch.float64).view(2, 3, 1) / 10
+    origins, directions = cast_rays(clips, 5)
+    flat_origins, flat_directions = cast_rays(clips.flatten(0, 1), 5)
+    assert torch.equal(origins.flatten(0, 1), flat_origins)
+    assert torch.equal(directions.flatten(0, 1), flat_directions)
+    with pytest.raises(ValueError, match="not 6"):
+        cast_rays(torch.zeros(1, 6), 5)

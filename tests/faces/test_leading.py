@@ -5,13 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
-from faces.made_bfm import write_bfm
-from faces.made_flame import made_arrays, made_embedding
-from reenact.faces.flame import Flame
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, PortraitPair
@@ -19,13 +15,6 @@ from reenact.faces.registry import load_face_model
 
 MODELS = ("head", "flame", "bfm")
 LEADING = ((), (6,), (2, 3), (1, 2, 3))
-
-
-@pytest.fixture(scope="module")
-def face_models(tmp_path_factory) -> dict[str, FaceModel]:
-    embedding = {key: np.asarray(value) for key, value in made_embedding().items()}
-    bfm = load_face_model(str(write_bfm(tmp_path_factory.mktemp("models") / "bfm")))
-    return {"head": load_face_model("head"), "flame": Flame(made_arrays(), embedding), "bfm": bfm}
 
 
 def draw_params(model: FaceModel, leading: tuple[int, ...]) -> FaceParams:

@@ -93,6 +93,9 @@ class Head(SkinnedFaceModel):
         irises = self.region("left_iris") | self.region("right_iris")
         return (self.region("face") | irises) & (self.get_buffer("_shares") > 0).any(1)
 
+    def _skull(self, params: FaceParams) -> Tensor:
+        return super()._skull(replace(params, expression=self._with_lids(params)))
+
     def region(self, name: str) -> Tensor:
         """Boolean mask (V,) of one of `region_names`.
 

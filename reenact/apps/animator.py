@@ -260,6 +260,11 @@ class Animator:
         """The source's own motion, from which edits start; raises `ReenactError` if no source was prepared."""
         return self._prepared().motion
 
+    @property
+    def state(self) -> SourceState:
+        """The prepared source; raises `ReenactError` if there is none."""
+        return self._prepared()
+
     def _prepared(self) -> SourceState:
         if self._state is None:
             raise ReenactError("no source yet: call `prepare` before `step` or `pose`")

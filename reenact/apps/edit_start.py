@@ -2,21 +2,97 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from pathlib import Path
 
-import numpy as np
 import torch
 
 from reenact.apps.animator import Animator
 from reenact.apps.common_frame import share_frame, share_size
+from reenact.apps.edit_names import Edit
+from reenact.apps.edit_options import EditOptions, Neutral
+from reenact.apps.edit_request import EditRequest, parse_edit
+from reenact.apps.face_input import open_clip
+from reenact.apps.performance import read_portrait
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
-from reenact.models.common.base import Transfer
+from reenact.methods.registry import find_method, list_methods, load_object
+from reenact.models.common.base import SourceState, Transfer
+from reenact.models.common.controls import EXAMPLE
 from reenact.tracking.face_clip import FaceClip
+from reenact.tracking.target import ParameterSource
 
-Neutral = Literal["expression", "canonical"]
-"""Faces without an expression."""
+
+def load_animator(
+    checkpoint: Path, request: EditRequest, parameters: ParameterSource, options: EditOptions, device: str
+) -> tuple[Animator, EditRequest]:
+    """Load the method with its changed settings and the files of its controls.
+
+    A name of `request.others` is a control where the method has one of this name, else a setting.
+
+    Returns:
+        The method, and the request with all of its edits.
+
+    Raises:
+        ReenactError: if a setting is unknown or refused; if the method reads no such file, or has no control that goes
+            towards an example.
+    """
+
+    def load(settings: Mapping[str, str]) -> Animator:
+        return Animator(checkpoint, device=device, parameters=parameters, settings=settings, show=options.show)
+
+    animator = load({})
+    controls = animator.network.controls()
+    settings = {name: value for name, value in request.others.items() if name not in controls}
+    if settings:
+        animator = load(settings)
+    animator.network.control_files = _load_control_files(animator, request)
+    own_edits = [parse_edit(name, value) for name, value in request.others.items() if name in controls]
+    return animator, request.with_edits((*_list_example_edits(animator, request), *own_edits))
+
+
+def _load_control_files(animator: Animator, request: EditRequest) -> dict[str, object]:
+    method = find_method(animator.module.method)
+    files = {} if method is None else method.control_files
+    loaded = {}
+    for name, path in request.files.items():
+        if name not in files:
+            able = ", ".join(other.name for other in list_methods() if name in other.control_files)
+            raise ReenactError(f"--set {name} is for {able} and {animator.checkpoint} is of {animator.module.method}")
+        loaded[name] = load_object(files[name].load)(path, animator.checkpoint, animator.device)
+    return loaded
+
+
+def _list_example_edits(animator: Animator, request: EditRequest) -> tuple[Edit, ...]:
+    """Edits that take everything that controls can take from the example."""
+    if request.example is None:
+        return ()
+    controls = animator.network.controls().items()
+    edits = tuple(
+        Edit(name, control.high, "--set example") for name, control in controls if control.requires == EXAMPLE
+    )
+    if not edits:
+        raise ReenactError(
+            f"--set example: {animator.module.method} has no control that goes towards another picture; take its"
+            " expression in reenact animate --parts"
+        )
+    return edits
+
+
+def build_start(animator: Animator, face: FaceClip, request: EditRequest) -> SourceState:
+    """The prepared source with the face that edits start from as its motion, and the example.
+
+    Raises:
+        ReenactError: as `make_neutral` and `take_pose`.
+    """
+    start = animator.motion if request.neutral is None else make_neutral(animator, request.neutral)
+    if request.pose_from is not None:
+        start = take_pose(animator, start, face, open_clip(request.pose_from, animator.target))
+    example = None
+    if request.example is not None:
+        example = animator.read(read_portrait(open_clip(request.example, animator.target), 0))
+    return replace(animator.state, motion=start, example=example)
 
 
 def take_pose(animator: Animator, start: TensorFields, source: FaceClip, other: FaceClip) -> TensorFields:
@@ -32,10 +108,11 @@ def take_pose(animator: Animator, start: TensorFields, source: FaceClip, other: 
         ReenactError: if the method's motion has no head pose.
     """
     if "pose" not in animator.network.modes:
-        raise ReenactError(f"--pose-from: the motion of {animator.module.method} has no head pose; use reenact animate")
+        raise ReenactError(
+            f"--set pose_from: the motion of {animator.module.method} has no head pose; use reenact animate"
+        )
     other = share_size(source, share_frame(source, other, 0, animator.target.crop), animator.face_model)
-    portrait = other.portraits(np.zeros(1, np.int64), [next(other.images())])
-    return animator.transfer_to(start, animator.read(portrait), replace(animator.transfer, mode="pose"))
+    return animator.transfer_to(start, animator.read(read_portrait(other, 0)), replace(animator.transfer, mode="pose"))
 
 
 def make_neutral(animator: Animator, kind: Neutral) -> TensorFields:
@@ -52,6 +129,6 @@ def make_neutral(animator: Animator, kind: Neutral) -> TensorFields:
     if kind == "canonical":
         return animator.build_canonical_motion()
     if "expression" not in animator.network.modes:
-        raise ReenactError(f"--neutral: the motion of {animator.module.method} has no expression; omit it")
+        raise ReenactError(f"--set neutral: the motion of {animator.module.method} has no expression; omit it")
     motion = animator.motion
     return animator.transfer_to(motion, motion.map(torch.zeros_like), Transfer("expression"))

@@ -1,67 +1,60 @@
-"""Sweeps: one control from a value to another, written `NAME:START:STOP:COUNT`."""
+"""Sweeps: a control over a range, `NAME:START:STOP:COUNT`, or a turn of the head, `orbit:YAW:PITCH:COUNT`."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from difflib import get_close_matches
 
-from reenact.apps.edit_script import CONTROLS, NAMES, Edit, parse_number
+from reenact.apps.edit_names import Edit, name_control, parse_number
 from reenact.errors import ReenactError
 
-SHORT_NAMES = {**CONTROLS, "expression": ("exp", "from")}
-"""Controls of a sweep that need no key."""
+ORBIT = "orbit"
+"""Name of the sweep that turns the head on an ellipse of yaw and pitch."""
+SHORT_NAMES = {"expression": "expression.from"}
+"""Names of controls that need no key in a sweep."""
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """Evenly spaced values of one control."""
+class SweepStep:
+    """Edits of one picture of a sweep, and its label in a grid."""
 
-    control: str
-    """Name of the control as the sweep spells it."""
-    name: str
-    key: str
-    start: float
-    stop: float
-    count: int
-
-    def edits(self) -> list[Edit]:
-        """One edit per value, both ends included."""
-        step = (self.stop - self.start) / (self.count - 1)
-        typed = f"--sweep {self.control}"
-        return [Edit(self.name, self.key, self.start + i * step, typed) for i in range(self.count)]
-
-    def labels(self) -> list[str]:
-        """The words over each picture of a grid."""
-        return [f"{self.control} {edit.value:g}" for edit in self.edits()]
+    edits: tuple[Edit, ...]
+    label: str
 
 
-def parse_sweep(text: str) -> Sweep:
-    """Read `yaw:-30:30:9` or, for any other control of an edit script, `exp.0:-2:2:5` or `cam.scale:5:9:5`.
+def parse_sweep(text: str) -> list[SweepStep]:
+    """Read `yaw:-30:30:9`, `exp.0:-2:2:5`, `cam.scale:5:9:5` or another control, or `orbit:30:15:12`.
+
+    An orbit starts at yaw 0 and pitch PITCH and ends one step before that place, so that its video loops.
 
     Raises:
         ReenactError: if the text has another form.
     """
     parts = text.split(":")
-    if len(parts) != 4:
-        raise ReenactError(f"--sweep {text}: write NAME:START:STOP:COUNT, as in yaw:-30:30:9")
-    name, start, stop, count = parts
+    if len(parts) != 4 or not all(parts) or parts[0].endswith("."):
+        raise ReenactError(f"--sweep {text}: write NAME:START:STOP:COUNT, as in yaw:-30:30:9, or orbit:YAW:PITCH:COUNT")
+    name, first, second, count = parts
     if not count.isdigit() or int(count) < 2:
         raise ReenactError(f"--sweep {text}: COUNT is a whole number from 2 on, not {count!r}")
-    target, key = _parse_control(name, text)
-    low, high = (parse_number(word, f"--sweep {text}") for word in (start, stop))
-    return Sweep(name, target, key, low, high, int(count))
+    numbers = parse_number(first, f"--sweep {text}"), parse_number(second, f"--sweep {text}")
+    if name == ORBIT:
+        return _turn_head(*numbers, int(count))
+    return _step_control(name, *numbers, int(count))
 
 
-def _parse_control(name: str, text: str) -> tuple[str, str]:
-    """Name and key in a script of `yaw`, `exp.0` or `expression.0`."""
-    if name in SHORT_NAMES:
-        return SHORT_NAMES[name]
-    target, dot, key = name.partition(".")
-    if dot and key and target in NAMES:
-        return NAMES[target], key
-    near = get_close_matches(name, SHORT_NAMES, 3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise ReenactError(
-        f"--sweep {text}: unknown control {name!r}; use {', '.join(SHORT_NAMES)}, or NAME.KEY with a NAME of"
-        f" {', '.join(NAMES)}, as in exp.0{hint}"
-    )
+def _step_control(name: str, start: float, stop: float, count: int) -> list[SweepStep]:
+    """Evenly spaced values of a control, both ends included."""
+    control, step = SHORT_NAMES.get(name, name_control(name)), (stop - start) / (count - 1)
+    values = [start + number * step for number in range(count)]
+    return [SweepStep((Edit(control, value, f"--sweep {name}"),), f"{name} {value:g}") for value in values]
+
+
+def _turn_head(yaw: float, pitch: float, count: int) -> list[SweepStep]:
+    """Evenly spaced places of an ellipse with the half axes `yaw` and `pitch` in degrees."""
+    steps = []
+    for number in range(count):
+        angle = 2 * math.pi * number / count
+        values = {"yaw": yaw * math.sin(angle), "pitch": pitch * math.cos(angle)}
+        edits = tuple(Edit(control, value, f"--sweep {ORBIT}: {control}") for control, value in values.items())
+        steps.append(SweepStep(edits, " ".join(f"{control} {round(value, 1):g}" for control, value in values.items())))
+    return steps

@@ -29,6 +29,8 @@ class Command:
     """Parameter -> other spellings of its option."""
     checkpoint: str = ""
     """Parameter that names a checkpoint, for which `last` may stand."""
+    spellings: str = ""
+    """Function that lists the options which spell items of `--set`, see `reenact.apps.edit_options`."""
     takes_packages: bool = False
     """Let `--allow-package` name packages whose classes its checkpoints may be of."""
 
@@ -68,6 +70,14 @@ COMMANDS = {
         "change the expression or pose of a portrait",
         "reenact.apps.edit:edit",
         aliases={"out": ("-o",), "checkpoint": ("-c",)},
+        checkpoint="checkpoint",
+        spellings="reenact.apps.edit_options:list_edit_options",
+        takes_packages=True,
+    ),
+    "controls": Command(
+        "list the controls of a checkpoint that edit sets, with their ranges",
+        "reenact.apps.list_controls:list_controls",
+        positional=("checkpoint",),
         checkpoint="checkpoint",
         takes_packages=True,
     ),

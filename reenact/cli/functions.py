@@ -16,6 +16,15 @@ from rich.console import Console
 
 from reenact.cli import sentences
 from reenact.cli.commands import COMMANDS, Command
+from reenact.cli.settings import (
+    SETTINGS,
+    SpelledItems,
+    add_field_options,
+    add_setting_options,
+    list_fields,
+    list_option_names,
+    spell_settings,
+)
 from reenact.cli.signatures import Signature, read_signature
 from reenact.errors import ReenactError
 from reenact.packages import OPTION, allow_packages
@@ -57,16 +66,22 @@ def run_command(name: str, arguments: list[str]) -> int:
         raise _option_error(str(error), command, signature, spelled) from error
     except SystemExit as stop:  # --help
         return int(stop.code or 0)
-    chosen = {parameter: values[parameter] for parameter in signature.parameters}
+    chosen = {name: values[name] for name, item in signature.parameters.items() if not list_fields(item)}
+    spelled_items = spell_settings(command, vars(values)) if command.spellings else SpelledItems([], {})
+    if command.spellings:
+        chosen[SETTINGS] = spelled_items.items
     if command.checkpoint and str(chosen[command.checkpoint]) == "last":
         chosen[command.checkpoint] = checkpoint_of(f"--{command.checkpoint}", "last")
     with Console(stderr=True).status("loading"):
         function = import_command(command)
     try:
         with allow_packages(values.get(PACKAGES) or ()):
+            for name, item in signature.parameters.items():
+                if names := list_fields(item):
+                    chosen[name] = item.annotation(**{field: values[field] for field in names})
             result = function(**chosen)
     except ReenactError as error:
-        message = spell_options(str(error), command, signature, arguments)
+        message = spell_options(spelled_items.restore_options(str(error)), command, signature, arguments)
         if message == str(error):
             raise
         raise ReenactError(message) from error
@@ -95,7 +110,13 @@ def build_parser(name: str, command: Command, signature: Signature) -> ArgumentP
         formatter_class=_HelpFormatter,
     )
     for parameter in signature.parameters.values():
-        _add_option(parser, command, parameter, helps.get(parameter.name, ""))
+        text = helps.get(parameter.name, "")
+        if list_fields(parameter):
+            add_field_options(parser, parameter.annotation)
+        elif parameter.name == SETTINGS and command.spellings:
+            add_setting_options(parser, command, text)
+        else:
+            _add_option(parser, command, parameter, text)
     if command.takes_packages:
         text = "package of a method of your own that the checkpoint may be of; may be given again"
         parser.add_argument(OPTION, action="append", type=str, metavar="NAME", help=text)
@@ -147,12 +168,13 @@ def spell_options(message: str, command: Command, signature: Signature, argument
         dash_option(option): option for option in (word.partition("=")[0] for word in arguments) if option[:1] == "-"
     }
 
+    known = list_option_names(command, signature.parameters.values())
     complaint = message.partition(";")[0]  # the remedy may name other commands, which have no short names
 
     def spell(match: re.Match[str]) -> str:
         option = dash_option(match.group())
         parameter = option.removeprefix("--").replace("-", "_")
-        if parameter not in signature.parameters:
+        if parameter not in known:
             return match.group()
         names = (option, *(command.aliases.get(parameter, ()) if match.start() < len(complaint) else ()))
         return next((typed[name] for name in names if name in typed), option)
@@ -161,5 +183,5 @@ def spell_options(message: str, command: Command, signature: Signature, argument
 
 
 def _option_error(message: str, command: Command, signature: Signature, arguments: list[str]) -> ReenactError:
-    names = [name.replace("_", "-") for name in signature.parameters]
+    names = [name.replace("_", "-") for name in list_option_names(command, signature.parameters.values())]
     return sentences.from_parser(message, lambda class_path: names, arguments, command.positional)

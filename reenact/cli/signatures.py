@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = __name__.partition(".")[0]
-CHOICES = f"{PACKAGE}.methods.choices"
-"""Module of types that depend on the installed methods; it imports no torch."""
+IMPORTABLE = (f"{PACKAGE}.methods.choices", f"{PACKAGE}.apps.edit_options")
+"""Modules of types that depend on the installed methods, or are classes of options; they import no torch."""
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -31,8 +31,8 @@ class Signature:
 def read_signature(path: str) -> Signature:
     """Read the signature of `module:function` without importing the module.
 
-    Types and defaults may use builtins, names of the standard library and of `CHOICES`, and assignments at the top of
-    any module of this package.
+    Types and defaults may use builtins, names of the standard library and of `IMPORTABLE` modules, and assignments at
+    the top of any module of this package.
 
     Raises:
         LookupError: if a name in the signature is none of these.
@@ -102,6 +102,6 @@ def _read_value(name: str, source: _Source) -> Any:  # noqa: ANN401 - as `_evalu
         return _evaluate_node(definition, source)
     if not isinstance(definition, str):
         raise LookupError(f"{source.module}.{name} is a function, which a signature can't use")
-    if definition.partition(".")[0] == PACKAGE and definition != CHOICES:
+    if definition.partition(".")[0] == PACKAGE and definition not in IMPORTABLE:
         return _read_value(name, _read_source(definition))
     return getattr(import_module(definition), name)

@@ -79,6 +79,16 @@ class Foundation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ControlFile:
+    """A file that controls of a method read."""
+
+    load: str
+    """`module:function` of the paths of the file and of the method's checkpoint, and a device."""
+    content: str
+    """Line of the help page: content of the file, and its use."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Method:
     """One published approach, or a network of ours that is trained the same way."""
 
@@ -110,9 +120,8 @@ class Method:
     """Name of `pairs --preset` -> plan."""
     converter: str | None = None
     """Module that keeps `reenact.models.common.convert.Converter`."""
-    expression_codes: str | None = None
-    """`module:function` that loads the codes of expressions for `edit --expression-vae`, of the paths of their and of
-    the method's checkpoint and a device; see `reenact.apps.edit_expression.ExpressionCodes`."""
+    control_files: Mapping[str, ControlFile] = field(default_factory=dict)
+    """Names of options of `edit`, with `_` -> files that its controls read, see `Reenactor.control_files`."""
     packages: tuple[str, ...] = ()
     """Packages that it imports beyond those of reenact itself."""
     install: str = ""
@@ -136,7 +145,7 @@ class Method:
             )
         if self.class_path is not None and not _CLASS_PATH.fullmatch(self.class_path):
             raise ReenactError(f"The method {self.name} names {self.class_path!r}: give a class as PACKAGE.CLASS")
-        for name in ("presets", "stands_on", "crops", "recipes", "pair_plans"):
+        for name in ("presets", "stands_on", "crops", "recipes", "pair_plans", "control_files"):
             if not isinstance(getattr(self, name), Mapping):
                 raise ReenactError(f"The method {self.name} has {name} that are no mapping")
         for name, kind in (("configs", (Path, type(None))), ("order", int), ("version", int), ("packages", tuple)):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from reenact.errors import ReenactError, suggest_names
-from reenact.methods.method import CropRule, Default, Foundation, Method, PairPlan, Recipe
+from reenact.methods.method import ControlFile, CropRule, Default, Foundation, Method, PairPlan, Recipe
 
 GROUP = "reenact.methods"
 """Group of entry points by which an installed package offers its methods."""
@@ -150,6 +150,11 @@ def collect_recipes() -> dict[str, Recipe]:
 def collect_pair_plans() -> dict[str, PairPlan]:
     """Return the plans of test pairs of all papers by name."""
     return {name: plan for method in scan_methods().methods.values() for name, plan in method.pair_plans.items()}
+
+
+def list_control_files() -> dict[str, ControlFile]:
+    """Return the files that controls of methods read, by the names of their options."""
+    return {name: file for method in list_methods() for name, file in method.control_files.items()}
 
 
 def find_default_crop(use: Default) -> str:

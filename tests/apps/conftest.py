@@ -13,7 +13,7 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 
-from reenact.apps import animate, edit
+from reenact.apps import animate, edit, edit_start
 from reenact.apps.animator import Animator
 from reenact.faces.crop import Crop
 from reenact.faces.params import FaceParams
@@ -104,6 +104,7 @@ def known_faces(monkeypatch: pytest.MonkeyPatch, world: World) -> Callable[[str,
 
     monkeypatch.setattr(animate, "open_clip", open_known)
     monkeypatch.setattr(edit, "open_clip", open_known)
+    monkeypatch.setattr(edit_start, "open_clip", open_known)
     monkeypatch.setattr(target, "load_face_finder", lambda device: None)
     return missing.__setitem__
 

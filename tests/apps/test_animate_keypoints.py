@@ -65,7 +65,7 @@ def test_edits_of_a_head_are_refused(keypoints, clips, tmp_path, known_faces):
         ({"neutral": "expression"}, "no expression"),
     ):
         with pytest.raises(ReenactError, match=f"the motion of fomm has {message}"):
-            edit(keypoints, clips / "0.png", tmp_path / "out.png", device="cpu", **options)
+            edit(keypoints, clips / "0.png", tmp_path / "out.png", device="cpu", set=options)
 
 
 def test_a_picture_is_driven_and_parts_are_refused(keypoints, clips, tmp_path, known_faces):

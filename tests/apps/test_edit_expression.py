@@ -1,5 +1,7 @@
 """Expressions of methods driven by keypoints, in `reenact edit`: a picture's, on the way to it, drawn from the VAE."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,27 +9,30 @@ from pytorch_lightning import Trainer
 
 from reenact.apps.animate import animate
 from reenact.apps.animator import Animator
-from reenact.apps.edit import Request, edit
-from reenact.apps.edit_expression import known_expressions
-from reenact.apps.edit_head import set_head
-from reenact.apps.edit_script import Edit, apply_edit
+from reenact.apps.edit import build_motions, edit
+from reenact.apps.edit_request import parse_request
 from reenact.apps.edit_start import make_neutral, take_pose
-from reenact.apps.sweep import parse_sweep
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, to_image, to_tensor
 from reenact.media.pictures import read_image, write_image
 from reenact.media.video import VideoReader
-from reenact.models.common.base import Transfer
-from reenact.models.face_vid2vid.network import PARTS as HEAD_PARTS
+from reenact.methods.registry import find_method, load_object
+from reenact.models.common.base import SourceState, Transfer
 from reenact.models.face_vid2vid.network import HeadMotion
 from reenact.models.mmfa import MMFAModule
-from reenact.models.mmfa.network import PARTS, FaceMotion, MMFAConfig
+from reenact.models.mmfa.network import MMFA, PARTS, FaceMotion, MMFAConfig
 from reenact.models.mmfa_vae import MMFAVAEModule
 from reenact.models.mmfa_vae.frozen import digest_of
 from reenact.models.mmfa_vae.network import ExpressionVAE, VAEConfig
 from reenact.tracking.target import Target
 
 from .conftest import FRAME, SIZE, known_clip
+
+TOY = MMFAConfig(
+    pose="probe", keypoints=5, reduction=2, detector_width=4, detector_blocks=2, motion_width=4,
+    motion_blocks=1, compress=2, width=8, channels=4, depth=2, blocks=1, stem=4, affine_widths=[8, 8, 16, 16],
+    expression=8, encoder_widths=[8, 16], encoder_side=2, decoder_widths=[16],
+)  # fmt: skip
 
 
 def saved(module, path):
@@ -43,13 +48,7 @@ def trained(tmp_path_factory, world):
     """`mmfa.ckpt`, untrained but for its norms' statistics and with expressions that show, and its `vae.ckpt`."""
     folder = tmp_path_factory.mktemp("mmfa")
     torch.manual_seed(0)
-    module = MMFAModule(
-        MMFAConfig(
-            pose="probe", keypoints=5, reduction=2, detector_width=4, detector_blocks=2, motion_width=4,
-            motion_blocks=1, compress=2, width=8, channels=4, depth=2, blocks=1, stem=4, affine_widths=[8, 8, 16, 16],
-            expression=8, encoder_widths=[8, 16], encoder_side=2, decoder_widths=[16],
-        )
-    )  # fmt: skip
+    module = MMFAModule(TOY)
     torch.nn.init.normal_(module.network.decoder.layers[-1].weight, std=0.5)
     for head in (module.network.affine.scale, module.network.affine.translation):
         torch.nn.init.normal_(head.weight)  # they start at the same values for every face
@@ -75,9 +74,9 @@ def smile(clips, world, known_faces):
 
 
 def test_the_expression_of_a_picture_alone_moves(trained, clips, smile, world, tmp_path):
-    def picture(**options):
-        options = {"overwrite": True, "watermark": False, "device": "cpu", **options}
-        edit(trained / "mmfa.ckpt", clips / "0.png", tmp_path / "out.png", **options)
+    def picture(**settings):
+        options = {"overwrite": True, "watermark": False, "device": "cpu"}
+        edit(trained / "mmfa.ckpt", clips / "0.png", tmp_path / "out.png", set=settings, **options)
         return read_image(tmp_path / "out.png")
 
     method = Animator(trained / "mmfa.ckpt", Transfer(parts=("expression",)), device="cpu")
@@ -86,15 +85,15 @@ def test_the_expression_of_a_picture_alone_moves(trained, clips, smile, world, t
         for path in (clips / "0.png", smile)
     )
     wanted = method.prepare(source).step(driving)[0]
-    np.testing.assert_array_equal(picture(expression_from=smile), wanted)
+    np.testing.assert_array_equal(picture(example=smile), wanted)
     still = picture()
     assert np.abs(wanted.astype(int) - still).max() > 0
-    np.testing.assert_array_equal(picture(expression_from=smile, expression_weight=0.0), still)
+    np.testing.assert_array_equal(picture(**{"example": smile, "expression.from": 0.0}), still)
     vae = {"expression_vae": trained / "vae.ckpt"}
-    draws = [picture(expression_sample=number, **vae) for number in (0, 0, 1)]
+    draws = [picture(**{"expression.sample": number}, **vae) for number in (0, 0, 1)]
     np.testing.assert_array_equal(draws[0], draws[1])
     assert np.abs(draws[0].astype(int) - draws[2]).max() > 0
-    assert np.abs(picture(expression_from=smile, **vae).astype(int) - wanted).max() > 0
+    assert np.abs(picture(example=smile, **vae).astype(int) - wanted).max() > 0
 
 
 def test_animate_moves_the_parts_that_are_asked_for(trained, clips, world, known_faces, tmp_path):
@@ -114,7 +113,7 @@ def test_animate_moves_the_parts_that_are_asked_for(trained, clips, world, known
 
 
 def test_sweeps_and_scripts_go_from_one_expression_to_another(trained, clips, smile, tmp_path):
-    common = {"expression_from": smile, "expression_vae": trained / "vae.ckpt", "device": "cpu"}
+    common = {"set": {"example": smile, "expression_vae": trained / "vae.ckpt"}, "device": "cpu"}
     for sweep in ("expression:0:1:4", "exp.sample:0:3:4"):
         made = edit(trained / "mmfa.ckpt", clips / "0.png", tmp_path / f"{sweep[:5]}.png", sweep=sweep, **common)
         assert made.frames == 4
@@ -141,9 +140,8 @@ def test_the_head_pose_of_a_picture_and_a_neutral_face(trained, clips, smile, wo
     assert own.expression.any()
     posed = take_pose(method, own, source, other)
     assert torch.equal(posed.expression, own.expression)
-    ways = Request([], [], parse_sweep("expression:0:1:3")).motions(
-        own, posed, known_expressions(PARTS, posed, read, None)
-    )
+    state = replace(method.state, motion=posed, example=read)
+    ways = FaceMotion.cat(build_motions(method, state, parse_request((), None, "expression:0:1:3")))
     torch.testing.assert_close(ways.rotation, read.rotation.expand(3, 3, 3))
     torch.testing.assert_close(ways.expression[[0, 2]], torch.cat((own.expression, read.expression)))
 
@@ -161,10 +159,11 @@ def test_the_canonical_face_has_the_canonical_keypoints(trained, clips, world, k
     assert not drawn.deformation.any()
     assert expressionless.deformation.any()
     common = {"watermark": False, "device": "cpu"}
-    edit(trained / "mmfa.ckpt", clips / "0.png", tmp_path / "out.png", neutral="canonical", **common)
+    canonical_face = {"neutral": "canonical"}
+    edit(trained / "mmfa.ckpt", clips / "0.png", tmp_path / "out.png", set=canonical_face, **common)
     np.testing.assert_array_equal(read_image(tmp_path / "out.png"), to_image(drawn.image)[0])
     sweep = edit(
-        trained / "mmfa.ckpt", clips / "0.png", tmp_path / "grid.png", neutral="canonical", sweep="yaw:-20:20:3"
+        trained / "mmfa.ckpt", clips / "0.png", tmp_path / "grid.png", set=canonical_face, sweep="yaw:-20:20:3"
     )
     assert sweep.frames == 3
 
@@ -172,37 +171,26 @@ def test_the_canonical_face_has_the_canonical_keypoints(trained, clips, world, k
 def test_what_cannot_be_used_is_refused(trained, checkpoint, clips, smile, tmp_path):
     mmfa, vae = trained / "mmfa.ckpt", trained / "vae.ckpt"
     cases = [
-        (mmfa, {"expression_from": smile, "expression_sample": 1}, "give one, a picture's expression or a draw"),
-        (mmfa, {"expression_from": smile, "neutral": "canonical"}, "a face without an expression: omit it"),
+        (mmfa, {"example": smile, "expression.sample": 1}, "give one, a picture's expression or a random one"),
+        (mmfa, {"example": smile, "neutral": "canonical"}, "a face without an expression: omit it"),
         (mmfa, {"sweep": "exp.sample:0:3:4", "neutral": "canonical"}, "a face without an expression: omit it"),
         (checkpoint, {"neutral": "canonical"}, "PWM has no canonical keypoints: give --neutral expression"),
-        (mmfa, {"expression_from": clips / "1.mp4"}, "--expression-from .* is a video"),
-        (
-            mmfa,
-            {"expression_from": smile, "expression_weight": 1.5},
-            "--expression-weight 1.5 is out of range",
-        ),
-        (mmfa, {"expression_sample": 1}, "--expression-sample: no VAE is known to draw from"),
-        (
-            mmfa,
-            {"expression_sample": -1, "expression_vae": vae},
-            "--expression-sample -1: draws are numbered by whole numbers",
-        ),
+        (mmfa, {"example": clips / "1.mp4"}, "--set example .* is a video"),
+        (mmfa, {"example": smile, "expression.from": 1.5}, "--set expression.from 1.5 is out of range: give 0 to 1"),
+        (mmfa, {"expression.sample": 1}, "--set expression.sample: no VAE is known to draw from"),
+        (mmfa, {"expression.sample": -1, "expression_vae": vae}, "--set expression.sample -1: give a whole number"),
         (mmfa, {"expression_vae": trained / "other.ckpt"}, "trained on another MMFA than"),
         (mmfa, {"expression_vae": mmfa}, "is of another method: give a checkpoint of mmfa_vae"),
-        (
-            mmfa,
-            {"expression": ["0=1"]},
-            "--expression 0=1: unknown key; methods driven by keypoints know",
-        ),
+        (mmfa, {"expression.0": 1}, "--set expression.0: MMFA has no such control; .*expression.{from, sample}"),
         (mmfa, {"sweep": "exp.from:0:1:3"}, "--sweep exp.from: no other picture is known"),
-        (checkpoint, {"expression_from": smile}, "are for methods driven by keypoints: pwm takes a picture's expr"),
-        (checkpoint, {"expression_sample": 0}, "are for methods driven by keypoints"),
+        (checkpoint, {"example": smile}, "--set example: pwm has no control that goes towards another picture"),
+        (checkpoint, {"expression.sample": 0}, "--set expression.sample: no coefficient 'sample'; use a number"),
         (vae, {}, "is of mmfa_vae, which makes no pictures"),
     ]
-    for method, options, message in cases:
+    for method, settings, message in cases:
+        sweep = settings.pop("sweep", None)
         with pytest.raises(ReenactError, match=message):
-            edit(method, clips / "0.png", tmp_path / "out.png", device="cpu", **options)
+            edit(method, clips / "0.png", tmp_path / "out.png", device="cpu", sweep=sweep, set=settings)
     assert not (tmp_path / "out.png").exists()
 
 
@@ -210,11 +198,14 @@ def test_halfway_in_a_straight_line_or_through_the_codes_of_the_vae():
     torch.manual_seed(0)
     own = FaceMotion(torch.eye(3)[None], torch.ones(1, 1), torch.zeros(1, 2), torch.zeros(1, 8))
     other = FaceMotion(torch.eye(3)[None], torch.ones(1, 1), torch.ones(1, 2), torch.ones(1, 8))
-    moved = apply_edit(own, Edit("exp", "from", 0.25), known_expressions(PARTS, own, other, None))
+    network = MMFA(TOY)
+    state = SourceState(own, example=other)
+    moved = network.set_control(state, own, "expression.from", 0.25)
     assert torch.equal(moved.expression, torch.full((1, 8), 0.25))
     assert torch.equal(moved.translation, own.translation)
     vae = ExpressionVAE(VAEConfig(8, 4, 16)).eval().requires_grad_(False)
-    moved = apply_edit(own, Edit("exp", "from", 0.25), known_expressions(PARTS, own, other, vae))
+    network.control_files = {"expression_vae": vae}
+    moved = network.set_control(state, own, "expression.from", 0.25)
     codes = [vae.code(motion.expression) for motion in (own, other)]
     torch.testing.assert_close(moved.expression, vae.feature(0.75 * codes[0] + 0.25 * codes[1]))
 
@@ -222,7 +213,7 @@ def test_halfway_in_a_straight_line_or_through_the_codes_of_the_vae():
 def test_the_deformation_is_the_expression_of_face_vid2vid():
     own = HeadMotion(torch.eye(3)[None], torch.zeros(1, 3), torch.zeros(1, 5, 3))
     other = HeadMotion(torch.eye(3)[None], torch.ones(1, 3), torch.ones(1, 5, 3))
-    moved = set_head(own, "exp", "from", 0.5, known_expressions(HEAD_PARTS, own, other, None))
+    network = load_object(find_method("face_vid2vid").toys)()["face_vid2vid"]().network
+    moved = network.set_control(SourceState(own, example=other), own, "expression.from", 0.5)
     assert torch.equal(moved.deformation, torch.full((1, 5, 3), 0.5))
     assert torch.equal(moved.translation, own.translation)
-    assert not known_expressions({"keypoints": ("value",)}, own, other, None).field

@@ -1,4 +1,3 @@
-from inspect import signature
 from types import SimpleNamespace
 from typing import Any
 
@@ -6,17 +5,57 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from reenact.apps.edit import edit as edit_face
-from reenact.apps.edit_script import CONTROLS, Edit, Frames, Reset, apply_edit, blend_motions, parse_script, run_script
+from reenact.apps.edit_names import FAMILIES, Edit, name_control
+from reenact.apps.edit_options import COMMON_CONTROLS
+from reenact.apps.edit_script import Frames, Reset, parse_script, run_script
+from reenact.apps.edit_script import apply_edit as apply_to_state
 from reenact.apps.sweep import parse_sweep
 from reenact.errors import ReenactError
 from reenact.faces.bfm import Bfm
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
+from reenact.models.common.base import SourceState
+from reenact.models.common.face_controls import blend_parameters
+from reenact.models.common.parameter_driven import ParameterDriven
 
-MODEL: Any = SimpleNamespace(
-    expression_names=("smile", "frown"), shape_names=(), rotations=FaceModel.rotations, name="made"
-)
+
+def face_model(rotations: tuple[str, ...] = FaceModel.rotations) -> Any:
+    return SimpleNamespace(
+        expression_names=("smile", "frown"),
+        shape_names=(),
+        rotations=rotations,
+        name="made",
+        num_shape=3,
+        num_expression=4,
+        expression_range=(0.0, 1.0),
+        default_camera=lambda: torch.tensor([6.0, 0.0, 0.0]),
+    )
+
+
+class MeshMethod(ParameterDriven[SourceState]):
+    """A method of face parameters alone, without a network."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.face_model = model
+
+    def encode(self, source: Any) -> Any:
+        raise NotImplementedError
+
+    def perform(self, state: Any, motion: Any) -> Any:
+        raise NotImplementedError
+
+
+METHOD = MeshMethod(face_model())
+
+
+def apply_edit(motion: FaceParams, edit: Edit, method: MeshMethod = METHOD) -> FaceParams:
+    return apply_to_state(method, SourceState(motion), motion, edit)
+
+
+def run(text: str, source: FaceParams, start: FaceParams) -> FaceParams:
+    steps = parse_script(text, "s")
+    return FaceParams.cat(run_script(METHOD, SourceState(start), steps, source, start))
 
 
 def face() -> FaceParams:
@@ -40,8 +79,8 @@ def euler(axis_angle: torch.Tensor) -> list[float]:
 def test_reads_triplets_commands_and_comments() -> None:
     text = "exp 0 1.5  jaw_pose pitch 6 # open\n\nframes 10\nreset frames 3"
     assert parse_script(text, "s") == [
-        Edit("exp", "0", 1.5),
-        Edit("jaw_pose", "pitch", 6.0),
+        Edit("expression.0", 1.5),
+        Edit("jaw_open", 6.0),
         Frames(10),
         Reset(),
         Frames(3),
@@ -68,7 +107,7 @@ def test_malformed_scripts_name_the_line(text: str, message: str) -> None:
 @pytest.mark.parametrize("angle", ["yaw", "pitch", "roll"])
 @pytest.mark.parametrize("name", ["global_pose", "neck_pose", "jaw_pose"])
 def test_an_angle_is_set_and_the_others_stay(name: str, angle: str) -> None:
-    edited = apply_edit(face(), Edit(name, angle, 12.0), MODEL)
+    edited = apply_edit(face(), Edit(name_control(name, angle), 12.0))
     index = ("yaw", "pitch", "roll").index(angle)
     expected = euler(getattr(face(), name))
     expected[index] = 12.0
@@ -76,15 +115,15 @@ def test_an_angle_is_set_and_the_others_stay(name: str, angle: str) -> None:
 
 
 def test_eyes_are_apart() -> None:
-    edited = apply_edit(face(), Edit("reye_pose", "yaw", 20.0), MODEL)
+    edited = apply_edit(face(), Edit("right_eye_yaw", 20.0))
     assert not edited.eye_pose[0, :3].any()
     assert euler(edited.eye_pose[:, 3:]) == pytest.approx([20, 0, 0], abs=1e-3)
 
 
 def test_coefficients_by_number_and_name_and_camera() -> None:
     edited = face()
-    for edit in (Edit("exp", "frown", 1.0), Edit("exp", "3", -2.0), Edit("shape", "2", 0.5), Edit("cam", "tx", 0.4)):
-        edited = apply_edit(edited, edit, MODEL)
+    for name, value in (("exp.frown", 1.0), ("expression.3", -2.0), ("shape.2", 0.5), ("cam.tx", 0.4)):
+        edited = apply_edit(edited, Edit(name_control(name), value))
     assert edited.expression.tolist() == [[0, 1, 0, -2]]
     assert edited.shape.tolist() == [[0, 0, 0.5]]
     torch.testing.assert_close(edited.camera, torch.tensor([[5.0, 0.4, 0.2]]))
@@ -94,71 +133,92 @@ def test_coefficients_by_number_and_name_and_camera() -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (Edit("exp", "4", 1), "no coefficient '4'; use a number from 0 to 3, or one of smile, frown"),
-        (Edit("shape", "smile", 1), "no coefficient 'smile'; use a number from 0 to 2"),
-        (Edit("global_pose", "tilt", 1), "unknown key 'tilt'; use one of yaw, pitch, roll"),
-        (Edit("exp", "smyle", 1), "no coefficient 'smyle'; use a number from 0 to 3, or one of smile$"),
-        (Edit("cam", "zoom", 1), "unknown key 'zoom'; use one of scale, tx, ty"),
+        (Edit("expression.4", 1), "no coefficient '4'; use a number from 0 to 3, or one of smile, frown"),
+        (Edit("shape.smile", 1), "no coefficient 'smile'; use a number from 0 to 2"),
+        (
+            Edit("tilt", 1),
+            "tilt: MeshMethod has no such control; it has yaw, pitch, roll, .*scale, tx, ty, shape.0 to shape.2",
+        ),
+        (Edit("expression.smyle", 1), "no coefficient 'smyle'; use a number from 0 to 3, or one of smile$"),
+        (Edit("zoom", 1), "zoom: MeshMethod has no such control; it has yaw"),
     ],
 )
 def test_unknown_keys(edit: Edit, message: str) -> None:
     with pytest.raises(ReenactError, match=message):
-        apply_edit(face(), edit, MODEL)
+        apply_edit(face(), edit)
 
 
 def test_what_a_face_model_can_not_turn_is_refused() -> None:
-    stiff: Any = SimpleNamespace(rotations=Bfm.rotations, name="bfm-1a2b3c4d")
-    apply_edit(face(), Edit("global_pose", "yaw", 3), stiff)
-    with pytest.raises(ReenactError, match="jaw_pose pitch turns nothing of the face model bfm-1a2b3c4d; use yaw, "):
-        apply_edit(face(), Edit("jaw_pose", "pitch", 3), stiff)
+    stiff = MeshMethod(face_model(Bfm.rotations))
+    apply_edit(face(), Edit("yaw", 3), stiff)
+    with pytest.raises(
+        ReenactError, match="jaw_open: MeshMethod has no such control; it has yaw, pitch, roll, scale, "
+    ):
+        apply_edit(face(), Edit("jaw_open", 3), stiff)
 
 
 def test_edits_persist_until_reset_and_frames_move_between() -> None:
-    start = apply_edit(face(), Edit("exp", "1", 4.0), MODEL)
-    steps = parse_script("exp 0 2 frames 2 exp 2 1 frames 1 reset frames 2", "s")
-    faces = run_script(steps, face(), MODEL, start)
+    start = apply_edit(face(), Edit("expression.1", 4.0))
+    faces = run("exp 0 2 frames 2 exp 2 1 frames 1 reset frames 2", face(), start)
     expected = [[1, 4, 0, 0], [2, 4, 0, 0], [2, 4, 1, 0], [1, 2, 0.5, 0], [0, 0, 0, 0]]
     torch.testing.assert_close(faces.expression, torch.tensor(expected).float())
 
 
 def test_without_frames_a_script_gives_one_face() -> None:
-    faces = run_script(parse_script("exp 0 2 cam scale 7", "s"), face(), MODEL, face())
+    faces = run("exp 0 2 cam scale 7", face(), face())
     assert faces.expression.tolist() == [[2, 0, 0, 0]]
     assert faces.camera[0, 0] == 7
 
 
 def test_blend_takes_the_shortest_arc() -> None:
-    end = apply_edit(apply_edit(face(), Edit("global_pose", "yaw", 50.0), MODEL), Edit("exp", "0", 1.0), MODEL)
-    half = blend_motions(face(), end, 0.5)
+    end = apply_edit(apply_edit(face(), Edit("yaw", 50.0)), Edit("expression.0", 1.0))
+    half = blend_parameters(face(), end, 0.5)
     first, last = (Rotation.from_rotvec(item.global_pose.squeeze(0).numpy()) for item in (face(), end))
     between = first * Rotation.from_rotvec((first.inv() * last).as_rotvec() / 2)
     torch.testing.assert_close(half.global_pose[0].double(), torch.from_numpy(between.as_rotvec()), atol=1e-5, rtol=0)
-    torch.testing.assert_close(blend_motions(face(), end, 1.0).global_pose, end.global_pose)
 
 
 def test_sweeps() -> None:
     sweep = parse_sweep("yaw:-30:30:3")
-    assert sweep.edits() == [Edit("global_pose", "yaw", value) for value in (-30, 0, 30)]
-    assert sweep.labels() == ["yaw -30", "yaw 0", "yaw 30"]
-    assert parse_sweep("exp.smile:0:2:2").edits()[1] == Edit("exp", "smile", 2.0)
+    assert [step.edits for step in sweep] == [(Edit("yaw", value),) for value in (-30, 0, 30)]
+    assert [step.label for step in sweep] == ["yaw -30", "yaw 0", "yaw 30"]
+    assert parse_sweep("exp.smile:0:2:2")[1].edits == (Edit("expression.smile", 2.0),)
+    assert parse_sweep("expression:0:1:2")[1].edits == (Edit("expression.from", 1.0),)
 
 
-@pytest.mark.parametrize("option", CONTROLS)
+def test_an_orbit_starts_at_its_pitch_and_goes_around_once() -> None:
+    places = [tuple(edit.value for edit in step.edits) for step in parse_sweep("orbit:30:10:4")]
+    assert places == [pytest.approx(place, abs=1e-9) for place in ((0, 10), (30, 0), (0, -10), (-30, 0))]
+    assert [edit.control for edit in parse_sweep("orbit:30:10:4")[0].edits] == ["yaw", "pitch"]
+    assert parse_sweep("orbit:30:10:4")[1].label == "yaw 30 pitch 0"
+
+
+@pytest.mark.parametrize("option", [name for name in COMMON_CONTROLS if name != "scale"])
 def test_sweeps_and_scripts_know_the_options_by_their_names(option: str) -> None:
-    edit = parse_sweep(f"{option}:0:1:2").edits()[1]
-    assert (edit.name, edit.key) == CONTROLS[option]
-    assert option in signature(edit_face).parameters
+    (edit,) = parse_sweep(f"{option.replace('_', '-')}:0:1:2")[1].edits
+    assert edit == Edit(option, 1.0)
     assert parse_script(f"{option} 1 frames 2", "s") == [edit, Frames(2)]
+    assert option in METHOD.controls()
+
+
+def test_words_of_the_editing_demo_are_controls() -> None:
+    keys = {"shape": "1", "exp": "smile", "expression": "smile", "cam": "tx"}
+    names = {family: name_control(family, keys.get(family, "pitch")) for family in FAMILIES}
+    assert set(names.values()) <= set(METHOD.controls())
+    assert names["jaw_pose"] == "jaw_open"
+    assert names["leye_pose"] == name_control("leye_pose.pitch") == "left_eye_pitch"
+    assert parse_script("basis.4 1.5", "s") == [Edit("basis.4", 1.5)]
 
 
 def test_expression_is_a_name_of_sweeps_and_scripts() -> None:
-    smile = Edit("exp", "smile", 2.0)
-    assert parse_sweep("expression.smile:0:2:2").edits()[1] == smile
+    smile = Edit("expression.smile", 2.0)
+    assert parse_sweep("expression.smile:0:2:2")[1].edits == (smile,)
     assert parse_script("expression smile 2", "s") == parse_script("exp smile 2", "s") == [smile]
 
 
 @pytest.mark.parametrize(
-    "text", ["yaw:-30:30", "yaw:-30:30:1", "yaw:a:30:3", "nose:0:1:3", "yaw:0:1:x", "head.yaw:0:1:3", "exp.:0:1:3"]
+    "text",
+    ["yaw:-30:30", "yaw:-30:30:1", "yaw:a:30:3", ":0:1:3", "yaw:0:1:x", "orbit:30:10", "orbit:30:10:1", "exp.:0:1:3"],
 )
 def test_malformed_sweeps(text: str) -> None:
     with pytest.raises(ReenactError, match="--sweep"):

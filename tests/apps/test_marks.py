@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Path, Path, Path], object]]] = {
     "animate a picture": ("out.png", lambda *paths: drive(*paths, "0.png")),
     "animate to JPEG": ("out.jpg", lambda *paths: drive(*paths, "0.png")),
     "animate to WebP": ("out.webp", lambda *paths: drive(*paths, "0.png")),
-    "edit": ("out.png", lambda *paths: change(*paths, yaw=10)),
+    "edit": ("out.png", lambda *paths: change(*paths, set={"yaw": 10})),
     "edit --sweep to a grid": ("out.png", lambda *paths: change(*paths, sweep="yaw:-9:9:4")),
     "edit --sweep to a video": ("out.mp4", lambda *paths: change(*paths, sweep="yaw:-9:9:4")),
     "evaluate": ("out.png", score),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from reenact.methods import Method, PairPlan, Recipe
+from reenact.methods import ControlFile, Method, PairPlan, Recipe
 
 METHOD = Method(
     name="mmfa",
@@ -27,6 +27,11 @@ METHOD = Method(
     recipes={"mmfa": Recipe(crop="fomm", size=256, fps=Fraction(25))},
     # 80 image-video pairs, about 25,000 frames; portraits of CelebA and FFHQ, test clips of VoxCeleb.
     pair_plans={"mmfa": PairPlan(clips=80, self_clips=True, cross_clips=True, portraits=80)},
-    expression_codes="reenact.models.mmfa_vae.frozen:load_expression_codes",
+    control_files={
+        "expression_vae": ControlFile(
+            load="reenact.models.mmfa_vae.frozen:load_expression_codes",
+            content="checkpoint of the method's mmfa_vae, through whose codes expressions are interpolated or drawn",
+        )
+    },
     toys="reenact.models.mmfa.toys:list_toys",
 )

@@ -104,19 +104,16 @@ class ClipReader:
         Raises:
             ReenactError: if a frame does not exist, or the clip's files are missing, damaged, or disagree in length.
         """
-        self._check_frames(place, frames)
-        around = list_window(frames, window, place.num_frames)
-        numbers, rows = np.unique(around, return_inverse=True)
-        rows = rows.reshape(around.shape)
-        near = self.arrays(place, numbers.tolist(), unread)
-        arrays = {name: array[rows[:, window]] for name, array in near.items()}
+        arrays, around = (
+            self._read_window(place, frames, window, unread) if window else (self.arrays(place, frames, unread), {})
+        )
         landmarks = arrays.get("landmarks")
         if landmarks is not None and size != stored_size:
             landmarks *= np.float32(size / stored_size)
         return Portrait(
             image=torch.from_numpy(self._pictures(place, arrays["places"], stored_size, size)),
             params=_build_params(arrays),
-            window=_build_params({name: array[rows] for name, array in near.items()}) if window else None,
+            window=_build_params(around),
             landmarks=None if landmarks is None else torch.from_numpy(landmarks),
             mask=None if "mask" not in arrays else self._masks(place, arrays["mask"], stored_size, size),
             frame=torch.tensor(list(frames)),
@@ -146,6 +143,18 @@ class ClipReader:
         tables = self._tables(place, head[8:end])
         read_tables = {name: table for name, table in tables.items() if name not in unread}
         return self._rows(place, head, end, read_tables, numbers)
+
+    def _read_window(
+        self, place: ClipPlace, frames: Sequence[int], window: int, unread: Collection[str]
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        """Read the rows of N frames, and those of the face parameters (N, 2 window + 1) around each, in one go."""
+        self._check_frames(place, frames)
+        around = list_window(frames, window, place.num_frames)
+        numbers, rows = np.unique(around, return_inverse=True)
+        rows = rows.reshape(around.shape)
+        near = self.arrays(place, numbers.tolist(), unread)
+        arrays = {name: array[rows[:, window]] for name, array in near.items()}
+        return arrays, {name: near[name][rows] for name in PARAMS if name in near}
 
     def _check_frames(self, place: ClipPlace, frames: Sequence[int]) -> None:
         wrong = next((frame for frame in frames if not 0 <= frame < place.num_frames), None)

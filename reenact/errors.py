@@ -6,16 +6,40 @@ import difflib
 
 
 class ReenactError(Exception):
-    """Bad input: the message names the file or option and the remedy.
+    """Bad input: one sentence that names the file or option, the problem and the remedy.
 
-    The command line prints the message alone and exits with code 2; from Python it is raised as it is.
+    The command line prints the sentence alone and exits with code 2; from Python it is raised as it is. An error whose
+    text is written in one piece has it as its problem.
+
+    Args:
+        problem: What is wrong, without its subject: `has no video stream`; or the whole sentence.
+        subject: The file, option or clip that it is about; empty where the problem or a caller names it.
+        remedy: What to do about it; empty where the problem says it.
     """
 
-    def __init__(self, sentence: str) -> None:
+    def __init__(self, problem: str, *, subject: object = "", remedy: str = "") -> None:
         # A DataLoader raises a worker's error anew with the traceback as its message, whose last line has the sentence.
-        if sentence.startswith("Caught ") and "\nOriginal Traceback" in sentence:
-            sentence = sentence.rstrip().rpartition("\n")[2].partition(": ")[2]
-        super().__init__(sentence)
+        if problem.startswith("Caught ") and "\nOriginal Traceback" in problem:
+            problem = problem.rstrip().rpartition("\n")[2].partition(": ")[2]
+        self.problem, self.subject, self.remedy = problem, str(subject), remedy
+        super().__init__(f"{self.subject} {self.statement}".lstrip())
+
+    @property
+    def statement(self) -> str:
+        """The problem and its remedy, without the subject."""
+        return f"{self.problem}; {self.remedy}" if self.remedy else self.problem
+
+    def about(self, subject: object) -> ReenactError:
+        """Return the error of a subject that this one does not name; an error with a subject is returned as it is."""
+        return self if self.subject else ReenactError(self.problem, subject=subject, remedy=self.remedy)
+
+    def with_remedy(self, remedy: str) -> ReenactError:
+        """Return the error with a remedy; an error that has one is returned as it is."""
+        return self if self.remedy else ReenactError(self.problem, subject=self.subject, remedy=remedy)
+
+    def describe_within(self, subject: object) -> str:
+        """Text of the error for a place that names the subject already."""
+        return self.statement if self.subject == str(subject) else str(self)
 
 
 def suggest_names(name: str, names: list[str]) -> str:

@@ -33,7 +33,9 @@ def list_folder(folder: Path) -> list[Path]:
     try:
         return sorted((item for item in folder.iterdir() if not is_system_file(item)), key=natural_key)
     except OSError as error:
-        raise ReenactError(f"{folder} can't be listed ({error.strerror}); check the folder and its rights") from error
+        raise ReenactError(
+            f"can't be listed ({error.strerror})", subject=folder, remedy="check the folder and its rights"
+        ) from error
 
 
 def walk_folders(folder: Path) -> Iterator[tuple[Path, list[Path]]]:

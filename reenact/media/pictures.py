@@ -34,7 +34,7 @@ def open_picture(path: Path) -> Iterator[PIL.Image.Image]:
             body of the `with` statement.
     """
     if not path.is_file():
-        raise ReenactError(f"{path} is not a file; give the path of a picture")
+        raise ReenactError("is not a file", subject=path, remedy="give the path of a picture")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)  # the limit below is lower
@@ -42,16 +42,19 @@ def open_picture(path: Path) -> Iterator[PIL.Image.Image]:
         with picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise ReenactError(
-                    f"{path} has {picture.width} x {picture.height} pixels, more than {MAX_PIXELS / 1e6:.0f} million; "
-                    "make it smaller"
+                    f"has {picture.width} x {picture.height} pixels, more than {MAX_PIXELS / 1e6:.0f} million",
+                    subject=path,
+                    remedy="make it smaller",
                 )
             yield picture
     except PIL.Image.DecompressionBombError as error:
-        raise ReenactError(f"{path} has more than {MAX_PIXELS / 1e6:.0f} million pixels; make it smaller") from error
+        raise ReenactError(
+            f"has more than {MAX_PIXELS / 1e6:.0f} million pixels", subject=path, remedy="make it smaller"
+        ) from error
     except ReenactError:
         raise
     except Exception as error:  # Pillow's readers raise every kind of error on damaged files
-        raise ReenactError(f"{path} is not a readable picture; give a PNG or JPEG file") from error
+        raise ReenactError("is not a readable picture", subject=path, remedy="give a PNG or JPEG file") from error
 
 
 def read_image(path: Path) -> Image:
@@ -93,7 +96,9 @@ def write_image(path: Path, image: Image, metadata: Mapping[str, str] | None = N
     picture = PIL.Image.fromarray(image)
     form = PIL.Image.registered_extensions().get(path.suffix.lower())
     if form not in FORMATS:
-        raise ReenactError(f"{path} can't be written (no picture has this suffix); give a writable .png or .jpg path")
+        raise ReenactError(
+            "can't be written (no picture has this suffix)", subject=path, remedy="give a writable .png or .jpg path"
+        )
     temporary = partial_path(path)
     try:
         if form == "PNG":
@@ -108,7 +113,9 @@ def write_image(path: Path, image: Image, metadata: Mapping[str, str] | None = N
             picture.save(temporary, form, quality=95, subsampling=0, exif=exif)
         temporary.replace(path)
     except (OSError, ValueError) as error:
-        raise ReenactError(f"{path} can't be written ({error}); give a writable .png or .jpg path") from error
+        raise ReenactError(
+            f"can't be written ({error})", subject=path, remedy="give a writable .png or .jpg path"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -119,7 +126,7 @@ def _list_formats(path: Path) -> tuple[str, ...]:
     try:
         import pillow_heif
     except ImportError as error:
-        raise ReenactError(f"{path} is HEIC: pip install pillow-heif, or save it as PNG or JPEG") from error
+        raise ReenactError("is HEIC: pip install pillow-heif, or save it as PNG or JPEG", subject=path) from error
     pillow_heif.register_heif_opener()
     return *FORMATS, "HEIF"
 
@@ -133,7 +140,9 @@ def _eight_bits(path: Path, picture: PIL.Image.Image) -> PIL.Image.Image:
         brightest = float(values.max())
         if not np.isfinite(values).all() or 1 < brightest < 16 or brightest > 255:
             raise ReenactError(
-                f"{path} has values up to {brightest:g}, which are neither 0 to 1 nor 0 to 255; save it as 8-bit PNG"
+                f"has values up to {brightest:g}, which are neither 0 to 1 nor 0 to 255",
+                subject=path,
+                remedy="save it as 8-bit PNG",
             )
         values = values * 255 if brightest <= 1 and picture.mode == "F" else values
     else:

@@ -92,7 +92,9 @@ def _open_sound(path: Path) -> InputContainer:
         return open_media(path)
     except (FFmpegError, OSError) as error:
         raise ReenactError(
-            f"{path} can't be read for its sound ({error.strerror}); give a readable file or --audio none"
+            f"can't be read for its sound ({error.strerror})",
+            subject=path,
+            remedy="give a readable file or --audio none",
         ) from error
 
 

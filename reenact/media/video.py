@@ -95,7 +95,7 @@ def read_shape(path: Path) -> VideoShape:
     with open_video(path) as (container, stream):
         frame = next(container.decode(stream), None)
         if frame is None:
-            raise ReenactError(f"{path} has no decodable picture; copy or download it again")
+            raise ReenactError("has no decodable picture", subject=path, remedy="copy or download it again")
         display = read_display(path, frame, stream.sample_aspect_ratio)
     return VideoShape(path, display.width, display.height)
 
@@ -147,7 +147,7 @@ class VideoReader:
         count = count_frames(index.times, index.tick, index.last, self.fps)
         outside = next((number for number in sorted(numbers) if not 0 <= number < count), None)
         if outside is not None:
-            raise ReenactError(f"{self.path} has no frame {outside}: it has {count}")
+            raise ReenactError(f"has no frame {outside}: it has {count}", subject=self.path)
         images: dict[int, Image] = {}
         for run in _split_runs(sorted(set(numbers)), gap=round(2 * self.fps)):
             picture_numbers = pictures_at(index.times, index.tick, index.last, self.fps, run[0], run[-1] + 1)
@@ -166,7 +166,7 @@ def _read_video(path: Path) -> tuple[_Video, int]:
     with open_video(path) as (container, stream):
         table = read_packets(container, stream)
         if table.first is None:
-            raise ReenactError(f"{path} has no decodable picture; copy or download it again")
+            raise ReenactError("has no decodable picture", subject=path, remedy="copy or download it again")
         frame = table.first[1]
         stated = _stated_rates(stream)
         index = build_index(container, stream, table, next(iter(stated), Fraction(25)))

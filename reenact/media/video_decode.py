@@ -37,13 +37,17 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         container = open_media(path)
     except (FFmpegError, OSError) as error:
-        raise ReenactError(f"{path} is not a readable video ({error.strerror}); copy or download it again") from error
+        raise ReenactError(
+            f"is not a readable video ({error.strerror})", subject=path, remedy="copy or download it again"
+        ) from error
     with container:
         stream = _video_stream(path, container)
         try:
             yield container, stream
         except FFmpegError as error:
-            raise ReenactError(f"{path} is damaged ({error.strerror}); copy or download it again") from error
+            raise ReenactError(
+                f"is damaged ({error.strerror})", subject=path, remedy="copy or download it again"
+            ) from error
 
 
 def decode_pictures(path: Path, index: VideoIndex, rank: int, threads: int) -> Iterator[Ranked]:
@@ -102,7 +106,9 @@ def pictures_by_rank(path: Path, index: VideoIndex, ranks: Iterable[int], thread
         if current is None or (coming is None and current[0] < rank - _LOST_AT_THE_END):
             count = 0 if current is None else current[0] + 1
             raise ReenactError(
-                f"{path} is damaged: it gives {count} of {len(index.packets)} pictures; copy or download it again"
+                f"is damaged: it gives {count} of {len(index.packets)} pictures",
+                subject=path,
+                remedy="copy or download it again",
             )
         yield current[1]
 
@@ -166,36 +172,40 @@ def _packets_from(
 def check_is_file(path: Path) -> None:
     """Refuse a path that is missing, a folder or a pipe."""
     if not path.is_file():
-        raise ReenactError(f"{path} is not a file; give the path of a video")
+        raise ReenactError("is not a file", subject=path, remedy="give the path of a video")
 
 
 def _check_file(path: Path) -> None:
     check_is_file(path)
     size = path.stat().st_size
     if size == 0:
-        raise ReenactError(f"{path} is empty; copy or download it again")
+        raise ReenactError("is empty", subject=path, remedy="copy or download it again")
     try:
         stated = bytes_stated(path)
     except OSError as error:
-        raise ReenactError(f"{path} can't be read ({error.strerror}); make it readable") from error
+        raise ReenactError(f"can't be read ({error.strerror})", subject=path, remedy="make it readable") from error
     # A RIFF chunk of odd size may lack its last, empty byte.
     if stated is not None and size < stated - 1:
-        raise ReenactError(f"{path} is truncated: it has {size:,} of {stated:,} bytes; copy or download it again")
+        raise ReenactError(
+            f"is truncated: it has {size:,} of {stated:,} bytes", subject=path, remedy="copy or download it again"
+        )
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     name = container.format.name
     # FFmpeg also opens single pictures and plain text as "videos" of one frame.
     if name.endswith("_pipe") or name in ("image2", "tty"):
-        raise ReenactError(f"{path} is not a video (its content is {name}); give a video file")
+        raise ReenactError(f"is not a video (its content is {name})", subject=path, remedy="give a video file")
     streams = [item for item in container.streams.video if not item.disposition & item.disposition.attached_pic]
     if not streams:
-        raise ReenactError(f"{path} has no video stream; give a video file")
+        raise ReenactError("has no video stream", subject=path, remedy="give a video file")
     stream = streams[0]
     if stream.codec_context is None:
-        raise ReenactError(f"{path} is of a codec that can't be decoded; convert it to H.264")
+        raise ReenactError("is of a codec that can't be decoded", subject=path, remedy="convert it to H.264")
     if not 0 < stream.codec_context.width * stream.codec_context.height <= MAX_PIXELS:
         raise ReenactError(
-            f"{path} has no picture size, or one of more than {MAX_PIXELS // 10**6} megapixels; scale it down"
+            f"has no picture size, or one of more than {MAX_PIXELS // 10**6} megapixels",
+            subject=path,
+            remedy="scale it down",
         )
     return stream

@@ -65,8 +65,9 @@ def read_display(path: Path, frame: VideoFrame, pixel_shape: Fraction | None) ->
     width, height = max(1, round(frame.width * (pixel_shape or 1))), frame.height
     if width * height > MAX_PIXELS:
         raise ReenactError(
-            f"{path} is shown as {width} x {height}, and at most {MAX_PIXELS // 10**6} megapixels are read; scale it"
-            " down"
+            f"is shown as {width} x {height}, and at most {MAX_PIXELS // 10**6} megapixels are read",
+            subject=path,
+            remedy="scale it down",
         )
     rotation, mirrored = _TURNS[_read_axes(frame)]
     if rotation % 180:

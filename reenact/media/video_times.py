@@ -34,13 +34,16 @@ def check_times(path: Path, times: NDArray[np.int64], tick: Fraction) -> None:
     longest = int(np.diff(times).max(initial=0)) * tick
     if longest > MAX_STILL:
         raise ReenactError(
-            f"{path} holds one picture for {float(longest):,.0f} s, and at most {MAX_STILL} s are read; cut it at"
-            " that gap"
+            f"holds one picture for {float(longest):,.0f} s, and at most {MAX_STILL} s are read",
+            subject=path,
+            remedy="cut it at that gap",
         )
     length = int(times[-1] - times[0]) * tick
     if length > MAX_DURATION:
         raise ReenactError(
-            f"{path} lasts {float(length):,.0f} s, and at most {MAX_DURATION:,} s are read; cut it into parts"
+            f"lasts {float(length):,.0f} s, and at most {MAX_DURATION:,} s are read",
+            subject=path,
+            remedy="cut it into parts",
         )
 
 
@@ -69,8 +72,9 @@ def frame_rate(path: Path, times: NDArray[np.int64], tick: Fraction, stated: lis
         return rounded
     if average > MAX_RATE:
         raise ReenactError(
-            f"{path} has {float(average):,.0f} frames a second, and at most {MAX_RATE:,} are read; write it at its"
-            " true rate"
+            f"has {float(average):,.0f} frames a second, and at most {MAX_RATE:,} are read",
+            subject=path,
+            remedy="write it at its true rate",
         )
     nominal = next((rate for rate in sane if average <= rate <= 2 * average), None)
     return nominal or rounded

@@ -57,7 +57,7 @@ class VideoWriter:
             self._temporary.unlink()
         except OSError as error:
             raise ReenactError(
-                f"{path} can't be written ({error.strerror}); give a path in a writable folder"
+                f"can't be written ({error.strerror})", subject=path, remedy="give a path in a writable folder"
             ) from error
         options = {"movflags": "use_metadata_tags+faststart"}
         self._container = create_media(self._temporary, "mp4", options)
@@ -108,11 +108,13 @@ class VideoWriter:
                 self._audio.close()
             self._temporary.unlink(missing_ok=True)
         if error is None and not self.frames_written:
-            raise ReenactError(f"{self.path} would have no frame; nothing was written")
+            raise ReenactError("would have no frame; nothing was written", subject=self.path)
 
     @contextmanager
     def _disk(self) -> Iterator[None]:
         try:
             yield
         except (FFmpegError, OSError) as error:
-            raise ReenactError(f"{self.path} can't be written ({error}); free space or choose another path") from error
+            raise ReenactError(
+                f"can't be written ({error})", subject=self.path, remedy="free space or choose another path"
+            ) from error

@@ -79,14 +79,18 @@ class FaceTracker:
         if self._box is not None:
             return
         if not self._most and self._lying:
-            raise ReenactError("shows a face that lies on its side; turn the picture or video upright")
+            raise ReenactError("shows a face that lies on its side", remedy="turn the picture or video upright")
         if not self._most:
             raise ReenactError("shows no face")
         if self._index is not None:
-            raise ReenactError(f"shows {self._most} face(s), so there is none of index {self._index}; 0 is the largest")
+            raise ReenactError(
+                f"shows {self._most} face(s), so there is none of index {self._index}", remedy="0 is the largest"
+            )
         if self._region is not None:
-            raise ReenactError(f"shows {self._most} face(s), none where the data set says; the file is another one")
-        raise ReenactError(f"shows {self._most} faces of nearly the same size; choose one with --face_index")
+            raise ReenactError(
+                f"shows {self._most} face(s), none where the data set says", remedy="the file is another one"
+            )
+        raise ReenactError(f"shows {self._most} faces of nearly the same size", remedy="choose one with --face_index")
 
     def _near(self, image: Image) -> FaceBox | None:
         """The face where it was, while it was seen at most some frames ago."""

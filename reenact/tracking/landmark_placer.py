@@ -73,7 +73,7 @@ class LandmarkPlacer:
             if self._fails(after) and not after.fresh:
                 points[before.row : after.row] = [None] * (after.row - before.row)
         if all(placed is None for placed in points):
-            raise ReenactError(self._explain())
+            raise self._explain()
         return points
 
     def _place(self, image: Image, box: FaceBox | None) -> Points | None:
@@ -85,7 +85,7 @@ class LandmarkPlacer:
     def _fails(self, check: _RowCheck) -> bool:
         return not check.result.error <= self._max_error
 
-    def _explain(self) -> str:
+    def _explain(self) -> ReenactError:
         if any(check.result.lies for check in self._checks):
-            return "shows a face that lies on its side; turn the picture or video upright"
-        return f"shows a face on which {self._network.name} can't place landmarks"
+            return ReenactError("shows a face that lies on its side", remedy="turn the picture or video upright")
+        return ReenactError(f"shows a face on which {self._network.name} can't place landmarks")

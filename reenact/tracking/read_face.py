@@ -170,7 +170,6 @@ def _track_face(
     try:
         return track_face(images, target.finder, face_index, on_frame)
     except ReenactError as error:
-        if str(error).startswith(str(path)):
+        if error.subject:
             raise
-        remedy = "" if ";" in str(error) else "; give a file with a clearly visible face"
-        raise ReenactError(f"{path} {error}{remedy}") from error
+        raise error.about(path).with_remedy("give a file with a clearly visible face") from error

@@ -77,7 +77,7 @@ class Videos:
         try:
             return read(path)
         except ReenactError as error:
-            return str(error).removeprefix(f"{path} ")
+            return error.describe_within(path)
 
 
 def scale_box(box: tuple[float, float, float, float], width: float, height: float) -> Region:

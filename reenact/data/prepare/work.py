@@ -109,7 +109,7 @@ class ClipTask:
         except StoreWriteError:
             raise
         except ReenactError as error:
-            self.reason = str(error).removeprefix(f"{self.clip.path} ")
+            self.reason = error.describe_within(self.clip.path)
         except Exception as error:
             # One strange file must not end a run over a million; the report says what happened, `--retry` tries again.
             self.reason = f"made the stage {stage} fail: {type(error).__name__}: {' '.join(str(error).split())}"

@@ -80,8 +80,7 @@ class LandmarksStage(Stage):
         try:
             points = placer.collect_points()
         except ReenactError as error:
-            remedy = "" if ";" in str(error) else "; use other --landmarks, or a larger --max-error"
-            raise ReenactError(f"{error}{remedy}") from error
+            raise error.with_remedy("use other --landmarks, or a larger --max-error") from error
         whole = assemble_track(points, looks.arrays["changed"], looks.facts["width"], looks.facts["height"])
         shot = whole if task.clip.album else whole.longest_shot()
         lit = np.flatnonzero(~looks.arrays["dark"][shot.frames] | shot.visible)

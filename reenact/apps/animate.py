@@ -120,7 +120,7 @@ def animate(
         strength: 1 is the full motion, less calms it, more exaggerates it; by default as the method's paper, mostly 1.
         parts: what may move, of the method's parts: pose, jaw, expression, eyes, camera for
             face parameters; by default as the method's paper, mostly everything.
-        adapt_scale: for keypoint methods, relative motion grows with the ratio of the faces' sizes, as FOMM's option;
+        adapt_scale: relative motion grows with the ratio of the faces' sizes, as FOMM's option;
             by default as the method's paper, mostly yes.
         smoothing: filter over time: `one_euro` as GDPW's demo, or `none`.
         crop: `fixed` keeps one crop through a clip, so that heads move in the picture; `per_frame` follows the face,

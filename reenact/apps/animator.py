@@ -272,8 +272,8 @@ class Animator:
 
     def _anchored(self, motion: TensorFields, anchor: TensorFields) -> TensorFields:
         """The source's own motion (batch B), with the anchor's (batch 1) in everything that the driving face moves."""
-        parts = self.network.parts
-        names = [name for part in self.transfer.parts or parts for name in parts[part]]
+        parts, optional = self.network.parts, self.network.optional_parts
+        names = [name for part in self.transfer.parts or parts for name in {**parts, **optional}[part]]
         changes = {name: getattr(anchor, name).expand_as(getattr(motion, name)) for name in names}
         return replace(motion, **changes)
 

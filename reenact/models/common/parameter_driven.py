@@ -13,7 +13,7 @@ from reenact.faces.portrait import Portrait
 from reenact.models.common.base import Reenactor, State, Transfer
 from reenact.models.common.controls import Control
 from reenact.models.common.face_controls import blend_parameters, list_parameter_controls, set_parameter
-from reenact.models.common.retarget import FIELDS_OF_PART, retarget
+from reenact.models.common.retarget import FIELDS_OF_PART, OPTIONAL_PARTS, retarget
 
 
 class ParameterDriven(Reenactor[State, FaceParams]):
@@ -24,6 +24,7 @@ class ParameterDriven(Reenactor[State, FaceParams]):
 
     needs = Contents(params=True)
     parts: ClassVar[Mapping[str, tuple[str, ...]]] = FIELDS_OF_PART
+    optional_parts: ClassVar[Mapping[str, tuple[str, ...]]] = OPTIONAL_PARTS
     places = ("camera",)
     face_model: FaceModel
     """The model of the parameters."""
@@ -43,9 +44,17 @@ class ParameterDriven(Reenactor[State, FaceParams]):
     ) -> FaceParams:
         """Retarget face parameters by `reenact.models.common.retarget.retarget`; the source keeps its shape."""
         self.check_transfer(transfer)
-        parts = transfer.parts or tuple(self.parts)
         source: FaceParams = state.motion  # type: ignore[assignment]  # a state holds what `read` returned
-        return retarget(source, driving, transfer.mode, reference, transfer.strength, parts)
+        return retarget(
+            source,
+            driving,
+            transfer.mode,
+            reference,
+            transfer.strength,
+            transfer.parts or tuple(self.parts),
+            adapt_scale=transfer.adapt_scale,
+            renormalise_scale=transfer.renormalise_scale,
+        )
 
     def movable_parts(self) -> tuple[str, ...]:
         """Return the parts of face parameters that the face model has."""
@@ -55,7 +64,7 @@ class ParameterDriven(Reenactor[State, FaceParams]):
     def check_transfer(self, transfer: Transfer) -> None:
         """Refuse what no method can do, and a part that the face model lacks."""
         super().check_transfer(transfer)
-        movable = self.movable_parts()
+        movable = (*self.movable_parts(), *self.optional_parts)
         immovable = sorted(set(transfer.parts) - set(movable))
         if immovable:
             name = self.face_model.name

@@ -23,8 +23,7 @@ from reenact.apps.reference import anchor_number, reference_number
 from reenact.apps.smoothing import OneEuro
 from reenact.apps.timeline import Length, make_timeline
 from reenact.apps.work_folder import open_work_folder
-from reenact.choices import check_choices
-from reenact.devices import Precision
+from reenact.choices import Precision, check_choices
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
 from reenact.media.media_kinds import check_input, is_picture, is_video

@@ -14,6 +14,7 @@ from reenact.models.common.base import Reenactor, State, Transfer
 from reenact.models.common.controls import Control
 from reenact.models.common.face_controls import blend_parameters, list_parameter_controls, set_parameter
 from reenact.models.common.retarget import FIELDS_OF_PART, OPTIONAL_PARTS, retarget
+from reenact.models.common.surface import Surface
 
 
 class ParameterDriven(Reenactor[State, FaceParams]):
@@ -81,3 +82,12 @@ class ParameterDriven(Reenactor[State, FaceParams]):
     def blend_motions(self, first: FaceParams, second: FaceParams, weight: float) -> FaceParams:
         """Blend by `blend_parameters`: rotations along the shortest arc."""
         return blend_parameters(first, second, weight)
+
+    def build_surface(self, state: State, motion: FaceParams) -> Surface:
+        """The posed mesh of the face model, lit where the parameters have texture and light."""
+        lit = motion.texture is not None and motion.light is not None and self.face_model.num_texture > 0
+        return Surface(
+            vertices=self.face_model.vertices(motion)[0],
+            faces=self.face_model.faces,
+            colours=self.face_model.colours(motion)[0] if lit else None,
+        )

@@ -6,12 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
-from safetensors.torch import save
-
 from reenact import __version__
 from reenact.errors import ReenactError
 from reenact.models.common.checkpoint import SETTINGS, WEIGHTS, read_checkpoint
 from reenact.models.common.header import check_header
+from reenact.models.common.large_weights import write_tensors
 from reenact.models.common.rebuild import check_weights
 from reenact.paths import PathLike
 
@@ -40,8 +39,7 @@ def export(checkpoint: PathLike, out: PathLike) -> Path:
     partial = out.with_name(out.name + ".part")
     try:
         partial.mkdir(parents=True)
-        # safetensors stores no two tensors that share memory; its own files are for their owner's eyes alone.
-        (partial / WEIGHTS).write_bytes(save({name: value.clone().contiguous() for name, value in weights.items()}))
+        write_tensors(weights, partial / WEIGHTS)
         (partial / SETTINGS).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         partial.rename(out)
     except OSError as error:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from reenact import assets
 from reenact.errors import ReenactError
 from reenact.nn.euler import BINS, angle_of, angles_of
+from reenact.nn.frozen import Frozen
 from reenact.nn.probe import load_probe
 
 PoseKind = Literal["hopenet", "probe"]
@@ -72,7 +73,7 @@ def _hopenet_weights() -> dict[str, Tensor]:
 class HeadPose:
     """Yaw, pitch and roll of portraits, without gradients.
 
-    Not a module: the network is in no checkpoint, no optimiser and no train-mode switch of whoever uses it.
+    The network is a `Frozen` one: in no checkpoint and no optimiser of the module that uses it.
     """
 
     def __init__(self, kind: PoseKind) -> None:
@@ -82,18 +83,18 @@ class HeadPose:
             ReenactError: if its weights are not on this machine, or damaged.
         """
         self.kind = kind
-        self._network: nn.Module = load_probe() if kind == "probe" else Hopenet()
+        self.frozen: Frozen[nn.Module] = Frozen(load_probe if kind == "probe" else Hopenet)
+        self.frozen.load()
 
     @torch.no_grad()
     def __call__(self, image: Tensor) -> Tensor:
         """Degrees (B, 3), as `reenact.nn.euler` means them, of images (B, 3, H, W) in [-1, 1]."""
-        self._network.to(image.device)
         with torch.autocast(image.device.type, enabled=False):
             if self.kind == "hopenet":
-                degrees: Tensor = self._network((image.float() + 1) / 2)
+                degrees: Tensor = self.frozen.follow(image.float())((image.float() + 1) / 2)
                 return degrees
             # The head model's y points up, that of keypoints down. Both depths grow towards the viewer: the keypoint
             # prior wants them at z > 0, and faces are in front of the point about which heads turn.
             flip = image.new_tensor([1.0, -1.0, 1.0])
-            rotation: Tensor = self._network(image.float()).rotation
+            rotation: Tensor = self.frozen.follow(image.float())(image.float()).rotation
             return angles_of(flip[:, None] * rotation * flip)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reenact.nn.frozen import Frozen
 from reenact.nn.perceptual import FEATURES, LEAST_SIDES, PerceptualKind, assets_of
 from reenact.nn.resample import AntiAliasDown
 
@@ -149,7 +150,7 @@ class ImageLosses:
 class PerceptualLoss:
     """Distances in the layers of a fixed network, summed over layers with the network's weights.
 
-    Not a module: the network is in no checkpoint, no optimiser and no train-mode switch of whoever uses it.
+    The network is a `Frozen` one: in no checkpoint and no optimiser of the module that uses it.
     """
 
     def __init__(self, kind: PerceptualKind) -> None:
@@ -159,14 +160,15 @@ class PerceptualLoss:
             ReenactError: if its weights are not on this machine, or damaged.
         """
         self.kind = kind
-        self._network = FEATURES[kind]()
+        self._frozen = Frozen(FEATURES[kind])
+        self._frozen.load()
 
     def distance(self, fake: Tensor, real: Tensor) -> Tensor:
         """Weighted sum over layers of the mean absolute difference of images (B, 3, H, W) in [0, 1]."""
-        self._network.to(fake.device)
+        network = self._frozen.follow(fake)
         with torch.no_grad():
-            targets = self._network(real)
-        layers = zip(self._network.weights, self._network(fake), targets, strict=True)
+            targets = network(real)
+        layers = zip(network.weights, network(fake), targets, strict=True)
         terms = [weight * F.l1_loss(a, b) for weight, a, b in layers]
         return sum(terms[1:], start=terms[0])
 

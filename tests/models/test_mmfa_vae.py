@@ -7,10 +7,12 @@ from torch.distributions import Normal, kl_divergence
 from zoo import CASES, SIZE, Pairs, loader, pair, portrait, trainer
 
 from reenact.errors import ReenactError
-from reenact.models.common.checkpoint import load_method, load_module
+from reenact.models.common.checkpoint import load_method, load_module, load_weights
 from reenact.models.mmfa_vae.frozen import FrozenMMFA, check_same, load_frozen
 from reenact.models.mmfa_vae.module import MMFAVAEModule, VAEOptimisation
 from reenact.models.mmfa_vae.network import ExpressionVAE, Reconstruction, VAEConfig
+from reenact.nn.frozen import hash_weights
+from reenact.nn.probe import load_probe
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SMALL = VAEConfig(expression=8, latent=4, hidden=16)
@@ -139,3 +141,17 @@ def test_it_does_not_collapse(checkpoints, known_features, tmp_path):
     run.fit(module, data)
     assert run.callback_metrics["val/self/variance_kept"] > 0.8
     assert run.callback_metrics["val/self/kl_per_dimension"] > 0.1
+
+
+def test_a_checkpoint_records_the_network_of_head_poses_and_is_refused_with_another(checkpoints, tmp_path):
+    content = torch.load(checkpoints / "mmfa.ckpt", weights_only=True)
+    assert content["reenact"]["frozen_parts"] == {"head_pose": hash_weights(load_probe().state_dict())}
+    path = tmp_path / "changed.ckpt"
+    content["reenact"]["frozen_parts"]["head_pose"] = "0" * 64
+    torch.save(content, path)
+    for load in (load_method, lambda path: load_weights(path, CASES["mmfa"].make())):
+        with pytest.raises(ReenactError, match=r"trained with another network head_pose \(sha256 0000"):
+            load(path)
+    del content["reenact"]["frozen_parts"]  # as earlier versions wrote it
+    torch.save(content, path)
+    load_method(path)

@@ -59,7 +59,7 @@ def load_module(path: str | Path, settings: Mapping[str, str] = MappingProxyType
     """Load anything that `reenact fit` has trained, in evaluation mode; arguments and errors as of `load_method`."""
     checkpoint = read_checkpoint(Path(path))
     header, module = _rebuild_module(checkpoint, str(path), settings=settings)
-    module.load_state_dict(checkpoint["state_dict"])
+    check_frozen_parts(header, module, str(path))
     module.image_size, module.recipe = header.image_size, header.recipe
     return module.eval().requires_grad_(False)
 
@@ -76,8 +76,10 @@ def load_weights(path: Path, module: PortraitModule, *, any_class: bool = False)
     Raises:
         ReenactError: as `load_method`, or if the weights are not this module's.
     """
+    checkpoint = _of_module(path, module, any_class=any_class)
+    check_frozen_parts(check_header(checkpoint, str(path)), module, str(path))
     # The names were compared: what is missing may start fresh.
-    module.load_state_dict(_of_module(path, module, any_class=any_class)["state_dict"], strict=False)
+    module.load_state_dict(checkpoint["state_dict"], strict=False)
 
 
 def check_foundation(path: Path, option: str, method: str, face_model: str) -> None:
@@ -125,6 +127,28 @@ def check_resumable(path: Path, module: PortraitModule) -> dict[str, Any]:
             f" from its weights with --weights {path}"
         )
     return checkpoint
+
+
+def check_frozen_parts(header: Header, module: PortraitModule, name: str) -> None:
+    """Refuse a checkpoint that was trained with other networks than those that this machine has for its use.
+
+    Args:
+        header: the checkpoint's; those of earlier versions record none.
+        module: the module, with its networks.
+        name: the checkpoint in a message.
+
+    Raises:
+        ReenactError: names the first network that differs, or as loading it.
+    """
+    if not header.frozen_parts:
+        return
+    parts = module.frozen_parts()
+    for part, digest in header.frozen_parts.items():
+        if part not in parts or parts[part].digest != digest:
+            raise ReenactError(
+                f"{name} was trained with another network {part} (sha256 {digest[:12]}) than the one of this machine:"
+                " get the file that it was trained with, or train again"
+            )
 
 
 def saved_settings(path: Path) -> dict[str, Any]:

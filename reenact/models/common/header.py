@@ -40,6 +40,8 @@ class Header:
     """Side in pixels of the images it was trained on."""
     recipe: dict[str, str] = field(default_factory=dict)
     """Preparation of its training data."""
+    frozen_parts: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the networks that it is used with and does not hold, by their names in its module."""
 
     def write(self) -> dict[str, Any]:
         """Return the dictionary that a checkpoint holds under the key `reenact`."""
@@ -51,6 +53,7 @@ class Header:
             "arguments": self.arguments,
             "image_size": self.image_size,
             "recipe": self.recipe,
+            **({"frozen_parts": self.frozen_parts} if self.frozen_parts else {}),
         }
 
 
@@ -126,9 +129,11 @@ def _parse_header(header: dict[str, Any]) -> Header:
         raise ValueError(f"class {str(path)[:40]!r} is no class path")
     if type(size) is not int or not 1 <= size <= MAX_SIDE:
         raise ValueError(f"image_size {str(size)[:40]} is not between 1 and {MAX_SIDE}")
-    if not (isinstance(recipe, dict) and all(isinstance(value, str) for value in recipe.values())):
-        raise ValueError("recipe is not of texts by name")
-    return Header(method, path, header["arguments"], size, recipe)
+    parts = header.get("frozen_parts", {})
+    for name, texts in (("recipe", recipe), ("frozen_parts", parts)):
+        if not (isinstance(texts, dict) and all(isinstance(value, str) for value in texts.values())):
+            raise ValueError(f"{name} is not of texts by name")
+    return Header(method, path, header["arguments"], size, recipe, parts)
 
 
 def _copy_plain(value: object, budget: _Budget, depth: int = 0) -> Any:  # noqa: ANN401 - any plain value

@@ -19,6 +19,7 @@ from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.common.base import Reenactment, Reenactor
 from reenact.models.common.header import Header, check_header, check_same_class
+from reenact.nn.frozen import Frozen
 from reenact.nn.losses import ImageLosses
 from reenact.nn.whole_batch import BatchDraws
 
@@ -71,6 +72,13 @@ class PortraitModule(LightningModule):
     def assets(self, stage: Stage) -> tuple[str, ...]:
         """Return the names in `reenact.assets` without which training (`fit`) or use of the method can't start."""
         return self.image_losses.assets if stage == "fit" and self.image_losses is not None else ()
+
+    def frozen_parts(self) -> dict[str, Frozen[Any]]:
+        """Return the networks that the method is used with and its checkpoints do not hold, by name.
+
+        Checkpoints record their digests, and are refused with other ones. Networks of losses are none of them.
+        """
+        return {}
 
     @property
     def perceptual(self) -> str:
@@ -205,7 +213,8 @@ class PortraitModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the header from which `reenact.models.common.checkpoint.load_method` rebuilds the module."""
         path = f"{type(self).__module__}.{type(self).__qualname__}"
-        header = Header(self.method, path, self.arguments, self.image_size, dict(self.recipe))
+        parts = {name: part.digest for name, part in self.frozen_parts().items()}
+        header = Header(self.method, path, self.arguments, self.image_size, dict(self.recipe), parts)
         checkpoint["reenact"] = header.write()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from functools import partial
 from inspect import Parameter, signature
 from types import MappingProxyType
 from typing import Any, get_args, get_type_hints
@@ -17,6 +18,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from reenact.errors import ReenactError
 from reenact.models.common.checkpoint_file import first_line
+from reenact.models.common.large_weights import build_around
 from reenact.models.common.module import PortraitModule
 from reenact.models.common.settings import change_settings
 
@@ -64,7 +66,7 @@ def build_fitting(
     outline: bool = False,
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> PortraitModule:
-    """Build the module that a file's weights belong to, after its shapes were compared with theirs without memory.
+    """Build the module of a file's weights with them, after its shapes were compared with theirs without memory.
 
     Args:
         cls: its class.
@@ -93,7 +95,14 @@ def build_fitting(
             " tensors: get the file again"
         ) from error
     compare_weights(tensors, shapes, name)
-    return shapes if outline else build_module(cls, arguments, name)
+    if outline:
+        return shapes
+    module = build_around(partial(build_module, cls, arguments, name), tensors)
+    if isinstance(module, PortraitModule):
+        return module
+    module = build_module(cls, arguments, name)
+    module.load_state_dict(tensors)
+    return module
 
 
 def check_recorded(module: PortraitModule) -> None:

@@ -32,6 +32,7 @@ from reenact.models.mmfa.losses import (
 )
 from reenact.models.mmfa.network import MMFA, MMFAConfig, MMFAReenactment
 from reenact.nn.discriminator import MultiScaleDiscriminator
+from reenact.nn.frozen import Frozen
 from reenact.nn.losses import ImageLosses, ImageWeights, PerceptualLoss, deformation_prior, keypoint_prior, to_unit
 from reenact.nn.resample import AntiAliasDown
 from reenact.nn.thin_plate import RandomWarp
@@ -175,6 +176,10 @@ class MMFAModule(AdversarialTraining[MMFAReenactment], ReenactmentModule):
         faces = ("vggface",) if self.losses.reconstruction_face else ()
         points = ASSETS.get(self.losses.landmarks, ()) if self._reads_landmarks else ()
         return (*super().assets(stage), *faces, *pose, *points)
+
+    def frozen_parts(self) -> dict[str, Frozen[Any]]:
+        """Return the network of head poses."""
+        return {"head_pose": self.network.load_head_pose().frozen}
 
     def generator_groups(self) -> list[dict[str, Any]]:
         """The dense motion's heads apart from the rest."""

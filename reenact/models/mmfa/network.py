@@ -203,12 +203,16 @@ class MMFA(HeadDriven[MMFAState, FaceMotion]):
             ReenactError: as `encode`.
         """
         self.config.check(driving.image, "MMFA")
-        if self._pose is None:
-            self._pose = HeadPose(self.config.pose)
         image = (driving.image + 1) / 2
         scale, translation = self.affine(image)
-        rotation = rotation_of(self._pose(driving.image))
+        rotation = rotation_of(self.load_head_pose()(driving.image))
         return FaceMotion(rotation, scale, translation, self.encoder(image), torch.ones_like(scale))
+
+    def load_head_pose(self) -> HeadPose:
+        """Return the network of head poses, loaded once; raises `ReenactError` if its weights are missing."""
+        if self._pose is None:
+            self._pose = HeadPose(self.config.pose)
+        return self._pose
 
     def build_canonical_motion(self, state: MMFAState) -> FaceMotion:
         """Return R = I, f = 1 and t = 0 without a deformation: the keypoints are p_c itself."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from reenact.errors import ReenactError
 from reenact.models.common.checkpoint import load_method, load_module, read_checkpoint
 from reenact.models.mmfa_vae.network import ExpressionVAE
+from reenact.nn.frozen import Frozen, hash_weights
 
 ENCODER = "network.encoder."
 """Prefix of the names of the expression encoder's weights."""
@@ -23,14 +23,14 @@ ENCODER = "network.encoder."
 class FrozenMMFA:
     """A trained MMFA that reads expressions and learns nothing."""
 
-    encoder: nn.Module
+    encoder: Frozen[nn.Module]
     """Network from images (B, 3, H, W) in [0, 1] to expression features."""
     length: int
     """Length of an expression feature."""
     image_size: int
     """Side in pixels of the images it was trained on."""
     digest: Tensor
-    """(32) bytes, see `digest_of`."""
+    """(32) bytes, see `hash_encoder`."""
 
     def features(self, image: Tensor) -> Tensor:
         """Expression features (B, E) of images (B, 3, H, W) in [-1, 1].
@@ -44,7 +44,7 @@ class FrozenMMFA:
                 f" {self.image_size}"
             )
         with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
-            features: Tensor = self.encoder.to(image.device)((image.float() + 1) / 2)
+            features: Tensor = self.encoder.follow(image.float())((image.float() + 1) / 2)
         return features
 
 
@@ -58,18 +58,17 @@ def load_frozen(path: Path) -> FrozenMMFA:
     if module.method != "mmfa":
         raise ReenactError(f"--model.mmfa {path} is of the method {module.method}: give the checkpoint of an mmfa")
     network: Any = module.network
-    digest = digest_of(read_checkpoint(path)["state_dict"])
+    digest = hash_encoder(read_checkpoint(path)["state_dict"])
+    encoder: nn.Module = network.encoder
     return FrozenMMFA(
-        encoder=network.encoder, length=network.config.expression, image_size=module.image_size, digest=digest
+        encoder=Frozen(lambda: encoder), length=network.config.expression, image_size=module.image_size, digest=digest
     )
 
 
-def digest_of(weights: Mapping[str, Tensor]) -> Tensor:
+def hash_encoder(weights: Mapping[str, Tensor]) -> Tensor:
     """(32) bytes that change with any weight of the expression encoder: the SHA-256 of all of them."""
-    digest = hashlib.sha256()
-    for name in sorted(name for name in weights if name.startswith(ENCODER)):
-        digest.update(weights[name].cpu().contiguous().numpy().tobytes())
-    return torch.frombuffer(bytearray(digest.digest()), dtype=torch.uint8)
+    encoder = {name: value for name, value in weights.items() if name.startswith(ENCODER)}
+    return torch.frombuffer(bytearray.fromhex(hash_weights(encoder)), dtype=torch.uint8)
 
 
 def check_same(vae: ExpressionVAE, digest: Tensor, mmfa: Path) -> None:
@@ -90,5 +89,5 @@ def load_expression_codes(path: Path, mmfa: Path, device: torch.device) -> Expre
     vae = load_module(path).network
     if not isinstance(vae, ExpressionVAE):
         raise ReenactError(f"--expression-vae {path} is of another method: give a checkpoint of mmfa_vae")
-    check_same(vae, digest_of(read_checkpoint(mmfa)["state_dict"]), mmfa)
+    check_same(vae, hash_encoder(read_checkpoint(mmfa)["state_dict"]), mmfa)
     return vae.to(device)

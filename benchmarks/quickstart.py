@@ -130,7 +130,7 @@ def animate(checkpoint: Path, out: Path, frames: int = 75) -> None:
             for image in clips.read(data.clips_per_identity, range(start, start + 25)).image:
                 video.write(to_image(image))
     words = ["animate", "--checkpoint", str(checkpoint), "--source", str(source), "--driving", str(driving)]
-    code = reenact([*words, "--out", str(out / "quickstart.mp4"), "--side_by_side", "--overwrite"])
+    code = reenact([*words, "--out", str(out / "quickstart.mp4"), "--side-by-side", "--overwrite"])
     if code:
         sys.exit(code)
 

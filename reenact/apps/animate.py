@@ -187,7 +187,7 @@ def animate(
     if on_missing == "skip" and missing.any():
         timeline, sound = timeline.keep(~missing), None  # the sound would fall behind where frames are left out
         if not len(timeline):
-            raise ReenactError("--on_missing skip leaves no frame in which both show a face; use hold")
+            raise ReenactError("--on-missing skip leaves no frame in which both show a face; use hold")
     composer = Composer(side_by_side, paste_back)
     performance = Performance(animator, source_face, driving_face, composer, batch_size)
     mark = make_mark(animator.module.method, checkpoint)
@@ -206,7 +206,7 @@ def _check_files(source: Path, driving: Path, driving_clip: str | None, out: Pat
     if not driving.is_dir():
         check_input(driving, "--driving")
     if driving_clip is not None and not driving.is_dir():
-        raise ReenactError(f"--driving_clip {driving_clip}: --driving {driving} is no store, which alone has clips")
+        raise ReenactError(f"--driving-clip {driving_clip}: --driving {driving} is no store, which alone has clips")
     if audio == "source" and is_picture(source):
         raise ReenactError(f"--audio source: the picture {source} has no sound; use driving or none")
     if is_picture(out) and not (is_picture(source) and is_picture(driving)):
@@ -255,7 +255,7 @@ def _check_numbers(strength: float | None, batch_size: int, face_index: int, dri
     if strength is not None and not np.isfinite(strength):
         raise ReenactError(f"--strength {strength} is not a finite number; 1 is the full motion")
     if batch_size < 1:
-        raise ReenactError(f"--batch_size {batch_size} must be at least 1")
-    for name, index in (("face_index", face_index), ("driving_face_index", driving_face_index)):
+        raise ReenactError(f"--batch-size {batch_size} must be at least 1")
+    for name, index in (("face-index", face_index), ("driving-face-index", driving_face_index)):
         if index < 0:
             raise ReenactError(f"--{name} {index} must be at least 0, which is the largest face")

@@ -114,7 +114,7 @@ def evaluate(
     if pairs is not None and cross:
         raise ReenactError("--cross goes with --target alone; with --pairs the identities tell")
     if batch_size < 1:
-        raise ReenactError(f"--batch_size {batch_size} must be at least 1")
+        raise ReenactError(f"--batch-size {batch_size} must be at least 1")
     check_metrics(metrics)
     chosen = pick_device(device)
     about: dict[str, object] = {"generated": str(generated), "pairs": None if pairs is None else str(pairs)}

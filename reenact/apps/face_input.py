@@ -95,7 +95,7 @@ def _check_store(store: Store, target: Target) -> None:
     if store.info.face_model != target.face_model.name:
         raise ReenactError(
             f"{store.root} has parameters of the face model {store.info.face_model!r} and the checkpoint needs "
-            f"{target.face_model.name!r}; prepare the store with --face_model {target.face_model.name}"
+            f"{target.face_model.name!r}; prepare the store with --face-model {target.face_model.name}"
         )
     recipe, regressor = store.info.recipe, target.regressor.name if target.regressor else None
     if recipe.get("regressor") != regressor:

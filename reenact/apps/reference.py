@@ -53,11 +53,11 @@ def reference_number(which: str, source: FaceClip, driving: FaceClip, face_model
                 rows[_most_alike(source.params[start : start + 1], driving.params[torch.from_numpy(rows)], face_model)]
             )
         if source.landmarks is None or driving.landmarks is None:
-            raise ReenactError("--reference_frame best: no landmarks are known to compare the faces by; give a number")
+            raise ReenactError("--reference-frame best: no landmarks are known to compare the faces by; give a number")
         return int(rows[nearest_points(source.landmarks[start], driving.landmarks[rows])])
     if not which.isdigit() or int(which) >= count:
         raise ReenactError(
-            f"--reference_frame {which}: use auto, first, best, or a frame number of the driving clip from 0 to"
+            f"--reference-frame {which}: use auto, first, best, or a frame number of the driving clip from 0 to"
             f" {count - 1}"
         )
     return int(which)

@@ -148,7 +148,7 @@ def _add_option(parser: ArgumentParser, command: Command, parameter: inspect.Par
 
 
 def dash_option(word: str) -> str:
-    """An option in the spelling of the parser, `--face_index` as `--face-index`; other words as they are."""
+    """An option in the spelling of the parser, with `-` for each `_` of its name; other words as they are."""
     if not word.startswith("--"):
         return word
     option, equals, value = word.partition("=")

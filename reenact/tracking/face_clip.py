@@ -103,5 +103,5 @@ def check_missing(clip: FaceClip, on_missing: OnMissing) -> None:
     missing = np.flatnonzero(~clip.found)
     raise ReenactError(
         f"{clip.path} has no face in {len(missing)} frame(s), the first is {missing[0]}; "
-        "pass --on_missing hold or skip, or cut them out"
+        "pass --on-missing hold or skip, or cut them out"
     )

@@ -90,7 +90,7 @@ class FaceTracker:
             raise ReenactError(
                 f"shows {self._most} face(s), none where the data set says", remedy="the file is another one"
             )
-        raise ReenactError(f"shows {self._most} faces of nearly the same size", remedy="choose one with --face_index")
+        raise ReenactError(f"shows {self._most} faces of nearly the same size", remedy="choose one with --face-index")
 
     def _near(self, image: Image) -> FaceBox | None:
         """The face where it was, while it was seen at most some frames ago."""

@@ -221,7 +221,7 @@ def test_frames_without_a_face(
 
 def test_frames_without_a_face_can_stop_it(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:
     known_faces("1.mp4", np.arange(21) != 7)
-    with pytest.raises(ReenactError, match=r"1\.mp4 has no face in 1 frame\(s\), the first is 7; pass --on_missing"):
+    with pytest.raises(ReenactError, match=r"1\.mp4 has no face in 1 frame\(s\), the first is 7; pass --on-missing"):
         animate(checkpoint, clips / "0.png", clips / "1.mp4", tmp_path / "out.mp4", on_missing="error", device="cpu")
     assert list(tmp_path.iterdir()) == []
 
@@ -242,7 +242,7 @@ def test_frames_of_cuts_are_named(
 
 def test_no_frame_with_both_faces(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:
     known_faces("1.mp4", np.zeros(21, np.bool_))
-    with pytest.raises(ReenactError, match="--on_missing skip leaves no frame"):
+    with pytest.raises(ReenactError, match="--on-missing skip leaves no frame"):
         animate(checkpoint, clips / "0.png", clips / "1.mp4", tmp_path / "out.mp4", on_missing="skip", device="cpu")
     assert list(tmp_path.iterdir()) == []
 
@@ -273,14 +273,14 @@ def test_options_that_cannot_be_used(tmp_path: Path, checkpoint: Path, clips: Pa
         ((picture, video, tmp_path / "there.mp4"), {}, "exists; choose another path or pass --overwrite"),
         ((picture, tmp_path / "no.mp4", out), {}, "--driving .* is not a file"),
         ((picture, video, out), {"strength": float("nan")}, "--strength nan"),
-        ((picture, video, out), {"batch_size": 0}, "--batch_size 0"),
+        ((picture, video, out), {"batch_size": 0}, "--batch-size 0"),
         ((picture, video, out), {"parts": ("nose",)}, "has no part 'nose'"),
-        ((picture, video, out), {"motion": "relative", "reference_frame": "21"}, "--reference_frame 21: .* 0 to 20"),
-        ((picture, video, out), {"driving_clip": "anna#1"}, "--driving_clip anna#1: .* is no store"),
+        ((picture, video, out), {"motion": "relative", "reference_frame": "21"}, "--reference-frame 21: .* 0 to 20"),
+        ((picture, video, out), {"driving_clip": "anna#1"}, "--driving-clip anna#1: .* is no store"),
         ((picture, video, out), {"audio": "source"}, "--audio source: the picture .* has no sound"),
         ((picture, video, out), {"length": "source"}, "--length source"),
         ((picture, video, out), {"device": "nothing"}, "--device nothing is not available"),
-        ((picture, video, out), {"face_index": -1}, "--face_index -1"),
+        ((picture, video, out), {"face_index": -1}, "--face-index -1"),
         ((picture, video, out), {"driving_face_index": -1}, "--driving_face_index -1"),
     ]
     for paths, options, message in cases:

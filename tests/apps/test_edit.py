@@ -1,4 +1,6 @@
+import ast
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,13 @@ from reenact.cli import main
 from reenact.errors import ReenactError
 from reenact.media.pictures import read_image, write_image
 from reenact.media.video import VideoReader, probe_video
+from reenact.models.common.controls import Control
+from reenact.models.pwm.network import PWM
 from reenact.world import World
 
 from .conftest import FRAME, SIZE, known_clip
 
+APPS = Path(__file__).resolve().parents[2] / "reenact" / "apps"
 Known = Callable[[str, np.ndarray], None]
 
 
@@ -186,3 +191,56 @@ def test_an_orbit_turns_the_head_on_an_ellipse(
         edit(checkpoint, clips / "0.png", out, set=settings, watermark=False, device="cpu")
         differences = [np.abs(frame.astype(int) - read_image(out)).mean() for frame in frames]
         assert int(np.argmin(differences)) == place
+
+
+def test_names_of_one_method_are_its_controls_first_and_settings_else(
+    tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def picture(settings: object) -> np.ndarray:
+        out = tmp_path / "out.png"
+        edit(checkpoint, clips / "0.png", out, set=settings, overwrite=True, watermark=False, device="cpu")
+        return read_image(out).astype(int)
+
+    plain = picture({"yaw": 9})
+    assert np.abs(picture({"yaw": 9, "network.displacement_gain": 4.0}) - plain).max() > 0
+    np.testing.assert_array_equal(picture(["network.displacement_gain=1", "yaw=9"]), plain)
+    with pytest.raises(ReenactError, match=r"no such setting; did you mean network\.displacement_gain"):
+        picture({"network.displacment_gain": 4.0})
+    with pytest.raises(
+        ReenactError, match=r"--set network\.displacement_gain=big: .*; give a value of its type, float"
+    ):
+        picture({"network.displacement_gain": "big"})
+    known, set_control = PWM.controls, PWM.set_control
+    turn = Control(effect="turns the head", low=0.0, high=90.0, part="pose")
+    monkeypatch.setattr(PWM, "controls", lambda self: {**known(self), "basis.4": turn})
+    monkeypatch.setattr(
+        PWM, "set_control", lambda *given: set_control(*given[:3], given[3].replace("basis.4", "yaw"), given[4])
+    )
+    np.testing.assert_array_equal(picture({"basis.4": 9}), plain)
+    script = tmp_path / "turn.txt"
+    script.write_text("basis.4 9")
+    edit(checkpoint, clips / "0.png", tmp_path / "b.png", script=script, watermark=False, device="cpu")
+    np.testing.assert_array_equal(read_image(tmp_path / "b.png"), plain)
+
+
+def test_edit_has_few_parameters() -> None:
+    assert len(signature(edit).parameters) <= 12
+
+
+FILES = [path for name in ("edit*", "sweep", "list_controls") for path in APPS.glob(f"{name}.py")]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_editing_knows_no_method_and_no_type_of_motion(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    modules = {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not names & {"FaceParams", "FaceModel", "runtime_checkable", "hasattr", "getattr"}
+    own = (
+        "reenact.models.common.face_controls",
+        "reenact.models.common.head_driven",
+        "reenact.nn",
+        "reenact.faces.rot",
+    )
+    assert not [name for name in modules if name.startswith(own)]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from reenact.cli.commands import COMMANDS
-from reenact.cli.functions import spell_options
+from reenact.cli.functions import build_parser, spell_options
 from reenact.cli.signatures import read_signature
 
 
@@ -77,3 +81,23 @@ def test_short_names_of_options_are_named_in_the_complaint_alone():
     message = "--out x.mp4 exists; name another --out, fit --data.size 3, or pass --overwrite with --face_index"
     spelled = spell_options(message, command, read_signature(command.function), ["-o", "x.mp4"])
     assert spelled == message.replace("--out", "-o", 1).replace("--face_index", "--face-index")
+
+
+OTHERS = {"--ckpt_path", "--print_config", "--seed_everything", "--find_best_frame"}
+"""Options with `_` in their names: Lightning's, and one of an official program."""
+UNDERSCORED = re.compile(r"(?<![\w-])--[a-z]+(?:_[a-z]+)+(?![\w.])")
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """Sources, pages and help pages by name."""
+    root = Path(__file__).resolve().parents[2]
+    for pattern in ("reenact/**/*.py", "docs/**/*.md", "*.md", "examples/*.py", "benchmarks/*.py", "Makefile"):
+        yield from ((str(path.relative_to(root)), path.read_text(encoding="utf-8")) for path in root.glob(pattern))
+    for name, command in COMMANDS.items():
+        yield f"{name} --help", build_parser(name, command, read_signature(command.function)).format_help()
+
+
+def test_messages_pages_and_help_spell_options_with_hyphens():
+    assert UNDERSCORED.findall("--face_index, --data.batch_size 3, --ckpt_path=x") == ["--face_index", "--ckpt_path"]
+    places = [f"{name} {option}" for name, text in texts() for option in set(UNDERSCORED.findall(text)) - OTHERS]
+    assert places == []

@@ -316,7 +316,7 @@ def test_wrong_options(tmp_path):
         ({"size": 3}, "--size 3 must be at least 16"),
         ({"size": 0}, "--size 0 must be"),
         ({"workers": 0}, "--workers 0 must be at least 1"),
-        ({"max_error": 0}, "--max_error 0 must be more than 0"),
+        ({"max_error": 0}, "--max-error 0 must be more than 0"),
         ({"fps": 0.00001}, "--fps 1e-05 must be from"),
         ({"fps": float("inf")}, "--fps inf must be"),
         ({"device": "cuda:77"}, "--device cuda:77 is not available"),

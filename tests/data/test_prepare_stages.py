@@ -285,7 +285,7 @@ def test_faces_alike_are_not_guessed_at(tmp_path):
     path = write_clip(tmp_path / "twins.mp4", twins)
     record = run(path, tmp_path / "a")
     assert (record.status, record.num_frames) == ("quarantined", 0)
-    assert record.reason == "shows 2 faces of nearly the same size; choose one with --face_index"
+    assert record.reason == "shows 2 faces of nearly the same size; choose one with --face-index"
     assert not list((tmp_path / "a" / "work").rglob("*.*"))
     chosen = run(path, tmp_path / "b", settings=replace(SETTINGS, face_index=0))
     named = run(path, tmp_path / "c", region=(0.55, 0.3, 1.0, 0.8))

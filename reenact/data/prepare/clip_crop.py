@@ -38,5 +38,5 @@ def kept_rows(track: FaceTrack, on_missing: OnMissing) -> NDArray[np.int64]:
     first = int(track.frames[~track.visible][0])
     raise ReenactError(
         f"shows no face in {int((~track.visible).sum())} frames (first {first}); "
-        "use --on_missing hold or skip, or cut them out"
+        "use --on-missing hold or skip, or cut them out"
     )

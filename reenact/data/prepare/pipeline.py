@@ -190,11 +190,11 @@ def _print_left_out(left_out: Counter[str]) -> None:
 def _check_numbers(
     size: int | None, face_index: int | None, workers: int | None, max_error: float, fps: float | None
 ) -> None:
-    for option, number, least in (("size", size, 16), ("face_index", face_index, 0), ("workers", workers, 1)):
+    for option, number, least in (("size", size, 16), ("face-index", face_index, 0), ("workers", workers, 1)):
         if number is not None and number < least:
             raise ReenactError(f"--{option} {number} must be at least {least}")
     if not max_error > 0:
-        raise ReenactError(f"--max_error {max_error} must be more than 0")
+        raise ReenactError(f"--max-error {max_error} must be more than 0")
     if fps is not None and not 0.1 <= fps <= 1000:
         raise ReenactError(f"--fps {fps} must be from 0.1 to 1000")
 

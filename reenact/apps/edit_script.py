@@ -95,7 +95,7 @@ def apply_edit(network: Reenactor[State, Motion], state: State, motion: Motion, 
     try:
         return network.set_control(state, motion, edit.control, edit.value)
     except ControlError as error:
-        raise ReenactError(f"{edit.typed or edit.control}{error.problem}") from error
+        raise ReenactError(f"{edit.typed or edit.control}{error.reason}") from error
 
 
 def run_script(

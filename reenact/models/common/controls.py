@@ -42,11 +42,11 @@ class Control:
 
 
 class ControlError(ReenactError):
-    """Refusal of a control; `problem` is the sentence after its name."""
+    """Refusal of a control; `reason` is the sentence after its name, with the `:` or space between them."""
 
-    def __init__(self, name: str, problem: str) -> None:
-        super().__init__(f"{name}{problem}")
-        self.problem = problem
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}{reason}")
+        self.reason = reason
 
 
 def find_control(name: str, controls: Mapping[str, Control], method: str) -> Control:

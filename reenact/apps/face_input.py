@@ -12,6 +12,7 @@ import torch
 from reenact.data.store.clip_files import PARAMS
 from reenact.data.store.reader import ClipRecord, Store
 from reenact.errors import ReenactError
+from reenact.faces.appearance import choose_frames, fit_appearance
 from reenact.faces.crop import Crop
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import to_image
@@ -76,13 +77,18 @@ def open_store_clip(root: Path, target: Target, name: str | None) -> StoreFaceCl
     _check_store(store, target)
     record = _find_record(store, name)
     arrays = store.arrays(record)
-    params = {name: torch.from_numpy(arrays[name]) for name in PARAMS if name in arrays}
+    tensors = {name: torch.from_numpy(arrays[name]) for name in PARAMS if name in arrays}
+    params, visible = FaceParams(**tensors) if tensors else None, arrays["visible"].astype(np.bool_)
+    if target.appearance and target.face_model is not None and params is not None and params.texture is None:
+        numbers = choose_frames(np.broadcast_to(visible, record.num_frames))
+        images = store.read(record, numbers.tolist()).normalised().image
+        params = fit_appearance(target.face_model, params, images, torch.from_numpy(numbers))
     return StoreFaceClip(
         path=root,
         fps=record.fps,
         crops=[Crop(0.0, 0.0, store.info.size, target.size)] * record.num_frames,
-        found=arrays["visible"].astype(np.bool_),
-        params=FaceParams(**params) if params else None,
+        found=visible,
+        params=params,
         record=record,
         landmarks=arrays.get("landmarks"),
     )

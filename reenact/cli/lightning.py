@@ -275,7 +275,7 @@ def check_needs(model: PortraitModule, data: ReenactmentDataModule, command: str
         missing_text = " and ".join(missing)
         remedy = REMEDY
         if needs.texture or needs.light:  # landmarks say nothing about them: a network's estimate does
-            remedy = remedy.replace("STORE,", "STORE --parameters deep3d (or deca, for FLAME),", 1)
+            remedy = remedy.replace("STORE,", "STORE (with --parameters deca for FLAME),", 1)
         if needs.mask and not data.describe().mask:
             remedy = f"the synthetic world has them: leave out --data, or {MASKS}"
         raise ReenactError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from reenact.estimators.base import ParameterRegressor, Points
+from reenact.faces.appearance import fit_appearance
 from reenact.faces.crop import Crop
 from reenact.faces.fitting import fit_landmarks
 from reenact.faces.landmarks import inter_ocular_distance
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
+from reenact.faces.portrait import to_tensor
 from reenact.media.video import Image
 from reenact.tracking.face_track import FaceTrack
 
@@ -53,6 +55,32 @@ def measure_landmark_errors(
     placed = crop.to_frame(crop.from_ndc(mesh))[:, INNER]
     distances = np.linalg.norm(placed - track.landmarks[:, INNER], axis=-1).mean(1)
     return np.where(track.visible, distances / inter_ocular_distance(track.landmarks), np.nan)
+
+
+def measure_appearance(
+    params: FaceParams,
+    face_model: FaceModel,
+    numbers: NDArray[np.int64],
+    images: Iterable[Image],
+    crops: Sequence[Crop],
+) -> FaceParams:
+    """Measure one texture and one light of a tracked face in some of its frames, see `faces.appearance`.
+
+    Args:
+        params: T rows.
+        face_model: Face model of the parameters.
+        numbers: (N,) frame numbers.
+        images: The N frames (H, W, 3).
+        crops: N crops, to which the cameras belong.
+
+    Returns:
+        The parameters with texture and light.
+
+    Raises:
+        ReenactError: if the face model has no texture.
+    """
+    pictures = [crop.warp_to_crop(image, outside="edge") for image, crop in zip(images, crops, strict=True)]
+    return fit_appearance(face_model, params, to_tensor(np.stack(pictures)), torch.from_numpy(numbers))
 
 
 def regress_track(track: FaceTrack, images: Iterable[Image], regressor: ParameterRegressor) -> FaceParams:

@@ -16,6 +16,7 @@ from reenact.choices import check_choices
 from reenact.devices import pick_device
 from reenact.errors import ReenactError
 from reenact.estimators.registry import RegressorChoice, load_face_finder, load_regressor, regressor_face_model
+from reenact.faces.appearance import choose_frames
 from reenact.faces.camera import carry_camera
 from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.params import FaceParams
@@ -30,7 +31,7 @@ from reenact.progress import open_progress_console
 from reenact.tracking.face_clip import FaceClip
 from reenact.tracking.face_track import FaceTrack
 from reenact.tracking.face_tracker import track_face
-from reenact.tracking.parameters import fit_track, regress_track
+from reenact.tracking.parameters import fit_track, measure_appearance, regress_track
 from reenact.tracking.target import Target
 
 CropMotion = Literal["fixed", "per_frame"]
@@ -147,7 +148,8 @@ def measure_track(track: FaceTrack, images: Iterable[Image], crops: list[Crop], 
 
     Args:
         track: T frames.
-        images: Their pixels (H, W, 3), read where a network regresses the parameters.
+        images: Their pixels (H, W, 3), read where a network regresses the parameters, and once more where texture and
+            light are measured.
         crops: T crops, in whose normalised device coordinates the cameras are.
         target: Requirements on the face.
 
@@ -157,11 +159,17 @@ def measure_track(track: FaceTrack, images: Iterable[Image], crops: list[Crop], 
     if target.face_model is None:
         return None
     if target.regressor is None:
-        return fit_track(track, target.face_model, crops)[0]
-    params = regress_track(track, images, target.regressor)
-    whole = Crop.whole(track.height, track.width)
-    cameras = [carry_camera(camera, whole, crop) for camera, crop in zip(params.camera, crops, strict=True)]
-    return replace(params, camera=torch.stack(cameras))
+        params = fit_track(track, target.face_model, crops)[0]
+    else:
+        params = regress_track(track, images, target.regressor)
+        whole = Crop.whole(track.height, track.width)
+        cameras = [carry_camera(camera, whole, crop) for camera, crop in zip(params.camera, crops, strict=True)]
+        params = replace(params, camera=torch.stack(cameras))
+    if not target.appearance or params.texture is not None:
+        return params
+    numbers = choose_frames(track.visible)
+    pictures = (image for number, image in enumerate(images) if number in numbers)
+    return measure_appearance(params, target.face_model, numbers, pictures, [crops[number] for number in numbers])
 
 
 def _track_face(

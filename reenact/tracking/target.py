@@ -30,6 +30,8 @@ class Target:
     """Name of the rule by which the face is cropped."""
     regressor: ParameterRegressor | None = None
     """Network that estimates the parameters; None where they are fitted to landmarks."""
+    appearance: bool = False
+    """True where texture and light are needed too; they are measured in the pictures where no network gives them."""
 
 
 def build_target(
@@ -39,6 +41,7 @@ def build_target(
     size: int,
     source: ParameterSource,
     device: str,
+    appearance: bool = False,
 ) -> Target:
     """Build the requirements on faces: they are prepared as those that the method was trained on.
 
@@ -49,9 +52,11 @@ def build_target(
         size: Side of its input in pixels.
         source: Where parameters come from.
         device: Where the estimators run.
+        appearance: True if the method reads texture or light.
 
     Raises:
-        ReenactError: if an estimator or its weights are missing, or its parameters are not the face model's.
+        ReenactError: if an estimator or its weights are missing, its parameters are not the face model's, or texture
+            is to be measured and the face model has none.
     """
     rule = recipe.get("crop", find_default_crop("synthetic"))
     if rule not in collect_crop_rules():
@@ -65,7 +70,9 @@ def build_target(
                 f"--parameters {regressor.name} gives those of {regressor.face_model}, and {checkpoint} is driven by"
                 f" those of {face_model.name}: use --parameters fit"
             )
-    return Target(load_face_finder(device=device), face_model, size, rule, regressor)
+        if appearance and regressor is None:
+            face_model.check_texture()
+    return Target(load_face_finder(device=device), face_model, size, rule, regressor, appearance)
 
 
 def _load_regressor(

@@ -10,7 +10,7 @@ import torch
 
 from reenact.data.datamodules.clips import Clips
 from reenact.data.layouts.folders import find_inputs
-from reenact.data.prepare import engines, job, prepare, runner
+from reenact.data.prepare import engines, job, pipeline, prepare, runner
 from reenact.data.prepare.stage_list import find_stages
 from reenact.data.store.reader import Store
 from reenact.errors import ReenactError
@@ -94,6 +94,26 @@ def test_the_stored_mesh_lies_on_the_stored_picture(tmp_path, head):
         ).mean()
         < 3
     )
+
+
+def test_a_fit_measures_texture_and_light_and_older_stores_keep_their_form(tmp_path, monkeypatch):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    write_clip(raw / "a.mp4", walk(3))
+    store = run(raw, tmp_path / "store", size=64)
+    assert {"texture", "light"} <= set(store.info.fields)
+    params = store.read(store.clips()[0], [0, 2]).params
+    assert torch.equal(params.texture[0], params.texture[1])
+    assert torch.equal(params.light[0], params.light[1])
+    assert params.light.shape == (2, 9, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "lacks_appearance", lambda _: True)
+        older = run(raw, tmp_path / "older", size=64)
+    write_clip(raw / "b.mp4", walk(3))
+    again = run(raw, tmp_path / "older", size=64)
+    assert len(again.clips()) == 2
+    assert again.info == older.info
+    assert "texture" not in again.info.fields
 
 
 def test_beyond_the_frame_lie_the_pixels_of_its_edge(tmp_path):

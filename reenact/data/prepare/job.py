@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from reenact.data.store.reader import StoreInfo
+from reenact.data.store.reader import Store, StoreInfo
 from reenact.data.store.writer import StoreWriter
 from reenact.errors import ReenactError
 from reenact.estimators.base import Detector, ParameterRegressor
@@ -26,6 +26,9 @@ from reenact.methods.choices import CropChoice
 from reenact.tracking.face_clip import OnMissing
 
 ParameterChoice = Literal["fit", RegressorChoice]
+
+APPEARANCE: tuple[str, ...] = ("light", "texture")
+"""Arrays of a fit that measures them in the pictures too."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,16 @@ class Settings:
     max_error: float = 0.1
     """Landmark error, as a fraction of the inter-ocular distance, above which landmarks can't be right: between a frame
     and its turned copies, and between the landmarks and the face parameters."""
+    appearance: bool = False
+    """True where texture and light are measured in the pictures, one of each a clip."""
     version: int = 2
     """Raised when `prepare` changes what it writes."""
 
     @property
     def recipe(self) -> dict[str, str]:
         """Return the settings that the store records."""
-        values = {name: str(value) for name, value in asdict(self).items() if name not in ("face_model", "size")}
+        apart = ("face_model", "size", "appearance")  # fields of their own in the description of a store
+        values = {name: str(value) for name, value in asdict(self).items() if name not in apart}
         if self.regressor is None:
             del values["regressor"]
         return values
@@ -131,9 +137,21 @@ class Tools:
         return regressor
 
 
+def lacks_appearance(root: Path) -> bool:
+    """Return True for a store with usable clips without texture, written by an earlier version: it keeps its form."""
+    try:
+        store = Store(root)
+        return "texture" not in store.info.fields and bool(store.sources())
+    except ReenactError:  # not a store yet, or one that the writer refuses in its own words
+        return False
+
+
 def store_info(settings: Settings) -> StoreInfo:
     """Return the description of a store of clips that are prepared with these settings."""
     fields = ["camera", "crop", "expression", "eye_pose", "global_pose", "jaw_pose", "landmarks", "neck_pose", "shape"]
-    extra = () if settings.parameters == "fit" else find_regressor_entry(settings.parameters).fields
+    if settings.parameters == "fit":
+        extra = APPEARANCE if settings.appearance else ()
+    else:
+        extra = find_regressor_entry(settings.parameters).fields
     fields += ["visible", *extra]
     return StoreInfo(settings.face_model, settings.size, settings.recipe, tuple(sorted(fields)))

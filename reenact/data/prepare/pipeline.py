@@ -21,7 +21,7 @@ from reenact.data.layouts.clip_input import ClipInput, text_of
 from reenact.data.layouts.folders import has_fomm_layout
 from reenact.data.prepare.engine_local import LocalEngine
 from reenact.data.prepare.engines import Engine, InlineEngine
-from reenact.data.prepare.job import Job, ParameterChoice, Settings, store_info
+from reenact.data.prepare.job import Job, ParameterChoice, Settings, lacks_appearance, store_info
 from reenact.data.prepare.naming import name_apart
 from reenact.data.prepare.report import print_report, print_status
 from reenact.data.prepare.runner import run_stages
@@ -141,7 +141,18 @@ def prepare(
     boxes = None if detector in ("auto", library) else resolve_landmarks(detector)
     network = None if parameters == "fit" else regressor_name(parameters)
     settings = Settings(
-        model.name, library, rule, size, on_missing, face_index, parameters, network, rate, boxes, max_error
+        face_model=model.name,
+        landmarks=library,
+        crop=rule,
+        size=size,
+        on_missing=on_missing,
+        face_index=face_index,
+        parameters=parameters,
+        regressor=network,
+        fps=rate,
+        detector=boxes,
+        max_error=max_error,
+        appearance=parameters == "fit" and bool(model.num_texture) and not lacks_appearance(out),
     )
     job = Job(out.absolute(), settings, face_model, device, retry)
     number = min(workers or _count_cores(), len(clips))

@@ -9,7 +9,7 @@ import numpy as np
 
 from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.prepare.clip_crop import clip_crop, kept_rows
-from reenact.data.prepare.job import Settings, Tools
+from reenact.data.prepare.job import APPEARANCE, Settings, Tools
 from reenact.data.prepare.results import (
     crop_of,
     frames_at,
@@ -22,10 +22,11 @@ from reenact.data.prepare.work import ClipTask, Result
 from reenact.data.store.writer import param_arrays
 from reenact.errors import ReenactError
 from reenact.estimators.registry import find_regressor_entry
+from reenact.faces.appearance import choose_frames
 from reenact.faces.camera import carry_camera
 from reenact.faces.crop import Crop
 from reenact.tracking.face_track import FaceTrack
-from reenact.tracking.parameters import RegressionBatches, fit_track, measure_landmark_errors
+from reenact.tracking.parameters import RegressionBatches, fit_track, measure_appearance, measure_landmark_errors
 
 REGRESSED_CLIPS = 8
 """Clips whose frames a regressor is given together."""
@@ -81,7 +82,7 @@ class ParametersStage(Stage):
     def key_parts(self, keys: Mapping[str, str], clip: ClipInput, settings: Settings) -> tuple[object, ...]:
         """List the inputs of the fit, which starts from the crop's camera, or of the regressor, which reads frames."""
         if settings.parameters == "fit":
-            return "fit", keys["crop"], settings.face_model
+            return "fit", keys["crop"], settings.face_model, *(APPEARANCE if settings.appearance else ())
         return settings.regressor, keys["landmarks"]
 
     def pick_device(self, settings: Settings) -> Device:
@@ -112,8 +113,13 @@ class ParametersStage(Stage):
         ]
 
     def process_clip(self, task: ClipTask, tools: Tools) -> Result:
-        """Fit the face model to the landmarks of the kept frames."""
-        params, error = fit_track(kept_track(task), tools.face_model, [crop_of(task)])
+        """Fit the face model to the landmarks of the kept frames, and its texture and light to some of the pictures."""
+        track, crop = kept_track(task), crop_of(task)
+        params, error = fit_track(track, tools.face_model, [crop])
+        if task.settings.appearance:
+            numbers = choose_frames(track.visible)
+            images = frames_at(task, track.frames[numbers])
+            params = measure_appearance(params, tools.face_model, numbers, images, [crop] * len(numbers))
         return Result({}, {"error": error, **param_arrays(params)})
 
 

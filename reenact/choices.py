@@ -11,6 +11,8 @@ from reenact.errors import ReenactError, suggest_names
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Precision = Literal["float32", "bf16", "fp16"]
+"""Type of the numbers that networks compute with."""
 
 
 def check_choices(function: Callable[P, R]) -> Callable[P, R]:

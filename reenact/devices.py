@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import get_args
 
 import torch
 
+from reenact.choices import Precision
 from reenact.errors import ReenactError
-
-Precision = Literal["float32", "bf16", "fp16"]
-"""Type of the numbers that networks compute with."""
 
 
 def pick_device(name: str) -> torch.device:
@@ -32,8 +30,10 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """Build the context in which networks compute in a precision.
 
     Raises:
-        ReenactError: if the device does not compute in it.
+        ReenactError: if there is no such type, or the device does not compute in it.
     """
+    if precision not in get_args(Precision):
+        raise ReenactError(f"--precision {precision}: no such type; use one of {', '.join(get_args(Precision))}")
     if precision == "fp16" and device.type == "cpu":
         raise ReenactError("--precision fp16 is not available on the CPU: use float32 or bf16, or another --device")
     dtype = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]

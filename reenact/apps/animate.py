@@ -23,8 +23,7 @@ from reenact.apps.reference import anchor_number, reference_number
 from reenact.apps.smoothing import OneEuro
 from reenact.apps.timeline import Length, make_timeline
 from reenact.apps.work_folder import open_work_folder
-from reenact.choices import check_choices
-from reenact.devices import Precision
+from reenact.choices import Precision, check_choices
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
 from reenact.media.media_kinds import check_input, is_picture, is_video
@@ -120,7 +119,7 @@ def animate(
         strength: 1 is the full motion, less calms it, more exaggerates it; by default as the method's paper, mostly 1.
         parts: what may move, of the method's parts: pose, jaw, expression, eyes, camera for
             face parameters; by default as the method's paper, mostly everything.
-        adapt_scale: for keypoint methods, relative motion grows with the ratio of the faces' sizes, as FOMM's option;
+        adapt_scale: relative motion grows with the ratio of the faces' sizes, as FOMM's option;
             by default as the method's paper, mostly yes.
         smoothing: filter over time: `one_euro` as GDPW's demo, or `none`.
         crop: `fixed` keeps one crop through a clip, so that heads move in the picture; `per_frame` follows the face,

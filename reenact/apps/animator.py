@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from reenact.apps.smoothing import OneEuro
 from reenact.assets import require_all
-from reenact.devices import Precision, autocast, pick_device
+from reenact.choices import Precision
+from reenact.devices import autocast, pick_device
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
 from reenact.faces.params import FaceParams
@@ -31,6 +32,7 @@ from reenact.models.common.base import (
     ignore_progress,
 )
 from reenact.models.common.checkpoint import load_method
+from reenact.models.common.surface import HasSurface, Surface
 from reenact.tracking.read_face import read_picture_face
 from reenact.tracking.target import ParameterSource, Target, build_target
 
@@ -255,6 +257,25 @@ class Animator:
         motion: TensorFields = self.network.build_canonical_motion(self._prepared())
         return motion
 
+    def find_surface(self) -> HasSurface:
+        """Return the network of a method that knows the surface of the head.
+
+        Raises:
+            ReenactError: if the method knows none.
+        """
+        if not isinstance(self.network, HasSurface):
+            raise ReenactError(f"{self.module.method} knows no surface of the head: give --out a picture or a video")
+        return self.network
+
+    @torch.inference_mode()
+    def build_surface(self, motion: TensorFields) -> Surface:
+        """Return the surface of the source with exactly a motion (batch 1).
+
+        Raises:
+            ReenactError: if no source was prepared, or as `find_surface`.
+        """
+        return self.find_surface().build_surface(self._prepared(), motion.to(self.device))
+
     @property
     def motion(self) -> TensorFields:
         """The source's own motion, from which edits start; raises `ReenactError` if no source was prepared."""
@@ -272,8 +293,8 @@ class Animator:
 
     def _anchored(self, motion: TensorFields, anchor: TensorFields) -> TensorFields:
         """The source's own motion (batch B), with the anchor's (batch 1) in everything that the driving face moves."""
-        parts = self.network.parts
-        names = [name for part in self.transfer.parts or parts for name in parts[part]]
+        parts, optional = self.network.parts, self.network.optional_parts
+        names = [name for part in self.transfer.parts or parts for name in {**parts, **optional}[part]]
         changes = {name: getattr(anchor, name).expand_as(getattr(motion, name)) for name in names}
         return replace(motion, **changes)
 

@@ -18,7 +18,7 @@ from reenact.apps.edit_script import apply_edit, run_script
 from reenact.apps.edit_start import build_start, load_animator
 from reenact.apps.face_input import open_clip
 from reenact.apps.notices import SYNTHETIC_NOTICE, saw_synthetic_only
-from reenact.apps.output import FrameBar, check_output, write_frames
+from reenact.apps.output import FrameBar, check_output, write_frames, write_surface
 from reenact.apps.performance import pasted_region, read_portrait
 from reenact.apps.provenance import make_mark
 from reenact.apps.sheets import labelled_grid
@@ -28,6 +28,7 @@ from reenact.choices import check_choices
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
 from reenact.media.media_kinds import is_picture
+from reenact.media.mesh_files import is_mesh
 from reenact.media.video import Image
 from reenact.models.common.base import SourceState
 from reenact.paths import PathLike, to_path
@@ -71,7 +72,8 @@ def edit(
     Args:
         checkpoint: a trained method; `reenact controls CHECKPOINT` lists its controls.
         source: picture of a face.
-        out: file to write: `.png` or `.jpg` for a picture or grid, `.mp4` for a script with `frames` or a sweep.
+        out: file to write: `.png` or `.jpg` for a picture or grid, `.mp4` for a script with `frames` or a sweep,
+            `.ply` for the surface of the head where the method knows one.
         set: controls of the method and their values, as in `yaw=20 expression.0=1.5`; the options above spell the usual
             ones.
         script: file of edits, see `reenact.apps.edit_script`; it starts from the face that the options give.
@@ -92,23 +94,29 @@ def edit(
         ReenactError: if an input or option cannot be used; nothing is written then.
     """
     checkpoint, source, out = Path(checkpoint), Path(source), Path(out)
-    check_output(out, overwrite)
+    check_output(out, overwrite, meshes=True)
     check_picture(source, "--source")
     if face_index < 0:
         raise ReenactError(f"--face-index {face_index} must be at least 0")
     request = parse_request(set, to_path(script), sweep)
     animator, request = load_animator(checkpoint, request, parameters, options, device)
+    if is_mesh(out):
+        animator.find_surface()
     face = open_clip(source, animator.target, face_index=face_index)
     animator.prepare(read_portrait(face, 0))
     motions = build_motions(animator, build_start(animator, face, request), request)
     if is_picture(out) and len(motions) > 1 and not request.sweep:
         raise ReenactError(f"--out {out} is a picture but the script has {len(motions)} frames; name it .mp4")
+    if is_mesh(out) and len(motions) > 1:
+        raise ReenactError(f"--out {out} is a mesh of one face but there are {len(motions)} frames; name it .mp4")
     batches = (
         type(motions[0]).cat(motions[start : start + options.batch_size])
         for start in range(0, len(motions), options.batch_size)
     )
     composer, mark = Composer(options.side_by_side, options.paste_back), make_mark(animator.module.method, checkpoint)
-    if is_picture(out):
+    if is_mesh(out):
+        write_surface(out, animator.build_surface(motions[0]), mark)
+    elif is_picture(out):
         pictures = list(compose_frames(pose_motions(animator, batches), composer, face))
         labels = [step.label for step in request.sweep]
         columns = options.columns or math.ceil(math.sqrt(len(labels)))

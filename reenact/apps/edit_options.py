@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from reenact.choices import Precision
 from reenact.errors import ReenactError
 from reenact.methods.registry import list_control_files
 
@@ -121,6 +122,7 @@ class EditOptions:
         side_by_side: show the source next to the result.
         paste_back: put the result back into the source's full picture.
         batch_size: frames per step of the network.
+        precision: type of the numbers that the network computes with: float32, bf16 or fp16.
         show: write this picture of the method's inside instead of the result, as `animate` does.
     """
 
@@ -129,6 +131,7 @@ class EditOptions:
     side_by_side: bool = False
     paste_back: bool = False
     batch_size: int = 8
+    precision: Precision = "float32"
     show: str = "result"
 
     def __post_init__(self) -> None:

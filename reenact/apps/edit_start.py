@@ -40,7 +40,14 @@ def load_animator(
     """
 
     def load(settings: Mapping[str, str]) -> Animator:
-        return Animator(checkpoint, device=device, parameters=parameters, settings=settings, show=options.show)
+        return Animator(
+            checkpoint,
+            device=device,
+            parameters=parameters,
+            settings=settings,
+            precision=options.precision,
+            show=options.show,
+        )
 
     animator = load({})
     controls = animator.network.controls()

@@ -11,11 +11,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from reenact.errors import ReenactError
+from reenact.faces.portrait import to_bytes
 from reenact.media.media_files import partial_path
 from reenact.media.media_kinds import is_picture
+from reenact.media.mesh_files import MESH_SUFFIXES, write_mesh
 from reenact.media.pictures import write_image
 from reenact.media.video import Image
 from reenact.media.video_writer import VideoWriter
+from reenact.models.common.surface import Surface
 from reenact.progress import open_progress_console
 from reenact.watermark import choose_crf, embed_watermark
 
@@ -24,13 +27,19 @@ OUTPUT_VIDEOS = (".mp4", ".m4v", ".mov")
 OUTPUT_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
-def check_output(path: Path, overwrite: bool) -> None:
+def check_output(path: Path, overwrite: bool, meshes: bool = False) -> None:
     """Refuse an output path before any work is done for it.
+
+    Args:
+        path: The file.
+        overwrite: Let it be replaced.
+        meshes: Let it be a mesh.
 
     Raises:
         ReenactError: if its suffix is not written here, its folder is missing or not writable, or it exists.
     """
-    if path.suffix.lower() not in (*OUTPUT_VIDEOS, *OUTPUT_PICTURES):
+    suffixes = (*OUTPUT_VIDEOS, *OUTPUT_PICTURES, *(MESH_SUFFIXES if meshes else ()))
+    if path.suffix.lower() not in suffixes:
         raise ReenactError(f"--out {path} has no known suffix; name it .mp4 for a video or .png for a picture")
     if path.is_dir():
         raise ReenactError(f"--out {path} is a folder; give the path of a file")
@@ -79,6 +88,21 @@ class FrameBar:
             for number, frame in enumerate(frames, start=1):
                 yield frame
                 self.report(number / count)
+
+
+def write_surface(out: Path, surface: Surface, mark: Mapping[str, str]) -> None:
+    """Write a surface as a mesh.
+
+    Args:
+        out: The file.
+        surface: Vertices, faces and colours.
+        mark: Metadata to carry.
+
+    Raises:
+        ReenactError: if the file can't be written; nothing is left of it then.
+    """
+    colours = None if surface.colours is None else to_bytes(2 * surface.colours - 1).cpu().numpy()
+    write_mesh(out, surface.vertices.cpu().numpy(), surface.faces.cpu().numpy(), colours, mark)
 
 
 def write_frames(

@@ -113,7 +113,7 @@ def build_parser(name: str, command: Command, signature: Signature) -> ArgumentP
         text = helps.get(parameter.name, "")
         if list_fields(parameter):
             add_field_options(parser, parameter.annotation)
-        elif parameter.name == SETTINGS and command.spellings:
+        elif parameter.name == SETTINGS:
             add_setting_options(parser, command, text)
         else:
             _add_option(parser, command, parameter, text)

@@ -10,7 +10,7 @@ from reenact.faces.bfm import Bfm
 from reenact.faces.params import FaceParams
 from reenact.faces.registry import load_face_model
 from reenact.faces.rotation import axis_angle_to_matrix
-from reenact.models.common.base import Transfer
+from reenact.models.common.base import SourceState, Transfer
 from reenact.models.common.retarget import PARTS, retarget
 from reenact.models.pwm.network import PWM, PWMConfig
 
@@ -118,3 +118,64 @@ def test_parts_that_the_face_model_has_not_are_refused(monkeypatch):
     monkeypatch.setattr(network.face_model, "rotations", Bfm.rotations)
     with pytest.raises(ReenactError, match="head has no part 'jaw': choose from pose, expression, camera"):
         network.check_transfer(Transfer(parts=("pose", "jaw")))
+
+
+def test_without_adapted_scale_the_face_moves_as_far_in_the_picture():
+    source, driving, reference = face(0), face(1), face(2)
+    plain = retarget(source, driving, "relative", reference, adapt_scale=False)
+    place = [p.camera[:, :1] * p.camera[:, 1:] for p in (plain, source, driving, reference)]
+    torch.testing.assert_close(place[0] - place[1], place[2] - place[3], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(plain.camera[:, 0], source.camera[:, 0] * driving.camera[:, 0] / reference.camera[:, 0])
+    adapted = retarget(source, driving, "relative", reference)
+    assert differences(plain, adapted) == {"camera"}
+    assert not differences(retarget(source, driving, adapt_scale=False), retarget(source, driving))
+
+
+def test_a_renormalised_scale_changes_as_the_drivers_and_the_place_is_the_drivers():
+    source, driving, reference = face(0), face(1), face(2)
+    result = retarget(source, driving, "absolute", reference, renormalise_scale=True)
+    ratio = driving.camera[:, :1] / reference.camera[:, :1]
+    torch.testing.assert_close(result.camera[:, :1], source.camera[:, :1] * ratio)
+    place = [p.camera[:, :1] * p.camera[:, 1:] for p in (result, driving)]
+    torch.testing.assert_close(place[0], place[1])
+    assert differences(result, retarget(source, driving)) == {"camera"}
+    source, driving, reference = (face(seed, camera=7) for seed in range(3))
+    result = retarget(source, driving, "absolute", reference, renormalise_scale=True)
+    ratio = driving.camera[:, :2] / reference.camera[:, :2]
+    torch.testing.assert_close(result.camera[:, :2], source.camera[:, :2] * ratio)
+    assert torch.equal(result.camera[:, 2:], driving.camera[:, 2:])
+
+
+@pytest.mark.parametrize("mode", ["absolute", "pose"])
+def test_the_shape_is_the_sources_unless_it_is_named(mode):
+    source, driving = face(0), face(1)
+    assert torch.equal(retarget(source, driving, mode).shape, source.shape)
+    named = retarget(source, driving, mode, parts=(*PARTS, "shape"))
+    assert torch.equal(named.shape, driving.shape)
+    assert differences(named, retarget(source, driving, mode)) == {"shape"}
+    with pytest.raises(ReenactError, match="5 shape values and the driving face 9"):
+        retarget(source, replace(driving, shape=torch.zeros(2, 9)), mode, parts=("shape",))
+    retarget(source, replace(driving, shape=torch.zeros(2, 9)), mode)
+
+
+def test_a_transfer_reaches_the_parameters():
+    network = PWM(PWMConfig(widths=[8, 8, 8]), load_face_model("head"))
+    source, driving = face(0), face(1)
+    state = SourceState(source)
+    for transfer in (
+        Transfer(parts=("shape",)),
+        Transfer(renormalise_scale=True),
+        Transfer("relative", adapt_scale=False),
+    ):
+        network.check_transfer(transfer)
+        expected = retarget(
+            source,
+            driving,
+            transfer.mode,
+            parts=transfer.parts or PARTS,
+            adapt_scale=transfer.adapt_scale,
+            renormalise_scale=transfer.renormalise_scale,
+        )
+        moved = network.retarget(state, driving, transfer)
+        assert not differences(moved, expected)
+        assert differences(moved, network.retarget(state, driving, Transfer(transfer.mode)))

@@ -43,12 +43,17 @@ def test_every_command_takes_the_method(install, clips, known_faces, monkeypatch
     assert files[0].parent.name.startswith("out.mp4.")
     assert torch.load(files[0]).shape == (1, 9, 3)  # all frames together
     files.clear()
-    changes = ["--set", "network.sampling.steps=1", "--show", "change", "--precision", "bf16", "--overwrite"]
+    changes = ["--set", "network.sampling.steps=2", "--show", "change", "--precision", "bf16", "--overwrite"]
+    changes += ["--set", "network.sampling.steps=1"]  # the last one holds
     assert main(["animate", *command, "--driving", str(clips / "2.mp4"), "-o", "out.mp4", *changes]) == 0
     assert [file.name for file in files] == ["0.pt"]
     assert torch.load(files[0]).dtype == torch.bfloat16
-    assert main(["edit", *command, "--sweep", "jaw_open:0:20:5", "-o", "edited.mp4"]) == 0
+    files.clear()
+    settings = ["--set", "network.sampling.steps=2"]
+    assert main(["edit", *command, "--sweep", "jaw_open:0:20:5", *settings, "-o", "edited.mp4"]) == 0
     assert sum(1 for _ in VideoReader(Path("edited.mp4"))) == 5
+    assert [file.name for file in files] == ["0.pt", "1.pt"]
+    assert torch.load(files[0]).shape == (1, 5, 3)
     command[3] = str(clips / "1.mp4")
     assert main(["animate", *command, "--driving", str(clips / "2.mp4"), "-o", "moving.mp4"]) == 2
     assert "is a video, and joint_clips animates pictures alone" in capsys.readouterr().err

@@ -46,8 +46,11 @@ class Transfer:
     strength: float = 1.0
     """1 is the full motion, less calms, more exaggerates."""
     adapt_scale: bool = True
-    """Scale relative motion by the ratio of the faces' sizes. Face parameters always do: their place moves in units of
-    the face's size."""
+    """Scale relative motion by the ratio of the faces' sizes: of face parameters, the way that an orthographic camera
+    moves the face. Perspective cameras move it in metres, which need no ratio."""
+    renormalise_scale: bool = False
+    """Absolute motion takes the change of the driving camera's scale against the reference, in place of the scale, as
+    PIRenderer does across identities. Read by the methods that are driven by face parameters."""
 
 
 @dataclass
@@ -95,6 +98,8 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
     """Parts that can move apart from the rest -> their fields in the method's motion."""
     transfer: ClassVar[Transfer] = Transfer()
     """The paper's own choice of the motion that a source takes, for everything that an application leaves open."""
+    optional_parts: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Parts that stay the source's in every mode, unless `Transfer.parts` names them -> their fields."""
     places: ClassVar[tuple[str, ...]] = ()
     """The parts that hold the head's place and size in the crop and nothing else, which a crop that follows the face
     takes out of a clip."""
@@ -214,6 +219,7 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
         name = type(self).__name__
         if transfer.mode not in self.modes:
             raise ReenactError(f"{name} knows no motion {transfer.mode!r}: choose from {', '.join(self.modes)}")
-        unknown = sorted(set(transfer.parts) - set(self.parts))
+        parts = (*self.parts, *self.optional_parts)
+        unknown = sorted(set(transfer.parts) - set(parts))
         if unknown:
-            raise ReenactError(f"{name} has no part {unknown[0]!r}: choose from {', '.join(self.parts)}")
+            raise ReenactError(f"{name} has no part {unknown[0]!r}: choose from {', '.join(parts)}")

@@ -13,7 +13,8 @@ from reenact.faces.portrait import Portrait
 from reenact.models.common.base import Reenactor, State, Transfer
 from reenact.models.common.controls import Control
 from reenact.models.common.face_controls import blend_parameters, list_parameter_controls, set_parameter
-from reenact.models.common.retarget import FIELDS_OF_PART, retarget
+from reenact.models.common.retarget import FIELDS_OF_PART, OPTIONAL_PARTS, retarget
+from reenact.models.common.surface import Surface
 
 
 class ParameterDriven(Reenactor[State, FaceParams]):
@@ -24,6 +25,7 @@ class ParameterDriven(Reenactor[State, FaceParams]):
 
     needs = Contents(params=True)
     parts: ClassVar[Mapping[str, tuple[str, ...]]] = FIELDS_OF_PART
+    optional_parts: ClassVar[Mapping[str, tuple[str, ...]]] = OPTIONAL_PARTS
     places = ("camera",)
     face_model: FaceModel
     """The model of the parameters."""
@@ -43,9 +45,17 @@ class ParameterDriven(Reenactor[State, FaceParams]):
     ) -> FaceParams:
         """Retarget face parameters by `reenact.models.common.retarget.retarget`; the source keeps its shape."""
         self.check_transfer(transfer)
-        parts = transfer.parts or tuple(self.parts)
         source: FaceParams = state.motion  # type: ignore[assignment]  # a state holds what `read` returned
-        return retarget(source, driving, transfer.mode, reference, transfer.strength, parts)
+        return retarget(
+            source,
+            driving,
+            transfer.mode,
+            reference,
+            transfer.strength,
+            transfer.parts or tuple(self.parts),
+            adapt_scale=transfer.adapt_scale,
+            renormalise_scale=transfer.renormalise_scale,
+        )
 
     def movable_parts(self) -> tuple[str, ...]:
         """Return the parts of face parameters that the face model has."""
@@ -55,7 +65,7 @@ class ParameterDriven(Reenactor[State, FaceParams]):
     def check_transfer(self, transfer: Transfer) -> None:
         """Refuse what no method can do, and a part that the face model lacks."""
         super().check_transfer(transfer)
-        movable = self.movable_parts()
+        movable = (*self.movable_parts(), *self.optional_parts)
         immovable = sorted(set(transfer.parts) - set(movable))
         if immovable:
             name = self.face_model.name
@@ -72,3 +82,12 @@ class ParameterDriven(Reenactor[State, FaceParams]):
     def blend_motions(self, first: FaceParams, second: FaceParams, weight: float) -> FaceParams:
         """Blend by `blend_parameters`: rotations along the shortest arc."""
         return blend_parameters(first, second, weight)
+
+    def build_surface(self, state: State, motion: FaceParams) -> Surface:
+        """The posed mesh of the face model, lit where the parameters have texture and light."""
+        lit = motion.texture is not None and motion.light is not None and self.face_model.num_texture > 0
+        return Surface(
+            vertices=self.face_model.vertices(motion)[0],
+            faces=self.face_model.faces,
+            colours=self.face_model.colours(motion)[0] if lit else None,
+        )

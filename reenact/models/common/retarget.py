@@ -29,6 +29,8 @@ FIELDS_OF_PART: dict[str, tuple[str, ...]] = {
     "camera": ("camera",),
 }
 """The fields of `FaceParams` behind each part."""
+OPTIONAL_PARTS: dict[str, tuple[str, ...]] = {"shape": ("shape",)}
+"""Parts that move only where they are named: the identity (MagicPortrait, Fig. 8: without alignment)."""
 PARTS_OF_MODE: dict[Mode, tuple[Part, ...]] = {
     "absolute": PARTS,
     "relative": PARTS,
@@ -44,11 +46,14 @@ def retarget(
     reference: FaceParams | None = None,
     strength: float = 1.0,
     parts: Collection[str] = PARTS,
+    *,
+    adapt_scale: bool = True,
+    renormalise_scale: bool = False,
 ) -> FaceParams:
     """Parameters of the source's face with the motion of the driving face.
 
-    Shape, texture and light are the source's. A part that moves goes from its source value towards
-    `change(reference to driving) applied to source`: coefficients `s + k (d - r)`, rotations
+    Texture and light are the source's, and shape unless `parts` names it. A part that moves goes from its source value
+    towards `change(reference to driving) applied to source`: coefficients `s + k (d - r)`, rotations
     `(R_d R_r^-1)^k R_s`, camera scale `s (d / r)^k`, camera translation so that the face's place in the picture moves
     by k times the driving face's way in units of its size. Where nothing changed (d == r) the source's value stays to
     the bit. Every other mode is this with the source as its own reference, so with k = 1 it takes the driving values.
@@ -61,23 +66,36 @@ def retarget(
         reference: the driving face in the pose that corresponds to the source's, with dimensions as the source, read
             in relative mode; None takes the first driving frame, of clips the first of each.
         strength: k; 0 keeps the source, 1 is the full motion, more exaggerates.
-        parts: what may move at all.
+        parts: what may move at all, of `PARTS` and `OPTIONAL_PARTS`.
+        adapt_scale: an orthographic camera moves the face in units of its size, else as far in the picture as the
+            driving face's does.
+        renormalise_scale: outside of relative mode, the camera's scale is `s (d / r)^k`, too, and the rest of the
+            camera goes where it goes without: PIRenderer's ratio across identities.
 
     Raises:
         ReenactError: if a part is unknown, or the coefficients of the faces differ in number.
     """
-    unknown = sorted(set(parts) - set(PARTS))
+    known_parts = (*PARTS, *OPTIONAL_PARTS)
+    unknown = sorted(set(parts) - set(known_parts))
     if unknown:
-        raise ReenactError(f"Unknown part {unknown[0]!r}: choose from {', '.join(PARTS)}")
-    _check_same_model(source, driving)
-    start = source
-    if mode == "relative":
-        start = first_frames(driving, len(driving.leading)) if reference is None else reference
-    source, start = align_leading(source, driving), align_leading(start, driving)
+        raise ReenactError(f"Unknown part {unknown[0]!r}: choose from {', '.join(known_parts)}")
+    _check_same_model(source, driving, ("expression", "camera", *(part for part in OPTIONAL_PARTS if part in parts)))
+    if mode != "relative" and not renormalise_scale:
+        reference = source
+    elif reference is None:
+        reference = first_frames(driving, len(driving.leading))
+    source, reference = align_leading(source, driving), align_leading(reference, driving)
     leading = torch.broadcast_shapes(source.leading, driving.leading)  # type: ignore[no-untyped-call]
-    source, driving, start = (_expand_leading(params, leading) for params in (source, driving, start))
-    moving = set(parts).intersection(PARTS_OF_MODE[mode])
-    return replace(source, mirrored=driving.mirrored, **_move_fields(source, driving, start, strength, moving))
+    source, driving, reference = (_expand_leading(params, leading) for params in (source, driving, reference))
+    start = reference if mode == "relative" else source
+    moving = set(parts).intersection((*PARTS_OF_MODE[mode], *OPTIONAL_PARTS))
+    changes = _move_fields(source, driving, start, strength, moving)
+    if "camera" in moving:
+        cameras = source.camera, driving.camera, start.camera
+        changes["camera"] = _move_camera(*cameras, strength, adapt_scale)
+        if renormalise_scale and mode != "relative":
+            changes["camera"] = _renormalise_camera(changes["camera"], *cameras[:2], reference.camera, strength)
+    return replace(source, mirrored=driving.mirrored, **changes)
 
 
 def _move_fields(s: FaceParams, d: FaceParams, r: FaceParams, k: float, moving: set[str]) -> dict[str, Tensor]:
@@ -94,9 +112,8 @@ def _move_fields(s: FaceParams, d: FaceParams, r: FaceParams, k: float, moving: 
             _turn_axis_angle(a, b, c, k) for a, b, c in zip(*(p.eye_pose.chunk(2, -1) for p in (s, d, r)), strict=True)
         ]
         changes["eye_pose"] = torch.cat(eyes, dim=-1)
-    if "camera" in moving:
-        move = _move_orthographic if s.camera.shape[-1] == 3 else _move_perspective
-        changes["camera"] = move(s.camera, d.camera, r.camera, k)
+    if "shape" in moving:
+        changes["shape"] = blend_motion(s.shape, d.shape, r.shape, k)
     return changes
 
 
@@ -106,10 +123,24 @@ def _turn_axis_angle(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
     return keep_unmoved(matrix_to_axis_angle(moved), s, d, r, k)
 
 
-def _move_orthographic(s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
+def _move_camera(s: Tensor, d: Tensor, r: Tensor, k: float, adapt_scale: bool) -> Tensor:
+    return _move_orthographic(s, d, r, k, adapt_scale) if s.shape[-1] == 3 else _move_perspective(s, d, r, k)
+
+
+def _renormalise_camera(moved: Tensor, s: Tensor, d: Tensor, r: Tensor, k: float) -> Tensor:
+    """The moved camera with the scale `s (d / r)^k`; the face's place in the picture, or in metres, stays."""
+    if s.shape[-1] == 3:
+        scale = s[..., :1] * (d[..., :1] / r[..., :1]) ** k
+        return torch.cat((scale, moved[..., 1:] * (moved[..., :1] / scale)), dim=-1)
+    return torch.cat((s[..., :2] * (d[..., :2] / r[..., :2]) ** k, moved[..., 2:]), dim=-1)
+
+
+def _move_orthographic(s: Tensor, d: Tensor, r: Tensor, k: float, adapt_scale: bool) -> Tensor:
     """Cameras (..., 3) `[scale, x, y]`; the model's origin lies at `scale * (x, -y)` in the picture."""
     scale = s[..., :1] * (d[..., :1] / r[..., :1]) ** k
-    shift = (d[..., :1] * d[..., 1:] - r[..., :1] * r[..., 1:]) * (s[..., :1] / r[..., :1])
+    shift = d[..., :1] * d[..., 1:] - r[..., :1] * r[..., 1:]
+    if adapt_scale:
+        shift = shift * (s[..., :1] / r[..., :1])
     moved = torch.cat((scale, s[..., 1:] * (s[..., :1] / scale) + k * shift / scale), dim=-1)
     return keep_unmoved(moved, s, d, r, k)
 
@@ -183,8 +214,8 @@ def _expand_leading(params: FaceParams, leading: torch.Size) -> FaceParams:
     return params.map(lambda value: value.expand(*leading, *value.shape[len(leading) :]))
 
 
-def _check_same_model(source: FaceParams, driving: FaceParams) -> None:
-    for name in ("expression", "camera"):
+def _check_same_model(source: FaceParams, driving: FaceParams, names: Collection[str]) -> None:
+    for name in names:
         source_count, driving_count = getattr(source, name).shape[-1], getattr(driving, name).shape[-1]
         if source_count != driving_count:
             raise ReenactError(

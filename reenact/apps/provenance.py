@@ -6,7 +6,6 @@ MP4 files carry it as container metadata, PNG as text chunks, other pictures as 
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from reenact.media.media_files import open_media
@@ -14,6 +13,7 @@ from reenact.media.media_kinds import is_picture
 from reenact.media.pictures import EXIF_DESCRIPTION, open_picture
 from reenact.media.video import probe_video
 from reenact.models.common.checkpoint import WEIGHTS
+from reenact.paths import hash_file
 from reenact.provenance import mark_words
 
 
@@ -24,7 +24,7 @@ def make_mark(method: str, checkpoint: Path) -> dict[str, str]:
         method: Name of the method that made the pixels.
         checkpoint: The weights' file or exported folder; its hash is part of the mark.
     """
-    return mark_words(method, _hash_file(checkpoint / WEIGHTS if checkpoint.is_dir() else checkpoint))
+    return mark_words(method, hash_file(checkpoint / WEIGHTS if checkpoint.is_dir() else checkpoint))
 
 
 def read_mark(path: Path) -> dict[str, str]:
@@ -50,8 +50,3 @@ def _picture_words(path: Path) -> dict[str, str]:
         description = str(picture.getexif().get(EXIF_DESCRIPTION, ""))
     pairs = (item.partition("=") for item in description.split("; "))
     return {key: value for key, _, value in pairs if value}
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

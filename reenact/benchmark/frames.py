@@ -15,6 +15,7 @@ from reenact.callbacks.score_files import read_scores, write_scores
 from reenact.data.pairs.lists import read_pairs
 from reenact.metrics.frame_set import FrameKey, FrameSet, frame_set
 from reenact.metrics.scene import Frames
+from reenact.paths import hash_file
 
 LOG = logging.getLogger("reenact")
 CACHE = "frames.json"
@@ -33,9 +34,7 @@ def table_frames(pairs: Path, target: Path, sources: Path | None, size: int) -> 
         ReenactError: if the list and the stores do not fit.
     """
     cache = pairs.with_name(CACHE)
-    made_from = inputs.hash_inputs(
-        [inputs.file_hash(pairs), data.hash_store_content(target), _hash_content(sources), size]
-    )
+    made_from = inputs.hash_inputs([hash_file(pairs), data.hash_store_content(target), _hash_content(sources), size])
     if cache.is_file():
         file = read_scores(cache)
         if file.about.get("made_from") == made_from:

@@ -20,6 +20,7 @@ import yaml
 from reenact.benchmark import data
 from reenact.methods.registry import list_methods
 from reenact.metrics.network_hashes import hash_networks
+from reenact.paths import hash_file
 from reenact.runs.arguments import expand_request, parse_request
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -95,12 +96,6 @@ def hash_code(modules: Iterable[str]) -> str:
     return digest.hexdigest()[:LENGTH]
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def training_inputs(arguments: Sequence[str], root: str | Path | None) -> dict[str, Any]:
     """Return the inputs of a checkpoint.
 
@@ -137,9 +132,9 @@ def scoring_inputs(
         "data": [
             data.hash_store_content(root),
             data.hash_store_content(sources),
-            "" if pairs is None else file_hash(pairs),
+            "" if pairs is None else hash_file(pairs),
         ],
-        "checkpoint": file_hash(checkpoint),
+        "checkpoint": hash_file(checkpoint),
         "metrics": metrics,
         "networks": hash_networks(metrics),
     }

@@ -22,6 +22,7 @@ from reenact.errors import ReenactError
 from reenact.methods.registry import find_foundation
 from reenact.metrics.frame_set import FrameSet
 from reenact.models.common.checkpoint import saved_settings
+from reenact.paths import hash_file
 from reenact.runs import presets
 from reenact.runs.arguments import default_scale
 
@@ -145,7 +146,7 @@ def _score_row(row: Row, folder: Path, settings: Settings, checkpoint: Path, wei
     outcome = settings.run(["test", *arguments, *settings.logging(f"{row.id} test")], log)
     if not outcome.done:
         return Result(row, {}, outcome.problem, failed=True)
-    weights = f"{weights}{_perceptual_network(checkpoint)}; sha256 {inputs.file_hash(checkpoint)[:12]}"
+    weights = f"{weights}{_perceptual_network(checkpoint)}; sha256 {hash_file(checkpoint)[:12]}"
     _gather_scores(run, folder, {"weights": weights})
     write_fingerprint(folder / DONE, made_from)
     return read_finished_row(row, settings)

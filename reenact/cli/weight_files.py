@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 import zipfile
@@ -14,15 +13,10 @@ from reenact import assets
 from reenact.assets import Asset, File
 from reenact.assets.manifest import Manifest
 from reenact.errors import ReenactError
+from reenact.paths import hash_file
 
 SHOWN = 12
 """Digits of a digest that a sentence shows."""
-
-
-def file_sha256(path: Path) -> str:
-    """The digest of a file, in 64 hexadecimal digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def verify_file(file: File, path: Path) -> str:
@@ -39,7 +33,7 @@ def verify_file(file: File, path: Path) -> str:
     size = path.stat().st_size
     if file.size and size != file.size:
         raise ReenactError(f"{path} is not {file.name}: it has {size:,} bytes, not {file.size:,}")
-    digest = file_sha256(path)
+    digest = hash_file(path)
     if not digest.startswith(file.sha256):
         raise ReenactError(
             f"{path} is not {file.name}: its SHA-256 begins with {digest[:SHOWN]}, not {file.sha256[:SHOWN]}"

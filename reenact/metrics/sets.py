@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import warnings
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from reenact.errors import ReenactError
 from reenact.estimators.weights import read_weights
 from reenact.faces.portrait import to_bytes
 from reenact.install import install_hint
+from reenact.paths import hash_file
 
 INCEPTION_SIZE: Final = 2048
 I3D_SIZE: Final = 400
@@ -104,8 +104,7 @@ def _load_i3d() -> nn.Module:
         ReenactError: if the file is missing, damaged or another.
     """
     path = assets.require_asset("i3d")
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = hash_file(path)
     if digest != assets.ASSETS["i3d"].files[0].sha256:
         raise ReenactError(f"{path} is damaged or another file (SHA-256 {digest[:8]}...): get it again")
     with warnings.catch_warnings():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from reenact.estimators.base import Detector, FaceBox
 from reenact.estimators.registry import FaceFinder
 from reenact.media.video import Image
 from reenact.tracking.face_track import FaceTrack, assemble_track
-from reenact.tracking.landmark_placer import LandmarkPlacer
+from reenact.tracking.landmark_placer import TYPICAL_RATE, LandmarkPlacer
 
 SEARCH_EVERY = 12
 """Frames between thorough searches while the face is lost: one costs seconds where there is no face."""
@@ -125,6 +126,7 @@ def track_face(
     finder: FaceFinder,
     face_index: int = 0,
     on_frame: Callable[[], None] = lambda: None,
+    fps: Fraction = TYPICAL_RATE,
 ) -> FaceTrack:
     """Follow a face and place its landmarks, in one pass.
 
@@ -133,12 +135,13 @@ def track_face(
         finder: Detector and landmarks.
         face_index: Which face of the first picture that shows one: 0 is the largest.
         on_frame: Called after each frame.
+        fps: Frames per second.
 
     Raises:
         ReenactError: if no frame shows a face, none has as many faces as `face_index` asks for, or the face lies.
     """
     cuts, tracker = CutFinder(), FaceTracker(finder.detector, face_index)
-    placer = LandmarkPlacer(finder.landmarks)
+    placer = LandmarkPlacer(finder.landmarks, fps)
     changes: list[bool] = []
     size = 0, 0
     for image in images:

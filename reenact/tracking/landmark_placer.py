@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from fractions import Fraction
 
 from reenact.errors import ReenactError
 from reenact.estimators.base import FaceBox, LandmarkDetector, Points
 from reenact.estimators.turned import WRONG, LandmarkCheck, check_landmarks
 from reenact.media.video import Image
 
-CHECK_EVERY = 12
-"""Frames from one check to the next: a check takes twice the time of the landmarks, and a head half a second to lie
+CHECK_EVERY = Fraction(48, 100)
+"""Seconds from one check to the next: a check takes twice the time of the landmarks, and a head half a second to lie
 down."""
+TYPICAL_RATE = Fraction(25)
+"""Frames per second of pictures, which have no rate."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +31,18 @@ class _RowCheck:
 class LandmarkPlacer:
     """Places a face's landmarks frame by frame, and drops those that are not of the face.
 
-    The first landmarks of a shot, those after a gap and every twelfth are checked. Landmarks stay where the checks
-    before and after them pass.
+    The first landmarks of a shot, those after a gap and then those of one frame every `CHECK_EVERY` seconds are
+    checked. Landmarks stay where the checks before and after them pass.
 
     Args:
         network: Places landmarks.
+        fps: Frames per second.
         max_error: Error of a check, in inter-ocular distances, above which landmarks are dropped.
     """
 
-    def __init__(self, network: LandmarkDetector, max_error: float = WRONG) -> None:
+    def __init__(self, network: LandmarkDetector, fps: Fraction = TYPICAL_RATE, max_error: float = WRONG) -> None:
         self._network = network
+        self._frames_between = max(1, round(CHECK_EVERY * fps))
         self._max_error = max_error
         self._points: list[Points | None] = []
         self._checks: list[_RowCheck] = []
@@ -53,7 +58,7 @@ class LandmarkPlacer:
         row, points = len(self._points), self._place(image, box)
         if box is not None and points is not None:
             fresh = changed or not self._points or self._points[-1] is None
-            if fresh or row - self._checks[-1].row >= CHECK_EVERY:
+            if fresh or row - self._checks[-1].row >= self._frames_between:
                 result = check_landmarks(self._network, image, box, points)
                 self._checks.append(_RowCheck(row, result, fresh))
         self._points.append(points)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +32,7 @@ from reenact.progress import open_progress_console
 from reenact.tracking.face_clip import FaceClip
 from reenact.tracking.face_track import FaceTrack
 from reenact.tracking.face_tracker import track_face
+from reenact.tracking.landmark_placer import TYPICAL_RATE
 from reenact.tracking.parameters import fit_track, measure_appearance, regress_track
 from reenact.tracking.target import Target
 
@@ -104,7 +106,7 @@ def read_face_file(path: Path, target: Target, crop: CropMotion = "fixed", face_
     reader = VideoReader(path)
     with Progress(transient=True, console=open_progress_console()) as progress:
         task = progress.add_task(f"tracking {escape(path.name)}", total=reader.info.num_frames)
-        track = _track_face(path, reader, target, face_index, lambda: progress.advance(task))
+        track = _track_face(path, reader, target, face_index, reader.fps, lambda: progress.advance(task))
     crops = crop_track(track, target, crop)
     params = measure_track(track, reader, crops, target)
     return FaceClip(path, reader.fps, crops, track.visible, params, landmarks=track.landmarks, cuts=track.cuts)
@@ -116,7 +118,7 @@ def read_picture_face(path: Path, image: Image, target: Target, face_index: int 
     Raises:
         ReenactError: if there is no such face.
     """
-    track = _track_face(path, [image], target, face_index, lambda: None)
+    track = _track_face(path, [image], target, face_index)
     crops = crop_track(track, target, "fixed", collect_crop_rules()[target.crop].room)
     params = measure_track(track, [image], crops, target)
     return FaceClip(path, None, crops, track.visible, params, landmarks=track.landmarks)
@@ -173,10 +175,15 @@ def measure_track(track: FaceTrack, images: Iterable[Image], crops: list[Crop], 
 
 
 def _track_face(
-    path: Path, images: Iterable[Image], target: Target, face_index: int, on_frame: Callable[[], None]
+    path: Path,
+    images: Iterable[Image],
+    target: Target,
+    face_index: int,
+    fps: Fraction = TYPICAL_RATE,
+    on_frame: Callable[[], None] = lambda: None,
 ) -> FaceTrack:
     try:
-        return track_face(images, target.finder, face_index, on_frame)
+        return track_face(images, target.finder, face_index, on_frame, fps)
     except ReenactError as error:
         if error.subject:
             raise

@@ -23,7 +23,7 @@ class Stage:
     name: ClassVar[str]
     """Name of the stage and of the file of its result."""
     inputs: ClassVar[tuple[str, ...]] = ()
-    """Earlier stages whose results it reads."""
+    """Earlier stages whose results it reads; it may read those of their own inputs too, since their keys hold them."""
     tools: ClassVar[tuple[str, ...]] = ()
     """Attributes of `Tools` that it uses; loaded before the first clip comes."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 
 from reenact.data.layouts.clip_input import ClipInput
@@ -72,7 +74,9 @@ class LandmarksStage(Stage):
     def process_clip(self, task: ClipTask, tools: Tools) -> Result:
         """Process one clip."""
         looks, boxes = task.work["cuts"], task.work["track"].arrays["boxes"]
-        placer = LandmarkPlacer(tools.finder.landmarks, task.settings.max_error)
+        placer = LandmarkPlacer(
+            tools.finder.landmarks, Fraction(task.work["probe"].facts["fps"]), task.settings.max_error
+        )
         for image, box, changed in zip(all_frames(task), boxes.tolist(), looks.arrays["changed"], strict=True):
             # Pictures of an album do not follow each other: each is checked by itself.
             fresh = bool(changed) or task.clip.album

@@ -24,7 +24,7 @@ from reenact.models.common.base import Transfer
 from reenact.models.pwm import PWMModule
 from reenact.models.pwm.network import PWM
 
-from .conftest import known_clip
+from .conftest import SIZE, known_clip
 
 
 def play_frames(checkpoint, world, source: Path, driving: Path, composer: Composer, batch_size: int = 4) -> np.ndarray:
@@ -52,6 +52,13 @@ def test_a_method_may_see_all_frames_first(checkpoint, world, clips, monkeypatch
     expected = play_frames(checkpoint, world, clips / source, clips / "1.mp4", composer)
     monkeypatch.setattr(PWM, "play", play_whole)
     np.testing.assert_array_equal(play_frames(checkpoint, world, clips / source, clips / "1.mp4", composer), expected)
+
+
+def test_the_layout_shows_each_frame_of_the_driving_video_in_its_place(checkpoint, world, clips):
+    frames = play_frames(checkpoint, world, clips / "0.png", clips / "1.mp4", Composer(side_by_side=True))
+    clip = known_clip(world, clips / "1.mp4")
+    for frame, image, crop in zip(frames, clip.images(), clip.crops, strict=True):
+        np.testing.assert_array_equal(frame[-SIZE:, 2 * SIZE :], crop.warp_to_crop(image, outside="edge"))
 
 
 def test_exact_motions_are_played_as_they_are_posed(checkpoint, world, clips):

@@ -92,7 +92,9 @@ def make_clips(folder: Path, size: int, frames: int) -> tuple[FaceClip, FaceClip
                 for image in images:
                     writer.write(image)
         crops, found = [Crop(0, 0, size, size)] * count, np.ones(count, np.bool_)
-        clips.append(FaceClip(path, None if count == 1 else Fraction(25), crops, found, params))
+        clips.append(
+            FaceClip(path=path, fps=None if count == 1 else Fraction(25), crops=crops, found=found, params=params)
+        )
     return clips[0], clips[1]
 
 
@@ -117,7 +119,9 @@ def run_loop(
     timeline = make_timeline((len(driving), driving.fps), (1, None), "min")
 
     def run() -> None:
-        performance = Performance(animator, source, driving, Composer(), options.batch)
+        performance = Performance(
+            animator=animator, source=source, driving=driving, composer=Composer(), batch_size=options.batch
+        )
         if out is None:
             for _ in performance.frames(timeline):
                 pass

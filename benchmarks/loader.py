@@ -78,7 +78,9 @@ def made_arrays(frames: int) -> ClipArrays:
         camera=random(frames, 3),
     )
     landmarks = random(frames, 68, 2).numpy()
-    return ClipArrays(np.array([[0.0, 0, 256, 256]]), np.ones(frames, np.bool_), landmarks, params)
+    return ClipArrays(
+        crop=np.array([[0.0, 0, 256, 256]]), visible=np.ones(frames, np.bool_), landmarks=landmarks, params=params
+    )
 
 
 def make(root: Path, clips: int, frames: int, size: int, mp4s: int) -> None:
@@ -87,7 +89,21 @@ def make(root: Path, clips: int, frames: int, size: int, mp4s: int) -> None:
     (root / "mp4").mkdir(exist_ok=True)
     for clip in range(clips):
         name = f"p{clip // 4:03}#{clip:03}"
-        record = ClipRecord(name, "train", name[:4], "ok", "", "", str(frames), frames, FPS, size, size, 0.0, {})
+        record = ClipRecord(
+            name=name,
+            split="train",
+            identity=name[:4],
+            status="ok",
+            reason="",
+            source="",
+            key=str(frames),
+            num_frames=frames,
+            fps=FPS,
+            source_width=size,
+            source_height=size,
+            error=0.0,
+            seconds={},
+        )
         if writer.finished(name, str(frames)) is None:
             writer.add(record, made_frames(clip, frames, size), made_arrays(frames))
         path = root / "mp4" / f"{name}.mp4"

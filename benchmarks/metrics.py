@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     given = parser.parse_args()
     random_weights(given.lpips)
-    suite = Suite(["psnr", "ssim", f"lpips[{given.lpips}]", *READ], same_identity=True)
+    suite = Suite(names=["psnr", "ssim", f"lpips[{given.lpips}]", *READ], same_identity=True)
     probe = probe_reader.load_probe()
     networks: dict[str, Callable[[Tensor], object]] = {
         "probe": lambda image: probe.read(probe.features(resize_to_side(image)))

@@ -61,7 +61,7 @@ def run(clips: list[ClipInput], out: Path, workers: int) -> Run:
             spent[pid] = cpu_seconds(pid)
 
     engine_local._start_worker = started
-    job = Job(out, Settings("head", "dlib", "fomm", 256), "head")
+    job = Job(out=out, settings=Settings(face_model="head", landmarks="dlib", crop="fomm", size=256), face_model="head")
     start, before = time.perf_counter(), time.process_time()
     try:
         LocalEngine(workers).run(clips, job, rows.append, look)

@@ -42,7 +42,7 @@ def score_checkpoint(checkpoint: Path, metrics: list[str], pairs: int) -> list[S
     """Score a method in self-reenactment of people that it never saw."""
     module = reenact.load_method(checkpoint)
     data = Synthetic(size=module.image_size, batch_size=8, num_workers=0, num_test_pairs=pairs)
-    suite = Suite(metrics, same_identity=True)
+    suite = Suite(names=metrics, same_identity=True)
     for batch in data.test_dataloader()["self"]:
         pair = batch.normalised()
         suite.update(scene_of(module(pair.source, pair.driving).image, pair), pair)

@@ -41,7 +41,7 @@ MotionChoice = Literal["auto", Mode]
 single picture."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Animation:
     """Result of `animate`: the file and its notices."""
 
@@ -189,7 +189,9 @@ def animate(
         if not len(timeline):
             raise ReenactError("--on-missing skip leaves no frame in which both show a face; use hold")
     composer = Composer(side_by_side, paste_back)
-    performance = Performance(animator, source_face, driving_face, composer, batch_size)
+    performance = Performance(
+        animator=animator, source=source_face, driving=driving_face, composer=composer, batch_size=batch_size
+    )
     mark = make_mark(animator.module.method, checkpoint)
     bar = FrameBar()
     with open_work_folder(out, options) as work:
@@ -197,7 +199,15 @@ def animate(
         write_frames(out, frames, len(timeline), timeline.fps, mark, sound, watermark, bar)
     synthetic = saw_synthetic_only(animator.module.recipe)
     cuts = tuple(map(_name_cuts, (clip for clip in (source_face, driving_face) if clip.cuts)))
-    return Animation(out, len(timeline), timeline.fps, int(missing.sum()), performance.outside, cuts, synthetic)
+    return Animation(
+        out=out,
+        frames=len(timeline),
+        fps=timeline.fps,
+        missing=int(missing.sum()),
+        outside=performance.outside,
+        cuts=cuts,
+        synthetic=synthetic,
+    )
 
 
 def _check_files(source: Path, driving: Path, driving_clip: str | None, out: Path, audio: Audio) -> None:

@@ -138,4 +138,4 @@ def make_neutral(animator: Animator, kind: Neutral) -> TensorFields:
     if "expression" not in animator.network.modes:
         raise ReenactError(f"--set neutral: the motion of {animator.module.method} has no expression; omit it")
     motion = animator.motion
-    return animator.transfer_to(motion, motion.map(torch.zeros_like), Transfer("expression"))
+    return animator.transfer_to(motion, motion.map(torch.zeros_like), Transfer(mode="expression"))

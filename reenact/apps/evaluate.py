@@ -54,7 +54,7 @@ class Evaluation:
         return score_text(values, self.frames, shutil.get_terminal_size().columns)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Part:
     """The results of one kind: of one identity, or of two."""
 
@@ -187,8 +187,10 @@ def _build_part(
             absent.append(Score(name, math.nan, 0, "it is held against the source; name the sources with --source"))
         else:
             possible.append(name)
-    suite = Suite(possible, kind == "self", device)
-    return Part(kind, generated, target, sources, matches, suite, absent)
+    suite = Suite(names=possible, same_identity=kind == "self", device=device)
+    return Part(
+        kind=kind, generated=generated, target=target, sources=sources, matches=matches, suite=suite, absent=absent
+    )
 
 
 def _score_part(part: Part, batch_size: int, device: torch.device) -> None:

@@ -31,7 +31,7 @@ class Match:
     """Clip and frame of the source; None where it is not known."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sample:
     """One generated frame and what it is held against; pictures are (3, H, W) in [-1, 1]."""
 
@@ -124,7 +124,14 @@ def iterate_samples(generated: Gallery, target: Gallery, sources: Gallery | None
         check_values(target_frame, f"{target.option}: frame {number} of {match.driving}")
         if sources is not None and match.source is not None and source is None:
             source = resize_to_match(sources.frame(*match.source), generated_frame)
-        yield Sample(generated_frame, target_frame, source, match, number, (match.first or 0) + number)
+        yield Sample(
+            generated=generated_frame,
+            driving=target_frame,
+            source=source,
+            match=match,
+            result_frame=number,
+            driving_frame=(match.first or 0) + number,
+        )
 
 
 def _iterate_pairs(generated: Gallery, target: Gallery, match: Match) -> Iterator[tuple[Tensor, Tensor]]:

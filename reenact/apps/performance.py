@@ -20,7 +20,7 @@ from reenact.models.common.base import ReportProgress, ignore_progress
 from reenact.tracking.face_clip import FaceClip
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Performance:
     """Two clips, the method between them, and the layout of the result."""
 

@@ -26,7 +26,7 @@ class File:
         return self.path.rpartition("/")[2]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Asset:
     """One thing that a part of the package needs, with its licence and where it comes from."""
 

@@ -104,7 +104,14 @@ def _iterate_keys(
         source = digests.of(sources, *match.source)
         for single in frame_by_frame(match, target):
             driving = match.driving, single.first or 0
-            yield FrameKey(match.source, driving, size, size, source, digests.of(target, *driving))
+            yield FrameKey(
+                source=match.source,
+                driving=driving,
+                width=size,
+                height=size,
+                source_pixels=source,
+                driving_pixels=digests.of(target, *driving),
+            )
 
 
 def _hash_content(root: Path | None) -> str:

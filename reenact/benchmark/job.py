@@ -14,7 +14,7 @@ from reenact.callbacks.score_files import Scores
 from reenact.runs import presets
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Settings of all rows of one call."""
 
@@ -65,7 +65,7 @@ class Settings:
         return run_command(arguments, log, self.lock)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """Result of a row: its scores, or the reason why there are none."""
 

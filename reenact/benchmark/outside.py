@@ -26,7 +26,7 @@ def from_outside(row: Row, settings: Settings) -> Result:
         file = read_scores(path)
         table_sets = _table_frames(settings)
     except ReenactError as error:
-        return Result(row, {}, f"its scores are left out: {error}")
+        return Result(row=row, scores={}, problem=f"its scores are left out: {error}")
     if not file.frames:
         wrong = "the file does not say of which frames; score them again with this version"
     elif not table_sets:
@@ -35,8 +35,8 @@ def from_outside(row: Row, settings: Settings) -> Result:
         differs = describe_difference(file.frames, table_sets, loaders)
         wrong = f"they are of {differs}" if differs else ""
     if wrong:
-        return Result(row, {}, f"its scores are left out: {wrong}")
-    return Result(row, file.scores, weights=f"frames of {file.about.get('generated', 'another program')}")
+        return Result(row=row, scores={}, problem=f"its scores are left out: {wrong}")
+    return Result(row=row, scores=file.scores, weights=f"frames of {file.about.get('generated', 'another program')}")
 
 
 def _table_frames(settings: Settings) -> Mapping[str, FrameSet]:
@@ -59,12 +59,12 @@ def _unfilled_row(row: Row, settings: Settings) -> Result:
     problem = _missing_reason(row)
     pairs, target = settings.pairs, data.target_store(settings.table, settings.root)
     if pairs is None:
-        return Result(row, {}, problem)
+        return Result(row=row, scores={}, problem=problem)
     if target is None or not pairs.is_file():
         places = (settings.root / settings.table.test, data.portrait_store(settings.table, settings.root))
         stores = " and ".join(str(place) for place in places if place)
         remedy = f"with a store at {stores} this footnote has the command that fills the row"
-        return Result(row, {}, problem, remedy)
+        return Result(row=row, scores={}, problem=problem, remedy=remedy)
     first = next(
         other for other in settings.table.rows if _lacks_scores(other, settings) and _missing_reason(other) == problem
     )
@@ -73,7 +73,7 @@ def _unfilled_row(row: Row, settings: Settings) -> Result:
         f"for the row {first.id}, put one result for each line of {pairs}, named in their order, into {generated}"
         f" ({settings.size} pixels), and run `{how_to_fill(first, settings, target)}`"
     )
-    return Result(row, {}, problem, remedy)
+    return Result(row=row, scores={}, problem=problem, remedy=remedy)
 
 
 def _missing_reason(row: Row) -> str:

@@ -14,7 +14,7 @@ from reenact.benchmark.spec import Column, Table
 ARROWS = {"up": "↑", "down": "↓"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cell:
     """One number, the paper's, and their difference."""
 
@@ -55,7 +55,7 @@ class Line:
     """Loader -> grid of its first pairs."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """A table with its footnotes."""
 
@@ -135,24 +135,31 @@ def build_report(
             if (path := folder / "rows" / result.row.id / "pictures" / f"{loader}.png").is_file()
         }
         lines.append(Line(result, cells, tuple(marks), pictures))
-    return Report(table, tuple(measured), tuple(lines), tuple(notes.texts), tuple(notes.reasons), tuple(remarks))
+    return Report(
+        table=table,
+        measured=tuple(measured),
+        lines=tuple(lines),
+        footnotes=tuple(notes.texts),
+        reasons=tuple(notes.reasons),
+        remarks=tuple(remarks),
+    )
 
 
 def _build_cell(measured: Measured, result: Result, notes: _Footnotes, own_data: bool, best: float | None) -> Cell:
     column = measured.column
     paper = result.row.values.get(column.id)
     if result.problem and not result.scores:
-        return Cell(column, paper=paper)
+        return Cell(column=column, paper=paper)
     score = result.scores.get(column.loader, {}).get(measured.metric)
     if score is None or math.isnan(score.value):
         reason = measured.problem or (score.note if score else "") or "the row's scores do not have it"
-        return Cell(column, paper=paper, note=notes.number(reason))
+        return Cell(column=column, paper=paper, note=notes.number(reason))
     same = own_data and measured.metric == column.metric
     difference = score.value - paper if same and paper is not None else None
     note = notes.number(score.note) if score.note else None
     # As printed: equal numbers are both the best.
     leads = best is not None and column_text(column, score.value) == column_text(column, best)
-    return Cell(column, score.value, paper, difference, note, leads)
+    return Cell(column=column, ours=score.value, paper=paper, difference=difference, note=note, best=leads)
 
 
 def column_text(column: Column, value: float) -> str:

@@ -40,25 +40,29 @@ def run_row(row: Row, settings: Settings) -> Result:
         return from_outside(row, settings)
     missing_stores = data.missing_stores(settings.table, row, settings.root)
     if missing_stores:
-        return Result(row, {}, f"no store at {', '.join(map(str, missing_stores))}; make it with `reenact prepare`")
+        return Result(
+            row=row,
+            scores={},
+            problem=f"no store at {', '.join(map(str, missing_stores))}; make it with `reenact prepare`",
+        )
     try:
         return _run_row(row, folder, settings)
     except ReenactError as error:
-        return Result(row, {}, str(error), failed=True)
+        return Result(row=row, scores={}, problem=str(error), failed=True)
 
 
 def read_finished_row(row: Row, settings: Settings) -> Result:
     """Return what a row's folder holds, without running anything."""
     folder = settings.row_folder(row)
     if not (folder / "scores.json").is_file():
-        return Result(row, {}, "not run")
+        return Result(row=row, scores={}, problem="not run")
     if not (in_zoo(row) and (folder / DONE).is_file()):
         return from_outside(row, settings)
     try:
         file = read_scores(folder / "scores.json")
     except ReenactError as error:
-        return Result(row, {}, str(error))
-    return Result(row, file.scores, weights=str(file.about.get("weights", "")))
+        return Result(row=row, scores={}, problem=str(error))
+    return Result(row=row, scores=file.scores, weights=str(file.about.get("weights", "")))
 
 
 def _run_row(row: Row, folder: Path, settings: Settings) -> Result:
@@ -83,7 +87,7 @@ def _train_row(row: Row, settings: Settings) -> tuple[Path, str] | Result:
         if training.is_finished:
             continue
         if not settings.train:
-            return Result(row, {}, "no checkpoint, and --no-train was given")
+            return Result(row=row, scores={}, problem="no checkpoint, and --no-train was given")
         label = row.id if preset == row.model else f"{row.id}, its foundation {preset}"
         name = row.id if preset == row.model else f"{row.id}.{preset}"
         LOG.info("%s: %s", label, "training goes on" if training.is_begun else "training")
@@ -91,7 +95,7 @@ def _train_row(row: Row, settings: Settings) -> tuple[Path, str] | Result:
         logging = settings.logging(f"{name} fit")
         outcome = training.complete(partial(_start_fit, settings, logging, log))
         if not outcome.done:
-            return Result(row, {}, outcome.problem, failed=True)
+            return Result(row=row, scores={}, problem=outcome.problem, failed=True)
     instead = "; the built-in head stands for its face model" if row.store and store is None else ""
     foundations = "".join(f", on a trained {preset}" for preset in list(trainings)[-2::-1])
     text = f"trained here on {data.describe_store(store)}, scale {settings.scale}{instead}{foundations}"
@@ -135,7 +139,7 @@ def _score_row(row: Row, folder: Path, settings: Settings, checkpoint: Path, wei
     if matches_fingerprint(folder / DONE, made_from):
         return read_finished_row(row, settings)
     if not names:
-        return Result(row, {}, "no metric of this table can be measured here")
+        return Result(row=row, scores={}, problem="no metric of this table can be measured here")
     LOG.info("%s: scoring", row.id)
     run = folder / "test"
     for old in (folder / DONE, folder / "scores.json"):

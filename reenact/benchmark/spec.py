@@ -19,7 +19,7 @@ ZOO = "zoo"
 """In place of rows: one for each method of the zoo that makes pictures."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Column:
     """A metric on a loader."""
 
@@ -33,7 +33,7 @@ class Column:
     decimals: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """A method in one of its settings."""
 
@@ -54,7 +54,7 @@ class Row:
     """Column -> what the paper prints."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """One table."""
 
@@ -164,7 +164,7 @@ def _check_ids(path: Path, columns: Sequence[Column], rows: Sequence[Row]) -> No
 def zoo_rows() -> tuple[Row, ...]:
     """The first preset of each method of the zoo that makes pictures."""
     return tuple(
-        Row(preset, preset, "own", model=preset)
+        Row(id=preset, method=preset, kind="own", model=preset)
         for method in list_methods()
         if method.makes_pictures
         for preset in list(method.presets)[:1]

@@ -55,7 +55,15 @@ def run_table(
         with lock_folder(out) as lock:
             measured = tuple(assign_metrics(chosen.columns, chosen.test == SYNTHETIC))
             settings = Settings(
-                chosen, out, root, chosen_scale(chosen, scale), measured, train, logger, lock, checkpoints
+                table=chosen,
+                out=out,
+                root=root,
+                scale=chosen_scale(chosen, scale),
+                measured=measured,
+                train=train,
+                logger=logger,
+                lock=lock,
+                checkpoints=checkpoints,
             )
             _plan_pairs(settings)
             results = _run_rows(settings, rows)
@@ -169,7 +177,7 @@ def _parse_added_rows(entries: Sequence[str], table: Table) -> list[Row]:
             raise ReenactError(f"--add {word}: {table.id} has a row {name}; choose another id")
         if equals:
             presets.find_preset("model", model)
-        rows.append(Row(name, name, "own", model=model if equals else None))
+        rows.append(Row(id=name, method=name, kind="own", model=model if equals else None))
     return rows
 
 

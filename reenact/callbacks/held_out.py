@@ -37,7 +37,7 @@ class HeldOut(pl.Callback):
         if trainer.sanity_checking or not batch.same_identity or not pictures:
             return
         if self._suite is None:
-            self._suite = Suite([METRIC], True, batch.source.image.device)
+            self._suite = Suite(names=[METRIC], same_identity=True, device=batch.source.image.device)
         self._suite.update(scene_of(batch.source.image, batch), batch)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

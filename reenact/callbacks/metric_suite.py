@@ -186,7 +186,7 @@ class MetricSuite(pl.Callback):
         scene = scene_of(result.image, batch)
         if key not in self._suites:
             names = _metric_names(self.choices, scene.same_identity)
-            self._suites[key] = Suite(names, scene.same_identity, result.image.device)
+            self._suites[key] = Suite(names=names, same_identity=scene.same_identity, device=result.image.device)
             self._suites[key].reset(due)
         suite = self._suites[key]
         suite.update(scene, batch)

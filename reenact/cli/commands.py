@@ -13,7 +13,7 @@ TRAINER_COMMANDS = {
 """Lightning's commands, all with the same options."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Command:
     """A command of ours: a typed function whose parameters become options.
 
@@ -37,87 +37,89 @@ class Command:
 
 COMMANDS = {
     "prepare": Command(
-        "turn videos or pictures into a store: track, crop, landmarks, face parameters",
-        "reenact.data.prepare:prepare",
+        summary="turn videos or pictures into a store: track, crop, landmarks, face parameters",
+        function="reenact.data.prepare:prepare",
         positional=("input",),
         aliases={"out": ("-o",)},
     ),
     "world": Command(
-        "write the synthetic world as a store with exact parameters",
-        "reenact.data.synthetic.write_store:write_synthetic_store",
+        summary="write the synthetic world as a store with exact parameters",
+        function="reenact.data.synthetic.write_store:write_synthetic_store",
         aliases={"out": ("-o",)},
     ),
     "pack": Command(
-        "write a store as tar shards for object storage",
-        "reenact.data.store.pack:pack",
+        summary="write a store as tar shards for object storage",
+        function="reenact.data.store.pack:pack",
         positional=("store",),
         aliases={"out": ("-o",)},
     ),
     "pairs": Command(
-        "write a list of test pairs, as many as a paper has",
-        "reenact.data.pairs.plans:write_plan",
+        summary="write a list of test pairs, as many as a paper has",
+        function="reenact.data.pairs.plans:write_plan",
         positional=("store",),
         aliases={"out": ("-o",)},
     ),
     "animate": Command(
-        "drive a portrait with a video",
-        "reenact.apps.animate:animate",
+        summary="drive a portrait with a video",
+        function="reenact.apps.animate:animate",
         aliases={"out": ("-o",), "checkpoint": ("-c",)},
         checkpoint="checkpoint",
         takes_packages=True,
     ),
     "edit": Command(
-        "change the expression or pose of a portrait",
-        "reenact.apps.edit:edit",
+        summary="change the expression or pose of a portrait",
+        function="reenact.apps.edit:edit",
         aliases={"out": ("-o",), "checkpoint": ("-c",)},
         checkpoint="checkpoint",
         spellings="reenact.apps.edit_options:list_edit_options",
         takes_packages=True,
     ),
     "controls": Command(
-        "list the controls of a checkpoint that edit sets, with their ranges",
-        "reenact.apps.list_controls:list_controls",
+        summary="list the controls of a checkpoint that edit sets, with their ranges",
+        function="reenact.apps.list_controls:list_controls",
         positional=("checkpoint",),
         checkpoint="checkpoint",
         takes_packages=True,
     ),
     "evaluate": Command(
-        "score frames or videos that any method made",
-        "reenact.apps.evaluate:evaluate",
+        summary="score frames or videos that any method made",
+        function="reenact.apps.evaluate:evaluate",
         aliases={"out": ("-o",)},
     ),
     "benchmark": Command(
-        "make a paper's table again: train, score, write the numbers beside the paper's",
-        "reenact.benchmark.run:benchmark",
+        summary="make a paper's table again: train, score, write the numbers beside the paper's",
+        function="reenact.benchmark.run:benchmark",
         positional=("table",),
         aliases={"out": ("-o",)},
         takes_packages=True,
     ),
     "export": Command(
-        "write a checkpoint's weights and settings as safetensors and JSON, for others to use",
-        "reenact.apps.export:export",
+        summary="write a checkpoint's weights and settings as safetensors and JSON, for others to use",
+        function="reenact.apps.export:export",
         positional=("checkpoint",),
         aliases={"out": ("-o",)},
         checkpoint="checkpoint",
         takes_packages=True,
     ),
     "dashboard": Command(
-        "build the views of a Weights & Biases project",
-        "reenact.benchmark.dashboard:dashboard",
+        summary="build the views of a Weights & Biases project",
+        function="reenact.benchmark.dashboard:dashboard",
         aliases={"out": ("-o",)},
     ),
     "convert": Command(
-        "turn an official checkpoint into ours",
-        "reenact.models.common.convert:convert",
+        summary="turn an official checkpoint into ours",
+        function="reenact.models.common.convert:convert",
         positional=("path",),
         aliases={"out": ("-o",)},
     ),
     "weights": Command(
-        "list, locate, check, add or fetch the files that parts of the package need",
-        "reenact.cli.weights:weights",
+        summary="list, locate, check, add or fetch the files that parts of the package need",
+        function="reenact.cli.weights:weights",
         positional=("action", "name", "file"),
         aliases={"preset": ("--for",)},
     ),
-    "list": Command("list methods, presets, data sets and scales", "reenact.cli.zoo:list_zoo"),
-    "doctor": Command("show what is installed, what is missing and how to get it", "reenact.cli.doctor:doctor"),
+    "list": Command(summary="list methods, presets, data sets and scales", function="reenact.cli.zoo:list_zoo"),
+    "doctor": Command(
+        summary="show what is installed, what is missing and how to get it", function="reenact.cli.doctor:doctor"
+    ),
 }

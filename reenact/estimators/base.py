@@ -5,7 +5,8 @@ Pictures are (H, W, 3) uint8 RGB. Points and boxes are in continuous pixels: x r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -18,7 +19,7 @@ Image = NDArray[np.uint8]
 Points = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FaceBox:
     """Position of a face in a picture."""
 
@@ -56,7 +57,13 @@ class FaceBox:
     def around(cls, points: NDArray[Any]) -> Self:
         """The smallest box around (N, 2) points."""
         (x_min, y_min), (x_max, y_max) = points.min(0).tolist(), points.max(0).tolist()
-        return cls(x_min, y_min, x_max, y_max)
+        return cls(left=x_min, top=y_min, right=x_max, bottom=y_max)
+
+    @classmethod
+    def from_row(cls, row: Sequence[float] | NDArray[Any]) -> Self:
+        """Build a box from left, top, right and bottom, and the score if there is a fifth number."""
+        left, top, right, bottom, *score = (float(value) for value in row)
+        return cls(left=left, top=top, right=right, bottom=bottom, score=score[0] if score else 1.0)
 
     def holds(self, point: tuple[float, float]) -> bool:
         """Tell if a point (x, y) lies within the box."""
@@ -75,13 +82,13 @@ class FaceBox:
 
     def mapped(self, scale: float, shift_x: float, shift_y: float) -> FaceBox:
         """Map the box: x to x * scale + shift_x, y to y * scale + shift_y."""
-        corners = (
-            self.left * scale + shift_x,
-            self.top * scale + shift_y,
-            self.right * scale + shift_x,
-            self.bottom * scale + shift_y,
+        return replace(
+            self,
+            left=self.left * scale + shift_x,
+            top=self.top * scale + shift_y,
+            right=self.right * scale + shift_x,
+            bottom=self.bottom * scale + shift_y,
         )
-        return FaceBox(*corners, self.score, self.roll)
 
 
 class Detector(Protocol):

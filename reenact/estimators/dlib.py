@@ -180,7 +180,7 @@ def _import_dlib() -> Any:  # noqa: ANN401  # dlib has no types
 def _to_boxes(detections: Any) -> list[FaceBox]:  # noqa: ANN401  # dlib has no types
     rectangles, scores = detections[0], detections[1]
     return [
-        FaceBox(r.left(), r.top(), r.right() + 1, r.bottom() + 1, float(score))
+        FaceBox(left=r.left(), top=r.top(), right=r.right() + 1, bottom=r.bottom() + 1, score=float(score))
         for r, score in zip(rectangles, scores, strict=True)
     ]
 

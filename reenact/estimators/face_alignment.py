@@ -43,7 +43,7 @@ class FaceAlignmentEstimator:
         scale = min(1.0, DETECTION_SIDE / max(image.shape[:2]))
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         detections = self._library.face_detector.detect_from_image(small)
-        boxes = [FaceBox(*(float(value) for value in face[:5])).mapped(1 / scale, 0, 0) for face in detections]
+        boxes = [FaceBox.from_row(face[:5]).mapped(1 / scale, 0, 0) for face in detections]
         return sorted(boxes, key=lambda box: box.area, reverse=True)
 
     def detect_near(self, image: Image, box: FaceBox) -> FaceBox | None:

@@ -81,7 +81,7 @@ class InsightFaceEstimator:
         boxes, points = self._detector.detect(_to_bgr(image), input_size=list(DETECTION_SIZES))
         if not len(boxes):
             return None
-        largest = max(range(len(boxes)), key=lambda row: FaceBox(*boxes[row, :4].tolist()).area)
+        largest = max(range(len(boxes)), key=lambda row: FaceBox.from_row(boxes[row, :4]).area)
         return np.asarray(points[largest], np.float32) + np.float32(0.5)
 
     def landmarks(self, image: Image, box: FaceBox) -> Points:
@@ -102,7 +102,7 @@ class InsightFaceEstimator:
 
     def _boxes(self, image: Image, size: object) -> list[FaceBox]:
         rows, _ = self._detector.detect(_to_bgr(image), input_size=size)
-        return [FaceBox(*(float(value) for value in row[:5])) for row in rows]
+        return [FaceBox.from_row(row[:5]) for row in rows]
 
     def _place(self, network: str, image: Image, box: FaceBox) -> Points:
         from insightface.app.common import Face

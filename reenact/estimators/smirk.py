@@ -159,7 +159,7 @@ def mesh_box(landmarks: Points) -> FaceBox:
     box = FaceBox.around(landmarks)
     (x, y), reach = box.centre, MESH_SIZE * box.size / 2
     y -= MESH_RISE * box.size
-    return FaceBox(x - reach, y - reach, x + reach, y + reach)
+    return FaceBox(left=x - reach, top=y - reach, right=x + reach, bottom=y + reach)
 
 
 def _mesh_reader() -> MediaPipeEstimator:

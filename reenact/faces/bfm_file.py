@@ -29,7 +29,7 @@ KEYS = ("meanshape", "meantex", "idBase", "exBase", "texBase", "tri", "point_buf
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BfmArrays:
     """The model in decimetres, indices from 0."""
 

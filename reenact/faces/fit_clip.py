@@ -29,7 +29,7 @@ DAMPING = 1e-4
 POSE, CAMERA, JAW, EXPRESSION = slice(0, 3), slice(3, 6), slice(6, 9), slice(9, None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FitOptions:
     """Standard deviations of the fit's Gaussians, and its length."""
 

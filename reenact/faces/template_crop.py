@@ -25,7 +25,7 @@ UNIT = 102
 """Pixels of the crop that are one unit of the template (`rescale_factor`)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TemplateCrop:
     """224 x 224 pixels cut out of a resized picture; black where they reach over its edges."""
 
@@ -54,7 +54,14 @@ class TemplateCrop:
         resized_width, resized_height = int(width * scale), int(height * scale)
         x_min = int(resized_width / 2 - SIDE / 2 + (x - width / 2) * scale)
         y_min = int(resized_height / 2 - SIDE / 2 + (y + 1 - height / 2) * scale)
-        return cls(width, height, resized_width, resized_height, x_min, y_min)
+        return cls(
+            width=width,
+            height=height,
+            resized_width=resized_width,
+            resized_height=resized_height,
+            left=x_min,
+            top=y_min,
+        )
 
     @property
     def pixel(self) -> tuple[float, float]:

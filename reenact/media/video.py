@@ -34,7 +34,7 @@ _CLOCK_TICKS = 2
 """A stated base rate of more than so many average ones is the clock of a file of variable rate."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VideoInfo:
     """A video file as a player shows it, by its packets and first picture."""
 

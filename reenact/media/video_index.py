@@ -27,7 +27,7 @@ _REORDERING = frozenset({"h264", "hevc", "vvc", "vc1", "cavs", "rv30", "rv40"})
 """Codecs that display packets in another order, which the packets do not tell in a few bits."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VideoIndex:
     """The m pictures that a player shows of a stream of n packets."""
 

@@ -24,7 +24,7 @@ _H264_IDR = 5
 _HEVC_IDR_WITHOUT_LEADING = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PacketTable:
     """The n packets of a video stream in the order of the file, and the first picture that they decode to."""
 
@@ -70,7 +70,17 @@ def read_packets(container: InputContainer, stream: VideoStream) -> PacketTable:
     columns = list(zip(*rows, strict=True)) or [()] * 7
     pts, dts, durations, positions = (np.array(column, np.int64) for column in columns[:4])
     keys, clean_keys, hidden_packets = (np.array(column, np.bool_) for column in columns[4:])
-    return PacketTable(pts, dts, durations, positions, keys, clean_keys, hidden_packets, "".join(types), first)
+    return PacketTable(
+        pts=pts,
+        dts=dts,
+        durations=durations,
+        positions=positions,
+        keys=keys,
+        clean_keys=clean_keys,
+        hidden=hidden_packets,
+        types="".join(types),
+        first=first,
+    )
 
 
 def packets_of(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:

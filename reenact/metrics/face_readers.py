@@ -63,7 +63,9 @@ def finder_reader(name: Finder) -> Reader[Found]:
 
 def landmark_reader(name: Finder) -> Reader[FaceReading]:
     """Landmarks as the finder places them."""
-    return Chain(name, finder_reader(name), lambda _, faces: FaceReading(faces.points / faces.size[:, None] * 2 - 1))
+    return Chain(
+        name, finder_reader(name), lambda _, faces: FaceReading(landmarks=faces.points / faces.size[:, None] * 2 - 1)
+    )
 
 
 def identity_reader(label: str, network: IdentityNetwork, name: Finder) -> Reader[FaceReading]:

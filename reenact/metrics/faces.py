@@ -27,7 +27,7 @@ AKD_SIDE = 256
 """Landmark distances are in pixels of pictures of this side, whatever the pictures' own."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FaceReading:
     """Output of one network for B faces; rows of NaN where it finds none, None for a part that it lacks."""
 

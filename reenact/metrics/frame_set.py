@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FrameKey:
     """One scored frame: which pictures it was made from and held against."""
 
@@ -23,7 +23,7 @@ class FrameKey:
     """Digest of the driving frame as 8-bit values."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FrameSet:
     """The frames of a loader, whatever their order."""
 

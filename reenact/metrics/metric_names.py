@@ -37,7 +37,7 @@ _FORM = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Name:
     """A metric's name, taken apart."""
 

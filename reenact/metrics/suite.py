@@ -42,7 +42,7 @@ class Score:
     """Reason why there is no value, or a remark about omitted frames."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Suite:
     """Metrics over the frames of one loader.
 
@@ -180,12 +180,12 @@ def _frame_keys(scene: Scene, names: Sequence[Row]) -> list[FrameKey]:
     digests = zip(scene.source.digests, scene.driving.digests, strict=True)
     return [
         FrameKey(
-            (str(name["source_clip"]), int(name["source_frame"])),
-            (str(name["driving_clip"]), int(name["driving_frame"])),
-            width,
-            height,
-            source.hex() if name["source_clip"] else "",
-            driving.hex(),
+            source=(str(name["source_clip"]), int(name["source_frame"])),
+            driving=(str(name["driving_clip"]), int(name["driving_frame"])),
+            width=width,
+            height=height,
+            source_pixels=source.hex() if name["source_clip"] else "",
+            driving_pixels=driving.hex(),
         )
         for name, (source, driving) in zip(names, digests, strict=True)
     ]

@@ -39,7 +39,7 @@ FIXED = {
 LOGGER_PACKAGES = {"wandb": "wandb", "tensorboard": "tensorboard"}
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Request:
     """One command line of `fit`, `validate`, `test` or `predict`, taken apart."""
 
@@ -77,7 +77,7 @@ def parse_request(command: str, arguments: list[str]) -> Request:
     Raises:
         ReenactError: if an option lacks its value.
     """
-    request = Request(command)
+    request = Request(command=command)
     position = 0
     while position < len(arguments):
         option, equals, value = arguments[position].partition("=")

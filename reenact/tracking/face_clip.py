@@ -25,7 +25,7 @@ OnMissing = Literal["hold", "skip", "error"]
 """In frames without a face: fill it in from the neighbours, leave the frame out, or stop."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FaceClip:
     """A face in every frame of a file."""
 

@@ -19,7 +19,7 @@ SMOOTHING_WINDOW = 5
 """Frames of the quadratic fit that steadies landmarks; short enough for a blink."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FaceTrack:
     """One face through T frames; no pixels."""
 
@@ -70,7 +70,14 @@ def assemble_track(points: list[Points | None], changed: NDArray[np.bool_], widt
     landmarks = np.empty((len(points), 68, 2), np.float32)
     for start, end in itertools.pairwise([0, *cuts, len(points)]):
         landmarks[start:end] = _fill_landmarks(points[start:end], points)
-    return FaceTrack(landmarks, visible, np.arange(len(points)), tuple(cuts), width, height)
+    return FaceTrack(
+        landmarks=landmarks,
+        visible=visible,
+        frames=np.arange(len(points)),
+        cuts=tuple(cuts),
+        width=width,
+        height=height,
+    )
 
 
 def _find_cuts(clip: list[Points | None], changed: NDArray[np.bool_]) -> list[int]:

@@ -116,7 +116,9 @@ class FaceTracker:
             return boxes[self._index] if len(boxes) > self._index else None
         if self._region is not None:
             (left_edge, top, right, bottom), (height, width) = self._region, image.shape[:2]
-            return _nearest_box(boxes, FaceBox(left_edge * width, top * height, right * width, bottom * height))
+            return _nearest_box(
+                boxes, FaceBox(left=left_edge * width, top=top * height, right=right * width, bottom=bottom * height)
+            )
         clear = len(boxes) == 1 or (boxes and boxes[1].area < ALIKE * boxes[0].area)
         return boxes[0] if clear else None
 

@@ -85,7 +85,9 @@ def read_face(
             raise ReenactError(
                 f"parameters={parameters!r} gives those of {regressor.face_model}: leave out face_model={face_model!r}"
             )
-    target = Target(load_face_finder(device=target_device), model, size, crop, regressor)
+    target = Target(
+        finder=load_face_finder(device=target_device), face_model=model, size=size, crop=crop, regressor=regressor
+    )
     return read_face_file(path, target, face_index=face_index)
 
 
@@ -109,7 +111,15 @@ def read_face_file(path: Path, target: Target, crop: CropMotion = "fixed", face_
         track = _track_face(path, reader, target, face_index, reader.fps, lambda: progress.advance(task))
     crops = crop_track(track, target, crop)
     params = measure_track(track, reader, crops, target)
-    return FaceClip(path, reader.fps, crops, track.visible, params, landmarks=track.landmarks, cuts=track.cuts)
+    return FaceClip(
+        path=path,
+        fps=reader.fps,
+        crops=crops,
+        found=track.visible,
+        params=params,
+        landmarks=track.landmarks,
+        cuts=track.cuts,
+    )
 
 
 def read_picture_face(path: Path, image: Image, target: Target, face_index: int = 0) -> FaceClip:
@@ -121,7 +131,7 @@ def read_picture_face(path: Path, image: Image, target: Target, face_index: int 
     track = _track_face(path, [image], target, face_index)
     crops = crop_track(track, target, "fixed", collect_crop_rules()[target.crop].room)
     params = measure_track(track, [image], crops, target)
-    return FaceClip(path, None, crops, track.visible, params, landmarks=track.landmarks)
+    return FaceClip(path=path, fps=None, crops=crops, found=track.visible, params=params, landmarks=track.landmarks)
 
 
 def crop_track(track: FaceTrack, target: Target, motion: CropMotion, room: float = 1.0) -> list[Crop]:

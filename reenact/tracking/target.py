@@ -17,7 +17,7 @@ ParameterSource = Literal["auto", "fit", RegressorChoice]
 """Origin of face parameters: as in the training data, fitted to landmarks, or a network."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """Requirements of a method on the faces of its inputs."""
 

@@ -107,7 +107,7 @@ def blend_coefficients(expression: Array, down: Array) -> Array:
     return np.concatenate([other, lids, 4 * part * (1 - part)], 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Act:
     """The numbers that pose a scene at N frames, in float64."""
 
@@ -151,7 +151,7 @@ def compute_act(actor: Actor, manner: Manner, frame: Framing, frames: NDArray[np
     place = np.array([frame.offset[0], -frame.offset[1]]) * side * 0.75
     camera = np.concatenate([scale[:, None], place + shift - centre], 1)
     blend = blend_coefficients(expression, pose[:, 3:, 0])
-    return Act(expression, blend, pose, camera, turn, moves["breath"])
+    return Act(expression=expression, blend=blend, pose=pose, camera=camera, turn=turn, breath=moves["breath"])
 
 
 def face_params(actor: Actor, act: Act, light: Light) -> FaceParams:

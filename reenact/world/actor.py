@@ -52,7 +52,7 @@ _PART_MATERIAL = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HeadArrays:
     """The built-in head's buffers as arrays, and what is laid over the mean head once."""
 
@@ -126,7 +126,7 @@ def head_arrays() -> HeadArrays:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Actor:
     """An identity ready to be posed. Vertices: the head's first, then hair, glasses, torso."""
 

@@ -27,7 +27,7 @@ _RECEDED = np.array([50, 36, 38, 62, 82, 100, 118, 121, 106, 104, 119, 131, 136,
 _WREATH = np.array([0, 0, 0, 40, 70, 84, 98, 112, 100, 98, 116, 130, 135, 136.0])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Style:
     """Numbers behind a style's name."""
 
@@ -55,17 +55,17 @@ class Style:
 
 
 STYLES = {
-    "buzz": Style(2.2, 1.6, 99, edge=0.10, layers=1, combed=True),
-    "receding": Style(6.0, 5.0, 99, edge=0.12, combed=True),
-    "short": Style(11.0, 4.5, 99, wave=1.2, edge=0.12, lift=4.0, combed=True),
-    "swept": Style(14.0, 5.0, 99, wave=1.5, edge=0.1, lift=12.0, combed=True),
-    "fringe": Style(13.0, 8.0, 99, wave=1.2, edge=0.28, lift=5.0, drop=15.0),
-    "curly": Style(22.0, 15.0, 99, wave=5.0, wavelength=24, edge=0.3, lift=5.0, drop=3.0, layers=3),
-    "afro": Style(46.0, 38.0, 99, wave=3.5, wavelength=15, edge=0.22, layers=3),
-    "bob": Style(12.0, 12.0, -72, wave=1.5, edge=0.12, rows=40),
-    "long": Style(11.0, 11.0, -190, wave=2.0, edge=0.12, rows=40),
-    "wavy": Style(15.0, 16.0, -165, wave=7.0, wavelength=55, edge=0.15, rows=40),
-    "bun": Style(5.5, 4.5, 99, edge=0.08, combed=True),
+    "buzz": Style(top=2.2, side=1.6, tip=99, edge=0.10, layers=1, combed=True),
+    "receding": Style(top=6.0, side=5.0, tip=99, edge=0.12, combed=True),
+    "short": Style(top=11.0, side=4.5, tip=99, wave=1.2, edge=0.12, lift=4.0, combed=True),
+    "swept": Style(top=14.0, side=5.0, tip=99, wave=1.5, edge=0.1, lift=12.0, combed=True),
+    "fringe": Style(top=13.0, side=8.0, tip=99, wave=1.2, edge=0.28, lift=5.0, drop=15.0),
+    "curly": Style(top=22.0, side=15.0, tip=99, wave=5.0, wavelength=24, edge=0.3, lift=5.0, drop=3.0, layers=3),
+    "afro": Style(top=46.0, side=38.0, tip=99, wave=3.5, wavelength=15, edge=0.22, layers=3),
+    "bob": Style(top=12.0, side=12.0, tip=-72, wave=1.5, edge=0.12, rows=40),
+    "long": Style(top=11.0, side=11.0, tip=-190, wave=2.0, edge=0.12, rows=40),
+    "wavy": Style(top=15.0, side=16.0, tip=-165, wave=7.0, wavelength=55, edge=0.15, rows=40),
+    "bun": Style(top=5.5, side=4.5, tip=99, edge=0.08, combed=True),
 }
 
 

@@ -39,7 +39,7 @@ CONSONANTS = np.array([
 ])  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Manner:
     """Behaviour of one clip's speaker; drawn once per clip."""
 

@@ -26,7 +26,7 @@ IRIS_COLOURS = np.array([
 HAIR_STYLES = ("bald", "buzz", "receding", "short", "swept", "fringe", "curly", "afro", "bob", "long", "wavy", "bun")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Person:
     """The looks of one identity."""
 

@@ -57,7 +57,7 @@ VISIBLE_DEPTH = 0.004
 """Largest depth of a visible landmark behind the surface on screen, in metres."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SyntheticFrame:
     """A frame and its truth. Masks, depth and labels hold at pixel centres."""
 

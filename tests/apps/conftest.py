@@ -91,7 +91,9 @@ def known_clip(world: World, path: Path, found: np.ndarray | None = None) -> Fac
     params: FaceParams = world.params(int(path.stem[0]), 0, range(count))
     fps = None if still else VideoReader(path).fps
     seen = np.ones(count, np.bool_) if found is None else found
-    return FaceClip(path, fps, [Crop(0, 0, FRAME, SIZE)] * count, seen, params.map(torch.Tensor.float))
+    return FaceClip(
+        path=path, fps=fps, crops=[Crop(0, 0, FRAME, SIZE)] * count, found=seen, params=params.map(torch.Tensor.float)
+    )
 
 
 @pytest.fixture

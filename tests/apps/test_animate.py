@@ -42,7 +42,11 @@ def perform(checkpoint: Path, world: World, source: Path, driving: Path, transfe
     which = options.pop("reference", "first")
     numbers = reference_number(which, *clips, method.face_model), anchor_number(which, *clips)
     return np.stack(
-        list(Performance(method, *clips, composer, **{"batch_size": 4, **options}).frames(timeline, *numbers))
+        list(
+            Performance(
+                animator=method, source=clips[0], driving=clips[1], composer=composer, **{"batch_size": 4, **options}
+            ).frames(timeline, *numbers)
+        )
     )
 
 
@@ -51,7 +55,7 @@ def test_a_source_that_drives_itself_is_left_as_it_is(
     checkpoint: Path, world: World, clips: Path, self_reconstruction: Reconstruct, reference: str
 ) -> None:
     path = clips / "1.mp4"
-    result = perform(checkpoint, world, path, path, Transfer("relative"), reference=reference)
+    result = perform(checkpoint, world, path, path, Transfer(mode="relative"), reference=reference)
     difference = result.astype(int) - self_reconstruction(path)
     assert np.abs(difference).max() <= 1  # batches of another size round differently
     assert np.abs(difference).mean() < 0.001
@@ -62,14 +66,14 @@ def test_a_picture_that_drives_itself_is_left_as_it_is(
 ) -> None:
     path = clips / "0.png"
     for strength in (0.3, 1.0, 2.0):
-        result = perform(checkpoint, world, path, path, Transfer("relative", strength=strength))
+        result = perform(checkpoint, world, path, path, Transfer(mode="relative", strength=strength))
         np.testing.assert_array_equal(result, self_reconstruction(path))
 
 
 def test_no_motion_at_strength_zero(
     checkpoint: Path, world: World, clips: Path, self_reconstruction: Reconstruct
 ) -> None:
-    result = perform(checkpoint, world, clips / "0.png", clips / "1.mp4", Transfer("relative", strength=0))
+    result = perform(checkpoint, world, clips / "0.png", clips / "1.mp4", Transfer(mode="relative", strength=0))
     still = self_reconstruction(clips / "0.png").astype(int)
     assert np.abs(result - still).max() <= 1
 
@@ -85,7 +89,7 @@ def test_driving_moves_the_source_and_batches_do_not_matter(checkpoint: Path, wo
 def test_parts_that_do_not_move_stay_with_a_moving_source(checkpoint: Path, world: World, clips: Path) -> None:
     """Relative expression of another person on a moving source: pose and camera are the source's of each frame."""
     driven = []
-    method = Animator(checkpoint, Transfer("relative", parts=("expression",)), device="cpu")
+    method = Animator(checkpoint, Transfer(mode="relative", parts=("expression",)), device="cpu")
     perform = method.network.perform
 
     def spy(state, motion):
@@ -95,7 +99,9 @@ def test_parts_that_do_not_move_stay_with_a_moving_source(checkpoint: Path, worl
     method.network.perform = spy
     source, driving = known_clip(world, clips / "2.mp4"), known_clip(world, clips / "1.mp4")
     timeline = make_timeline((len(driving), driving.fps), (len(source), source.fps), "min")
-    list(Performance(method, source, driving, Composer(), 4).frames(timeline))
+    list(
+        Performance(animator=method, source=source, driving=driving, composer=Composer(), batch_size=4).frames(timeline)
+    )
     posed = torch.cat([params.global_pose for params in driven])
     torch.testing.assert_close(posed, source.params.global_pose[torch.from_numpy(timeline.source)])
     moved = torch.cat([params.expression for params in driven])
@@ -304,9 +310,9 @@ def test_steps_stream_frames(checkpoint: Path, world: World, clips: Path) -> Non
     clip = known_clip(world, clips / "1.mp4")
     images = list(VideoReader(clips / "1.mp4"))
     source = known_clip(world, clips / "0.png").portraits(np.zeros(1, np.int64), [read_image(clips / "0.png")])
-    method = Animator(checkpoint, Transfer("relative"), device="cpu").prepare(source)
+    method = Animator(checkpoint, Transfer(mode="relative"), device="cpu").prepare(source)
     streamed = [method.step(clip.portraits(np.array([number]), images[number : number + 1]))[0] for number in range(6)]
-    whole = perform(checkpoint, world, clips / "0.png", clips / "1.mp4", Transfer("relative"))
+    whole = perform(checkpoint, world, clips / "0.png", clips / "1.mp4", Transfer(mode="relative"))
     assert np.abs(np.stack(streamed).astype(int) - whole[:6]).max() <= 1
     with pytest.raises(ReenactError, match="call `prepare`"):
         Animator(checkpoint, device="cpu").step(source)

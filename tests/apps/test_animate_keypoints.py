@@ -47,13 +47,19 @@ def performed(checkpoint, source, driving, transfer, reference="first"):
     timeline = make_timeline((len(driving), driving.fps), (len(source), source.fps), "min")
     method = Animator(checkpoint, transfer, device="cpu")
     numbers = reference_number(reference, source, driving, None), anchor_number(reference, source, driving)
-    return np.stack(list(Performance(method, source, driving, Composer(), 4).frames(timeline, *numbers)))
+    return np.stack(
+        list(
+            Performance(animator=method, source=source, driving=driving, composer=Composer(), batch_size=4).frames(
+                timeline, *numbers
+            )
+        )
+    )
 
 
 @pytest.mark.parametrize("reference", ["first", "5"])
 def test_a_moving_source_that_drives_itself_is_left_as_it_is(keypoints, world, clips, reference):
     clip = known_clip(world, clips / "1.mp4")
-    result = performed(keypoints, clip, clip, Transfer("relative"), reference)
+    result = performed(keypoints, clip, clip, Transfer(mode="relative"), reference)
     portrait = clip.portraits(np.arange(len(clip)), list(VideoReader(clip.path)))
     method = Animator(keypoints, device="cpu").prepare(portrait)
     assert np.abs(result.astype(int) - method.step(portrait)).max() <= 1

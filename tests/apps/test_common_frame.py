@@ -33,10 +33,18 @@ def head():
 
 def clip_of(track, face_model, fps=None):
     """A tracked face as `animate` opens it: a picture without a rate, a video with one."""
-    target = Target(None, face_model, 256, "pwm")  # type: ignore[arg-type]  # nothing is found here
+    target = Target(finder=None, face_model=face_model, size=256, crop="pwm")  # type: ignore[arg-type]  # nothing is found here
     crops = crop_track(track, target, "fixed", 1.0 if fps else collect_crop_rules()["pwm"].room)
     params = measure_track(track, [], crops, target)
-    return FaceClip(Path("x"), fps, crops, track.visible, params, landmarks=track.landmarks, cuts=track.cuts)
+    return FaceClip(
+        path=Path("x"),
+        fps=fps,
+        crops=crops,
+        found=track.visible,
+        params=params,
+        landmarks=track.landmarks,
+        cuts=track.cuts,
+    )
 
 
 def walk(head, shift=240.0, frames=8):
@@ -45,7 +53,9 @@ def walk(head, shift=240.0, frames=8):
     points = head.landmarks68(head.posed(params))[..., :2].numpy()
     landmarks = Crop(100, 100, 200, 256).to_frame(Crop(100, 100, 200, 256).from_ndc(points)).astype(np.float32)
     landmarks[..., 0] += np.linspace(0, shift, frames, dtype=np.float32)[:, None]
-    return FaceTrack(landmarks, np.ones(frames, np.bool_), np.arange(frames), (), 640, 480)
+    return FaceTrack(
+        landmarks=landmarks, visible=np.ones(frames, np.bool_), frames=np.arange(frames), cuts=(), width=640, height=480
+    )
 
 
 def landmark_error(params, clip, landmarks, head):
@@ -112,7 +122,9 @@ def shots(head, motion="fixed"):
     pairs = zip(params.camera, bases, crops, strict=True)
     params = replace(params, camera=torch.stack([carry_camera(*pair) for pair in pairs]))
     found = np.ones(7, np.bool_)
-    return FaceClip(Path("x"), Fraction(25), crops, found, params, landmarks=landmarks, cuts=(4,))
+    return FaceClip(
+        path=Path("x"), fps=Fraction(25), crops=crops, found=found, params=params, landmarks=landmarks, cuts=(4,)
+    )
 
 
 @pytest.mark.parametrize("number", [0, 3, 5])

@@ -20,7 +20,7 @@ from reenact.world import World
 
 from .conftest import SIZE
 
-PAPER = Transfer("relative", parts=("expression", "jaw", "camera"), strength=0.5, adapt_scale=False)
+PAPER = Transfer(mode="relative", parts=("expression", "jaw", "camera"), strength=0.5, adapt_scale=False)
 
 
 class ChosenError(Exception):
@@ -77,7 +77,7 @@ def test_animate_changes_what_an_option_says(
 def test_auto_is_the_mode_of_the_paper(
     monkeypatch: pytest.MonkeyPatch, checkpoint: Path, clips: Path, own: Mode, driving: str, mode: Mode
 ) -> None:
-    monkeypatch.setattr(PWM, "transfer", Transfer(own))
+    monkeypatch.setattr(PWM, "transfer", Transfer(mode=own))
     assert choose(monkeypatch, checkpoint, clips / driving).mode == mode
 
 

@@ -30,8 +30,11 @@ from .conftest import SIZE, known_clip
 def play_frames(checkpoint, world, source: Path, driving: Path, composer: Composer, batch_size: int = 4) -> np.ndarray:
     clips = known_clip(world, source), known_clip(world, driving)
     timeline = make_timeline((len(clips[1]), clips[1].fps), (len(clips[0]), clips[0].fps), "min")
-    animator = Animator(checkpoint, Transfer("relative"), device="cpu")
-    return np.stack(list(Performance(animator, *clips, composer, batch_size).frames(timeline)))
+    animator = Animator(checkpoint, Transfer(mode="relative"), device="cpu")
+    performance = Performance(
+        animator=animator, source=clips[0], driving=clips[1], composer=composer, batch_size=batch_size
+    )
+    return np.stack(list(performance.frames(timeline)))
 
 
 def play_whole(self, frames, progress=None, work=None):
@@ -168,7 +171,7 @@ def test_the_network_computes_in_the_precision_and_motions_stay(checkpoint, worl
 
     for name in ("encode", "perform", "retarget"):
         record(name)
-    animator = Animator(checkpoint, Transfer("relative"), device="cpu", precision=precision)
+    animator = Animator(checkpoint, Transfer(mode="relative"), device="cpu", precision=precision)
     face = known_clip(world, clips / "1.mp4")
     portrait = face.portraits(np.arange(2), [read_image(clips / "0.png")] * 2)
     list(animator.prepare(portrait[:1]).play([portrait]))

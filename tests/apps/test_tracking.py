@@ -29,7 +29,7 @@ pytest.importorskip("dlib", reason="needs dlib to find faces")
 
 @pytest.fixture(scope="module")
 def target() -> Target:
-    return Target(load_face_finder("dlib"), load_face_model("head"), 64)
+    return Target(finder=load_face_finder("dlib"), face_model=load_face_model("head"), size=64)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,9 @@ def test_pixels_beyond_a_picture_are_those_of_its_edge(clips: Path, world: World
 def test_each_shot_of_a_clip_has_its_own_crop(target: Target) -> None:
     shots = [np.random.default_rng(seed).uniform(0, 60, (68, 2)) + place for seed, place in ((0, 20), (1, 200))]
     landmarks = np.stack([shots[0]] * 3 + [shots[1]] * 2).astype(np.float32)
-    track = FaceTrack(landmarks, np.ones(5, np.bool_), np.arange(5), (3,), 320, 320)
+    track = FaceTrack(
+        landmarks=landmarks, visible=np.ones(5, np.bool_), frames=np.arange(5), cuts=(3,), width=320, height=320
+    )
     crops = crop_track(track, target, "fixed")
     assert crops == [crop_from_landmarks(points, "pwm", 64) for points in landmarks]
     assert len(set(crops)) == 2

@@ -160,7 +160,9 @@ def test_networks_that_are_not_here_or_of_another_face_model_are_refused(home, m
 
 def test_a_store_of_another_network_is_refused(tmp_path):
     flame = load_face_model("flame")
-    settings = Settings(flame.name, "dlib", "fomm", SIZE, parameters="deca", regressor="deca")
+    settings = Settings(
+        face_model=flame.name, landmarks="dlib", crop="fomm", size=SIZE, parameters="deca", regressor="deca"
+    )
     StoreWriter(tmp_path, store_info(settings))
     with pytest.raises(
         ReenactError, match=r"parameters by deca and the source's are by fitting: pass --parameters deca"

@@ -203,7 +203,7 @@ def test_loaders_and_files_have_the_same_digests(place):
     data = Clips("data/made", size=SIDE, batch_size=3, num_workers=0, pairs=PAIRS)
     ours = table_frames(PAIRS, Path("data/made"), None, SIDE)
     for kind, loader in data.test_dataloader().items():
-        suite = Suite(["l1"], kind == "self")
+        suite = Suite(names=["l1"], same_identity=kind == "self")
         for batch in loader:
             pair = PortraitPair(batch.source.normalised(), batch.driving.normalised())
             suite.update(scene_of(pair.driving.image, pair), pair)

@@ -139,7 +139,7 @@ def test_a_spoiled_table_is_a_table_or_a_sentence(tmp_path, name, number):
         measured = assign_metrics(table.columns, synthetic=True)
     except ReenactError:
         return
-    results = [Result(row, {}, "not run") for row in table.rows]
+    results = [Result(row=row, scores={}, problem="not run") for row in table.rows]
     made = report.build_report(table, measured, results, tmp_path, ["x"], own_data=True)
     for text in (
         forms.render_markdown(made),

@@ -82,8 +82,8 @@ def test_the_probe_stands_for_networks_of_photographs(metric, probe):
 
 
 def test_what_can_not_be_measured_has_a_reason():
-    column = spec.Column("cross.fvd", "fvd[i3d]", "cross", "down", 2)
-    wanted = spec.Column("cross.psnr", "psnr", "cross", "up", 2)
+    column = spec.Column(id="cross.fvd", metric="fvd[i3d]", loader="cross", direction="down", decimals=2)
+    wanted = spec.Column(id="cross.psnr", metric="psnr", loader="cross", direction="up", decimals=2)
     video, pixels = assign_metrics((column, wanted), synthetic=True)
     assert video.problem
     assert "wanted picture" in pixels.problem

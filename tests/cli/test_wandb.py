@@ -83,9 +83,24 @@ def test_a_test_logs_a_row_a_frame(place):
 
 
 def test_a_benchmark_logs_one_table(tmp_path):
-    column = Column("self.psnr", "psnr", "self", "up", 2)
-    rows = (Row("a", "A", "own", "pwm_flame", values={"self.psnr": 20.0}), Row("b", "B", "baseline"))
-    table = Table("t1", "Title", "", "x", "x", "", "", 0, {}, (column,), rows)
+    column = Column(id="self.psnr", metric="psnr", loader="self", direction="up", decimals=2)
+    rows = (
+        Row(id="a", method="A", kind="own", model="pwm_flame", values={"self.psnr": 20.0}),
+        Row(id="b", method="B", kind="baseline"),
+    )
+    table = Table(
+        id="t1",
+        title="Title",
+        paper="",
+        train="x",
+        test="x",
+        sources="",
+        pairs="",
+        seed=0,
+        protocol={},
+        columns=(column,),
+        rows=rows,
+    )
     results = [Result(rows[0], {"self": {"psnr": Score("psnr", 21.5, 4)}}), Result(rows[1], {}, "not in the zoo")]
     report = build_report(table, [Measured(column, "psnr")], results, tmp_path, [], own_data=True)
     log_table(report, tmp_path)

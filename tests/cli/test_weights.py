@@ -34,18 +34,37 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
     made = (
-        Asset("net", "a network", (File("net/net.pth", holds=("encoder.",)),), "research only", "ask its author"),
-        Asset("exact", "a file with a digest", (File("exact.bin", digest(b"content"), 7),), "MIT", "get", free=True),
         Asset(
-            "pack",
-            "two networks",
-            tuple(File(f"packs/pack/{name}", digest(content)[:10]) for name, content in PACK.items()),
-            "research only",
-            "ask",
+            name="net",
+            purpose="a network",
+            files=(File("net/net.pth", holds=("encoder.",)),),
+            licence="research only",
+            source="ask its author",
+        ),
+        Asset(
+            name="exact",
+            purpose="a file with a digest",
+            files=(File("exact.bin", digest(b"content"), 7),),
+            licence="MIT",
+            source="get",
+            free=True,
+        ),
+        Asset(
+            name="pack",
+            purpose="two networks",
+            files=tuple(File(f"packs/pack/{name}", digest(content)[:10]) for name, content in PACK.items()),
+            licence="research only",
+            source="ask",
             elsewhere="~/library/pack",
             pack=True,
         ),
-        Asset("kinds", "one of several", (File("kinds/a.ckpt"), File("kinds/b.ckpt"), File("kinds/c.npz")), "MIT", "x"),
+        Asset(
+            name="kinds",
+            purpose="one of several",
+            files=(File("kinds/a.ckpt"), File("kinds/b.ckpt"), File("kinds/c.npz")),
+            licence="MIT",
+            source="x",
+        ),
     )
     table = {asset.name: asset for asset in made}
     monkeypatch.setattr(assets, "ASSETS", table)

@@ -32,7 +32,7 @@ def prepare(raw, out, log):
             opened.write(f"{self.folder.name} {stage}\n")
 
     Work.save = save
-    task = job.Job(out, job.Settings("head", "dlib", "fomm", 32), "head")
+    task = job.Job(out=out, settings=job.Settings(table="head", out="dlib", root="fomm", scale=32), face_model="head")
     squares = Squares()
     job.load_face_finder = lambda *_: FaceFinder(squares, squares)
     engines.PAUSE = 0.02

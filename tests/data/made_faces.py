@@ -30,7 +30,7 @@ class Squares:
         self.searches += 1
         mask = (image.min(axis=2) > 200).astype(np.uint8)
         boxes = cv2.connectedComponentsWithStats(mask)[2][1:]
-        found = [FaceBox(x, y, x + w, y + h) for x, y, w, h, area in boxes.tolist() if area > 100]
+        found = [FaceBox(left=x, top=y, right=x + w, bottom=y + h) for x, y, w, h, area in boxes.tolist() if area > 100]
         return sorted(found, key=lambda box: box.area, reverse=True)
 
     def detect_near(self, image, box):

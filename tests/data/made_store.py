@@ -15,7 +15,21 @@ from reenact.data.store.writer import ClipArrays, StoreWriter, fields_of
 from reenact.faces.params import FaceParams
 
 SIZE = 32
-RECORD = ClipRecord("", "train", "", "ok", "", "raw.mp4", "key", 0, Fraction(30000, 1001), 64, 64, 0.02, {"track": 1.5})
+RECORD = ClipRecord(
+    name="",
+    split="train",
+    identity="",
+    status="ok",
+    reason="",
+    source="raw.mp4",
+    key="key",
+    num_frames=0,
+    fps=Fraction(30000, 1001),
+    source_width=64,
+    source_height=64,
+    error=0.02,
+    seconds={"track": 1.5},
+)
 
 
 def made_arrays(frames: int, seed: int = 0) -> ClipArrays:
@@ -34,7 +48,9 @@ def made_arrays(frames: int, seed: int = 0) -> ClipArrays:
         camera=random(frames, 3),
     )
     landmarks = random(frames, 68, 2).numpy() + 16
-    return ClipArrays(np.array([[1.0, 2.0, 40.0, SIZE]]), np.ones(frames, np.bool_), landmarks, params)
+    return ClipArrays(
+        crop=np.array([[1.0, 2.0, 40.0, SIZE]]), visible=np.ones(frames, np.bool_), landmarks=landmarks, params=params
+    )
 
 
 def made_writer(root: Path) -> StoreWriter:

@@ -30,7 +30,12 @@ pytest.importorskip("dlib")
 
 
 def job_in(folder, device="cpu") -> Job:
-    return Job(folder / "store", Settings("head", "dlib", "fomm", 32), "head", device)
+    return Job(
+        out=folder / "store",
+        settings=Settings(face_model="head", landmarks="dlib", crop="fomm", size=32),
+        face_model="head",
+        device=device,
+    )
 
 
 def row(name="a"):
@@ -55,7 +60,7 @@ def test_neighbours_on_one_device_are_one_call(monkeypatch, tmp_path):
 
 def queue(clips=4):
     groups = [Group(("a",), "cpu", 1), Group(("b",), "gpu", 3), Group(("c",), "cpu", 1)]
-    waiting = _Queue(groups, [deque() for _ in groups], left=clips)
+    waiting = _Queue(groups=groups, waiting=[deque() for _ in groups], left=clips)
     waiting.waiting[0].extend(range(clips))
     return waiting
 
@@ -109,7 +114,7 @@ def test_a_clip_that_kills_every_worker_is_quarantined_and_the_others_go_on(tmp_
     make_faults(tmp_path / "raw", 2, share=0)
     clips = find_inputs(tmp_path / "raw")
     write_clip(tmp_path / "raw" / "deadly.mp4", walk(48))  # its search for faces takes seconds, and is killed
-    clips.insert(1, ClipInput(tmp_path / "raw" / "deadly.mp4", "deadly.mp4", "train", "x"))
+    clips.insert(1, ClipInput(path=tmp_path / "raw" / "deadly.mp4", name="deadly.mp4", split="train", identity="x"))
     monkeypatch.setattr(engine_local, "ATTEMPTS", 2)
     stop = threading.Event()
 

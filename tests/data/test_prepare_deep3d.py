@@ -72,9 +72,11 @@ def home(raw, tmp_path_factory):
 def test_another_network_than_where_the_run_began_ends_it(home, tmp_path, monkeypatch):
     monkeypatch.setenv("REENACT_HOME", str(home))
     name = load_face_model("bfm").name
-    settings = Settings(name, "dlib", "fomm", SIZE, parameters="deep3d", regressor="deep3d_2")
+    settings = Settings(
+        face_model=name, landmarks="dlib", crop="fomm", size=SIZE, parameters="deep3d", regressor="deep3d_2"
+    )
     with pytest.raises(ReenactError, match="deep3d is deep3d here, but deep3d_2 where the run began"):
-        Tools(Job(tmp_path / "store", settings, "bfm")).load("parameters")
+        Tools(Job(out=tmp_path / "store", settings=settings, face_model="bfm")).load("parameters")
 
 
 def test_from_videos_to_an_animated_portrait(home, raw, tmp_path, monkeypatch, capfd):

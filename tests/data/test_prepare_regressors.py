@@ -111,9 +111,11 @@ def test_from_a_video_to_a_store_that_poses_the_mesh(choice, home, clip, tmp_pat
     # the stand-in reads the frame's number from its corner, which turned copies of the face do not show
     monkeypatch.setattr(landmark_placer, "check_landmarks", lambda *_: LandmarkCheck(0, 0, 0))
     flame = load_face_model("flame")
-    settings = Settings(flame.name, "dlib", "fomm", 64, parameters=choice, regressor=choice)
+    settings = Settings(
+        face_model=flame.name, landmarks="dlib", crop="fomm", size=64, parameters=choice, regressor=choice
+    )
     out = tmp_path / "store"
-    (record,) = runner.run_stages(STAGE_NAMES, find_inputs(clip), Job(out, settings, "flame"))
+    (record,) = runner.run_stages(STAGE_NAMES, find_inputs(clip), Job(out=out, settings=settings, face_model="flame"))
     assert record.status == "ok", record.reason
     store = Store(out)
     (made,) = store.clips()

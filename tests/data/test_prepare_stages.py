@@ -29,7 +29,7 @@ from reenact.media.pictures import write_image
 from .made_faces import Squares, picture, walk, write_clip
 
 NAMES = stage_names()
-SETTINGS = Settings("head", "dlib", "fomm", 32)
+SETTINGS = Settings(face_model="head", landmarks="dlib", crop="fomm", size=32)
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def clip(tmp_path):
 
 def run(path, out, names=NAMES, settings=SETTINGS, **about):
     (found,) = find_inputs(path)
-    (record,) = runner.run_stages(names, [replace(found, **about)], Job(out, settings, "head"))
+    (record,) = runner.run_stages(names, [replace(found, **about)], Job(out=out, settings=settings, face_model="head"))
     return record
 
 
@@ -166,15 +166,25 @@ def test_stages_without_their_inputs_are_refused():
 @pytest.mark.parametrize(
     ("settings", "about", "key"),
     [
-        (Settings("head", "dlib", "fomm", 256), {}, "c2f175cd"),
+        (Settings(face_model="head", landmarks="dlib", crop="fomm", size=256), {}, "c2f175cd"),
         (
-            Settings("head", "dlib", "fomm", 256),
+            Settings(face_model="head", landmarks="dlib", crop="fomm", size=256),
             {"album": True, "region": (0.1, 0.2, 0.3, 0.4), "span": (1.0, 2.0)},
             "ca7290a6",
         ),
         (
             Settings(
-                "flame2020", "face-alignment", "dataset", 512, "skip", 1, "deca", "deca", Fraction(25), "mediapipe", 0.2
+                face_model="flame2020",
+                landmarks="face-alignment",
+                crop="dataset",
+                size=512,
+                on_missing="skip",
+                face_index=1,
+                parameters="deca",
+                regressor="deca",
+                fps=Fraction(25),
+                detector="mediapipe",
+                max_error=0.2,
             ),
             {},
             "791dd730",
@@ -182,7 +192,7 @@ def test_stages_without_their_inputs_are_refused():
     ],
 )
 def test_keys_are_those_of_the_stores_that_exist(settings, about, key):
-    clip = ClipInput(Path("a.mp4"), "a.mp4", "train", "a", **about)
+    clip = ClipInput(path=Path("a.mp4"), name="a.mp4", split="train", identity="a", **about)
     assert stage_list.clip_key(stage_keys("content", clip, settings)).startswith(key)
 
 
@@ -394,8 +404,10 @@ def test_missing_weights_end_the_run(tmp_path, clip, monkeypatch):
 
 
 def test_missing_clips_are_rows_too(tmp_path):
-    gone = ClipInput(tmp_path / "gone.mp4", "gone.mp4", "test", "anna", missing="gone.mp4 is absent")
-    task = Job(tmp_path / "store", SETTINGS, "head")
+    gone = ClipInput(
+        path=tmp_path / "gone.mp4", name="gone.mp4", split="test", identity="anna", missing="gone.mp4 is absent"
+    )
+    task = Job(out=tmp_path / "store", settings=SETTINGS, face_model="head")
     (record,) = runner.run_stages(NAMES, [gone], task)
     assert (record.status, record.reason, record.split) == ("missing", "gone.mp4 is absent", "test")
     before = (tmp_path / "store" / "manifest.sqlite").read_bytes()
@@ -438,8 +450,10 @@ def test_status_counts_by_split_and_gathers_reasons(tmp_path, clip, capsys, monk
     monkeypatch.setenv("COLUMNS", "160")
     run(clip, tmp_path / "store")
     for number in range(3):
-        absent = ClipInput(tmp_path, f"v{number}", "test", "berta", missing=f"video v{number}.mp4 is absent")
-        runner.run_stages(NAMES, [absent], Job(tmp_path / "store", SETTINGS, "head"))
+        absent = ClipInput(
+            path=tmp_path, name=f"v{number}", split="test", identity="berta", missing=f"video v{number}.mp4 is absent"
+        )
+        runner.run_stages(NAMES, [absent], Job(out=tmp_path / "store", settings=SETTINGS, face_model="head"))
     prepare(status=tmp_path / "store")
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["test", "3", "0", "0", "0", "3", "0"] in lines

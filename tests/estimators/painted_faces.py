@@ -62,7 +62,10 @@ class PaintedFaces:
         """Find the faces by their dots of the first colour."""
         count, _, _, centres = cv2.connectedComponentsWithStats(self._mask(image, EYE))
         faces = [self._read_face(image, centres[k]) for k in range(1, count)]
-        boxes = [FaceBox(x - size / 2, y - size / 2, x + size / 2, y + size / 2) for (x, y), size, _ in faces]
+        boxes = [
+            FaceBox(left=x - size / 2, top=y - size / 2, right=x + size / 2, bottom=y + size / 2)
+            for (x, y), size, _ in faces
+        ]
         return sorted(boxes, key=lambda box: box.area, reverse=True)
 
     def detect_near(self, image, box):

@@ -25,13 +25,13 @@ def predictor():
 
 
 def test_boxes():
-    box = FaceBox(10, 20, 30, 60, 0.5)
+    box = FaceBox(left=10, top=20, right=30, bottom=60, score=0.5)
     assert (box.area, box.size, box.centre) == (800, 30, (20, 40))
     assert box.overlap(box) == 1
-    assert box.overlap(FaceBox(30, 20, 50, 60)) == 0
-    assert box.overlap(FaceBox(10, 40, 30, 80)) == pytest.approx(1 / 3)
-    assert box.mapped(2, 1, -1) == FaceBox(21, 39, 61, 119, 0.5)
-    assert FaceBox.around(np.array([[3.0, 9], [1, 4]])) == FaceBox(1, 4, 3, 9)
+    assert box.overlap(FaceBox(left=30, top=20, right=50, bottom=60)) == 0
+    assert box.overlap(FaceBox(left=10, top=40, right=30, bottom=80)) == pytest.approx(1 / 3)
+    assert box.mapped(2, 1, -1) == FaceBox(left=21, top=39, right=61, bottom=119, score=0.5)
+    assert FaceBox.around(np.array([[3.0, 9], [1, 4]])) == FaceBox(left=1, top=4, right=3, bottom=9)
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.4, 2.7])
@@ -54,7 +54,9 @@ def test_a_portrait(real, detector, predictor):
     assert near.overlap(box) > 0.6
     mirrored = np.ascontiguousarray(image[:, ::-1])
     width = image.shape[1]
-    turned = predictor.landmarks(mirrored, FaceBox(width - box.right, box.top, width - box.left, box.bottom))
+    turned = predictor.landmarks(
+        mirrored, FaceBox(left=width - box.right, top=box.top, right=width - box.left, bottom=box.bottom)
+    )
     error = np.linalg.norm(mirror_landmarks(turned, width) - points, axis=1).mean()
     assert error < 0.03 * inter_ocular_distance(points)
 

@@ -22,7 +22,7 @@ class NarrowDetector:
     def detect(self, image):
         self.looks += 1
         boxes = cv2.connectedComponentsWithStats(cv2.inRange(image, (250,) * 3, (255,) * 3))[2][1:]
-        squares = [FaceBox(x, y, x + w, y + h) for x, y, w, h, _ in boxes.tolist()]
+        squares = [FaceBox(left=x, top=y, right=x + w, bottom=y + h) for x, y, w, h, _ in boxes.tolist()]
         return [box for box in squares if box.size >= 0.2 * max(image.shape[:2])]
 
     def landmarks(self, image, box):
@@ -84,5 +84,9 @@ def test_pieces_cover_the_picture_and_overlap_by_half():
 
 
 def test_a_part_of_a_face_is_the_face():
-    face, mouth, other = FaceBox(0, 0, 100, 100), FaceBox(30, 60, 70, 90), FaceBox(80, 0, 180, 100)
+    face, mouth, other = (
+        FaceBox(left=0, top=0, right=100, bottom=100),
+        FaceBox(left=30, top=60, right=70, bottom=90),
+        FaceBox(left=80, top=0, right=180, bottom=100),
+    )
     assert merge_boxes([face], [mouth, other]) == [face, other]

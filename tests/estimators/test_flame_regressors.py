@@ -50,7 +50,7 @@ class Mesh:
     """Stands in for MediaPipe."""
 
     def read(self, image, box):
-        return SimpleNamespace(box=FaceBox(box.left - 4, box.top - 20, box.right + 4, box.bottom))
+        return SimpleNamespace(box=FaceBox(left=box.left - 4, top=box.top - 20, right=box.right + 4, bottom=box.bottom))
 
 
 class Blind:
@@ -92,7 +92,7 @@ def test_deca_crop_by_hand():
 
 def test_smirk_crop_by_hand():
     """Around MediaPipe's box: (81 + 100) / 2 * 1.4 = 126. From 68 landmarks: 90 * 1.08 * 1.4 = 136, 9 higher."""
-    crop = smirk_crop(FaceBox(100, 50, 181, 150))
+    crop = smirk_crop(FaceBox(left=100, top=50, right=181, bottom=150))
     np.testing.assert_allclose(crop.to_crop(np.array([[140.5 - 63, 100 - 63], [203.5, 163]])), [[0.5] * 2, [223.5] * 2])
     crop = smirk_crop(mesh_box(box_of(100, 50, 180, 150)))
     np.testing.assert_allclose(crop.to_crop(np.array([[140 - 68.0, 91 - 68], [208, 159]])), [[0.5] * 2, [223.5] * 2])

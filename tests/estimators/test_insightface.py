@@ -43,8 +43,8 @@ def test_faces_are_found_where_they_are(home):
     boxes = finder.detector.detect(image)
     assert len(boxes) >= 2
     assert [box.area for box in boxes] == sorted((box.area for box in boxes), reverse=True)
-    assert max(box.overlap(FaceBox(64, 128, 320, 384)) for box in boxes) > 0.3
-    assert max(box.overlap(FaceBox(768, 384, 896, 512)) for box in boxes) > 0.3
+    assert max(box.overlap(FaceBox(left=64, top=128, right=320, bottom=384)) for box in boxes) > 0.3
+    assert max(box.overlap(FaceBox(left=768, top=384, right=896, bottom=512)) for box in boxes) > 0.3
     assert finder.detector.detect(squares(200, 300)) == []
 
 
@@ -52,17 +52,17 @@ def test_a_known_face_is_looked_for_in_its_surroundings_alone(home):
     write_pack(home / "buffalo_l")
     estimator = InsightFaceEstimator()
     image = squares(960, 1280, (600, 400, 100), (100, 100, 100))
-    known = FaceBox(600, 400, 700, 500)
+    known = FaceBox(left=600, top=400, right=700, bottom=500)
     near = estimator.detect_near(image, known)
     assert near is not None
     assert near.overlap(known) > 0.3
-    assert estimator.detect_near(image, FaceBox(900, 700, 1000, 800)) is None
+    assert estimator.detect_near(image, FaceBox(left=900, top=700, right=1000, bottom=800)) is None
 
 
 def test_landmarks_in_continuous_pixels_of_the_picture(home):
     write_pack(home / "buffalo_l")
     estimator = InsightFaceEstimator()
-    box = FaceBox(100, 50, 180, 130)
+    box = FaceBox(left=100, top=50, right=180, bottom=130)
     image = squares(240, 320)
     # the crop is 1.5 boxes wide and its middle is the box's
     expected = SHAPE_3D * 60 + [140, 90, 0]

@@ -98,7 +98,7 @@ def test_face_alignment_from_files_of_the_official_names(face_alignment_files, n
     assert finder.name == "face-alignment"
     image = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
     assert isinstance(finder.detector.detect(image), list)
-    assert finder.landmarks.landmarks(image, FaceBox(20, 20, 70, 80)).shape == (68, 2)
+    assert finder.landmarks.landmarks(image, FaceBox(left=20, top=20, right=70, bottom=80)).shape == (68, 2)
 
 
 @pytest.mark.slow
@@ -108,7 +108,7 @@ def test_face_alignment_in_3d(face_alignment_files, no_network):
     estimator = FaceAlignment3D()
     assert estimator.name == "face-alignment-3d"
     image = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
-    box = FaceBox(20, 20, 70, 80)
+    box = FaceBox(left=20, top=20, right=70, bottom=80)
     points = estimator.landmarks_3d(image, box)
     assert points.shape == (68, 3)
     np.testing.assert_array_equal(estimator.landmarks(image, box), points[:, :2])

@@ -26,13 +26,19 @@ def crop_of(official):
 def test_the_crop_is_the_official_codes(official):
     crop = crop_of(official)
     left, top, width, height = official["crop_box"].tolist()
-    assert crop == TemplateCrop(256, 240, width, height, left, top)
+    assert crop == TemplateCrop(width=256, height=240, resized_width=width, resized_height=height, left=left, top=top)
     np.testing.assert_allclose(TEMPLATE, official["lm3d_std"], atol=1e-7)
     difference = crop.cut(official["image_u8"]).astype(int) - official["crop_u8"]
     assert abs(difference).max() <= 1
 
 
-@pytest.mark.parametrize("crop", [TemplateCrop(90, 70, 400, 311, 50, 40), TemplateCrop(300, 260, 250, 217, -40, 30)])
+@pytest.mark.parametrize(
+    "crop",
+    [
+        TemplateCrop(width=90, height=70, resized_width=400, resized_height=311, left=50, top=40),
+        TemplateCrop(width=300, height=260, resized_width=250, resized_height=217, left=-40, top=30),
+    ],
+)
 def test_only_what_is_seen_is_resampled(crop):
     picture = np.random.default_rng(0).integers(0, 256, (crop.height, crop.width, 3), dtype=np.uint8)
     resized = Image.fromarray(picture).resize((crop.resized_width, crop.resized_height), Image.Resampling.BICUBIC)
@@ -41,12 +47,16 @@ def test_only_what_is_seen_is_resampled(crop):
 
 
 def test_a_crop_beside_the_picture_is_black():
-    assert not TemplateCrop(100, 100, 100, 100, 200, 0).cut(np.full((100, 100, 3), 9, np.uint8)).any()
+    assert (
+        not TemplateCrop(width=100, height=100, resized_width=100, resized_height=100, left=200, top=0)
+        .cut(np.full((100, 100, 3), 9, np.uint8))
+        .any()
+    )
 
 
 @pytest.mark.parametrize("target", [Crop.whole(260, 311), Crop(20.5, -7, 180, 256)])
 def test_the_camera_sees_in_the_picture_what_it_saw_in_the_crop(target):
-    crop = TemplateCrop(311, 260, 250, 208, -40, 30)
+    crop = TemplateCrop(width=311, height=260, resized_width=250, resized_height=208, left=-40, top=30)
     camera = torch.tensor([[9.0, 9.1, 0.02, -0.01, 0.005, -0.003, -1.0]], dtype=torch.float64)
     points = torch.rand(1, 50, 3, dtype=torch.float64) * 0.2 - 0.1
     in_crop = (project(points, camera)[0, :, :2].numpy() + 1) * 112

@@ -46,7 +46,7 @@ def add(suite: Suite, made: torch.Tensor, pair: PortraitPair) -> None:
 
 
 def test_each_network_looks_once_at_each_picture_and_never_again_at_a_real_one(probe):
-    suite = Suite(EVERYTHING, same_identity=False)
+    suite = Suite(names=EVERYTHING, same_identity=False)
     for epoch in range(3):
         probe.clear()
         for rows in (slice(0, 4), slice(4, 6)):
@@ -56,7 +56,7 @@ def test_each_network_looks_once_at_each_picture_and_never_again_at_a_real_one(p
         values = {score.label: score.value for score in suite.scores()}
         assert not any(math.isnan(value) for value in values.values())
         suite.reset()
-    suite = Suite(EVERYTHING, same_identity=True)
+    suite = Suite(names=EVERYTHING, same_identity=True)
     probe.clear()
     add(suite, *batch(slice(0, 6)))
     assert sum(probe) == 13, "layers of driving frames, which are not kept, bring the rest with them"
@@ -64,7 +64,7 @@ def test_each_network_looks_once_at_each_picture_and_never_again_at_a_real_one(p
 
 def test_what_is_remembered_is_what_was_read(probe):
     first, pair = batch(slice(0, 6))
-    remembering, forgetful = Suite(EVERYTHING, True), Suite(EVERYTHING, True)
+    remembering, forgetful = Suite(names=EVERYTHING, same_identity=True), Suite(names=EVERYTHING, same_identity=True)
     for suite in (remembering, forgetful, remembering):
         suite.reset()
         add(suite, first, pair)
@@ -75,7 +75,7 @@ def test_what_is_remembered_is_what_was_read(probe):
 
 def test_batches_and_clips_do_not_matter(probe):
     made, pair = batch(slice(0, 6))
-    whole, parts, clip = (Suite(EVERYTHING, True) for _ in range(3))
+    whole, parts, clip = (Suite(names=EVERYTHING, same_identity=True) for _ in range(3))
     add(whole, made, pair)
     for rows in (slice(0, 1), slice(1, 5), slice(5, 6)):
         add(parts, *batch(rows))
@@ -96,7 +96,7 @@ def test_batches_and_clips_do_not_matter(probe):
 def test_many_frames_are_read_a_few_at_a_time(probe):
     image = torch.rand(40, 3, 32, 32) * 2 - 1
     pair = PortraitPair(portrait(image, "ann", "x", [0] * 40), portrait(image, "ann", "y", list(range(40))))
-    suite = Suite(["akd[probe]", "flicker"], True)
+    suite = Suite(names=["akd[probe]", "flicker"], same_identity=True)
     add(suite, image.flip(0), pair)
     assert max(probe) == 16
     assert [score.frames for score in suite.scores()] == [40, 39]
@@ -110,7 +110,7 @@ def test_videos_are_cut_into_clips(home, monkeypatch):
     looks = []
     network = sets._load_i3d()
     monkeypatch.setattr(sets, "_load_i3d", lambda: Counted(network, looks))
-    suite = Suite(["fvd[i3d]"], True)
+    suite = Suite(names=["fvd[i3d]"], same_identity=True)
     for _ in range(2):
         suite.reset()
         looks.clear()
@@ -153,7 +153,7 @@ class Counted:
 
 def test_reasons(probe):
     made, pair = batch(slice(0, 1))
-    suite = Suite(["fid[probe]", "kid[probe]", "ms_ssim", "jitter[probe]"], True)
+    suite = Suite(names=["fid[probe]", "kid[probe]", "ms_ssim", "jitter[probe]"], same_identity=True)
     assert {score.note for score in suite.scores() if score.label == "ms_ssim"} == {"there is no frame"}
     add(suite, made, pair)
     notes = {score.label: score.note for score in suite.scores()}
@@ -167,8 +167,8 @@ def test_reasons(probe):
 def test_self_and_cross_are_scored_apart(probe):
     made, pair = batch(slice(0, 2), same=False)
     with pytest.raises(ReenactError, match="scored apart"):
-        add(Suite(["psnr"], True), made, pair)
-    suite = Suite(["psnr", "akd[probe]", "flicker", "flicker.excess"], False)
+        add(Suite(names=["psnr"], same_identity=True), made, pair)
+    suite = Suite(names=["psnr", "akd[probe]", "flicker", "flicker.excess"], same_identity=False)
     assert list(suite.metrics) == ["akd[probe]", "flicker.excess"]
 
 

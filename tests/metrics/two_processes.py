@@ -31,7 +31,7 @@ BATCH = 7
 def score(videos: list[int], out: Path | None) -> None:
     network = SmallI3D().eval().requires_grad_(False)
     sets._load_i3d, probe_reader.load_probe = (lambda: network), random_probe
-    suite = Suite(NAMES, True)
+    suite = Suite(names=NAMES, same_identity=True)
     for number in videos:
         draw = torch.Generator().manual_seed(number)
         count = VIDEOS[number]

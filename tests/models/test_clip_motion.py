@@ -38,7 +38,7 @@ def test_clips_are_retargeted_as_their_frames(case: Case):
         state = network.encode(portrait(CLIPS, 0, "a"))
         frames = network.read(portrait(CLIPS * FRAMES, 1, "b"))
         clips, first = frames.split(FRAMES), frames[CLIP_OF_FRAME * FRAMES]
-        for transfer in (Transfer(mode, strength=strength) for mode in network.modes for strength in (1.0, 0.6)):
+        for transfer in (Transfer(mode=mode, strength=strength) for mode in network.modes for strength in (1.0, 0.6)):
             expected = network.retarget(state[CLIP_OF_FRAME], frames, transfer, first)
             assert_frames_equal(network.retarget(state, clips, transfer), expected)
 

@@ -60,7 +60,7 @@ def test_a_converted_file_gives_the_official_output(tensors, tmp_path, config, g
     # 2.7e-4 apart on some CPUs with the spade decoder, whose instance norms divide by small deviations
     torch.testing.assert_close(network.drive(state, driving).image, wanted, atol=4e-4, rtol=0)
     for adapt, name in ((False, "relative"), (True, "relative_adapt")):
-        transfer = Transfer("relative", adapt_scale=adapt)
+        transfer = Transfer(mode="relative", adapt_scale=adapt)
         motion = network.retarget(state, network.read(driving), transfer, network.read(initial))
         moved = motion.keypoints(state.canonical)
         torch.testing.assert_close(moved, tensors[f"output/normalize_kp/{name}"], atol=1e-4, rtol=0)

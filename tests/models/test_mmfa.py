@@ -60,7 +60,7 @@ def test_one_part_alone(part):
     for name in ("rotation", "scale", "translation", "expression"):
         ours, theirs = getattr(moved, name), getattr(driving if name == field else state.motion, name)
         assert torch.equal(ours, theirs.expand_as(ours)), name
-    together = network.retarget(state, driving, Transfer("pose"))
+    together = network.retarget(state, driving, Transfer(mode="pose"))
     assert torch.equal(together.translation, driving.translation)
     assert torch.equal(together.expression[0], state.motion.expression[0])
 

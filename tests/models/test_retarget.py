@@ -165,7 +165,7 @@ def test_a_transfer_reaches_the_parameters():
     for transfer in (
         Transfer(parts=("shape",)),
         Transfer(renormalise_scale=True),
-        Transfer("relative", adapt_scale=False),
+        Transfer(mode="relative", adapt_scale=False),
     ):
         network.check_transfer(transfer)
         expected = retarget(
@@ -178,4 +178,4 @@ def test_a_transfer_reaches_the_parameters():
         )
         moved = network.retarget(state, driving, transfer)
         assert not differences(moved, expected)
-        assert differences(moved, network.retarget(state, driving, Transfer(transfer.mode)))
+        assert differences(moved, network.retarget(state, driving, Transfer(mode=transfer.mode)))

@@ -176,10 +176,10 @@ def test_relative_motion_of_a_face_against_itself_does_nothing(module):
     source, driving = portrait(1, 0, "a"), portrait(3, 1, "b")
     state = network.encode(source)
     for strength in (1.0, 1.7):
-        motion = network.retarget(state, network.read(source), Transfer("relative", strength=strength))
+        motion = network.retarget(state, network.read(source), Transfer(mode="relative", strength=strength))
         assert torch.equal(network.perform(state, motion).image, network.drive(state, source).image)
     same = network.read(driving[1:2])
-    motion = network.retarget(state, same, Transfer("relative"), same)
+    motion = network.retarget(state, same, Transfer(mode="relative"), same)
     assert torch.equal(network.perform(state, motion).image, network.drive(state, source).image)
 
 
@@ -199,7 +199,7 @@ def test_unknown_parts_and_modes_are_refused(module):
     with pytest.raises(ReenactError, match=r"has no part 'nose': choose from \w"):
         network.check_transfer(Transfer(parts=("nose",)))
     with pytest.raises(ReenactError, match="knows no motion 'sideways'"):
-        network.check_transfer(Transfer("sideways"))
+        network.check_transfer(Transfer(mode="sideways"))
 
 
 def test_not_a_number_stops_the_run_and_names_the_clips(module, tmp_path):

@@ -16,7 +16,7 @@ Facts = TypeVar("Facts")
 Region = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layout:
     """Reader of one data set in the form in which its owners hand it out."""
 

@@ -10,7 +10,7 @@ MOST_NAME_BYTES = 230
 """Length of a clip's name; file systems take 255 bytes, of which the suffixes of its files need some."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClipInput:
     """One clip to prepare."""
 

@@ -29,7 +29,7 @@ def find_inputs(path: Path, left_out: Counter[str] | None = None) -> list[ClipIn
         ReenactError: if the path is missing, is a store, or holds neither videos nor pictures.
     """
     if path.is_file():
-        return [ClipInput(path, path.name, "train", identity_of(path.name))]
+        return [ClipInput(path=path, name=path.name, split="train", identity=identity_of(path.name))]
     if not path.is_dir():
         raise ReenactError(f"{path} does not exist; give a video, a picture, or a folder of them")
     if is_prepared(path):
@@ -38,7 +38,7 @@ def find_inputs(path: Path, left_out: Counter[str] | None = None) -> list[ClipIn
     splits = [split for split in ("train", "test") if (path / split).is_dir()]
     roots = [(path / split, split) for split in splits] or [(path, "train")]
     inputs = [
-        ClipInput(item, name, split, identity_of(name))
+        ClipInput(path=item, name=name, split=split, identity=identity_of(name))
         for root, split in roots
         for item, name in (
             (item, "#".join(item.relative_to(root).parts)) for item in _find_clip_paths(root, bool(splits), left_out)

@@ -57,7 +57,12 @@ def read_ffhq(root: Path) -> list[ClipInput]:
     if odd := [path for path in paths if not path.stem.isdigit()]:
         raise ReenactError(f"{odd[0]} is not named by its number, as FFHQ's pictures are; keep the official names")
     return [
-        ClipInput(path, f"ffhq-{path.stem}", "train" if int(path.stem) < FFHQ_TRAIN else "test", f"ffhq-{path.stem}")
+        ClipInput(
+            path=path,
+            name=f"ffhq-{path.stem}",
+            split="train" if int(path.stem) < FFHQ_TRAIN else "test",
+            identity=f"ffhq-{path.stem}",
+        )
         for path in paths
     ]
 

@@ -42,7 +42,7 @@ class _Task:
     clips: list[int]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Worker:
     """A process, the line to it, and what it has in hand."""
 
@@ -55,7 +55,7 @@ class _Worker:
     task: _Task | None = None
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Queue:
     """Waiting clips by the group of stages that they wait for."""
 
@@ -117,7 +117,7 @@ class LocalEngine:
     ) -> None:
         """Bring every clip into the manifest; see `Engine.run`."""
         groups = groups_of(job)
-        queue = _Queue(groups, [deque() for _ in groups], left=len(clips))
+        queue = _Queue(groups=groups, waiting=[deque() for _ in groups], left=len(clips))
         queue.waiting[0].extend(range(len(clips)))
         devices: list[Device] = ["cpu"] * min(self._workers, len(clips))
         devices += ["gpu"] if any(group.device == "gpu" for group in groups) else []
@@ -201,7 +201,7 @@ def _start_worker(device: Device, job: Job) -> _Worker:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     child_end.close()
-    return _Worker(device, process, parent_end, frames)
+    return _Worker(device=device, process=process, line=parent_end, frames=frames)
 
 
 @cache

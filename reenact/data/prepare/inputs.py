@@ -16,7 +16,7 @@ FRAME_FOLDER_RATE = Fraction(25)
 """Frames per second of a folder of pictures, which does not say; VoxCeleb's rate."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Frames:
     """The frames of a file, readable as often as wanted, one in memory at a time."""
 
@@ -44,12 +44,20 @@ def open_frames(clip: ClipInput, fps: Fraction | None = None) -> Frames:
     path = clip.path
     if path.is_dir():
         pictures = pictures_in(path)
-        return Frames(path, FRAME_FOLDER_RATE, False, len(pictures), lambda: map(read_image, pictures))
+        return Frames(
+            path=path, fps=FRAME_FOLDER_RATE, still=False, count=len(pictures), read=lambda: map(read_image, pictures)
+        )
     if path.suffix.lower() in PICTURE_SUFFIXES:
-        return Frames(path, FRAME_FOLDER_RATE, True, 1, lambda: iter([read_image(path)]))
+        return Frames(path=path, fps=FRAME_FOLDER_RATE, still=True, count=1, read=lambda: iter([read_image(path)]))
     reader = VideoReader(path, fps)
     if clip.span is None:
-        return Frames(path, reader.fps, False, len(reader), lambda: iter(reader))
+        return Frames(path=path, fps=reader.fps, still=False, count=len(reader), read=lambda: iter(reader))
     # Frame k is the picture on display at (k + 1/2) / fps.
     first, end = (max(0, math.ceil(second * reader.fps - Fraction(1, 2))) for second in clip.span)
-    return Frames(path, reader.fps, False, max(0, min(end, len(reader)) - first), lambda: reader.part(first, end))
+    return Frames(
+        path=path,
+        fps=reader.fps,
+        still=False,
+        count=max(0, min(end, len(reader)) - first),
+        read=lambda: reader.part(first, end),
+    )

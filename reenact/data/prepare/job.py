@@ -31,7 +31,7 @@ APPEARANCE: tuple[str, ...] = ("light", "texture")
 """Arrays of a fit that measures them in the pictures too."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Settings that decide the content of a prepared clip."""
 
@@ -70,7 +70,7 @@ class Settings:
         return values
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """Job of a run, the same for every clip; it crosses process and machine borders."""
 

@@ -154,7 +154,7 @@ def prepare(
         max_error=max_error,
         appearance=parameters == "fit" and bool(model.num_texture) and not lacks_appearance(out),
     )
-    job = Job(out.absolute(), settings, face_model, device, retry)
+    job = Job(out=out.absolute(), settings=settings, face_model=face_model, device=device, retry=retry)
     number = min(workers or _count_cores(), len(clips))
     fresh = not (out / MANIFEST).exists()
     writer = StoreWriter(out, store_info(settings))

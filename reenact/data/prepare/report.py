@@ -29,7 +29,7 @@ class Reason:
     """The first of them, and its own words."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Summary:
     """A store in numbers; made from any number of rows in little memory."""
 

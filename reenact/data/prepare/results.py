@@ -51,12 +51,12 @@ def shot_of(task: ClipTask) -> FaceTrack:
     """The frames that are used: the longest shot, of an album all."""
     arrays, looks = task.work["landmarks"].arrays, task.work["cuts"].facts
     return FaceTrack(
-        np.asarray(arrays["landmarks"], np.float32),
-        np.asarray(arrays["visible"], np.bool_),
-        np.asarray(arrays["frames"], np.int64),
-        (),
-        looks["width"],
-        looks["height"],
+        landmarks=np.asarray(arrays["landmarks"], np.float32),
+        visible=np.asarray(arrays["visible"], np.bool_),
+        frames=np.asarray(arrays["frames"], np.int64),
+        cuts=(),
+        width=looks["width"],
+        height=looks["height"],
     )
 
 

@@ -38,7 +38,7 @@ _ROWS: dict[str, tuple[str, tuple[int, ...]]] = {
 (size, size / 8) bytes, one bit a pixel."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClipPlace:
     """Location of a clip's two files: the files that hold them, and the offsets at which they begin."""
 

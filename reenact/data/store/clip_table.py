@@ -71,7 +71,7 @@ class Names(Sequence[str]):
         return self.text[start : self.ends[number]].tobytes().decode()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClipTable:
     """The usable clips of a prepared data set, by name."""
 

@@ -55,7 +55,7 @@ class StoreInfo:
     """Names of the arrays that every clip has."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClipRecord:
     """One row of the manifest."""
 
@@ -174,7 +174,9 @@ class Store:
         return clip_stem(self.root, clip, ".safetensors")
 
     def _place(self, name: str, num_frames: int) -> ClipPlace:
-        return ClipPlace(name, num_frames, str(self.frames_path(name)), str(self.arrays_path(name)))
+        return ClipPlace(
+            clip=name, num_frames=num_frames, frames=str(self.frames_path(name)), arrays=str(self.arrays_path(name))
+        )
 
     def _rows(self, query: str, values: tuple[object, ...]) -> list[sqlite3.Row]:
         try:

@@ -58,7 +58,7 @@ class StoreWriteError(ReenactError):
     """The disk refused: no fault of the clip in hand, so the run stops."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClipArrays:
     """Arrays of a clip's T frames; each has T rows, or one row that holds for all frames."""
 
@@ -244,7 +244,7 @@ class StoreWriter:
     def _whole(self, record: ClipRecord) -> bool:
         """Return True if both files of a clip exist in their full length."""
         video, arrays = (clip_stem(self.root, record.name, suffix) for suffix in (".mov", ".safetensors"))
-        place = ClipPlace(record.name, record.num_frames, str(video), str(arrays))
+        place = ClipPlace(clip=record.name, num_frames=record.num_frames, frames=str(video), arrays=str(arrays))
         try:
             places = self._reader.arrays(place, [record.num_frames - 1])["places"]
         except ReenactError:
@@ -307,7 +307,21 @@ def failed_record(
     name: str, *, split: str, identity: str, source: str, key: str, reason: str, status: str = "quarantined"
 ) -> ClipRecord:
     """The row of a clip that could not be prepared."""
-    return ClipRecord(name, split, identity, status, reason, source, key, 0, Fraction(1), 0, 0, 0.0, {})
+    return ClipRecord(
+        name=name,
+        split=split,
+        identity=identity,
+        status=status,
+        reason=reason,
+        source=source,
+        key=key,
+        num_frames=0,
+        fps=Fraction(1),
+        source_width=0,
+        source_height=0,
+        error=0.0,
+        seconds={},
+    )
 
 
 def _build_tables(arrays: ClipArrays) -> dict[str, NDArray[np.generic]]:

@@ -141,4 +141,4 @@ def _render_clip(takes: _Takes, person: int, clip: int, frames: range) -> tuple[
     images, params, landmarks = world.sequence(person, clip, frames, size)
     mask = world.masks(person, clip, frames, size)[:, 0] > 127 if takes.masks else None
     crop = Crop.whole(size, size).to_array()[None]
-    return images, ClipArrays(crop, np.ones(1, np.bool_), landmarks, params, mask=mask)
+    return images, ClipArrays(crop=crop, visible=np.ones(1, np.bool_), landmarks=landmarks, params=params, mask=mask)

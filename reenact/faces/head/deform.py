@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 Triple = tuple[float, float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Push:
     """Moves what lies around `centre` by `move`, fading as a Gaussian of standard deviations `size` (all mm).
 
@@ -26,7 +26,7 @@ class Push:
     jaw: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stretch:
     """Scales along `axis` about `pivot` (mm) by `gain`, within a window of heights `low..high` with soft edges (mm)."""
 

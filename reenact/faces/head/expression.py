@@ -23,78 +23,81 @@ _BAG_FADE = (1.0, 0.8, 0.45, 0.15, 0.0, 0.0)
 
 SIDED: dict[str, Field] = {
     "smile": (
-        Push(_CORNER, (12, 11, 17), (6.2, 7.2, -3.8), jaw=0.5),
-        Push((40, -20, 80), (14, 14, 18), (1.6, 4.2, 2.6)),
-        Push((13, -38, 103), (9, 6, 10), (1.4, 1.6, -1.6)),
-        Push((13, -48, 101), (9, 6, 10), (1.4, 1.0, -1.4), jaw=1.0),
-        Push((34, 17, 80), (11, 5, 14), (0, 1.6, 0.6)),
+        Push(centre=_CORNER, size=(12, 11, 17), move=(6.2, 7.2, -3.8), jaw=0.5),
+        Push(centre=(40, -20, 80), size=(14, 14, 18), move=(1.6, 4.2, 2.6)),
+        Push(centre=(13, -38, 103), size=(9, 6, 10), move=(1.4, 1.6, -1.6)),
+        Push(centre=(13, -48, 101), size=(9, 6, 10), move=(1.4, 1.0, -1.4), jaw=1.0),
+        Push(centre=(34, 17, 80), size=(11, 5, 14), move=(0, 1.6, 0.6)),
     ),
     "frown": (
-        Push(_CORNER, (9, 9, 15), (0.8, -6.0, -0.8), jaw=0.5),
-        Push((24, -56, 88), (11, 10, 16), (0.4, -2.4, 0.6), jaw=1.0),
+        Push(centre=_CORNER, size=(9, 9, 15), move=(0.8, -6.0, -0.8), jaw=0.5),
+        Push(centre=(24, -56, 88), size=(11, 10, 16), move=(0.4, -2.4, 0.6), jaw=1.0),
     ),
     "stretch": (
-        Push(_CORNER, (10, 9, 16), (6.5, -1.0, -4.4), jaw=0.5),
-        Push((13, -38, 103), (9, 6, 10), (1.8, 0, -1.4)),
-        Push((13, -48, 101), (9, 6, 10), (1.8, 0, -1.4), jaw=1.0),
+        Push(centre=_CORNER, size=(10, 9, 16), move=(6.5, -1.0, -4.4), jaw=0.5),
+        Push(centre=(13, -38, 103), size=(9, 6, 10), move=(1.8, 0, -1.4)),
+        Push(centre=(13, -48, 101), size=(9, 6, 10), move=(1.8, 0, -1.4), jaw=1.0),
     ),
     "upper_lip_raise": (
-        Push((12, -37, 104), (9, 6, 13), (0.4, 4.8, 0.6)),
-        Push((17, -14, 98), (7, 9, 12), (0.6, 1.9, 0.6)),
-        Push((28, -14, 88), (10, 10, 14), (0, 2.0, 1.0)),
+        Push(centre=(12, -37, 104), size=(9, 6, 13), move=(0.4, 4.8, 0.6)),
+        Push(centre=(17, -14, 98), size=(7, 9, 12), move=(0.6, 1.9, 0.6)),
+        Push(centre=(28, -14, 88), size=(10, 10, 14), move=(0, 2.0, 1.0)),
     ),
-    "lower_lip_depress": (Push((12, -50, 101), (9, 7, 13), (0.8, -4.6, -0.6), jaw=1.0),),
-    "cheek_raise": (Push((38, 10, 80), (15, 10, 18), (0, 3.6, 1.6)),),
-    "brow_outer_up": (Push((46, 52, 82), (14, 11, 20), (0, 6.0, 0.6)), Push((44, 75, 85), (16, 14, 20), (0, 2.0, 0))),
+    "lower_lip_depress": (Push(centre=(12, -50, 101), size=(9, 7, 13), move=(0.8, -4.6, -0.6), jaw=1.0),),
+    "cheek_raise": (Push(centre=(38, 10, 80), size=(15, 10, 18), move=(0, 3.6, 1.6)),),
+    "brow_outer_up": (
+        Push(centre=(46, 52, 82), size=(14, 11, 20), move=(0, 6.0, 0.6)),
+        Push(centre=(44, 75, 85), size=(16, 14, 20), move=(0, 2.0, 0)),
+    ),
     "brow_down": (
-        Push((20, 50, 95), (13, 9, 18), (-2.2, -4.6, 1.0)),
-        Push((42, 52, 85), (13, 9, 18), (-0.6, -3.2, 0.4)),
+        Push(centre=(20, 50, 95), size=(13, 9, 18), move=(-2.2, -4.6, 1.0)),
+        Push(centre=(42, 52, 85), size=(13, 9, 18), move=(-0.6, -3.2, 0.4)),
     ),
 }
 """Actions of one side, given for the left."""
 
 WHOLE: dict[str, Field] = {
     "brow_inner_up": (
-        Push((12, 50, 97), (12, 11, 20), (0.2, 6.0, 0.6)),
-        Push((12, 74, 96), (16, 14, 20), (0, 2.2, 0.2)),
+        Push(centre=(12, 50, 97), size=(12, 11, 20), move=(0.2, 6.0, 0.6)),
+        Push(centre=(12, 74, 96), size=(16, 14, 20), move=(0, 2.2, 0.2)),
     ),
     "nose_wrinkle": (
-        Push((12, -8, 104), (7, 10, 14), (0, 3.0, 0.6)),
-        Push((0, 30, 98), (10, 8, 14), (0, -1.4, 1.2)),
-        Push((11, -36, 104), (10, 6, 13), (0, 2.2, 0.2)),
+        Push(centre=(12, -8, 104), size=(7, 10, 14), move=(0, 3.0, 0.6)),
+        Push(centre=(0, 30, 98), size=(10, 8, 14), move=(0, -1.4, 1.2)),
+        Push(centre=(11, -36, 104), size=(10, 6, 13), move=(0, 2.2, 0.2)),
     ),
-    "nostril_flare": (Push((15, -16, 102), (5, 6, 10), (1.8, 0.3, 0)),),
+    "nostril_flare": (Push(centre=(15, -16, 102), size=(5, 6, 10), move=(1.8, 0.3, 0)),),
     "pucker": (
-        Push(_CORNER, (10, 10, 16), (-8.5, 0.2, 3.8), jaw=0.5),
-        Push(_UPPER, (14, 6, 14), (0, -0.4, 5.0)),
-        Push(_LOWER, (14, 6, 14), (0, 0.6, 4.6), jaw=1.0),
-        Push((13, -37, 103), (7, 6, 12), (-2.6, 0.6, 1.6)),
-        Push((13, -50, 101), (7, 6, 12), (-2.6, -0.4, 1.6), jaw=1.0),
+        Push(centre=_CORNER, size=(10, 10, 16), move=(-8.5, 0.2, 3.8), jaw=0.5),
+        Push(centre=_UPPER, size=(14, 6, 14), move=(0, -0.4, 5.0)),
+        Push(centre=_LOWER, size=(14, 6, 14), move=(0, 0.6, 4.6), jaw=1.0),
+        Push(centre=(13, -37, 103), size=(7, 6, 12), move=(-2.6, 0.6, 1.6)),
+        Push(centre=(13, -50, 101), size=(7, 6, 12), move=(-2.6, -0.4, 1.6), jaw=1.0),
     ),
     "funnel": (
-        Push(_CORNER, (10, 10, 16), (-6.0, 0, 2.6), jaw=0.5),
-        Push(_UPPER, (13, 6, 14), (0, 3.4, 4.6)),
-        Push(_LOWER, (13, 6, 14), (0, -3.8, 4.4), jaw=1.0),
-        Push((14, -37, 103), (7, 6, 12), (-1.2, 2.2, 2.0)),
-        Push((14, -50, 101), (7, 6, 12), (-1.2, -2.4, 2.0), jaw=1.0),
+        Push(centre=_CORNER, size=(10, 10, 16), move=(-6.0, 0, 2.6), jaw=0.5),
+        Push(centre=_UPPER, size=(13, 6, 14), move=(0, 3.4, 4.6)),
+        Push(centre=_LOWER, size=(13, 6, 14), move=(0, -3.8, 4.4), jaw=1.0),
+        Push(centre=(14, -37, 103), size=(7, 6, 12), move=(-1.2, 2.2, 2.0)),
+        Push(centre=(14, -50, 101), size=(7, 6, 12), move=(-1.2, -2.4, 2.0), jaw=1.0),
     ),
     "lips_press": (
-        Push((0, -37, 106), (20, 4.5, 14), (0, -2.0, -1.8)),
-        Push((0, -49, 105), (20, 5.0, 14), (0, 2.4, -1.8), jaw=1.0),
+        Push(centre=(0, -37, 106), size=(20, 4.5, 14), move=(0, -2.0, -1.8)),
+        Push(centre=(0, -49, 105), size=(20, 5.0, 14), move=(0, 2.4, -1.8), jaw=1.0),
     ),
     "lips_part": (
-        Push((0, -40, 105), (15, 6, 16), (0, 2.2, 0)),
-        Push((0, -46, 104), (15, 6, 16), (0, -3.0, 0), jaw=1.0),
+        Push(centre=(0, -40, 105), size=(15, 6, 16), move=(0, 2.2, 0)),
+        Push(centre=(0, -46, 104), size=(15, 6, 16), move=(0, -3.0, 0), jaw=1.0),
     ),
-    "lower_lip_out": (Push((0, -49, 104), (17, 6.5, 13), (0, 1.0, 4.2), jaw=1.0),),
+    "lower_lip_out": (Push(centre=(0, -49, 104), size=(17, 6.5, 13), move=(0, 1.0, 4.2), jaw=1.0),),
     "chin_raise": (
-        Push((0, -70, 96), (18, 14, 20), (0, 4.2, 1.2), jaw=1.0),
-        Push((0, -47, 104), (20, 7, 15), (0, 3.2, 1.8), jaw=1.0),
-        Push((0, -38, 105), (20, 6, 15), (0, 2.6, 0.8)),
+        Push(centre=(0, -70, 96), size=(18, 14, 20), move=(0, 4.2, 1.2), jaw=1.0),
+        Push(centre=(0, -47, 104), size=(20, 7, 15), move=(0, 3.2, 1.8), jaw=1.0),
+        Push(centre=(0, -38, 105), size=(20, 6, 15), move=(0, 2.6, 0.8)),
     ),
     "cheek_puff": (
-        Push((40, -38, 76), (15, 16, 20), (5.0, 0, 5.5)),
-        Push((0, -32, 104), (16, 7, 14), (0, 0, 1.8)),
+        Push(centre=(40, -38, 76), size=(15, 16, 20), move=(5.0, 0, 5.5)),
+        Push(centre=(0, -32, 104), size=(16, 7, 14), move=(0, 0, 1.8)),
     ),
 }
 """Actions of both sides together."""
@@ -203,7 +206,9 @@ def expression_basis(mesh: Mesh, jaw: Array) -> tuple[Array, Array]:
     basis: dict[str, Array] = {}
     for name, field in SIDED.items():
         left_pushes = tuple(
-            Push(push.centre, push.size, push.move, 1, push.jaw) for push in field if isinstance(push, Push)
+            Push(centre=push.centre, size=push.size, move=push.move, side=1, jaw=push.jaw)
+            for push in field
+            if isinstance(push, Push)
         )
         moved = soft(left_pushes)
         basis[f"{name}_left"] = _lips_closed(moved, mesh) if name in CLOSED else moved
@@ -212,8 +217,8 @@ def expression_basis(mesh: Mesh, jaw: Array) -> tuple[Array, Array]:
     basis |= {name: _lips_closed(moved, mesh) if name in CLOSED else moved for name, moved in whole.items()}
     aside = soft(
         (
-            Push((0, -41, 100), (26, 9, 24), (6.0, 0.4, 0)),
-            Push((0, -46, 98), (26, 9, 24), (6.0, 0.4, 0), jaw=1.0),
+            Push(centre=(0, -41, 100), size=(26, 9, 24), move=(6.0, 0.4, 0)),
+            Push(centre=(0, -46, 98), size=(26, 9, 24), move=(6.0, 0.4, 0), jaw=1.0),
         )
     )
     aside = _lips_closed(aside, mesh)

@@ -28,7 +28,7 @@ PART_NAMES = (
 """Names of the numbers in `part` (per face)."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Mesh:
     """The mean head. Loops go around counter-clockwise seen from the front, from the subject's left."""
 

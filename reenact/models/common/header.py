@@ -26,7 +26,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.([A-Za-z_]\w*|<locals>))+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Header:
     """The header of a checkpoint, checked."""
 
@@ -133,7 +133,7 @@ def _parse_header(header: dict[str, Any]) -> Header:
     for name, texts in (("recipe", recipe), ("frozen_parts", parts)):
         if not (isinstance(texts, dict) and all(isinstance(value, str) for value in texts.values())):
             raise ValueError(f"{name} is not of texts by name")
-    return Header(method, path, header["arguments"], size, recipe, parts)
+    return Header(method=method, class_path=path, arguments=header["arguments"], image_size=size, recipe=recipe, frozen_parts=parts)
 
 
 def _copy_plain(value: object, budget: _Budget, depth: int = 0) -> Any:  # noqa: ANN401 - any plain value

@@ -14,7 +14,7 @@ from reenact.nn.resample import sample_image
 from reenact.nn.volume import CanonicalDetector, VolumeDenseMotion
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VolumeConfig:
     """Sizes that Face-vid2vid and MMFA share; defaults are `config/vox-256.yaml` of the reimplementation."""
 

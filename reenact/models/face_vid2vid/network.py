@@ -95,7 +95,7 @@ class Estimator(Trunk):
         return self.fc_roll(x), self.fc_pitch(x), self.fc_yaw(x), self.fc_t(x), self.fc_exp(x)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FaceVid2VidConfig(VolumeConfig):
     """Size of the network; defaults are `config/vox-256.yaml` of the reimplementation."""
 
@@ -171,7 +171,14 @@ class FaceVid2Vid(HeadDriven[FaceVid2VidState, HeadMotion]):
         canonical = self.detector(image)
         volume = self.generator(image)
         compressed = self.generator.dense_motion_network.compressed(volume)
-        return FaceVid2VidState(motion, source.image, canonical, motion.keypoints(canonical), volume, compressed)
+        return FaceVid2VidState(
+            motion=motion,
+            image=source.image,
+            canonical=canonical,
+            keypoints=motion.keypoints(canonical),
+            volume=volume,
+            compressed=compressed,
+        )
 
     def read(self, driving: Portrait) -> HeadMotion:
         """Pose and expression in the image.
@@ -217,7 +224,16 @@ class FaceVid2Vid(HeadDriven[FaceVid2VidState, HeadMotion]):
         keypoints = motion.keypoints(state.canonical)
         dense = self.generator.dense_motion_network(state.compressed, state.keypoints, keypoints)
         image = 2 * self.generator.decode(state.volume, dense) - 1
-        return VolumeReenactment(image, state.image, state.canonical, state.keypoints, keypoints, *dense)
+        return VolumeReenactment(
+            image=image,
+            source=state.image,
+            canonical=state.canonical,
+            source_keypoints=state.keypoints,
+            keypoints=keypoints,
+            position=dense.position,
+            mask=dense.mask,
+            occlusion=dense.occlusion,
+        )
 
     def folded(self) -> Self:
         """A copy for inference, with norms inside convolutions."""

@@ -34,7 +34,7 @@ LARGEST_PADDING = 64
 """Rows of zeros on each side of the detector's features."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FOMMConfig:
     """Size of the network; defaults are `config/vox-256.yaml` of the released code."""
 
@@ -186,7 +186,13 @@ class FOMM(Reenactor[FOMMState, Keypoints]):
     def perform(self, state: FOMMState, motion: Keypoints, random: BatchDraws | None = None) -> FOMMReenactment:
         """The source with its keypoints moved."""
         image, dense = self.generator(state.appearance, state.keypoints, motion)
-        return FOMMReenactment(2 * image - 1, state.appearance.image, state.keypoints, motion, dense)
+        return FOMMReenactment(
+            image=2 * image - 1,
+            source=state.appearance.image,
+            source_keypoints=state.keypoints,
+            keypoints=motion,
+            motion=dense,
+        )
 
     def folded(self) -> Self:
         """A copy for inference, with batch norms inside convolutions."""

@@ -72,7 +72,7 @@ class ExpressionCodes(Protocol):
         """Return a random expression (1, E), the same for the same seed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MMFAConfig(VolumeConfig):
     """Sizes of the network; where the paper says nothing, defaults are the choices in docs/methods/mmfa.md."""
 
@@ -194,7 +194,15 @@ class MMFA(HeadDriven[MMFAState, FaceMotion]):
         keypoints = motion.keypoints(canonical, self.decoder(motion.expression, canonical))
         volume = self.appearance(image)
         compressed = self.dense_motion.compressed(volume)
-        return MMFAState(motion, source.image, canonical, keypoints, volume, compressed, image_motion=motion)
+        return MMFAState(
+            motion=motion,
+            image=source.image,
+            canonical=canonical,
+            keypoints=keypoints,
+            volume=volume,
+            compressed=compressed,
+            image_motion=motion,
+        )
 
     def read(self, driving: Portrait) -> FaceMotion:
         """Rotation, scale, translation and expression in the image.
@@ -206,7 +214,13 @@ class MMFA(HeadDriven[MMFAState, FaceMotion]):
         image = (driving.image + 1) / 2
         scale, translation = self.affine(image)
         rotation = rotation_of(self.load_head_pose()(driving.image))
-        return FaceMotion(rotation, scale, translation, self.encoder(image), torch.ones_like(scale))
+        return FaceMotion(
+            rotation=rotation,
+            scale=scale,
+            translation=translation,
+            expression=self.encoder(image),
+            deformed=torch.ones_like(scale),
+        )
 
     def load_head_pose(self) -> HeadPose:
         """Return the network of head poses, loaded once; raises `ReenactError` if its weights are missing."""
@@ -292,9 +306,19 @@ class MMFA(HeadDriven[MMFAState, FaceMotion]):
         jacobian = self._jacobian(state.image_motion, motion)
         dense = self.dense_motion(state.compressed, state.keypoints, keypoints, jacobian)
         *coarse, image = (2 * image - 1 for image in self.generator(state.volume, dense))
-        inside = state.image, state.canonical, state.keypoints, keypoints, dense.position, dense.mask, dense.occlusion
         return MMFAReenactment(
-            image, *inside, tuple(coarse), deformation, motion.expression, state.image_motion.expression
+            image=image,
+            source=state.image,
+            canonical=state.canonical,
+            source_keypoints=state.keypoints,
+            keypoints=keypoints,
+            position=dense.position,
+            mask=dense.mask,
+            occlusion=dense.occlusion,
+            coarse=tuple(coarse),
+            deformation=deformation,
+            expression=motion.expression,
+            source_expression=state.image_motion.expression,
         )
 
     def folded(self) -> Self:

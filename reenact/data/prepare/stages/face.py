@@ -80,7 +80,7 @@ class LandmarksStage(Stage):
         for image, box, changed in zip(all_frames(task), boxes.tolist(), looks.arrays["changed"], strict=True):
             # Pictures of an album do not follow each other: each is checked by itself.
             fresh = bool(changed) or task.clip.album
-            placer.step(image, None if np.isnan(box[0]) else _own_box(image, FaceBox(*box), task, tools), fresh)
+            placer.step(image, None if np.isnan(box[0]) else _own_box(image, FaceBox.from_row(box), task, tools), fresh)
         try:
             points = placer.collect_points()
         except ReenactError as error:

@@ -116,8 +116,8 @@ _FACE_MODELS = (
         ),
         licence=f"{_BASEL}; expression basis for research (Guo et al., CoarseData)",
         source="fill the folder BFM of the Deep3DFaceRecon_pytorch repository as its README says "
-        "(01_MorphableModel.mat from faces.dmi.unibas.ch, Exp_Pca.bin from CoarseData of the 3DFace repository), then add "
-        "that folder",
+        "(01_MorphableModel.mat from faces.dmi.unibas.ch, Exp_Pca.bin from CoarseData of the 3DFace repository), "
+        "then add that folder",
         pack=True,
     ),
 )

@@ -20,7 +20,8 @@ from reenact.methods.registry import find_method, load_object
 from reenact.models.common.base import SourceState, Transfer
 from reenact.models.face_vid2vid.network import HeadMotion
 from reenact.models.mmfa import MMFAModule
-from reenact.models.mmfa.network import MMFA, PARTS, FaceMotion, MMFAConfig
+from reenact.models.mmfa.estimators import MMFAConfig
+from reenact.models.mmfa.network import MMFA, PARTS, FaceMotion
 from reenact.models.mmfa_vae import MMFAVAEModule
 from reenact.models.mmfa_vae.frozen import digest_of
 from reenact.models.mmfa_vae.network import ExpressionVAE, VAEConfig

@@ -95,7 +95,14 @@ def test_motion_of_the_basel_face_model_is_pirenderers_vector(face_models, parit
     parts = split_coefficients(official["coeffs"])
     width, height, scale, x, y = official["align.trans_params"].tolist()
     left, top, *resized = official["align.crop_box"].tolist()
-    crop = TemplateCrop(int(width), int(height), *resized, left, top)
+    crop = TemplateCrop(
+        width=int(width),
+        height=int(height),
+        resized_width=resized[0],
+        resized_height=resized[1],
+        left=left,
+        top=top,
+    )
     still = torch.zeros(len(official["coeffs"]), 6)
     turned = FaceParams(
         shape=parts["shape"],

@@ -12,7 +12,7 @@ from reenact.data.synthetic.clips import SyntheticClips
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
 from reenact.models.common.base import Transfer
-from reenact.models.mmfa.estimators import AffineEstimator, AffineMaps, ExpressionMaps
+from reenact.models.mmfa.estimators import AffineEstimator, AffineMaps, ExpressionMaps, MMFAConfig
 from reenact.models.mmfa.losses import (
     ASSETS,
     GROUPS,
@@ -29,7 +29,7 @@ from reenact.models.mmfa.losses import (
     shake_images,
 )
 from reenact.models.mmfa.module import MMFALosses, MMFAModule
-from reenact.models.mmfa.network import FaceMotion, MMFAConfig
+from reenact.models.mmfa.network import FaceMotion
 from reenact.nn.euler import rotation_of
 from reenact.nn.whole_batch import BatchDraws
 from reenact.runs import presets

@@ -1,23 +1,33 @@
-"""MMFA's estimators: scale and translation, the expression feature, and the deformation it stands for (section 3.1)."""
+"""MMFA's sizes and estimators: scale and translation, the expression feature, its deformation (section 3.1)."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reenact.models.common.volume import VolumeConfig
 from reenact.nn.blocks import DownBlock, SameBlock
 from reenact.nn.bottleneck import ResBottleneck, Trunk
+from reenact.nn.head_pose import PoseKind
 from reenact.nn.keypoints import average_position, spatial_softmax
 
 START = math.log(math.e - 1)
 """softplus of it is 1, the scale that training starts from."""
 TEMPERATURE = 0.1
 """Temperature of the softmax over positions of heat maps, equal to the keypoints'."""
+EstimatorKind = Literal["pooled", "maps"]
+"""Features that an estimator reads: pooled ones, as the published networks do, or the centres of mass of learned maps,
+which know places without having to learn them."""
+JacobianKind = Literal["none", "rotation", "exact"]
+"""Change of a keypoint's neighbourhood besides its motion: none (as Face-vid2vid's reimplementation), rotation (its
+paper), or rotation and scale as eq. (5) implies."""
 
 
 class AffineEstimator(Trunk):
@@ -177,3 +187,43 @@ class ExpressionDecoder(nn.Module):
         canonical = canonical.expand(len(expression), -1, -1)
         deformation: Tensor = self.layers(torch.cat((expression, canonical.flatten(1)), dim=1)).float()
         return deformation.view(canonical.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MMFAConfig(VolumeConfig):
+    """Sizes of the network; where the paper says nothing, defaults are the choices in docs/methods/mmfa.md."""
+
+    pose: PoseKind = "hopenet"
+    """Network that tells the rotation: the paper's Hopenet, or the shipped probe on the synthetic world."""
+    jacobian: JacobianKind = "exact"
+    """Jacobians of the keypoints' motions."""
+    affine: EstimatorKind = "pooled"
+    """Kind of the estimator of scale and translation."""
+    stem: int = 64
+    """Channels of the pooled affine estimator's first convolution."""
+    affine_widths: list[int] = field(default_factory=lambda: [256, 512, 1024, 2048])
+    """Channels of the affine estimator: pooled, at strides 4, 8, 16 and 32; of maps, at strides 2, 4 and so on."""
+    expression: int = 256
+    """Length of the expression feature."""
+    encoder: EstimatorKind = "pooled"
+    """Kind of the expression encoder."""
+    encoder_widths: list[int] = field(default_factory=lambda: [64, 128, 256, 512, 512])
+    """Channels of the expression encoder: pooled, at strides 4, 8, 16, 32 and 64; of maps, as affine_widths."""
+    encoder_side: int = 4
+    """Side of the pooled encoder's last map."""
+    decoder_widths: list[int] = field(default_factory=lambda: [512, 512, 256])
+    """Widths of the expression decoder."""
+    stage_blocks: int = 1
+    """Residual blocks of the generator at each size."""
+
+    def affine_estimator(self) -> AffineEstimator | AffineMaps:
+        """The estimator of scale and translation."""
+        if self.affine == "maps":
+            return AffineMaps(self.affine_widths)
+        return AffineEstimator(self.stem, self.affine_widths)
+
+    def expression_encoder(self) -> ExpressionEncoder | ExpressionMaps:
+        """Build the expression encoder E_e."""
+        if self.encoder == "maps":
+            return ExpressionMaps(self.encoder_widths, self.expression)
+        return ExpressionEncoder(self.encoder_widths, self.expression, self.encoder_side)

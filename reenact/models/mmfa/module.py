@@ -14,6 +14,7 @@ from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.common.adversarial import AdversarialOptimisation, AdversarialTraining, head_groups
 from reenact.models.common.keypoints import HEADS, DiscriminatorConfig
 from reenact.models.common.module import Losses, ReenactmentModule, Stage
+from reenact.models.mmfa.estimators import MMFAConfig
 from reenact.models.mmfa.losses import (
     ASSETS,
     GROUPS,
@@ -30,7 +31,7 @@ from reenact.models.mmfa.losses import (
     relative_invariance,
     shake_images,
 )
-from reenact.models.mmfa.network import MMFA, MMFAConfig, MMFAReenactment
+from reenact.models.mmfa.network import MMFA, MMFAReenactment
 from reenact.nn.discriminator import MultiScaleDiscriminator
 from reenact.nn.frozen import Frozen
 from reenact.nn.losses import ImageLosses, ImageWeights, PerceptualLoss, deformation_prior, keypoint_prior, to_unit

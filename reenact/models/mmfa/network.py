@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal, Protocol, Self
+from dataclasses import dataclass, replace
+from typing import ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -24,29 +24,17 @@ from reenact.models.common.retarget import (
     moving_parts,
     turn_rotation,
 )
-from reenact.models.common.volume import VolumeConfig, VolumeReenactment, VolumeState
-from reenact.models.mmfa.estimators import (
-    AffineEstimator,
-    AffineMaps,
-    ExpressionDecoder,
-    ExpressionEncoder,
-    ExpressionMaps,
-)
+from reenact.models.common.volume import VolumeReenactment, VolumeState
+from reenact.models.mmfa.estimators import ExpressionDecoder, MMFAConfig
 from reenact.models.mmfa.generator import MultiScaleGenerator
 from reenact.nn.euler import rotation_of
 from reenact.nn.fold import fold_blocks
-from reenact.nn.head_pose import HeadPose, PoseKind
+from reenact.nn.head_pose import HeadPose
 from reenact.nn.hourglass import list_widths
 from reenact.nn.keypoints import multiply_matrices
 from reenact.nn.volume import AppearanceExtractor
 from reenact.nn.whole_batch import BatchDraws
 
-EstimatorKind = Literal["pooled", "maps"]
-"""Features that an estimator reads: pooled ones, as the published networks do, or the centres of mass of learned maps,
-which know places without having to learn them."""
-JacobianKind = Literal["none", "rotation", "exact"]
-"""Change of a keypoint's neighbourhood besides its motion: none (as Face-vid2vid's reimplementation), rotation (its
-paper), or rotation and scale as eq. (5) implies."""
 PARTS = {
     "pose": ("rotation",),
     "scale": ("scale",),
@@ -70,46 +58,6 @@ class ExpressionCodes(Protocol):
 
     def sample(self, seed: int) -> Tensor:
         """Return a random expression (1, E), the same for the same seed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MMFAConfig(VolumeConfig):
-    """Sizes of the network; where the paper says nothing, defaults are the choices in docs/methods/mmfa.md."""
-
-    pose: PoseKind = "hopenet"
-    """Network that tells the rotation: the paper's Hopenet, or the shipped probe on the synthetic world."""
-    jacobian: JacobianKind = "exact"
-    """Jacobians of the keypoints' motions."""
-    affine: EstimatorKind = "pooled"
-    """Kind of the estimator of scale and translation."""
-    stem: int = 64
-    """Channels of the pooled affine estimator's first convolution."""
-    affine_widths: list[int] = field(default_factory=lambda: [256, 512, 1024, 2048])
-    """Channels of the affine estimator: pooled, at strides 4, 8, 16 and 32; of maps, at strides 2, 4 and so on."""
-    expression: int = 256
-    """Length of the expression feature."""
-    encoder: EstimatorKind = "pooled"
-    """Kind of the expression encoder."""
-    encoder_widths: list[int] = field(default_factory=lambda: [64, 128, 256, 512, 512])
-    """Channels of the expression encoder: pooled, at strides 4, 8, 16, 32 and 64; of maps, as affine_widths."""
-    encoder_side: int = 4
-    """Side of the pooled encoder's last map."""
-    decoder_widths: list[int] = field(default_factory=lambda: [512, 512, 256])
-    """Widths of the expression decoder."""
-    stage_blocks: int = 1
-    """Residual blocks of the generator at each size."""
-
-    def affine_estimator(self) -> AffineEstimator | AffineMaps:
-        """The estimator of scale and translation."""
-        if self.affine == "maps":
-            return AffineMaps(self.affine_widths)
-        return AffineEstimator(self.stem, self.affine_widths)
-
-    def expression_encoder(self) -> ExpressionEncoder | ExpressionMaps:
-        """Build the expression encoder E_e."""
-        if self.encoder == "maps":
-            return ExpressionMaps(self.encoder_widths, self.expression)
-        return ExpressionEncoder(self.encoder_widths, self.expression, self.encoder_side)
 
 
 @dataclass

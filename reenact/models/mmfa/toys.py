@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from reenact.models.common.keypoints import DiscriminatorConfig
 from reenact.models.common.module import ReenactmentModule
+from reenact.models.mmfa.estimators import MMFAConfig
 from reenact.models.mmfa.module import MMFALosses, MMFAModule, MMFAOptimisation
-from reenact.models.mmfa.network import MMFAConfig
 
 
 def list_toys() -> dict[str, Callable[[], ReenactmentModule]]:

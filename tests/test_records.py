@@ -23,7 +23,10 @@ RECORDS = {node.name: node for _, node, _ in list_records()}
 
 
 def count_fields(node: ast.ClassDef) -> int:
-    own = [part for part in node.body if isinstance(part, ast.AnnAssign) and "ClassVar" not in ast.unparse(part)]
+    """Fields that may be given by position, of a record whose decorator does not forbid it."""
+    parts = [part for part in node.body if isinstance(part, ast.AnnAssign) and "ClassVar" not in ast.unparse(part)]
+    types = [ast.unparse(part.annotation) for part in parts]
+    own = types[: types.index("KW_ONLY")] if "KW_ONLY" in types else types
     return len(own) + sum(count_fields(RECORDS[base]) for base in base_names(node) if base in RECORDS)
 
 

@@ -11,7 +11,9 @@ from reenact.metrics.networks import FACE_PARTS, NETWORKS
 
 
 def test_a_name_is_taken_apart():
-    assert parse_metric("aed.expression[probe].l2@driving") == Name(family="aed", part="expression", network="probe", norm="l2", reference="driving")
+    assert parse_metric("aed.expression[probe].l2@driving") == Name(
+        family="aed", part="expression", network="probe", norm="l2", reference="driving"
+    )
     assert parse_metric("csim[arcface,fan]") == parse_metric("csim[arcface-r50,face-alignment]")  # earlier names
     assert parse_metric("psnr") == Name(family="psnr", part=None, network=None, norm=None, reference=None)
     assert parse_metric("p_rmse.rotation[probe]").family == "p_rmse"

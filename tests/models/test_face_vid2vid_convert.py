@@ -6,10 +6,10 @@ import math
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
-
 from reenact.apps.edit_expression import Expressions
 from reenact.apps.edit_head import set_head
+from safetensors.torch import load_file
+
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
 from reenact.models.common.base import Transfer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, get_args
@@ -41,6 +41,7 @@ class Transfer:
 
     mode: Mode = "absolute"
     """`absolute` takes the driving face's values, `relative` its change against a reference frame."""
+    _: KW_ONLY
     parts: tuple[str, ...] = ()
     """Parts that move, of the method's `parts`; the rest stays the source's. Empty: everything."""
     strength: float = 1.0

@@ -133,7 +133,14 @@ def _parse_header(header: dict[str, Any]) -> Header:
     for name, texts in (("recipe", recipe), ("frozen_parts", parts)):
         if not (isinstance(texts, dict) and all(isinstance(value, str) for value in texts.values())):
             raise ValueError(f"{name} is not of texts by name")
-    return Header(method=method, class_path=path, arguments=header["arguments"], image_size=size, recipe=recipe, frozen_parts=parts)
+    return Header(
+        method=method,
+        class_path=path,
+        arguments=header["arguments"],
+        image_size=size,
+        recipe=recipe,
+        frozen_parts=parts,
+    )
 
 
 def _copy_plain(value: object, budget: _Budget, depth: int = 0) -> Any:  # noqa: ANN401 - any plain value

@@ -214,7 +214,14 @@ class PortraitModule(LightningModule):
         """Add the header from which `reenact.models.common.checkpoint.load_method` rebuilds the module."""
         path = f"{type(self).__module__}.{type(self).__qualname__}"
         parts = {name: part.digest for name, part in self.frozen_parts().items()}
-        header = Header(method=self.method, class_path=path, arguments=self.arguments, image_size=self.image_size, recipe=dict(self.recipe), frozen_parts=parts)
+        header = Header(
+            method=self.method,
+            class_path=path,
+            arguments=self.arguments,
+            image_size=self.image_size,
+            recipe=dict(self.recipe),
+            frozen_parts=parts,
+        )
         checkpoint["reenact"] = header.write()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

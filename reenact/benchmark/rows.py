@@ -149,7 +149,7 @@ def _score_row(row: Row, folder: Path, settings: Settings, checkpoint: Path, wei
     log = _log_path(settings, f"{row.id}.test.txt")
     outcome = settings.run(["test", *arguments, *settings.logging(f"{row.id} test")], log)
     if not outcome.done:
-        return Result(row, {}, outcome.problem, failed=True)
+        return Result(row=row, scores={}, problem=outcome.problem, failed=True)
     weights = f"{weights}{_perceptual_network(checkpoint)}; sha256 {hash_file(checkpoint)[:12]}"
     _gather_scores(run, folder, {"weights": weights})
     write_fingerprint(folder / DONE, made_from)

@@ -72,7 +72,14 @@ def build_target(
             )
         if appearance and regressor is None:
             face_model.check_texture()
-    return Target(load_face_finder(device=device), face_model, size, rule, regressor, appearance)
+    return Target(
+        finder=load_face_finder(device=device),
+        face_model=face_model,
+        size=size,
+        crop=rule,
+        regressor=regressor,
+        appearance=appearance,
+    )
 
 
 def _load_regressor(

@@ -33,6 +33,6 @@ def test_landmarks_are_checked_by_the_clock(fps, between, monkeypatch):
     monkeypatch.setattr(landmark_placer, "check_landmarks", check)
     placer = LandmarkPlacer(Numbered(), Fraction(fps))
     for number in range(60):
-        placer.step(np.full((4, 4, 3), number, np.uint8), FaceBox(0, 0, 1, 1), changed=False)
+        placer.step(np.full((4, 4, 3), number, np.uint8), FaceBox(left=0, top=0, right=1, bottom=1), changed=False)
     assert checked == list(range(0, 60, between))
     assert len(placer.collect_points()) == 60

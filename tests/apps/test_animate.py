@@ -287,7 +287,7 @@ def test_options_that_cannot_be_used(tmp_path: Path, checkpoint: Path, clips: Pa
         ((picture, video, out), {"length": "source"}, "--length source"),
         ((picture, video, out), {"device": "nothing"}, "--device nothing is not available"),
         ((picture, video, out), {"face_index": -1}, "--face-index -1"),
-        ((picture, video, out), {"driving_face_index": -1}, "--driving_face_index -1"),
+        ((picture, video, out), {"driving_face_index": -1}, "--driving-face-index -1"),
     ]
     for paths, options, message in cases:
         with pytest.raises(ReenactError, match=message):

@@ -23,7 +23,7 @@ from reenact.models.mmfa import MMFAModule
 from reenact.models.mmfa.estimators import MMFAConfig
 from reenact.models.mmfa.network import MMFA, PARTS, FaceMotion
 from reenact.models.mmfa_vae import MMFAVAEModule
-from reenact.models.mmfa_vae.frozen import digest_of
+from reenact.models.mmfa_vae.frozen import hash_encoder
 from reenact.models.mmfa_vae.network import ExpressionVAE, VAEConfig
 from reenact.tracking.target import Target
 
@@ -59,7 +59,7 @@ def trained(tmp_path_factory, world):
             module.network(portrait, portrait.map(lambda values: values.roll(1, 0)))
     saved(module, folder / "mmfa.ckpt")
     vae = MMFAVAEModule(network=VAEConfig(expression=8, latent=4, hidden=16))
-    vae.network.digest.copy_(digest_of(module.state_dict()))
+    vae.network.digest.copy_(hash_encoder(module.state_dict()))
     saved(vae, folder / "vae.ckpt")
     vae.network.digest.fill_(1)
     saved(vae, folder / "other.ckpt")

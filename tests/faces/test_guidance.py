@@ -29,7 +29,7 @@ from reenact.faces.params import FaceParams
 from reenact.faces.raster import render_attributes
 from reenact.faces.registry import load_face_model
 from reenact.faces.rotation import matrix_to_axis_angle
-from reenact.faces.shading import shade_albedo
+from reenact.faces.shading import DEEP3D
 
 from .raster.meshes import grid, sphere
 
@@ -189,7 +189,7 @@ def test_literal_visibility_and_shading_are_the_official_ones(official, bfm, pai
     face, source, target = pairs
     literal = build_source_geometry(source, bfm.faces, 128, rule="literal")
     assert torch.equal(visibility_map(face, literal)[:, 0], official["flow.O_c"].float())
-    colours = shade_albedo(bfm.albedo(target.texture), bfm.normals(target), target.light)
+    colours = DEEP3D.shade_albedo(bfm.albedo(target.texture), bfm.normals(target), target.light)
     shaded = shaded_map(face, colours).permute(0, 2, 3, 1)
     torch.testing.assert_close(shaded, official["flow.I_r"], atol=1e-5, rtol=0)
     assert shaded.max() > 1

@@ -6,8 +6,6 @@ import math
 import pytest
 import torch
 import yaml
-from reenact.apps.edit_expression import Expressions
-from reenact.apps.edit_head import set_head
 from safetensors.torch import load_file
 
 from reenact.errors import ReenactError
@@ -101,7 +99,7 @@ def test_a_file_of_the_first_release_turns_as_that_release(tensors, tmp_path, co
     angles = estimate.angles[0] * (3.14 / math.pi)
     wanted = turns(angles[2].item(), angles[1].item(), angles[0].item())
     torch.testing.assert_close(estimate.motion.rotation[0], wanted, atol=1e-5, rtol=0)
-    edited = set_head(estimate.motion[:1], "global_pose", "yaw", 30.0, Expressions("", torch.zeros(1), None, None))
+    edited = network.set_control(None, estimate.motion[:1], "yaw", 30.0)
     torch.testing.assert_close(edited.rotation[0], turns(angles[2].item(), angles[1].item(), 30.0), atol=1e-5, rtol=0)
 
 

@@ -122,7 +122,7 @@ class EditOptions:
         side_by_side: show the source next to the result.
         paste_back: put the result back into the source's full picture.
         batch_size: frames per step of the network.
-        precision: type of the numbers that the network computes with: float32, bf16 or fp16.
+        precision: type of the numbers that the network computes with.
         show: write this picture of the method's inside instead of the result, as `animate` does.
     """
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from reenact.callbacks.pictures import LABEL_HEIGHT, draw_grid
 from reenact.callbacks.whole_files import write_picture
 from reenact.faces.portrait import to_tensor
+from reenact.media.pictures import open_picture
 
 Pictures = dict[str, Tensor]
 """Name of a column -> (1, 3, H, W) in [-1, 1]."""
@@ -67,7 +67,7 @@ def draw_comparison(grids: Mapping[str, Path]) -> NDArray[np.uint8] | None:
 
 def _cut_grid(path: Path) -> dict[str, Pictures]:
     """Cut a grid into its pairs; empty for a grid that does not name them."""
-    with Image.open(path) as picture:
+    with open_picture(path) as picture:
         metadata, pixels = dict(picture.info), np.asarray(picture.convert("RGB"))
     if "columns" not in metadata or "rows" not in metadata:
         return {}

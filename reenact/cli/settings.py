@@ -7,12 +7,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from importlib import import_module
 from inspect import Parameter
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 import docstring_parser
 from jsonargparse import ActionYesNo, ArgumentParser
 
 from reenact.apps.edit_options import EditOption, spell_items
+from reenact.choices import list_words
 from reenact.cli.commands import Command
 
 SETTINGS = "set"
@@ -53,14 +54,16 @@ def add_field_options(parser: ArgumentParser, options: Any) -> None:  # noqa: AN
     """Add an option for each field of a class of options."""
     documentation = docstring_parser.parse(options.__doc__ or "")
     helps = {field.arg_name: " ".join((field.description or "").split()) for field in documentation.params}
-    defaults = options()
+    defaults, hints = options(), get_type_hints(options)
     for field in fields(options):
         default = getattr(defaults, field.name)
         name, text = _dash_name(field.name), helps.get(field.name, "")
         if isinstance(default, bool):
             parser.add_argument(name, action=ActionYesNo(no_prefix="no-"), default=default, help=text)
         else:
-            parser.add_argument(name, type=type(default), default=default, help=text)
+            action = parser.add_argument(name, type=hints[field.name], default=default, help=text)
+            if words := list_words(hints[field.name]):
+                action.metavar = f"{{{','.join(words)}}}"
 
 
 def add_setting_options(parser: ArgumentParser, command: Command, text: str) -> None:

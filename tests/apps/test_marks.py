@@ -77,5 +77,8 @@ def test_no_other_place_writes_pictures() -> None:
         )
     }
     marked = {"apps/output.py", "apps/evaluate.py", "apps/wandb_run.py", "callbacks/whole_files.py"}
-    recorded = {"data/prepare/steps.py", "data/synthetic/write.py"}  # previews of real clips, and the drawn world
+    recorded = {
+        "data/prepare/stages/files.py",
+        "data/synthetic/write.py",
+    }  # previews of real clips, and the drawn world
     assert writers == marked | recorded | {"media/pictures.py"}

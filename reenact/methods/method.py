@@ -119,7 +119,7 @@ class Method:
     pair_plans: Mapping[str, PairPlan] = field(default_factory=dict)
     """Name of `pairs --preset` -> plan."""
     converter: str | None = None
-    """Module that keeps `reenact.models.common.convert.Converter`."""
+    """Module that keeps `reenact.models.common.converter.Converter`."""
     control_files: Mapping[str, ControlFile] = field(default_factory=dict)
     """Names of options of `edit`, with `_` -> files that its controls read, see `Reenactor.control_files`."""
     packages: tuple[str, ...] = ()

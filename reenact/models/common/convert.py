@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
-from reenact.faces.portrait import Portrait
-from reenact.methods.registry import check_packages, describe_error, list_methods
-from reenact.models.common.checkpoint import read_checkpoint
+from reenact.models.common.checkpoint_file import SHARDS, read_checkpoint
+from reenact.models.common.converter import BaseConverter, Converter, find_converter, find_folder_converter
 from reenact.models.common.forward_check import check_forward
 from reenact.models.common.module import ReenactmentModule
+from reenact.models.common.official_files import read_folder
 from reenact.models.common.official_settings import (
-    Setting,
     check_sizes,
     choose_values,
     describe_values,
@@ -30,64 +27,36 @@ from reenact.paths import PathLike, to_path
 LOG = logging.getLogger("reenact")
 
 
-class Converter(Protocol):
-    """Interface of the module that `Method.converter` names."""
-
-    TITLE: str
-    """Common name of the format."""
-    RELEASED: Mapping[str, tuple[object, ...]]
-    """Sizes of the released files by their names in the official configuration, with all values that occur."""
-
-    def recognises(self, official: Mapping[str, Any]) -> bool:
-        """Return True if a file's content is of this format."""
-
-    def read_sizes(self, official: Mapping[str, Any]) -> dict[str, object]:
-        """Return what the weights tell of the official configuration, by its names.
-
-        Raises:
-            KeyError, ValueError, IndexError: if a weight that tells a size is missing.
-        """
-
-    def list_settings(self, official: Mapping[str, Any]) -> tuple[Setting, ...]:
-        """Return what the weights don't tell and the method runs by."""
-
-    def build_portrait(self, module: ReenactmentModule) -> Portrait:
-        """Return a portrait that the method reads, for a check."""
-
-    def build(
-        self, official: Mapping[str, Any], path: Path, face_model: str, values: Mapping[str, Any]
-    ) -> tuple[ReenactmentModule, dict[str, Tensor]]:
-        """The method at the file's sizes, and the file's weights by our names.
-
-        Raises:
-            KeyError, ValueError, IndexError: if a weight that tells a size is missing.
-            ReenactError: if the file does not fit for another reason.
-        """
-
-
-def convert(path: PathLike, out: PathLike, face_model: str = "flame", config: PathLike | None = None) -> Path:
+def convert(
+    path: PathLike,
+    out: PathLike,
+    face_model: str = "flame",
+    config: PathLike | None = None,
+    base: PathLike | None = None,
+) -> Path:
     """Write an official checkpoint as one that `animate`, `edit` and `test` read; it holds no state of training.
 
     Args:
-        path: as the method's authors published it; the methods' pages name the files.
+        path: the file as the method's authors published it, or the folder of several; the methods' pages name them.
         out: the .ckpt to write.
         face_model: what the parameters live in that it is driven by; PWM's official ones in FLAME 2020.
         config: the YAML file that it was trained by, for settings that its weights don't tell; files of the released
             sizes take the released settings without it, and the command names them.
+        base: the folder of the other project that the method stands on, where the method's page names one.
 
     Returns:
         `out`.
 
     Raises:
-        ReenactError: if the file is of no known format or does not fit it, its settings are neither told nor
-            supported, its mesh is not the face model's, or `out` exists or can't be written.
+        ReenactError: if the file or folder is of no known format or does not fit it, its settings are neither told nor
+            supported, its mesh is not the face model's, `base` is missing or not read, or `out` exists or can't be
+            written.
     """
-    path, out, config = Path(path), Path(out), to_path(config)
+    path, out, config, base = Path(path), Path(out), to_path(config), to_path(base)
     if out.exists():
         raise ReenactError(f"--out {out} exists: choose another path or remove it")
     content = None if config is None else read_configuration(config)
-    official = read_checkpoint(path)
-    converter = _find_converter(official, path)
+    official, converter = _read_official(path, base)
     try:
         sizes = converter.read_sizes(official)
         if content is not None and config is not None:
@@ -106,27 +75,38 @@ def convert(path: PathLike, out: PathLike, face_model: str = "flame", config: Pa
     return out
 
 
-def _find_converter(official: Mapping[str, Any], path: Path) -> Converter:
-    converters = list(_load_converters())
-    converter = next((converter for converter in converters if converter.recognises(official)), None)
-    if converter is None:
-        titles = ", ".join(converter.TITLE for converter in converters)
-        raise ReenactError(f"{path} is no official checkpoint that is known here: give one of {titles}")
-    return converter
+def _read_official(path: Path, base: Path | None) -> tuple[dict[str, Any], Converter]:
+    """Return the content of a file or folder, with what the method takes from its base folder, and its converter."""
+    official: dict[str, Any]
+    converter: Converter
+    if _is_official_folder(path):
+        converter = find_folder_converter(path)
+        _check_base(converter, path, base)
+        official = read_folder(path, converter.FILES, converter.TITLE)
+        if not converter.recognises(official):
+            raise ReenactError(f"{path} has the files of {converter.TITLE} with other content: get them again")
+    else:
+        official = read_checkpoint(path)
+        converter = find_converter(official, path)
+        _check_base(converter, path, base)
+    if isinstance(converter, BaseConverter) and base is not None:
+        official = {**official, "base": converter.read_base(base)}
+    return official, converter
 
 
-def _load_converters() -> Iterator[Converter]:
-    """Import the converters of all methods; one that breaks is announced and leaves the others usable."""
-    for method in list_methods():
-        if method.converter is None:
-            continue
-        try:
-            check_packages(method)
-            converter: Any = import_module(method.converter)
-        except Exception as error:  # whatever the user's own module raises
-            LOG.warning("warning: the converter of %s is left out: %s", method.name, describe_error(error))
-        else:
-            yield converter
+def _is_official_folder(path: Path) -> bool:
+    return path.is_dir() and not (path / SHARDS).is_file()
+
+
+def _check_base(converter: Converter, path: Path, base: Path | None) -> None:
+    """Refuse a base folder that the converter does not read, and a missing one that it needs."""
+    if not isinstance(converter, BaseConverter):
+        if base is not None:
+            raise ReenactError(f"--base {base} is not read, since {path} is of {converter.TITLE}: leave --base out")
+    elif base is None:
+        raise ReenactError(f"{path} is of {converter.TITLE}, which stands on {converter.BASE}: give --base its folder")
+    elif not base.is_dir():
+        raise ReenactError(f"--base {base} is no folder: give the folder of {converter.BASE}")
 
 
 def _load_state(module: ReenactmentModule, state: dict[str, Tensor], path: Path) -> None:

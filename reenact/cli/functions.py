@@ -168,13 +168,13 @@ def spell_options(message: str, command: Command, signature: Signature, argument
         dash_option(option): option for option in (word.partition("=")[0] for word in arguments) if option[:1] == "-"
     }
 
-    known = list_option_names(command, signature.parameters.values())
+    option_names = list_option_names(command, signature.parameters.values())
     complaint = message.partition(";")[0]  # the remedy may name other commands, which have no short names
 
     def spell(match: re.Match[str]) -> str:
         option = dash_option(match.group())
         parameter = option.removeprefix("--").replace("-", "_")
-        if parameter not in known:
+        if parameter not in option_names:
             return match.group()
         names = (option, *(command.aliases.get(parameter, ()) if match.start() < len(complaint) else ()))
         return next((typed[name] for name in names if name in typed), option)

@@ -63,8 +63,8 @@ class Settings:
     @property
     def recipe(self) -> dict[str, str]:
         """Return the settings that the store records."""
-        apart = ("face_model", "size", "appearance")  # fields of their own in the description of a store
-        values = {name: str(value) for name, value in asdict(self).items() if name not in apart}
+        separate_fields = ("face_model", "size", "appearance")  # fields of their own in the description of a store
+        values = {name: str(value) for name, value in asdict(self).items() if name not in separate_fields}
         if self.regressor is None:
             del values["regressor"]
         return values

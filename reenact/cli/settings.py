@@ -62,8 +62,8 @@ def add_field_options(parser: ArgumentParser, options: Any) -> None:  # noqa: AN
             parser.add_argument(name, action=ActionYesNo(no_prefix="no-"), default=default, help=text)
         else:
             action = parser.add_argument(name, type=hints[field.name], default=default, help=text)
-            if words := list_words(hints[field.name]):
-                action.metavar = f"{{{','.join(words)}}}"
+            if choices := list_words(hints[field.name]):
+                action.metavar = f"{{{','.join(choices)}}}"
 
 
 def add_setting_options(parser: ArgumentParser, command: Command, text: str) -> None:

@@ -162,8 +162,8 @@ def visibility_map(face: FaceRaster, source: SourceGeometry) -> Tensor:
     """
     index = face.fragments.face_index
     visible = source.visible.expand(len(index), -1)
-    shown = visible.gather(1, index.clamp(min=0).flatten(1)).view_as(index) & face.fragments.covered
-    return shown[:, None].to(face.fragments.depth.dtype)
+    visibility = visible.gather(1, index.clamp(min=0).flatten(1)).view_as(index) & face.fragments.covered
+    return visibility[:, None].to(face.fragments.depth.dtype)
 
 
 def displace_vertices(source_vertices: Tensor, driving_vertices: Tensor) -> Tensor:

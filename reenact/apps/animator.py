@@ -32,6 +32,7 @@ from reenact.models.common.base import (
     ignore_progress,
 )
 from reenact.models.common.checkpoint import load_method
+from reenact.models.common.controls import take_fields
 from reenact.models.common.surface import HasSurface, Surface
 from reenact.tracking.read_face import read_picture_face
 from reenact.tracking.target import ParameterSource, Target, build_target
@@ -129,9 +130,18 @@ class Animator:
 
         In crops that follow two faces these change with expressions and turns alone, which the box around the
         landmarks grows and shifts with.
+
+        Raises:
+            ReenactError: if no other part moves.
         """
         parts = self.transfer.parts or self.network.movable_parts()
         moving = tuple(part for part in parts if part not in self.network.places)
+        if not moving:
+            raise ReenactError(
+                f"the parts {', '.join(parts)} alone stay the source's in a crop that follows the face",
+                subject="--crop per_frame",
+                remedy="use --crop fixed, or name other --parts",
+            )
         self.transfer = replace(self.transfer, parts=moving)
         return self
 
@@ -294,9 +304,8 @@ class Animator:
     def _anchored(self, motion: TensorFields, anchor: TensorFields) -> TensorFields:
         """The source's own motion (batch B), with the anchor's (batch 1) in everything that the driving face moves."""
         parts, optional = self.network.parts, self.network.optional_parts
-        names = [name for part in self.transfer.parts or parts for name in {**parts, **optional}[part]]
-        changes = {name: getattr(anchor, name).expand_as(getattr(motion, name)) for name in names}
-        return replace(motion, **changes)
+        names = {name for part in self.transfer.parts or parts for name in {**parts, **optional}[part]}
+        return take_fields(motion, anchor, names)
 
     @property
     def target(self) -> Target:

@@ -119,7 +119,7 @@ def take_pose(animator: Animator, start: TensorFields, source: FaceClip, other: 
             f"--set pose_from: the motion of {animator.module.method} has no head pose; use reenact animate"
         )
     other = share_size(source, share_frame(source, other, 0, animator.target.crop), animator.face_model)
-    return animator.transfer_to(start, animator.read(read_portrait(other, 0)), replace(animator.transfer, mode="pose"))
+    return animator.transfer_to(start, animator.read(read_portrait(other, 0)), Transfer(mode="pose"))
 
 
 def make_neutral(animator: Animator, kind: Neutral) -> TensorFields:

@@ -55,7 +55,7 @@ def reference_number(which: str, source: FaceClip, driving: FaceClip, face_model
         if source.landmarks is None or driving.landmarks is None:
             raise ReenactError("--reference-frame best: no landmarks are known to compare the faces by; give a number")
         return int(rows[nearest_points(source.landmarks[start], driving.landmarks[rows])])
-    if not which.isdigit() or int(which) >= count:
+    if not which.isdecimal() or int(which) >= count:
         raise ReenactError(
             f"--reference-frame {which}: use auto, first, best, or a frame number of the driving clip from 0 to"
             f" {count - 1}"
@@ -74,7 +74,7 @@ def anchor_number(which: str, source: FaceClip, driving: FaceClip) -> int:
         source: The source.
         driving: The driving clip.
     """
-    if not which.isdigit() or source.fps is None or driving.fps is None:
+    if not which.isdecimal() or source.fps is None or driving.fps is None:
         return first_found(source)
     middle = (2 * int(which) + 1) / (2 * driving.fps)  # a frame is on display around its middle, as in the time line
     return min(int(middle * source.fps), len(source) - 1)

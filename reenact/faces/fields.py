@@ -69,6 +69,9 @@ class TensorFields:
                 return value
             if isinstance(value, TensorFields):
                 return value.first_tensor()
+            if isinstance(value, tuple) and value:
+                first: Tensor = value[0]
+                return first
         raise ValueError(f"{type(self).__name__} holds no tensor, so it has no leading dimensions")
 
     def _reshape(self, function: Callable[[Tensor], Tensor], rename: Callable[[list[str]], list[str]]) -> Self:

@@ -12,6 +12,7 @@ import torch
 from reenact.apps import animate as animate_module
 from reenact.apps.animate import animate
 from reenact.apps.animator import Animator
+from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair, to_tensor
 from reenact.models.common.base import Mode, Transfer
 from reenact.models.common.checkpoint import load_method
@@ -99,7 +100,33 @@ def test_a_module_moves_another_person_as_the_paper_does(paper: Transfer, checkp
     image = module.reenact(PortraitPair(source, driving)).image
     moved = {
         name: network.perform(state, network.retarget(state, network.read(driving), transfer)).image
-        for name, transfer in (("paper", paper), ("package", Transfer()))
+        for name, transfer in (("paper", replace(paper, mode="absolute")), ("package", Transfer()))
     }
     assert torch.equal(image, moved["paper"])
     assert not torch.equal(image, moved["package"])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("transfer", [Transfer("relative"), Transfer(renormalise_scale=True)], ids=str)
+def test_a_score_of_another_person_depends_on_no_other_row(
+    transfer: Transfer, checkpoint: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PWM, "transfer", transfer)
+    module = load_method(checkpoint)
+    images, params, _ = world.sequence(0, 0, range(1), SIZE)
+    source = Portrait(to_tensor(images), params.map(torch.Tensor.float), identity=["0"])
+    drivings = []
+    for person in (1, 2):
+        images, params, _ = world.sequence(person, 0, range(30, 31), SIZE)
+        drivings.append(Portrait(to_tensor(images), params.map(torch.Tensor.float), identity=[str(person)]))
+    together = module.reenact(PortraitPair(Portrait.cat([source, source]), Portrait.cat(drivings))).image
+    alone = module.reenact(PortraitPair(source, drivings[1])).image
+    torch.testing.assert_close(together[1:], alone, atol=1e-4, rtol=0)
+
+
+def test_parts_of_the_place_alone_are_refused_where_the_place_is_kept(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PWM, "transfer", Transfer(parts=("camera",)))
+    with pytest.raises(ReenactError, match="--crop per_frame: the parts camera alone stay the source's"):
+        Animator(checkpoint, device="cpu").keep_place()

@@ -73,4 +73,9 @@ def test_another_recipe_in_the_same_folder_is_refused(place, capsys):
     assert main([*WORDS.split(), "--workers", "1"]) == 2
     assert "store is a store with fields" in capsys.readouterr().err
     assert main(["world", "-o", "none", "--size", "8"]) == 2
-    assert "--size 8 is not at least 16 pixels" in capsys.readouterr().err
+    assert "--size 8 must be from 16 to 8192" in capsys.readouterr().err
+
+
+def test_people_of_the_test_split_are_not_taken_for_training(place, capsys):
+    assert main([*WORDS.replace("identities 2", "identities 3", 1).split(), "--masks", "--workers", "1"]) == 2
+    assert "store has person000002 in test, not in train: give the --identities" in capsys.readouterr().err

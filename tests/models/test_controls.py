@@ -11,7 +11,7 @@ from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
 from reenact.faces.params import FaceParams
 from reenact.faces.registry import load_face_model
-from reenact.models.common.controls import EXAMPLE, ControlError, blend_fields, list_families
+from reenact.models.common.controls import EXAMPLE, ControlError, blend_fields, list_families, take_fields
 from reenact.models.common.face_controls import blend_parameters, list_parameter_controls, set_parameter
 
 METHODS = pytest.mark.parametrize("case", FIRST, ids=str, scope="module")
@@ -135,3 +135,30 @@ def test_numbers_of_named_coefficients_and_families():
     assert families[:3] == ["yaw", "pitch", "roll"]
     assert families[-1].startswith("expression.{smile_left, smile_right, ")
     assert list_families(["a", "shape.0", "shape.1", "shape.2"]) == ["a", "shape.0 to shape.2"]
+
+
+def test_tuples_of_tensors_blend_and_have_leading_dimensions():
+    @dataclass
+    class Pyramid(TensorFields):
+        levels: tuple[torch.Tensor, ...]
+
+    low, high = Pyramid((torch.zeros(2, 3),)), Pyramid((torch.ones(2, 3),))
+    assert torch.equal(blend_fields(low, high, 0.25).levels[0], torch.full((2, 3), 0.25))
+    assert low.first_tensor().shape == (2, 3)
+
+
+def test_fields_are_taken_from_nested_motions():
+    @dataclass
+    class Inner(TensorFields):
+        pose: torch.Tensor
+        shape: torch.Tensor
+
+    @dataclass
+    class Outer(TensorFields):
+        inner: Inner
+
+    taken = take_fields(
+        Outer(Inner(torch.zeros(2, 3), torch.zeros(2, 1))), Outer(Inner(torch.ones(1, 3), torch.ones(1, 1))), {"pose"}
+    )
+    assert torch.equal(taken.inner.pose, torch.ones(2, 3))
+    assert torch.equal(taken.inner.shape, torch.zeros(2, 1))

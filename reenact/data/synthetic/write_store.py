@@ -26,6 +26,11 @@ from reenact.progress import open_progress_console
 from reenact.world.motion import FPS
 from reenact.world.renderer import World
 
+MOST_FRAMES = 100_000
+"""Limit of the frames of a clip, an hour: a clip is drawn in memory."""
+MOST_PIXELS = 8192
+"""Limit of the side of a frame."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Takes:
@@ -53,8 +58,8 @@ def write_synthetic_store(
 ) -> str:
     """Write clips of the synthetic world as a store with the exact parameters of each frame.
 
-    Clips already there are kept. A person costs a tenth of a second to make and a frame some milliseconds, so a store
-    pays from the second epoch on.
+    Clips already there are kept; people can be added to `test` alone, since they follow those of `train`. A person
+    costs a tenth of a second to make and a frame some milliseconds, so a store pays from the second epoch on.
 
     Args:
         out: Folder of the store.
@@ -69,24 +74,47 @@ def write_synthetic_store(
         workers: Processes.
 
     Raises:
-        ReenactError: if a number is not positive or the folder can't be written.
+        ReenactError: if a number is out of range, the folder can't be written, or it has test people who would be in
+            `train`.
     """
-    if min(identities, clips_per_identity, frames_per_clip, every, workers) < 1 or min(test_identities, world) < 0:
-        raise ReenactError("people, clips, frames and workers must be 1 or more, and the seed 0 or more")
-    if size < 16:
-        raise ReenactError(f"--size {size} is not at least 16 pixels; 128 is usual")
+    _check_range("--identities", identities, 1)
+    _check_range("--test-identities", test_identities, 0)
+    _check_range("--clips-per-identity", clips_per_identity, 1)
+    _check_range("--frames-per-clip", frames_per_clip, 1, MOST_FRAMES)
+    _check_range("--every", every, 1)
+    _check_range("--world", world, 0)
+    _check_range("--workers", workers, 1)
+    _check_range("--size", size, 16, MOST_PIXELS)
     out, frames = Path(out), range(0, frames_per_clip * every, every)
     takes = _Takes(world=world, clips=clips_per_identity, frames=frames, size=size, masks=masks)
     _, arrays = _render_clip(takes, 0, 0, frames[:1])
     recipe = {"world": str(world), "every": str(every), "frames": str(frames_per_clip)}
     info = StoreInfo("head", size, recipe, fields_of(arrays))
-    StoreWriter(out, info)
     people = [("train" if person < identities else "test", person) for person in range(identities + test_identities)]
+    _check_splits(StoreWriter(out, info), people)
     with ExitStack() as stack:
         results = _start_work(partial(_write_person, out, info, takes), people, workers, stack)
         for _ in track(results, description="people", total=len(people), console=open_progress_console()):
             pass
     return f"{len(people) * clips_per_identity} clips of {len(people)} people, {frames_per_clip} frames each: {out}"
+
+
+def _check_range(option: str, value: int, least: int, most: int | None = None) -> None:
+    if value < least or (most is not None and value > most):
+        limits = f"from {least} to {most}" if most is not None else f"at least {least}"
+        raise ReenactError(f"must be {limits}", subject=f"{option} {value}")
+
+
+def _check_splits(writer: StoreWriter, people: Sequence[tuple[str, int]]) -> None:
+    """Refuse to take people who are in one split for the other."""
+    for split, person in people:
+        record = writer.finished(f"{person_name(person)}#000", "")
+        if record is not None and record.split != split:
+            raise ReenactError(
+                f"has {person_name(person)} in {record.split}, not in {split}",
+                subject=writer.root,
+                remedy="give the --identities that it was written with, or another folder",
+            )
 
 
 def _start_work(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
 from typing import Any, TypeVar
@@ -106,6 +106,24 @@ def blend_fields(first: Motion, second: Motion, weight: float) -> Motion:
         start, end = getattr(first, item.name), getattr(second, item.name)
         if isinstance(start, TensorFields):
             changes[item.name] = blend_fields(start, end, weight)
-        elif isinstance(start, Tensor) and start.is_floating_point():
-            changes[item.name] = torch.lerp(start, end, weight)
+        elif isinstance(start, tuple):
+            changes[item.name] = tuple(_blend_tensors(*pair, weight) for pair in zip(start, end, strict=True))
+        elif isinstance(start, Tensor):
+            changes[item.name] = _blend_tensors(start, end, weight)
     return replace(first, **changes)
+
+
+def _blend_tensors(start: Tensor, end: Tensor, weight: float) -> Tensor:
+    return torch.lerp(start, end, weight) if start.is_floating_point() else start
+
+
+def take_fields(motion: TensorFields, other: TensorFields, names: Collection[str]) -> TensorFields:
+    """The motion with the fields of some names, also nested ones, of another whose batch is 1."""
+    changes: dict[str, Any] = {}
+    for item in fields(motion):
+        value, replacement = getattr(motion, item.name), getattr(other, item.name)
+        if item.name in names:
+            changes[item.name] = replacement.expand_as(value)
+        elif isinstance(value, TensorFields):
+            changes[item.name] = take_fields(value, replacement, names)
+    return replace(motion, **changes)

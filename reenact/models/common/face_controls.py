@@ -153,7 +153,7 @@ def _set_coefficient(params: FaceParams, family: str, key: str, value: float, fa
     count = coefficients.shape[-1]
     if key in names:
         index = names.index(key)
-    elif key.isdigit() and int(key) < count:
+    elif key.isdecimal() and int(key) < count:
         index = int(key)
     else:
         also = f", or one of {', '.join(get_close_matches(key, names, 5, 0.4) or names)}" if names else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -258,7 +258,7 @@ class ReenactmentModule(PortraitModule):
     def reenact(self, batch: PortraitPair) -> Reenactment:
         """The batch's result; another person's motion is retargeted first, by the transfer of the paper.
 
-        Clips are played, as `animate` does.
+        Clips are played, as `animate` does; a picture, which has no reference frame, gives relative motion as it is.
         """
         network = self.network
         if batch.around is not None or batch.driving.image.ndim == 5:
@@ -267,7 +267,10 @@ class ReenactmentModule(PortraitModule):
         state = network.encode(batch.source)
         motion = network.read(batch.driving)
         if not batch.same_identity:
-            motion = network.retarget(state, motion, network.transfer)
+            # A picture has no reference frame, and the first row of the batch shows another person.
+            transfer = network.transfer
+            transfer = replace(transfer, mode="absolute") if transfer.mode == "relative" else transfer
+            motion = network.retarget(state, motion, transfer, motion)
         return network.perform(state, motion)
 
     def play(self, source: Portrait, drivings: Iterable[Portrait]) -> Iterator[Reenactment]:

@@ -55,11 +55,11 @@ class Normed(Method):
 def break_reading() -> None:
     read, reads = Noise.read, []
 
-    def missing(self, clip, frames):
+    def missing(self, clip, frames, window=0):
         reads.append(clip)
         if len(reads) > STEP:
             raise ReenactError("clip3 is missing")
-        return read(self, clip, frames)
+        return read(self, clip, frames, window)
 
     Noise.read = missing
 

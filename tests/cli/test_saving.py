@@ -77,11 +77,11 @@ def test_time_makes_a_checkpoint_due(place, monkeypatch):
 def test_a_clip_that_is_missing_between_two_steps_costs_no_step(whole, monkeypatch, capsys):
     read = Noise.read
 
-    def missing(self: Noise, clip: int, frames: object) -> object:
+    def missing(self: Noise, clip: int, frames: object, window: int = 0) -> object:
         if LAST.parent.parent.is_dir() and missing.reads == 6:  # two pairs a step
             raise ReenactError("clip3 is missing; prepare it again")
         missing.reads += 1
-        return read(self, clip, frames)
+        return read(self, clip, frames, window)
 
     missing.reads = 0
     with monkeypatch.context() as patch:

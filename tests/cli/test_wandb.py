@@ -101,7 +101,10 @@ def test_a_benchmark_logs_one_table(tmp_path):
         columns=(column,),
         rows=rows,
     )
-    results = [Result(rows[0], {"self": {"psnr": Score("psnr", 21.5, 4)}}), Result(rows[1], {}, "not in the zoo")]
+    results = [
+        Result(row=rows[0], scores={"self": {"psnr": Score("psnr", 21.5, 4)}}),
+        Result(row=rows[1], scores={}, problem="not in the zoo"),
+    ]
     report = build_report(table, [Measured(column, "psnr")], results, tmp_path, [], own_data=True)
     log_table(report, tmp_path)
     wandb.finish()

@@ -32,7 +32,8 @@ def prepare(raw, out, log):
             opened.write(f"{self.folder.name} {stage}\n")
 
     Work.save = save
-    task = job.Job(out=out, settings=job.Settings(table="head", out="dlib", root="fomm", scale=32), face_model="head")
+    settings = job.Settings(face_model="head", landmarks="dlib", crop="fomm", size=32)
+    task = job.Job(out=out, settings=settings, face_model="head")
     squares = Squares()
     job.load_face_finder = lambda *_: FaceFinder(squares, squares)
     engines.PAUSE = 0.02

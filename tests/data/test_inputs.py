@@ -150,7 +150,7 @@ def test_equal_names_of_runs_that_begin_at_once_are_different_clips(tmp_path):
     for folder, start in (("A", 40), ("B", 60)):
         (tmp_path / folder).mkdir()
         write_clip(tmp_path / folder / "take.mp4", walk(4, start))
-    settings = job.Settings(table="head", out="dlib", root="fomm", scale=32)
+    settings = job.Settings(face_model="head", landmarks="dlib", crop="fomm", size=32)
     writer = StoreWriter(tmp_path / "store", job.store_info(settings))
     for _ in range(2):  # also where a run goes on before its clip is finished
         first, second = (name_apart(find_clips(tmp_path / folder), writer, settings)[0] for folder in "AB")

@@ -76,7 +76,7 @@ def test_another_network_than_where_the_run_began_ends_it(home, tmp_path, monkey
         face_model=name, landmarks="dlib", crop="fomm", size=SIZE, parameters="deep3d", regressor="deep3d_2"
     )
     with pytest.raises(ReenactError, match="deep3d is deep3d here, but deep3d_2 where the run began"):
-        Tools(Job(out=tmp_path / "store", settings=settings, face_model="bfm")).load("parameters")
+        _ = Tools(Job(out=tmp_path / "store", settings=settings, face_model="bfm")).regressor
 
 
 def test_from_videos_to_an_animated_portrait(home, raw, tmp_path, monkeypatch, capfd):

@@ -117,7 +117,7 @@ def test_real_faces_turned_are_refused_or_right(name, roll, real, dlib_finder):
     assert upright.error < WRONG / 2
     turned, matrix = turn_picture(image, roll)
     x, y = matrix[:, :2] @ box.centre + matrix[:, 2]
-    lying = type(box)(x - box.size / 2, y - box.size / 2, x + box.size / 2, y + box.size / 2)
+    lying = type(box).from_row([x - box.size / 2, y - box.size / 2, x + box.size / 2, y + box.size / 2])
     placed = dlib_finder.landmarks.landmarks(turned, lying)
     off = np.linalg.norm(placed - points @ matrix[:, :2].T - matrix[:, 2], axis=1).mean()
     check = check_landmarks(dlib_finder.landmarks, turned, lying, placed)

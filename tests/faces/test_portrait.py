@@ -61,4 +61,4 @@ def test_mixed_presence_is_refused():
 def test_a_pair_knows_whether_the_truth_is_known(driver: str, same: bool):
     pair = PortraitPair(Portrait.stack([make_portrait("x", "a")]), Portrait.stack([make_portrait("y", driver)]))
     assert pair.same_identity is same
-    assert [field.name for field in fields(pair.to("cpu"))] == ["source", "driving"]
+    assert [field.name for field in fields(pair.to("cpu"))] == ["source", "driving", "around"]

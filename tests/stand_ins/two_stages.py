@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from reenact.errors import ReenactError
-from reenact.faces.contents import Contents
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, PortraitPair
+from reenact.faces.registry import load_face_model
 from reenact.methods import Foundation, Method
-from reenact.models.common.base import Reenactment, Reenactor, SourceState, Transfer
+from reenact.models.common.base import Reenactment, SourceState
 from reenact.models.common.module import ReenactmentModule
-from reenact.models.common.retarget import FIELDS_OF_PART, retarget
+from reenact.models.common.parameter_driven import ParameterDriven
 from reenact.nn.whole_batch import BatchDraws
 
 METHOD = Method(
@@ -63,13 +62,10 @@ class Optimisation:
     milestones: list[int] = field(default_factory=list)
 
 
-class Network(Reenactor[State, FaceParams]):
-    needs = Contents(params=True)
-    parts: ClassVar = FIELDS_OF_PART
-    places = ("camera",)
-
-    def __init__(self, stage: str) -> None:
+class Network(ParameterDriven[State]):
+    def __init__(self, face_model: str, stage: str) -> None:
         super().__init__()
+        self.face_model = load_face_model(face_model)
         self.picture = nn.Linear(3, 3)
         if stage == "time":
             self.picture.requires_grad_(False)
@@ -79,18 +75,6 @@ class Network(Reenactor[State, FaceParams]):
 
     def encode(self, source: Portrait) -> State:
         return State(self.read(source), source.image)
-
-    def read(self, driving: Portrait) -> FaceParams:
-        if driving.params is None:
-            raise ReenactError("two_stages needs face parameters: run `reenact prepare` on this data")
-        return driving.params
-
-    def retarget(
-        self, state: State, driving: FaceParams, transfer: Transfer, reference: FaceParams | None = None
-    ) -> FaceParams:
-        self.check_transfer(transfer)
-        parts = transfer.parts or tuple(self.parts)
-        return retarget(state.motion, driving, transfer.mode, reference, transfer.strength, parts)
 
     def perform(self, state: State, motion: FaceParams, random: BatchDraws | None = None) -> Reenactment:
         change = self.picture(motion.jaw_pose)
@@ -108,7 +92,7 @@ class TwoStages(ReenactmentModule):
     ) -> None:
         config, optimisation = config or Config(), optimisation or Optimisation()
         arguments = {"face_model": face_model, "config": config, "optimisation": optimisation}
-        super().__init__(Network(config.stage), arguments)
+        super().__init__(Network(face_model, config.stage), arguments)
         self.optimisation = optimisation
 
     def training_step(self, batch: PortraitPair, batch_idx: int) -> Tensor:

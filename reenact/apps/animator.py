@@ -138,7 +138,7 @@ class Animator:
         moving = tuple(part for part in parts if part not in self.network.places)
         if not moving:
             raise ReenactError(
-                f"the parts {', '.join(parts)} alone stay the source's in a crop that follows the face",
+                f"leaves the parts {', '.join(parts)}, which alone should move, to the source",
                 subject="--crop per_frame",
                 remedy="use --crop fixed, or name other --parts",
             )

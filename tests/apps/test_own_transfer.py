@@ -128,5 +128,7 @@ def test_parts_of_the_place_alone_are_refused_where_the_place_is_kept(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(PWM, "transfer", Transfer(parts=("camera",)))
-    with pytest.raises(ReenactError, match="--crop per_frame: the parts camera alone stay the source's"):
+    with pytest.raises(
+        ReenactError, match="--crop per_frame leaves the parts camera, which alone should move, to the source"
+    ):
         Animator(checkpoint, device="cpu").keep_place()

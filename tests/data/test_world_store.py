@@ -78,4 +78,4 @@ def test_another_recipe_in_the_same_folder_is_refused(place, capsys):
 
 def test_people_of_the_test_split_are_not_taken_for_training(place, capsys):
     assert main([*WORDS.replace("identities 2", "identities 3", 1).split(), "--masks", "--workers", "1"]) == 2
-    assert "store has person000002 in test, not in train: give the --identities" in capsys.readouterr().err
+    assert "store has person00002 in test, not in train; give the --identities" in capsys.readouterr().err

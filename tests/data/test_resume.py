@@ -62,12 +62,18 @@ def record(
     return recorder.seen
 
 
+@pytest.fixture(scope="module", params=[0, 2])
+def whole_run(request, root, tmp_path_factory):
+    """Workers, folder with a checkpoint of each step, and batches of a run that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("whole")
+    return request.param, folder, record(root, folder, request.param, 10, every_n_train_steps=1)
+
+
 @pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch ended")
-@pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("done", [3, 4, 6, 8])
-def test_the_batches_after_a_resume_are_those_that_would_have_come(root, tmp_path, workers, done):
-    whole = record(root, tmp_path, workers, 10, every_n_train_steps=1)
-    rest = record(root, tmp_path / "resumed", workers, 10, tmp_path / f"step={done}.ckpt", every_n_train_steps=100)
+def test_the_batches_after_a_resume_are_those_that_would_have_come(root, tmp_path, whole_run, done):
+    workers, folder, whole = whole_run
+    rest = record(root, tmp_path / "resumed", workers, 10, folder / f"step={done}.ckpt", every_n_train_steps=100)
     assert rest == whole[done:]
 
 

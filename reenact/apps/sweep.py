@@ -13,6 +13,9 @@ ORBIT = "orbit"
 SHORT_NAMES = {"expression": "expression.from"}
 """Names of controls that need no key in a sweep."""
 
+MOST_STEPS = 1000
+"""Limit of the pictures of a sweep, which a grid shows all at once."""
+
 
 @dataclass(frozen=True)
 class SweepStep:
@@ -34,8 +37,8 @@ def parse_sweep(text: str) -> list[SweepStep]:
     if len(parts) != 4 or not all(parts) or parts[0].endswith("."):
         raise ReenactError(f"--sweep {text}: write NAME:START:STOP:COUNT, as in yaw:-30:30:9, or orbit:YAW:PITCH:COUNT")
     name, first, second, count = parts
-    if not count.isdigit() or int(count) < 2:
-        raise ReenactError(f"--sweep {text}: COUNT is a whole number from 2 on, not {count!r}")
+    if not count.isdecimal() or not 2 <= int(count) <= MOST_STEPS:
+        raise ReenactError(f"--sweep {text}: COUNT is a whole number from 2 to {MOST_STEPS}, not {count!r}")
     numbers = parse_number(first, f"--sweep {text}"), parse_number(second, f"--sweep {text}")
     if name == ORBIT:
         return _turn_head(*numbers, int(count))

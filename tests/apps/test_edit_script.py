@@ -218,7 +218,19 @@ def test_expression_is_a_name_of_sweeps_and_scripts() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["yaw:-30:30", "yaw:-30:30:1", "yaw:a:30:3", ":0:1:3", "yaw:0:1:x", "orbit:30:10", "orbit:30:10:1", "exp.:0:1:3"],
+    [
+        "yaw:-30:30",
+        "yaw:-30:30:1",
+        "yaw:a:30:3",
+        ":0:1:3",
+        "yaw:0:1:x",
+        "orbit:30:10",
+        "orbit:30:10:1",
+        "exp.:0:1:3",
+        "yaw:0:1:1001",
+        "orbit:30:10:1001",
+        "yaw:0:1:²",
+    ],
 )
 def test_malformed_sweeps(text: str) -> None:
     with pytest.raises(ReenactError, match="--sweep"):

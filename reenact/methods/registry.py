@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from reenact.errors import ReenactError, suggest_names
+from reenact.errors import ReenactError
 from reenact.methods.method import ControlFile, CropRule, Default, Foundation, Method, PairPlan, Recipe
 
 GROUP = "reenact.methods"
@@ -173,11 +173,6 @@ def describe_error(error: BaseException) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if len(frames) > 1 else ""
     return f"{type(error).__name__}: {error}{place}"
-
-
-def suggest_method(name: str) -> str:
-    """Return half a sentence that names the methods near to a name."""
-    return suggest_names(name, [method.name for method in list_methods()])
 
 
 def _load_own(path: Path) -> Method:

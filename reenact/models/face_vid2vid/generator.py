@@ -10,54 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact.nn.blocks import ResBlock, SameBlock, UpBlock
-from reenact.nn.conv import SpectralConv2d
 from reenact.nn.hourglass import list_widths
 from reenact.nn.resample import sample_image
+from reenact.nn.spade import InstanceSpadeBlock
 from reenact.nn.volume import AppearanceExtractor, VolumeDenseMotion, VolumeMotion
 
 DecoderKind = Literal["original", "spade"]
 """The paper's decoder, or the one of the released weights, which is wider and modulated by SPADE."""
-
-
-class Spade(nn.Module):
-    """Instance norm, modulated by a style map of another size: `norm(x) (1 + gamma) + beta`."""
-
-    def __init__(self, channels: int, style: int, hidden: int) -> None:
-        super().__init__()
-        self.mlp_shared = nn.Sequential(nn.Conv2d(style, hidden, 3, padding=1), nn.ReLU())
-        self.mlp_gamma = nn.Conv2d(hidden, channels, 3, padding=1)
-        self.mlp_beta = nn.Conv2d(hidden, channels, 3, padding=1)
-
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """Normalise and modulate maps (B, C, H, W) by a style (B, S, h, w)."""
-        hidden = self.mlp_shared(F.interpolate(style, x.shape[-2:], mode="nearest"))
-        modulated: Tensor = F.instance_norm(x) * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden)
-        return modulated
-
-
-class SpadeBlock(nn.Module):
-    """Residual block of two SPADE layers, projected where widths differ."""
-
-    def __init__(self, channels_in: int, channels_out: int, style: int, hidden: int) -> None:
-        super().__init__()
-        inner = min(channels_in, channels_out)
-        self.conv_0 = SpectralConv2d(channels_in, inner, 3, 1)
-        self.conv_1 = SpectralConv2d(inner, channels_out, 3, 1)
-        self.norm_0 = Spade(channels_in, style, hidden)
-        self.norm_1 = Spade(inner, style, hidden)
-        self.projected = channels_in != channels_out
-        if self.projected:
-            self.conv_s = SpectralConv2d(channels_in, channels_out, 1, bias=False)
-            self.norm_s = Spade(channels_in, style, hidden)
-
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """Apply the block."""
-        y = self.conv_0(F.leaky_relu(self.norm_0(x, style), 0.2))
-        y = self.conv_1(F.leaky_relu(self.norm_1(y, style), 0.2))
-        if self.projected:
-            x = self.conv_s(self.norm_s(x, style))
-        out: Tensor = x + y
-        return out
 
 
 class SpadeDecoder(nn.Module):
@@ -73,9 +32,9 @@ class SpadeDecoder(nn.Module):
         super().__init__()
         self.fc = nn.Conv2d(style, 2 * style, 3, padding=1)
         for index in range(6):
-            setattr(self, f"G_middle_{index}", SpadeBlock(2 * style, 2 * style, style, hidden))
-        self.up_0 = SpadeBlock(2 * style, style, style, hidden)
-        self.up_1 = SpadeBlock(style, last, style, hidden)
+            setattr(self, f"G_middle_{index}", InstanceSpadeBlock(2 * style, 2 * style, style, hidden))
+        self.up_0 = InstanceSpadeBlock(2 * style, style, style, hidden)
+        self.up_1 = InstanceSpadeBlock(style, last, style, hidden)
         self.conv_img = nn.Conv2d(last, 3, 3, padding=1)
 
     def forward(self, style: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from reenact.nn.frozen import Frozen
 from reenact.nn.perceptual import FEATURES, LEAST_SIDES, PerceptualKind, assets_of
 from reenact.nn.resample import AntiAliasDown
+from reenact.nn.style import compare_scales
 
 GanKind = Literal["ls", "hinge"]
 """Least squares (Mao et al. 2017) or hinge (Lim and Ye 2017)."""
@@ -42,43 +43,35 @@ class ImageWeights:
     """Network of the perceptual terms, or none of them."""
 
 
-class ImageLosses:
-    """Perceptual, adversarial and feature terms of images (B, 3, H, W) in [0, 1], with their weights.
+class PerceptualTerms:
+    """Perceptual terms of images (B, 3, H, W) in [0, 1] by a fixed network.
 
     Not a module: nothing of it is in a checkpoint.
 
     Args:
-        weights: of the terms.
-        judged: True where a discriminator is trained and looked at.
-        coarsest: largest reduction at which the perceptual network reads images.
+        kind: network that the images are compared by.
+        coarsest: largest reduction at which it reads them.
     """
 
-    def __init__(self, weights: ImageWeights, *, judged: bool, coarsest: int = PYRAMID[-1]) -> None:
-        self.weights = weights
-        self.judged = judged
+    def __init__(self, kind: PerceptualKind, coarsest: int = PYRAMID[-1]) -> None:
+        self.kind = kind
         self._coarsest = coarsest
-        self._pyramid = {factor: AntiAliasDown(factor) for factor in PYRAMID}
         self._perceptual: PerceptualLoss | None = None
 
     @property
     def assets(self) -> tuple[str, ...]:
         """Names in `reenact.assets` of the files that the perceptual network needs."""
-        return assets_of(self.weights.perceptual)
+        return assets_of(self.kind)
 
     @property
     def least_image_size(self) -> int:
         """Side of the smallest images that the perceptual network can read at the coarsest scale."""
-        return LEAST_SIDES.get(self.weights.perceptual, 1) * self._coarsest
+        return LEAST_SIDES.get(self.kind, 1) * self._coarsest
 
     @property
     def idle(self) -> dict[str, str]:
         """Terms that are weighed and can't be computed, with the reason."""
-        idle = {}
-        if self.weights.reconstruction and self.weights.perceptual == "none":
-            idle["reconstruction"] = "perceptual is none"
-        if self.weights.feature_matching and not self.judged:
-            idle["feature_matching"] = "gan is 0, so the discriminator is not trained"
-        return idle
+        return {}
 
     def load(self) -> None:
         """Load the perceptual network, if there is one.
@@ -86,8 +79,52 @@ class ImageLosses:
         Raises:
             ReenactError: if its weights are missing or damaged.
         """
-        if self.weights.perceptual != "none":
-            self._perceptual = PerceptualLoss(self.weights.perceptual)
+        if self.kind != "none":
+            self._perceptual = PerceptualLoss(self.kind)
+
+    def compare_scales(
+        self, fake: Tensor, real: Tensor, name: str, *, weight: float, style_weight: float = 0.0
+    ) -> dict[str, Tensor]:
+        """Return PIRenderer's terms by name, content and style; none without a network.
+
+        Args:
+            fake: the result.
+            real: the driving image.
+            name: of the content term; the style term has `_style` behind it.
+            weight: of the content, summed over layers and over the scales of `PYRAMID`.
+            style_weight: of the style, summed over layers; 0 leaves it out.
+        """
+        if self._perceptual is None:
+            return {}
+        content, style = self._perceptual.compare_scales(fake, real, len(PYRAMID), with_style=style_weight > 0)
+        terms = {name: weight * content}
+        return terms if style is None else terms | {f"{name}_style": style_weight * style}
+
+
+class ImageLosses(PerceptualTerms):
+    """Perceptual, adversarial and feature terms of images (B, 3, H, W) in [0, 1], with their weights.
+
+    Args:
+        weights: of the terms.
+        judged: True where a discriminator is trained and looked at.
+        coarsest: as of `PerceptualTerms`.
+    """
+
+    def __init__(self, weights: ImageWeights, *, judged: bool, coarsest: int = PYRAMID[-1]) -> None:
+        super().__init__(weights.perceptual, coarsest)
+        self.weights = weights
+        self.judged = judged
+        self._pyramid = {factor: AntiAliasDown(factor) for factor in PYRAMID}
+
+    @property
+    def idle(self) -> dict[str, str]:
+        """Terms that are weighed and can't be computed, with the reason."""
+        idle = {}
+        if self.weights.reconstruction and self.kind == "none":
+            idle["reconstruction"] = "perceptual is none"
+        if self.weights.feature_matching and not self.judged:
+            idle["feature_matching"] = "gan is 0, so the discriminator is not trained"
+        return idle
 
     def compare_images(
         self, fake: Tensor, real: Tensor, name: str = "reconstruction", least_side: int = 1
@@ -176,6 +213,13 @@ class PerceptualLoss:
         """Sum of the distances over the levels of a pyramid."""
         terms = [self.distance(fake, real) for fake, real in zip(fakes, reals, strict=True)]
         return sum(terms[1:], start=terms[0])
+
+    def compare_scales(
+        self, fake: Tensor, real: Tensor, scales: int, *, with_style: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Content and style of images (B, 3, H, W) in [0, 1] by `reenact.nn.style.compare_scales`."""
+        network = self._frozen.follow(fake)
+        return compare_scales(network, network.weights, fake, real, scales, with_style=with_style)
 
 
 def generator_gan(fake: Tensor, kind: GanKind) -> Tensor:

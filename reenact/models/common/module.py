@@ -20,7 +20,7 @@ from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.common.base import Reenactment, Reenactor
 from reenact.models.common.header import Header, check_header, check_same_class
 from reenact.nn.frozen import Frozen
-from reenact.nn.losses import ImageLosses
+from reenact.nn.losses import PerceptualTerms
 from reenact.nn.whole_batch import BatchDraws
 
 LOG = logging.getLogger("reenact")
@@ -49,7 +49,7 @@ class PortraitModule(LightningModule):
     """Beginnings of names of weights that the checkpoint of `fit --weights` may lack, such as those of layers that an
     earlier stage has not; the weights of a beginning come all from the checkpoint, or stay as they are initialised."""
     network: nn.Module
-    image_losses: ImageLosses | None = None
+    image_losses: PerceptualTerms | None = None
     """Losses of its images; None where it has others."""
     image_size: int
     """Side in pixels of the images it was last trained on, which checkpoints record and `animate` crops to."""

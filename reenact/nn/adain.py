@@ -1,0 +1,172 @@
+"""Blocks of the networks that face coefficients modulate: PIRenderer's, which other methods of its family build on.
+
+Attribute names are those of PIRenderer's published checkpoints. A code (B, D) modulates maps (B, C, H, W); maps of
+batch 1 serve codes of any batch.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reenact.nn.blocks import LEAK, double_size, halve_size
+
+HIDDEN = 128
+"""Width of the layer between a code and the scales and shifts that it gives."""
+
+
+class LayerNorm2d(nn.GroupNorm):
+    """Layer norm over channels, height and width of a sample, with one weight and bias for each channel.
+
+    Args:
+        channels: of the maps.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(1, channels)
+
+
+class AdaIN(nn.Module):
+    """Instance norm whose scales and shifts come from a code: `norm(x) * (1 + gamma(z)) + beta(z)`.
+
+    Args:
+        channels: of the maps, which have more than one pixel.
+        code: length of the code.
+    """
+
+    def __init__(self, channels: int, code: int) -> None:
+        super().__init__()
+        self.mlp_shared = nn.Sequential(nn.Linear(code, HIDDEN), nn.ReLU())
+        self.mlp_gamma = nn.Linear(HIDDEN, channels)
+        self.mlp_beta = nn.Linear(HIDDEN, channels)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """Normalise maps and modulate them."""
+        return self.modulate(F.instance_norm(x), code)
+
+    def modulate(self, normalised: Tensor, code: Tensor) -> Tensor:
+        """Modulate maps that are normalised already."""
+        hidden = self.mlp_shared(code)
+        gamma, beta = self.mlp_gamma(hidden)[..., None, None], self.mlp_beta(hidden)[..., None, None]
+        modulated: Tensor = normalised * (1 + gamma) + beta
+        return modulated
+
+
+class AdaINDownBlock(nn.Module):
+    """Two modulated convolutions, the first of stride 2: (B, in, H, W) to (B, out, H / 2, W / 2).
+
+    Args:
+        channels_in: of the input.
+        channels_out: of the output.
+        code: length of the code.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, code: int) -> None:
+        super().__init__()
+        self.conv_0 = nn.Conv2d(channels_in, channels_out, 4, stride=2, padding=1)
+        self.conv_1 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
+        self.norm_0 = AdaIN(channels_in, code)
+        self.norm_1 = AdaIN(channels_out, code)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """Apply the block."""
+        return self.continue_from(F.instance_norm(x), code)
+
+    def continue_from(self, normalised: Tensor, code: Tensor) -> Tensor:
+        """Apply the block to maps that are normalised already."""
+        x = self.conv_0(F.leaky_relu(self.norm_0.modulate(normalised, code), LEAK))
+        out: Tensor = self.conv_1(F.leaky_relu(self.norm_1(x, code), LEAK))
+        return out
+
+
+class AdaINUpBlock(nn.Module):
+    """Two modulated convolutions, the second transposed, beside a transposed one: (B, in, H, W) to (B, out, 2H, 2W).
+
+    Args:
+        channels_in: of the input.
+        channels_out: of the output.
+        code: length of the code.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, code: int) -> None:
+        super().__init__()
+        self.conv_0 = nn.Conv2d(channels_in, channels_out, 3, padding=1)
+        self.conv_1 = nn.ConvTranspose2d(channels_out, channels_out, 3, stride=2, padding=1, output_padding=1)
+        self.conv_s = nn.ConvTranspose2d(channels_in, channels_out, 3, stride=2, padding=1, output_padding=1)
+        self.norm_0 = AdaIN(channels_in, code)
+        self.norm_1 = AdaIN(channels_out, code)
+        self.norm_s = AdaIN(channels_in, code)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """Apply the block."""
+        normalised = F.instance_norm(x)
+        y = self.conv_0(F.leaky_relu(self.norm_0.modulate(normalised, code), LEAK))
+        y = self.conv_1(F.leaky_relu(self.norm_1(y, code), LEAK))
+        out: Tensor = self.conv_s(F.leaky_relu(self.norm_s.modulate(normalised, code), LEAK)) + y
+        return out
+
+
+class AdaINResBlock(nn.Module):
+    """A convolution, modulated, and the input: (B, C, H, W) to the same size.
+
+    The released block computes another convolution and norm first and discards their result; they are left out.
+
+    Args:
+        channels: of input and output.
+        code: length of the code.
+    """
+
+    def __init__(self, channels: int, code: int) -> None:
+        super().__init__()
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm2 = AdaIN(channels, code)
+
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
+        """Apply the block."""
+        out: Tensor = self.norm2(self.conv2(x), code) + x
+        return out
+
+
+class LayerNormBlock(nn.Module):
+    """Convolution, `LayerNorm2d`, leaky ReLU: (B, in, H, W) to (B, out, H, W).
+
+    Args:
+        channels_in: of the input.
+        channels_out: of the output.
+        kernel_size: of the convolution, odd; the border is padded with zeros.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel_size: int = 3) -> None:
+        super().__init__()
+        conv = nn.Conv2d(channels_in, channels_out, kernel_size, padding=kernel_size // 2)
+        self.model = nn.Sequential(conv, LayerNorm2d(channels_out), nn.LeakyReLU(LEAK))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block."""
+        out: Tensor = self.model(x)
+        return out
+
+
+class LayerNormDownBlock(LayerNormBlock):
+    """A `LayerNormBlock` and average pooling: (B, in, H, W) to (B, out, H / 2, W / 2)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block."""
+        return halve_size(super().forward(x))
+
+
+class LayerNormUpBlock(LayerNormBlock):
+    """Nearest-neighbour upsampling and a `LayerNormBlock`: (B, in, H, W) to (B, out, 2H, 2W)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block."""
+        return super().forward(double_size(x))
+
+
+def initialise_normal(module: nn.Module, std: float) -> None:
+    """Draw the weights of convolutions and linear layers from N(0, `std`) and set their biases to 0, in place."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(part.weight, 0.0, std)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)

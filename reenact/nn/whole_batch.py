@@ -28,6 +28,10 @@ class BatchDraws:
         """Standard normal numbers (B, ...) for the B rows of this process."""
         return torch.randn(rows * self.processes, *shape, generator=self.generator)[self.rank :: self.processes]
 
+    def uniform(self, rows: int, *shape: int) -> Tensor:
+        """Uniform numbers (B, ...) in [0, 1) for the B rows of this process."""
+        return torch.rand(rows * self.processes, *shape, generator=self.generator)[self.rank :: self.processes]
+
     def uniform_columns(self, count: int, rows: int) -> Tensor:
         """Uniform numbers (C, B) in [0, 1) for the B rows of this process, a column for each row of the batch."""
         numbers = torch.rand(count, rows * self.processes, generator=self.generator)

@@ -28,6 +28,14 @@ def test_processes_draw_the_rows_of_the_whole_batch(processes):
         torch.testing.assert_close(shake_images(rows, draws(rank, processes)), moved[rank::processes])
 
 
+def test_uniform_numbers_are_rows_of_the_whole_batch():
+    whole = draws(0, 1).uniform(6, 5, 2)
+    assert whole.shape == (6, 5, 2)
+    assert 0 <= whole.min() < whole.max() < 1
+    for rank in range(2):
+        assert torch.equal(draws(rank, 2).uniform(3, 5, 2), whole[rank::2])
+
+
 def test_steps_draw_other_numbers():
     assert not torch.equal(draws(0, 2, step=3).normal(4), draws(0, 2, step=4).normal(4))
 

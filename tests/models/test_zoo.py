@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from zoo import FIRST, Pairs, loader, pair, portrait, trainer
 
+from reenact.data.store.clip_files import list_window
 from reenact.errors import ReenactError
 from reenact.models.common.base import Transfer
 from reenact.models.common.checkpoint import load_method
@@ -148,16 +149,22 @@ def test_encoding_once_equals_the_whole_network(module):
 
 @torch.no_grad()
 def test_a_video_is_played_as_its_frames_are_performed(module):
-    """Frame by frame for methods that know nothing of time, whatever the batches."""
+    """Frame by frame for methods that know nothing of time, window by window for others, whatever the batches."""
     network = module.eval().network
     source, driving = portrait(1, 0, "a"), portrait(5, 1, "a")
     state, motion = network.encode(source), network.read(driving)
+    if module.needs.window:
+        driving = replace(
+            driving, window=driving.params[torch.from_numpy(list_window(range(5), module.needs.window, 5))]
+        )
+    shown = network.read(driving)
     for size in (1, 3):
-        batches = [(state, motion[start : start + size]) for start in range(0, 5, size)]
-        played = torch.cat([result.image for result in network.play(iter(batches))])
-        performed = torch.cat([network.perform(*batch).image for batch in batches])
-        assert torch.equal(played, performed)
-        torch.testing.assert_close(played, network.perform(state, motion).image, atol=1e-5, rtol=0)
+        starts = range(0, 5, size)
+        played = torch.cat([result.image for result in network.play((state, motion[at : at + size]) for at in starts)])
+        performed = torch.cat([network.perform(state, shown[at : at + size]).image for at in starts])
+        # The angles of windows and of frames are computed in other loops, which round otherwise.
+        torch.testing.assert_close(played, performed, atol=1e-5 if module.needs.window else 0, rtol=0)
+        torch.testing.assert_close(played, network.perform(state, shown).image, atol=1e-5, rtol=0)
 
 
 @torch.no_grad()

@@ -1,0 +1,120 @@
+"""Training of PIRenderer: `trainers/face_trainer.py` and `config/face.yaml` of the released code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import EMAWeightAveraging
+
+from reenact.errors import ReenactError
+from reenact.faces.portrait import Portrait, PortraitPair
+from reenact.faces.registry import load_face_model
+from reenact.models.common.module import Losses, ReenactmentModule
+from reenact.models.common.training import Optimisation, PlainTraining
+from reenact.models.pirenderer.network import PIRenderer, PIRendererConfig
+from reenact.nn.losses import PerceptualTerms, to_unit
+from reenact.nn.perceptual import PerceptualKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class PIRendererLosses:
+    """Weights and kinds of the losses."""
+
+    final: float = 4.0
+    """Perceptual distance of the result, summed over four scales and the network's layers."""
+    style: float = 250.0
+    """Factor on the distance of the result's Gram matrices beside `final`, which multiplies it, too."""
+    warped: float = 2.5
+    """Perceptual distance of the warped source."""
+    pixel: float = 0.0
+    """Mean absolute error of the result, and of the warped source before there is one; not in the released code."""
+    perceptual: PerceptualKind = "imagenet"
+    """Network of the perceptual terms, or none of them."""
+    both_directions: bool = True
+    """Drive each picture of a pair by the other, which doubles the batch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PIRendererOptimisation(Optimisation):
+    """Adam, the stages, and the average of the weights, which is what is validated, saved and used."""
+
+    lr: float = 1e-4
+    beta1: float = 0.5
+    average: float = 0.5 ** (32 / 10_000)
+    """Share of the old average at each iteration; 0 for the weights as they are."""
+    warp_steps: int = 200_000
+    """Iterations from the start in which the warp alone is trained."""
+
+    def __post_init__(self) -> None:
+        """Raise `ReenactError` for an average that never takes a new weight."""
+        if not 0 <= self.average < 1:
+            raise ReenactError(f"--model.optimisation.average {self.average} must be at least 0 and less than 1")
+
+
+class PIRendererModule(PlainTraining, ReenactmentModule):
+    """PIRenderer with its losses and schedule.
+
+    Args:
+        face_model: the model in which the data's parameters live: `head`, `flame`, `bfm` or the path of a file.
+        network: sizes of the three networks.
+        losses: weights of the losses.
+        optimisation: learning rate, milestones, first stage, average of the weights.
+    """
+
+    method = "pirenderer"
+    network: PIRenderer
+    image_losses: PerceptualTerms
+    optimisation: PIRendererOptimisation
+
+    def __init__(
+        self,
+        face_model: str = "head",
+        network: PIRendererConfig | None = None,
+        losses: PIRendererLosses | None = None,
+        optimisation: PIRendererOptimisation | None = None,
+    ) -> None:
+        network = network or PIRendererConfig()
+        losses = losses or PIRendererLosses()
+        optimisation = optimisation or PIRendererOptimisation()
+        arguments = {"face_model": face_model, "network": network, "losses": losses, "optimisation": optimisation}
+        super().__init__(PIRenderer(network, load_face_model(face_model)), optimisation, arguments)
+        self.losses = losses
+        self.image_losses = PerceptualTerms(losses.perceptual)
+
+    @property
+    def reaches_all(self) -> bool:
+        """False where the warp is trained alone at first."""
+        return self.optimisation.warp_steps == 0
+
+    def check_losses(self) -> None:
+        """Raise `ReenactError` where nothing would be minimised."""
+        if self.losses.perceptual == "none" and not self.losses.pixel:
+            raise ReenactError("--model.losses.perceptual none leaves no loss: set --model.losses.pixel 1")
+
+    def configure_callbacks(self) -> Sequence[Callback] | Callback:
+        """Average the weights while training."""
+        average = self.optimisation.average
+        return [EMAWeightAveraging(decay=average, use_buffers=False)] if average else []
+
+    def compute_losses(self, batch: PortraitPair) -> Losses:
+        """Terms of the warped source, and of the result after the first stage."""
+        source, driving = batch.source, batch.driving
+        if self.losses.both_directions:
+            source, driving = Portrait.cat([source, driving]), Portrait.cat([driving, source])
+        real = to_unit(driving.image)
+        state, motion = self.network.encode(source), self.network.read(driving)
+        compare, weights = self.image_losses.compare_scales, self.losses
+        if self.global_step < self.optimisation.warp_steps:
+            result, warped = None, to_unit(self.network.warp_source(state, motion))
+        else:
+            reenactment = self.network.perform(state, motion)
+            result, warped = to_unit(reenactment.image), to_unit(reenactment.warped)
+        losses = compare(warped, real, "warped", weight=weights.warped)
+        if result is not None:
+            style = weights.final * weights.style
+            losses |= compare(result, real, "final", weight=weights.final, style_weight=style)
+        if weights.pixel:
+            losses["pixel"] = weights.pixel * ((warped if result is None else result) - real).abs().mean()
+        return losses

@@ -1,0 +1,200 @@
+"""PIRenderer as a `Reenactor`: windows of coefficients move the source, and repaint it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from reenact.errors import ReenactError
+from reenact.faces.contents import Contents
+from reenact.faces.model import FaceModel
+from reenact.faces.params import FaceParams
+from reenact.faces.portrait import Portrait
+from reenact.faces.vector import MotionVector
+from reenact.models.common.base import Reenactment, ReportProgress, SourceState, Transfer, ignore_progress
+from reenact.models.common.parameter_driven import ParameterDriven
+from reenact.models.common.windows import WindowSlider
+from reenact.models.pirenderer.editing import EditingNetwork
+from reenact.models.pirenderer.released_grid import warp_as_released
+from reenact.nn.adain import initialise_normal
+from reenact.nn.warping import MappingNetwork, WarpingNetwork
+from reenact.nn.whole_batch import BatchDraws
+
+
+@dataclass(frozen=True, kw_only=True)
+class PIRendererConfig:
+    """Sizes of the network; defaults are `config/face.yaml` of the released code."""
+
+    window: int = 13
+    """Frames on either side of a frame whose coefficients the mapping network reads."""
+    code: int = 256
+    """Length of the code of a motion."""
+    mapping_layers: int = 3
+    """Dilated layers of the mapping network, each of which shortens the window by 6 frames."""
+    coefficient_gain: float = 1.0
+    """Factor on the coefficients."""
+    warping_width: int = 32
+    """Channels of the warping network at full size; each halving doubles them."""
+    warping_halvings: int = 5
+    """Halvings of its encoder."""
+    warping_doublings: int = 3
+    """Doublings of its decoder: the flow is smaller than the image by 2 to the power of the difference."""
+    editing_width: int = 64
+    """Channels of the editing network at full size; each halving doubles them."""
+    editing_halvings: int = 3
+    """Its halvings."""
+    residual_blocks: int = 2
+    """Residual blocks before each of its doublings."""
+    largest: int = 256
+    """Largest number of channels of both."""
+    initial_std: float | None = 0.02
+    """Standard deviation of the weights before training; None for PyTorch's own initialisation."""
+
+    def __post_init__(self) -> None:
+        """Raise `ReenactError` for sizes that don't fit each other."""
+        frames, least = 2 * self.window + 1, 7 + 6 * self.mapping_layers
+        if frames < least:
+            raise ReenactError(
+                f"--model.network.window {self.window} gives {frames} frames and {self.mapping_layers} mapping layers"
+                f" read {least}: set a window of {least // 2} or fewer --model.network.mapping_layers"
+            )
+        if not 1 <= self.warping_doublings < self.warping_halvings:
+            raise ReenactError(
+                f"--model.network.warping_doublings {self.warping_doublings} must be at least 1 and less than"
+                f" warping_halvings, which is {self.warping_halvings}"
+            )
+
+
+@dataclass
+class PIRendererState(SourceState):
+    """Encoded source."""
+
+    motion: FaceParams
+    """Face parameters (B) of the source's own frame."""
+    image: Tensor
+    """(B, 3, H, W) in [-1, 1]."""
+    warping_start: Tensor
+    """(B, C, H, W) features of the source in the warping network before any code."""
+    editing_start: Tensor
+    """(B, C, H, W) share of the source in the editing network's first convolution."""
+
+
+@dataclass
+class PIRendererReenactment(Reenactment):
+    """A result with the warp that led to it."""
+
+    warped: Tensor
+    """(B, 3, H, W) warped source in [-1, 1]."""
+    flow: Tensor
+    """(B, 2, h, w) backward flow, x right, y down, [-1, 1] spanning the image."""
+
+    def pictures(self) -> dict[str, Tensor]:
+        """Flow, warped source and result."""
+        flow = torch.nn.functional.interpolate(self.flow, self.image.shape[-2:], mode="bilinear")
+        padded = torch.cat((flow, torch.zeros_like(flow[:, :1])), dim=1)
+        return {"flow": (4 * padded).clamp(-1, 1), "warped": self.warped, "result": self.image}
+
+
+class PIRenderer(ParameterDriven[PIRendererState]):
+    """Source and coefficients in, the moved source out.
+
+    The motion is face parameters: of a frame (B), which is its own neighbour, or of windows (B, 27).
+
+    Args:
+        config: sizes.
+        face_model: the model whose parameters the portraits carry; it gives the coefficients.
+    """
+
+    transfer = Transfer(renormalise_scale=True)
+
+    def __init__(self, config: PIRendererConfig, face_model: FaceModel) -> None:
+        super().__init__()
+        self.config = config
+        self.needs = Contents(params=True, window=config.window, mirrors=False)
+        self.face_model = face_model
+        self.vector = MotionVector(face_model)
+        self.mapping_net = MappingNetwork(len(self.vector), config.code, config.mapping_layers)
+        self.warpping_net = WarpingNetwork(
+            config.code, config.warping_width, config.largest, config.warping_halvings, config.warping_doublings
+        )
+        self.editing_net = EditingNetwork(
+            config.code, config.editing_width, config.largest, config.editing_halvings, config.residual_blocks
+        )
+        self.stride = max(self.warpping_net.stride, self.editing_net.stride)
+        if config.initial_std is not None:
+            for part in (self.mapping_net, self.warpping_net, self.editing_net):
+                initialise_normal(part, config.initial_std)
+
+    def read(self, driving: Portrait) -> FaceParams:
+        """The window (B, 27) of face parameters where the data has it, else those of the frame (B).
+
+        Raises:
+            ReenactError: if there are none.
+        """
+        return super().read(driving) if driving.window is None else driving.window
+
+    def encode(self, source: Portrait) -> PIRendererState:
+        """Everything of the source before the first layer that a motion has a part in.
+
+        Raises:
+            ReenactError: if the source has no face parameters, or its size is no multiple of the coarsest stride or has
+                one pixel left there, which has no norm.
+        """
+        height, width = source.image.shape[-2:]
+        if height % self.stride or width % self.stride or height * width <= self.stride**2:
+            raise ReenactError(
+                f"PIRenderer needs images whose sides are multiples of {self.stride}, {2 * self.stride} or more, not"
+                f" {width}x{height}"
+            )
+        image = source.image
+        starts = self.warpping_net.begin(image), self.editing_net.begin(image)
+        return PIRendererState(super().read(source), image, *starts)
+
+    def perform(
+        self, state: PIRendererState, motion: FaceParams, random: BatchDraws | None = None
+    ) -> PIRendererReenactment:
+        """The source as windows (B, 27) of face parameters, or single frames (B), move it."""
+        return self._render(state, self._windows(self._coefficients(motion)))
+
+    def warp_source(self, state: PIRendererState, motion: FaceParams) -> Tensor:
+        """The warped source (B, 3, H, W) alone, of motions as of `perform`."""
+        code = self.mapping_net(self._windows(self._coefficients(motion)))
+        return warp_as_released(state.image, self.warpping_net.continue_from(state.warping_start, code))
+
+    def play(
+        self,
+        frames: Iterable[tuple[PIRendererState, FaceParams]],
+        progress: ReportProgress = ignore_progress,
+        work: Path | None = None,
+    ) -> Iterator[PIRendererReenactment]:
+        """Slide the window over the motions of the frames; its ends repeat the first and the last of the video."""
+        slider: WindowSlider[PIRendererState] = WindowSlider(self.config.window)
+        for state, motion in frames:
+            for ready, windows in slider.add(state, self._coefficients(motion)):
+                yield self._render(ready, windows.transpose(1, 2))
+        for ready, windows in slider.finish():
+            yield self._render(ready, windows.transpose(1, 2))
+
+    def _render(self, state: PIRendererState, windows: Tensor) -> PIRendererReenactment:
+        code = self.mapping_net(windows)
+        flow = self.warpping_net.continue_from(state.warping_start, code)
+        warped = warp_as_released(state.image, flow)
+        image = self.editing_net.continue_from(state.editing_start, warped, code)
+        return PIRendererReenactment(image, warped, flow)
+
+    def _coefficients(self, motion: FaceParams) -> Tensor:
+        """Coefficients (B, K) or (B, 27, K)."""
+        return self.vector.of(motion) * self.config.coefficient_gain
+
+    def _windows(self, coefficients: Tensor) -> Tensor:
+        """Windows (B, K, 27) of coefficients (B, 27, K), or of single frames (B, K), which are repeated."""
+        frames = 2 * self.config.window + 1
+        if coefficients.ndim == 2:
+            return coefficients[..., None].expand(-1, -1, frames)
+        if coefficients.shape[1] != frames:
+            raise ReenactError(f"PIRenderer reads windows of {frames} frames, not {coefficients.shape[1]}")
+        return coefficients.transpose(1, 2)

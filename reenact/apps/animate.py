@@ -173,7 +173,7 @@ def animate(
     source_face = _smooth_clip(open_clip(source, animator.target, rule, face_index), smoothing)
     check_missing(source_face, on_missing)
     if show != RESULT:  # an unknown name is refused before the driving video is tracked, which takes minutes
-        animator.prepare(read_portrait(source_face, 0)).pose(animator.motion)
+        animator.prepare(read_portrait(source_face, 0, animator.network.needs)).pose(animator.motion)
     driving_face = _smooth_clip(open_clip(driving, animator.target, rule, driving_face_index, driving_clip), smoothing)
     check_missing(driving_face, on_missing)
     reference = reference_number(reference_frame, source_face, driving_face, animator.face_model)

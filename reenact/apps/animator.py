@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from reenact.apps.smoothing import OneEuro
 from reenact.assets import require_all
@@ -19,7 +20,6 @@ from reenact.choices import Precision
 from reenact.devices import autocast, pick_device
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
-from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, to_image
 from reenact.faces.registry import load_face_model
 from reenact.media.video import Image
@@ -47,8 +47,8 @@ class PlayedFrame:
     picture: Image
     """(size, size, 3) uint8 RGB."""
     landmarks: NDArray[np.float32] | None
-    """(68, 2) points of the posed face in normalised device coordinates of the picture; None for methods that are not
-    driven by face parameters."""
+    """(68, 2) points of the posed face in normalised device coordinates of the picture; None for methods that know
+    none, see `Reenactor.pose_landmarks`."""
 
 
 class Animator:
@@ -117,7 +117,7 @@ class Animator:
         Raises:
             ReenactError: if the picture shows no face.
         """
-        portrait = (source if isinstance(source, Portrait) else self._portrait(source)).to(self.device)
+        portrait = self._portrait(source).to(self.device)
         with autocast(self.device, self._precision):
             state: SourceState = self.network.encode(portrait)
         if anchor is not None:
@@ -217,13 +217,13 @@ class Animator:
         Raises:
             ReenactError: if no source was prepared, the frame shows no face, or the result is not finite.
         """
-        return self.pose(self._read_motion(driving if isinstance(driving, Portrait) else self._portrait(driving)))
+        return self.pose(self._read_motion(self._portrait(driving)))
 
     @torch.inference_mode()
     def landmarks(self) -> NDArray[np.float32] | None:
         """(B, 68, 2) of the last step's posed faces, in normalised device coordinates of the result.
 
-        None for methods that are not driven by face parameters.
+        None for methods that know none, see `Reenactor.pose_landmarks`.
         """
         return None if self._motion is None else self._pose_landmarks(self._motion)
 
@@ -236,7 +236,7 @@ class Animator:
         """
         self._motion = motion.to(self.device)
         with autocast(self.device, self._precision):
-            result = self.network.perform(self._prepared(), self._motion)
+            result = self.network.perform(self._prepared(), self.network.repeat_motion(self._motion))
         return self._to_pictures(result)
 
     @torch.inference_mode()
@@ -323,7 +323,7 @@ class Animator:
                 self.size,
                 self._parameters,
                 device,
-                needs.texture or needs.light,
+                needs,
             )
         return self._target
 
@@ -363,12 +363,19 @@ class Animator:
 
     @torch.inference_mode()
     def _pose_landmarks(self, motion: TensorFields) -> NDArray[np.float32] | None:
-        if self.face_model is None or not isinstance(motion, FaceParams):
-            return None
         with autocast(self.device, "float32"):
-            points: NDArray[np.float32] = self.face_model.landmarks68(self.face_model.posed(motion)).cpu().numpy()
-        return points[..., :2]
+            points: Tensor | None = self.network.pose_landmarks(motion)
+        return None if points is None else points.cpu().numpy()
 
-    def _portrait(self, image: Image) -> Portrait:
+    def _portrait(self, image: Image | Portrait) -> Portrait:
+        """The portrait of a full frame, or the portraits as they are; raises `ReenactError` if these lack a part."""
+        if isinstance(image, Portrait):
+            missing = self.network.needs.find_missing(image.describe())
+            if missing:
+                raise ReenactError(
+                    f"{self.module.method} reads {' and '.join(missing)} and the portrait has none: fill these fields,"
+                    " or give the full frame"
+                )
+            return image
         clip = read_picture_face(Path("picture"), image, self.target)
-        return clip.portraits(np.zeros(1, np.int64), [image])
+        return clip.portraits(np.zeros(1, np.int64), [image], self.network.needs)

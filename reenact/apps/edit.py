@@ -103,7 +103,7 @@ def edit(
     if is_mesh(out):
         animator.find_surface()
     face = open_clip(source, animator.target, face_index=face_index)
-    animator.prepare(read_portrait(face, 0))
+    animator.prepare(read_portrait(face, 0, animator.network.needs))
     motions = build_motions(animator, build_start(animator, face, request), request)
     if is_picture(out) and len(motions) > 1 and not request.sweep:
         raise ReenactError(f"--out {out} is a picture but the script has {len(motions)} frames; name it .mp4")

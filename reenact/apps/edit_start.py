@@ -98,7 +98,7 @@ def build_start(animator: Animator, face: FaceClip, request: EditRequest) -> Sou
         start = take_pose(animator, start, face, open_clip(request.pose_from, animator.target))
     example = None
     if request.example is not None:
-        example = animator.read(read_portrait(open_clip(request.example, animator.target), 0))
+        example = animator.read(read_portrait(open_clip(request.example, animator.target), 0, animator.network.needs))
     return replace(animator.state, motion=start, example=example)
 
 
@@ -119,7 +119,9 @@ def take_pose(animator: Animator, start: TensorFields, source: FaceClip, other: 
             f"--set pose_from: the motion of {animator.module.method} has no head pose; use reenact animate"
         )
     other = share_size(source, share_frame(source, other, 0, animator.target.crop), animator.face_model)
-    return animator.transfer_to(start, animator.read(read_portrait(other, 0)), Transfer(mode="pose"))
+    return animator.transfer_to(
+        start, animator.read(read_portrait(other, 0, animator.network.needs)), Transfer(mode="pose")
+    )
 
 
 def make_neutral(animator: Animator, kind: Neutral) -> TensorFields:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from reenact.data.store.clip_files import PARAMS
 from reenact.data.store.reader import ClipRecord, Store
@@ -30,6 +31,12 @@ class StoreFaceClip(FaceClip):
     """The face of a clip of a store; `path` is the store's folder."""
 
     record: ClipRecord
+
+    def read_masks(self, numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The stored masks (B, H, W), 255 where the person is."""
+        store = Store(self.path)
+        rows = store.arrays(self.record, numbers.tolist())["mask"]
+        return np.unpackbits(rows, axis=-1, count=store.info.size) * np.uint8(255)
 
     @property
     def sound(self) -> Path | None:
@@ -77,6 +84,7 @@ def open_store_clip(root: Path, target: Target, name: str | None) -> StoreFaceCl
     _check_store(store, target)
     record = _find_record(store, name)
     arrays = store.arrays(record)
+    _check_arrays(root, arrays, target)
     tensors = {name: torch.from_numpy(arrays[name]) for name in PARAMS if name in arrays}
     params, visible = FaceParams(**tensors) if tensors else None, arrays["visible"].astype(np.bool_)
     if target.appearance and target.face_model is not None and params is not None and params.texture is None:
@@ -110,6 +118,14 @@ def _check_store(store: Store, target: Target) -> None:
             f" {regressor or 'fitting'}: pass --parameters {recipe.get('parameters', 'fit')} to have both alike, or"
             " another store"
         )
+
+
+def _check_arrays(root: Path, arrays: Collection[str], target: Target) -> None:
+    """Refuse a clip without the landmarks or masks that are needed."""
+    if target.needs.mask and "mask" not in arrays:
+        raise ReenactError(f"{root} has no masks of the person, which this method reads: write it with world --masks")
+    if target.needs.landmarks and "landmarks" not in arrays:
+        raise ReenactError(f"{root} has no landmarks, which this method reads: prepare it again")
 
 
 def _find_record(store: Store, name: str | None) -> ClipRecord:

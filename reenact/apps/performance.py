@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from reenact.apps.animator import Animator
 from reenact.apps.compose import Composer, View
 from reenact.apps.head_mask import head_mask
 from reenact.apps.timeline import Timeline, pick_items
+from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait
 from reenact.media.video import Image
 from reenact.models.common.base import ReportProgress, ignore_progress
@@ -69,17 +70,22 @@ class Performance:
             yield self.composer.frame(frame.picture, next(sources), next(others), region)
 
     def _prepare_batches(self, timeline: Timeline, anchor: Portrait | None) -> Iterator[Portrait]:
-        """Driving portraits in batches; the source is prepared before each where it moves, before the first if not."""
+        """Driving portraits in batches; the source is prepared before each where it moves, before the first if not.
+
+        Driving portraits have no window: `Reenactor.play` lays windows over the motions of the result.
+        """
+        needs = self.animator.network.needs
         sources = pick_items(self.source.images(), timeline.source)
         drivings = pick_items(self.driving.images(), timeline.driving)
         for start in range(0, len(timeline), self.batch_size):
             part = timeline.part(start, self.batch_size)
             if self.source.fps is not None:
                 images = list(itertools.islice(sources, len(part)))
-                self.animator.prepare(self.source.portraits(part.source, images), anchor)
+                self.animator.prepare(self.source.portraits(part.source, images, needs), anchor)
             elif start == 0:
-                self.animator.prepare(self.source.portraits(part.source[:1], [next(sources)]))
-            yield self.driving.portraits(part.driving, list(itertools.islice(drivings, len(part))))
+                self.animator.prepare(self.source.portraits(part.source[:1], [next(sources)], needs))
+            images = list(itertools.islice(drivings, len(part)))
+            yield self.driving.portraits(part.driving, images, replace(needs, window=0))
 
     @staticmethod
     def _read_views(clip: FaceClip, numbers: NDArray[np.int64], are_shown: bool) -> Iterator[View | None]:
@@ -93,8 +99,9 @@ class Performance:
         """Set the driving reference of relative motion; returns the source's frame for it, where the source moves."""
         if self.animator.transfer.mode != "relative":
             return None
-        self.animator.refer_to(read_portrait(self.driving, reference))
-        return None if self.source.fps is None else read_portrait(self.source, anchor)
+        needs = self.animator.network.needs
+        self.animator.refer_to(read_portrait(self.driving, reference, needs))
+        return None if self.source.fps is None else read_portrait(self.source, anchor, needs)
 
 
 def pasted_region(clip: FaceClip, number: int, result: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
@@ -117,7 +124,7 @@ def pasted_region(clip: FaceClip, number: int, result: NDArray[np.float32] | Non
     return head_mask(np.stack(faces), crop.size)
 
 
-def read_portrait(clip: FaceClip, number: int) -> Portrait:
-    """Read one frame of a clip (batch 1)."""
+def read_portrait(clip: FaceClip, number: int, needs: Contents) -> Portrait:
+    """Read one frame of a clip (batch 1) with the parts that a method needs."""
     numbers = np.array([number])
-    return clip.portraits(numbers, list(pick_items(clip.images(), numbers)))
+    return clip.portraits(numbers, list(pick_items(clip.images(), numbers)), needs)

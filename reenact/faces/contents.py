@@ -56,5 +56,7 @@ def _list_parts() -> list[Field[Any]]:
     return [entry for entry in fields(Contents) if entry.metadata]
 
 
+IMAGES = Contents()
+"""Images alone."""
 EVERYTHING = Contents(params=True, landmarks=True, texture=True, light=True)
 """Parts that are read where no method says what it needs; masks cost a second drawing of the world."""

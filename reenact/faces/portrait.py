@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reenact.faces.contents import Contents
 from reenact.faces.fields import TensorFields
 from reenact.faces.params import FaceParams
 
@@ -37,6 +38,17 @@ class Portrait(TensorFields):
     """Names of B identities."""
     clip: list[str] = field(default_factory=list)
     """Names of B clips."""
+
+    def describe(self) -> Contents:
+        """Describe the parts that are there."""
+        params = self.params
+        return Contents(
+            params=params is not None,
+            landmarks=self.landmarks is not None,
+            texture=params is not None and params.texture is not None,
+            light=params is not None and params.light is not None,
+            mask=self.mask is not None,
+        )
 
     def normalised(self) -> Portrait:
         """Convert an image of bytes to float32 in [-1, 1] and a mask of bytes to [0, 1], on their device."""

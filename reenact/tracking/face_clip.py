@@ -12,15 +12,22 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from reenact.errors import ReenactError
+from reenact.faces.contents import IMAGES, Contents
 from reenact.faces.crop import Crop
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, to_tensor
+from reenact.faces.windows import list_window
 from reenact.media.media_kinds import is_picture
 from reenact.media.pictures import read_image
 from reenact.media.video import Image, VideoReader
 
+NO_MASKS = (
+    "has no masks of the person, which this method reads and nothing finds in pictures and videos: call it from Python"
+    " with portraits that have masks"
+)
 OnMissing = Literal["hold", "skip", "error"]
 """In frames without a face: fill it in from the neighbours, leave the frame out, or stop."""
 
@@ -66,6 +73,14 @@ class FaceClip:
         else:
             yield from VideoReader(self.path)
 
+    def read_masks(self, numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Masks (B, H, W) of the person in some full frames, 255 where it is.
+
+        Raises:
+            ReenactError: if nobody measured them, as in pictures and videos.
+        """
+        raise ReenactError(f"{self.path} {NO_MASKS}")
+
     def reaches_out(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(B,) True for frames in which a landmark lies outside of the crop; False where there are no landmarks."""
         outside = np.zeros(len(numbers), np.bool_)
@@ -76,20 +91,45 @@ class FaceClip:
             outside[row] = np.abs(crop.to_ndc(crop.to_crop(self.landmarks[number]))).max() > 1
         return outside
 
-    def portraits(self, numbers: NDArray[np.int64], images: list[Image]) -> Portrait:
+    def portraits(self, numbers: NDArray[np.int64], images: list[Image], needs: Contents = IMAGES) -> Portrait:
         """Network inputs of some frames.
 
         Args:
             numbers: (B,) frame numbers.
             images: Their full frames.
+            needs: Parts beside image and parameters.
 
         Returns:
-            Batch B: crops in [-1, 1] with parameters.
+            Batch B: crops in [-1, 1] with parameters, and with the landmarks, masks and windows that are needed.
+
+        Raises:
+            ReenactError: if the clip lacks landmarks or masks that are needed.
         """
         pairs = zip(numbers, images, strict=True)
         crops = [self.crops[number].warp_to_crop(image, outside="edge") for number, image in pairs]
-        params = None if self.params is None else self.params[torch.from_numpy(numbers)]
-        return Portrait(image=to_tensor(np.stack(crops)), params=params)
+        params, window = None if self.params is None else self.params[torch.from_numpy(numbers)], None
+        if needs.window and self.params is not None:
+            window = self.params[torch.from_numpy(list_window(numbers.tolist(), needs.window, len(self)))]
+        return Portrait(
+            image=to_tensor(np.stack(crops)),
+            params=params,
+            landmarks=self._place_landmarks(numbers) if needs.landmarks else None,
+            window=window,
+            mask=self._crop_masks(numbers) if needs.mask else None,
+        )
+
+    def _place_landmarks(self, numbers: NDArray[np.int64]) -> Tensor:
+        """Landmarks (B, 68, 2) of some frames in pixels of their crops."""
+        if self.landmarks is None:
+            raise ReenactError(f"{self.path} has no landmarks, which the method reads; prepare it again")
+        points = [self.crops[number].to_crop(self.landmarks[number]) for number in numbers]
+        return torch.from_numpy(np.stack(points).astype(np.float32))
+
+    def _crop_masks(self, numbers: NDArray[np.int64]) -> Tensor:
+        """Masks (B, 1, size, size) of some frames in [0, 1]."""
+        pairs = zip(numbers, self.read_masks(numbers), strict=True)
+        masks = [self.crops[number].warp_to_crop(mask, outside="edge") for number, mask in pairs]
+        return torch.from_numpy(np.stack(masks)[:, None]).float().div_(255)
 
 
 def check_missing(clip: FaceClip, on_missing: OnMissing) -> None:

@@ -29,7 +29,7 @@ from reenact.methods.choices import VIDEO_CROP, CropRuleName
 from reenact.methods.registry import collect_crop_rules
 from reenact.paths import PathLike
 from reenact.progress import open_progress_console
-from reenact.tracking.face_clip import FaceClip
+from reenact.tracking.face_clip import NO_MASKS, FaceClip
 from reenact.tracking.face_track import FaceTrack
 from reenact.tracking.face_tracker import track_face
 from reenact.tracking.landmark_placer import TYPICAL_RATE
@@ -101,7 +101,7 @@ def read_face_file(path: Path, target: Target, crop: CropMotion = "fixed", face_
         face_index: Number of the face, 0 is the largest.
 
     Raises:
-        ReenactError: if the file can't be read, or shows no face or not so many.
+        ReenactError: if the file can't be read, shows no face or not so many, or a part is needed that nothing finds.
     """
     if is_picture(path):
         return read_picture_face(path, read_image(path), target, face_index)
@@ -126,7 +126,7 @@ def read_picture_face(path: Path, image: Image, target: Target, face_index: int 
     """Find, crop and measure the face of a picture (H, W, 3); `path` names it in errors.
 
     Raises:
-        ReenactError: if there is no such face.
+        ReenactError: if there is no such face, or a part is needed that nothing finds.
     """
     track = _track_face(path, [image], target, face_index)
     crops = crop_track(track, target, "fixed", collect_crop_rules()[target.crop].room)
@@ -192,6 +192,8 @@ def _track_face(
     fps: Fraction = TYPICAL_RATE,
     on_frame: Callable[[], None] = lambda: None,
 ) -> FaceTrack:
+    if target.needs.mask:
+        raise ReenactError(f"{path} {NO_MASKS}")
     try:
         return track_face(images, target.finder, face_index, on_frame, fps)
     except ReenactError as error:

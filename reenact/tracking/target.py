@@ -10,6 +10,7 @@ from typing import Literal
 from reenact.errors import ReenactError
 from reenact.estimators.base import ParameterRegressor
 from reenact.estimators.registry import FaceFinder, RegressorChoice, find_regressor, load_face_finder, load_regressor
+from reenact.faces.contents import IMAGES, Contents
 from reenact.faces.model import FaceModel
 from reenact.methods.registry import collect_crop_rules, find_default_crop
 
@@ -30,8 +31,13 @@ class Target:
     """Name of the rule by which the face is cropped."""
     regressor: ParameterRegressor | None = None
     """Network that estimates the parameters; None where they are fitted to landmarks."""
-    appearance: bool = False
-    """True where texture and light are needed too; they are measured in the pictures where no network gives them."""
+    needs: Contents = IMAGES
+    """Parts of portraits that the method reads."""
+
+    @property
+    def appearance(self) -> bool:
+        """True where texture or light is needed; both are measured in the pictures where no network gives them."""
+        return self.needs.texture or self.needs.light
 
 
 def build_target(
@@ -41,7 +47,7 @@ def build_target(
     size: int,
     source: ParameterSource,
     device: str,
-    appearance: bool = False,
+    needs: Contents = IMAGES,
 ) -> Target:
     """Build the requirements on faces: they are prepared as those that the method was trained on.
 
@@ -52,7 +58,7 @@ def build_target(
         size: Side of its input in pixels.
         source: Where parameters come from.
         device: Where the estimators run.
-        appearance: True if the method reads texture or light.
+        needs: What it reads.
 
     Raises:
         ReenactError: if an estimator or its weights are missing, its parameters are not the face model's, or texture
@@ -70,16 +76,17 @@ def build_target(
                 f"--parameters {regressor.name} gives those of {regressor.face_model}, and {checkpoint} is driven by"
                 f" those of {face_model.name}: use --parameters fit"
             )
-        if appearance and regressor is None:
-            face_model.check_texture()
-    return Target(
+    target = Target(
         finder=load_face_finder(device=device),
         face_model=face_model,
         size=size,
         crop=rule,
         regressor=regressor,
-        appearance=appearance,
+        needs=needs,
     )
+    if target.appearance and face_model is not None and regressor is None:
+        face_model.check_texture()
+    return target
 
 
 def _load_regressor(

@@ -9,11 +9,11 @@ import torch
 
 from reenact.data.clips import ClipSource
 from reenact.data.datamodules.base import ReenactmentDataModule
-from reenact.data.store.clip_files import list_window
 from reenact.data.store.clip_table import ClipIndex
 from reenact.faces.contents import Contents
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
+from reenact.faces.windows import list_window
 
 LENGTHS = (12, 7, 30, 2, 15, 40, 9, 100)
 WIDTHS = {"shape": 3, "expression": 2, "global_pose": 3, "neck_pose": 3, "jaw_pose": 3, "eye_pose": 6, "camera": 3}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +12,7 @@ from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.methods import Method
-from reenact.models.common.base import Reenactment, ReportProgress, SourceState, ignore_progress
+from reenact.models.common.base import Reenactment, SourceState
 from reenact.models.common.module import Losses, ReenactmentModule
 from reenact.models.common.parameter_driven import ParameterDriven
 from reenact.models.common.training import Optimisation, PlainTraining
@@ -43,6 +41,12 @@ class State(SourceState):
     image: Tensor
 
 
+@dataclass
+class Result(Reenactment):
+    motion: FaceParams
+    """The windows that the result was drawn from."""
+
+
 class Network(ParameterDriven[State]):
     needs = Contents(params=True, window=SIDE, mirrors=False)
 
@@ -52,45 +56,12 @@ class Network(ParameterDriven[State]):
         self.colour = nn.Linear((2 * SIDE + 1) * 3, 3)
 
     def encode(self, source: Portrait) -> State:
-        return State(super().read(source), source.image)
+        return State(self.read(source), source.image)
 
-    def read(self, driving: Portrait) -> FaceParams:
-        """The window (B, 2 SIDE + 1) where the data has it, else the frame (B)."""
-        return super().read(driving) if driving.window is None else driving.window
-
-    def perform(self, state: State, motion: FaceParams, random: object = None) -> Reenactment:
-        """Windows as they are; a single frame, as of a live step, is its own neighbour."""
-        if len(motion.leading) == 1:
-            motion = motion.map(lambda value: value[:, None].expand(-1, 2 * SIDE + 1, *value.shape[1:]))
+    def perform(self, state: State, motion: FaceParams, random: object = None) -> Result:
+        assert motion.leading[1:] == (2 * SIDE + 1,)
         change = self.colour(motion.jaw_pose.flatten(1))[..., None, None]
-        return Reenactment((state.image + change).tanh())
-
-    def play(
-        self,
-        frames: Iterable[tuple[State, FaceParams]],
-        progress: ReportProgress = ignore_progress,
-        work: Path | None = None,
-    ) -> Iterator[Reenactment]:
-        """Slide the window over the motions of the frames, whatever retargeting and smoothing made of them."""
-        states: list[State] = []
-        motions: list[FaceParams] = []
-        ready = 0
-        for state, motion in frames:
-            count = motion.leading[0]
-            still = len(state.image) == 1
-            states += [state if still else state[row : row + 1] for row in range(count)]
-            motions += [motion[row] for row in range(count)]
-            while ready + SIDE < len(motions):
-                yield self.perform(states[ready], window_of(motions, ready))
-                ready += 1
-        for place in range(ready, len(motions)):
-            yield self.perform(states[place], window_of(motions, place))
-
-
-def window_of(motions: list[FaceParams], place: int) -> FaceParams:
-    """The frames (1, 2 SIDE + 1) around one, whose ends repeat. A window that the data read gives its middle frame."""
-    near = [motions[min(max(place + step, 0), len(motions) - 1)] for step in range(-SIDE, SIDE + 1)]
-    return FaceParams.stack([motion[SIDE] if motion.leading else motion for motion in near])[None]
+        return Result((state.image + change).tanh(), motion)
 
 
 class SlidingWindow(PlainTraining, ReenactmentModule):

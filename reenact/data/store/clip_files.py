@@ -22,6 +22,7 @@ from reenact.data.store.schema import MOST_FRAMES, check_integer
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
+from reenact.faces.windows import list_window
 
 PARAMS = tuple(field.name for field in fields(FaceParams) if field.name != "mirrored")
 _KINDS = {"U8": np.uint8, "F32": np.float32, "F64": np.float64, "I64": np.int64, "BOOL": np.bool_}
@@ -267,10 +268,3 @@ def _build_params(arrays: dict[str, NDArray[Any]]) -> FaceParams | None:
     if "shape" not in arrays:
         return None
     return FaceParams(**{name: torch.from_numpy(arrays[name]) for name in PARAMS if name in arrays})
-
-
-def list_window(frames: Sequence[int], window: int, num_frames: int) -> NDArray[np.int64]:
-    """List the frames of the window around each of N frames, (N, 2 `window` + 1), within the clip."""
-    around = np.asarray(frames, np.int64)[:, None] + np.arange(-window, window + 1)
-    within: NDArray[np.int64] = np.clip(around, 0, num_frames - 1)
-    return within

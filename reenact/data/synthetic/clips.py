@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reenact.data.store.clip_files import list_window
 from reenact.data.store.clip_table import ClipIndex
 from reenact.faces.contents import EVERYTHING, Contents
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, to_tensor
+from reenact.faces.windows import list_window
 from reenact.world.renderer import World
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, get_args
@@ -15,6 +15,7 @@ from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait
+from reenact.faces.windows import repeat_frame, slide_window
 from reenact.models.common.controls import Control, blend_fields, find_control
 from reenact.nn.whole_batch import BatchDraws
 
@@ -115,7 +116,23 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
 
     @abstractmethod
     def read(self, driving: Portrait) -> Motion:
-        """The motion that a portrait shows."""
+        """The motion that a portrait shows, of the portrait's own frame: of a window see `read_window`."""
+
+    def read_window(self, driving: Portrait) -> Motion:
+        """The motion of a portrait in the form that `perform` takes.
+
+        A method of windows gets the motions (B, 2w + 1) of the frames of `Portrait.window`; a portrait without a window
+        is every frame of its own.
+        """
+        if not self.needs.window:
+            return self.read(driving)
+        if driving.window is None:
+            return self.repeat_motion(self.read(driving))
+        return self.read(replace(driving, params=driving.window, window=None))
+
+    def repeat_motion(self, motion: Motion) -> Motion:
+        """The motion (B) of single pictures in the form that `perform` takes: a window repeats its only frame."""
+        return repeat_frame(motion, self.needs.window) if self.needs.window else motion
 
     @abstractmethod
     def perform(self, state: State, motion: Motion, random: BatchDraws | None = None) -> Reenactment:
@@ -123,7 +140,7 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
 
         Args:
             state: the source, batch 1 or B.
-            motion: batch B.
+            motion: batch B; of a method of windows (B, 2w + 1), the frame itself in the middle.
             random: random numbers of a training step, from which alone a method draws; None, as in every application
                 and test, gives the same result for the same input.
         """
@@ -136,8 +153,11 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
     ) -> Iterator[Reenactment]:
         """Perform the frames of one video in order, batch by batch unless the method knows of time.
 
+        A method of windows performs the windows around the frames: of exactly these motions, whatever retargeting,
+        smoothing and edits left of what was read.
+
         Args:
-            frames: batches of consecutive frames, drawn as they are needed; a still source has one state object of
+            frames: batches of consecutive frames (B), drawn as they are needed; a still source has one state object of
                 batch 1 for all of them, a moving source a state of the batch of each motion.
             progress: called with the finished fraction of the work by a method that works before its first result.
             work: folder for intermediate files, which the method creates if it writes any and the caller removes at
@@ -146,7 +166,7 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
         Returns:
             As many frames in the same order, in batches of any size.
         """
-        for state, motion in frames:
+        for state, motion in slide_window(frames, self.needs.window) if self.needs.window else frames:
             yield self.perform(state, motion)
 
     @abstractmethod
@@ -163,6 +183,14 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
         Raises:
             ReenactError: if the method knows no such mode or part.
         """
+
+    def pose_landmarks(self, motion: Motion) -> Tensor | None:
+        """Landmarks (..., 68, 2) of the face that a motion poses, in normalised device coordinates of the result.
+
+        Applications count by them the frames in which the face leaves its crop, and paste around them. None where the
+        method knows no landmarks.
+        """
+        return None
 
     def build_canonical_motion(self, state: State) -> Motion:
         """Return the motion (batch 1 or B) that puts the source's keypoints where its canonical keypoints are.
@@ -197,7 +225,7 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
 
     def drive(self, state: State, driving: Portrait, random: BatchDraws | None = None) -> Reenactment:
         """The source with the motion of `driving`, as it is."""
-        return self.perform(state, self.read(driving), random)
+        return self.perform(state, self.read_window(driving), random)
 
     def forward(self, source: Portrait, driving: Portrait, random: BatchDraws | None = None) -> Reenactment:
         """Encode and drive in one call, as training does."""

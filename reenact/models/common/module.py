@@ -265,7 +265,7 @@ class ReenactmentModule(PortraitModule):
             results = [self._play_pair(batch[row : row + 1]) for row in range(len(batch.source.image))]
             return type(results[0]).cat(results)
         state = network.encode(batch.source)
-        motion = network.read(batch.driving)
+        motion = network.read_window(batch.driving)
         if not batch.same_identity:
             # A picture has no reference frame, and the first row of the batch shows another person.
             transfer = network.transfer

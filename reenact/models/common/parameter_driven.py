@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from torch import Tensor
+
 from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
 from reenact.faces.model import FaceModel
@@ -70,6 +72,10 @@ class ParameterDriven(Reenactor[State, FaceParams]):
         if immovable:
             name = self.face_model.name
             raise ReenactError(f"Face model {name} has no part {immovable[0]!r}: choose from {', '.join(movable)}")
+
+    def pose_landmarks(self, motion: FaceParams) -> Tensor:
+        """Landmarks of the posed mesh."""
+        return self.face_model.landmarks68(self.face_model.posed(motion))[..., :2]
 
     def controls(self) -> Mapping[str, Control]:
         """Angles, camera and coefficients of the face model."""

@@ -27,6 +27,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reenact.faces.numba_normals import sum_rings
+
 ROLL_OFF = 0.7
 """Linear light above which the world's pictures roll highlights off, towards 1."""
 _DARKEST = 0.02
@@ -172,6 +174,9 @@ def vertex_normals(vertices: Tensor, triangles: Tensor, rings: Tensor) -> Tensor
         triangles: (F, 3) int64, counter-clockwise seen from outside.
         rings: (V, 8) int64 triangles around each vertex; F where there are fewer.
     """
+    learns = torch.is_grad_enabled() and vertices.requires_grad
+    if vertices.device.type == "cpu" and not learns and vertices.dtype in (torch.float32, torch.float64):
+        return sum_rings(vertices, triangles, rings)
     a, b, c = (vertices[:, triangles[:, corner]] for corner in range(3))
     faces = F.normalize(torch.cross(a - b, b - c, dim=-1), dim=-1)
     faces = torch.cat([faces, faces.new_zeros(len(faces), 1, 3)], 1)

@@ -100,6 +100,15 @@ def test_colours_are_the_official_codes(model, official):
     close(DEEP3D.evaluate_bands(official["sh_normals"]), official["sh_basis"])
 
 
+def test_normals_without_gradients_are_those_with_them(model, official):
+    unposed = torch.cat([model.unposed(params_of(official["coeffs"])), torch.zeros(1, 99, 3)])
+    learning = vertex_normals(unposed.clone().requires_grad_(), model.faces, model.rings)
+    assert learning.requires_grad
+    close(vertex_normals(unposed, model.faces, model.rings), learning.detach(), 1e-6)
+    halves = torch.linspace(-1, 1, 8).view(1, 8, 1) * torch.ones(1, 8, 3)
+    assert vertex_normals(halves.bfloat16(), model.faces[:0], model.rings[:8] * 0).dtype == torch.bfloat16
+
+
 def test_coefficients_there_and_back(official):
     vector = official["coeffs"]
     torch.testing.assert_close(join_coefficients(split_coefficients(vector)), vector, atol=0, rtol=0)

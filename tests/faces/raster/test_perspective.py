@@ -9,6 +9,8 @@ from reenact.errors import ReenactError
 from reenact.faces.camera import measure_distance, project
 from reenact.faces.raster import correct_perspective, interpolate, rasterize
 
+from .meshes import sphere
+
 CAMERA = torch.tensor([[2.0, 2.2, 0.1, -0.05, 0.02, 0.01, -1.0]], dtype=torch.float64)
 FACES = torch.tensor([[0, 1, 2], [0, 2, 3]])
 BACKENDS = ("numba", "reference", "pytorch3d")
@@ -69,3 +71,15 @@ def test_equal_distances_change_nothing_and_other_shapes_are_refused():
     assert torch.equal(same.depth, fragments.depth)
     with pytest.raises(ValueError, match=r"distance must have shape \(B, V\) with B = 1"):
         correct_perspective(fragments, FACES, torch.ones(2, 4))
+
+
+def test_weights_without_gradients_are_those_with_them():
+    vertices, faces = sphere()
+    distance = 2 + vertices[None, :, 2].repeat(2, 1)
+    fragments = rasterize(torch.stack([vertices, 0.5 * vertices]), faces, (40, 50))
+    compiled = correct_perspective(fragments, faces, distance)
+    assert not compiled.barycentric.requires_grad
+    learning = correct_perspective(fragments, faces, distance.requires_grad_())
+    assert learning.barycentric.requires_grad
+    assert (compiled.barycentric - fragments.barycentric).abs().max() > 1e-3
+    torch.testing.assert_close(compiled.barycentric, learning.barycentric.detach(), atol=1e-6, rtol=0)

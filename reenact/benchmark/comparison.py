@@ -42,18 +42,19 @@ def write_comparisons(rows: Mapping[str, Mapping[str, Path]], folder: Path) -> d
     return sheets
 
 
-def draw_comparison(grids: Mapping[str, Path]) -> NDArray[np.uint8] | None:
+def draw_comparison(grids: Mapping[str, Path], *, least: int = 2) -> NDArray[np.uint8] | None:
     """Draw source, driving picture and the results of several methods of the pairs that all of their grids show.
 
     Args:
         grids: Name of the column of each method -> its grid.
+        least: Fewest grids to draw.
 
     Returns:
-        The sheet (H, W, 3); None where fewer than two grids have a pair in common.
+        The sheet (H, W, 3); None where fewer grids than `least` have a pair in common.
     """
-    cells = {name: _cut_grid(path) for name, path in grids.items()}
+    cells = {name: cut_grid(path) for name, path in grids.items()}
     cells = {name: rows for name, rows in cells.items() if rows}
-    if len(cells) < 2:
+    if len(cells) < least:
         return None
     first = next(iter(cells.values()))
     pairs = [pair for pair in first if all(pair in rows for rows in cells.values())]
@@ -65,7 +66,7 @@ def draw_comparison(grids: Mapping[str, Path]) -> NDArray[np.uint8] | None:
     return draw_grid(columns, len(pairs))
 
 
-def _cut_grid(path: Path) -> dict[str, Pictures]:
+def cut_grid(path: Path) -> dict[str, Pictures]:
     """Cut a grid into its pairs; empty for a grid that does not name them."""
     with open_picture(path) as picture:
         metadata, pixels = dict(picture.info), np.asarray(picture.convert("RGB"))

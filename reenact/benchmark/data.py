@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+from reenact.benchmark.figure_spec import Curve
 from reenact.benchmark.spec import SYNTHETIC, Row, Table
 from reenact.data.store.root_files import is_prepared
 
@@ -68,5 +69,9 @@ def describe_store(root: Path | None) -> str:
 
 
 def embed_table(table: Table) -> Table:
-    """A table on the synthetic world: same rows and columns, no lists of pairs, no stores."""
-    return replace(table, id=f"{table.id}.synthetic", train=SYNTHETIC, test=SYNTHETIC, sources="", pairs="")
+    """A table on the synthetic world: same rows and columns, no lists of pairs, no stores, curves over the true yaw."""
+    figures = tuple(
+        replace(figure, over="yaw_difference") if isinstance(figure, Curve) else figure for figure in table.figures
+    )
+    name = f"{table.id}.synthetic"
+    return replace(table, id=name, train=SYNTHETIC, test=SYNTHETIC, sources="", pairs="", figures=figures)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 from reenact import __version__
+from reenact.benchmark.figures import DrawnFigure
 from reenact.benchmark.report import Cell, Line, Report
 
 READING = (
@@ -34,13 +35,16 @@ sup { line-height: 0; } sup a { text-decoration: none; } li:target { background:
 """
 
 
-def render_page(report: Report, folder: Path, sheets: Mapping[str, Path] | None = None) -> str:
+def render_page(
+    report: Report, folder: Path, sheets: Mapping[str, Path] | None = None, figures: Sequence[DrawnFigure] = ()
+) -> str:
     """The HTML of a report.
 
     Args:
         report: The report.
         folder: Where the page will lie, to which the pictures' links are relative.
         sheets: Loader -> comparison sheet of all rows.
+        figures: The figures of the table.
     """
     title = escape(f"{report.table.id}: {report.table.title}")
     paper = f"<p>{escape(report.table.paper)}</p>\n<p>{READING}</p>" if report.table.paper else ""
@@ -70,6 +74,7 @@ def render_page(report: Report, folder: Path, sheets: Mapping[str, Path] | None 
 <h2>Notes</h2>
 <ol>{"".join(f'<li id="note{n}">{_render_note(note)}</li>' for n, note in enumerate(report.footnotes, 1))}</ol>
 <ul>{"".join(f"<li>{_render_note(remark)}</li>" for remark in report.remarks)}</ul>
+{"".join(_render_table_figures(figures, folder))}
 {"".join(_render_figures(report.lines, folder, sheets or {}))}
 <p><small>reenact {__version__}</small></p>
 </body>
@@ -131,9 +136,24 @@ def _render_figures(lines: Iterable[Line], folder: Path, sheets: Mapping[str, Pa
     if figures:
         yield "<h2>Pictures</h2>"
     for caption, path in figures:
-        link = escape(Path(os.path.relpath(path, folder)).as_posix())
-        image = f'<img src="{link}" alt="{caption}" loading="lazy">'
-        yield f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
+        yield _render_picture(caption, path, folder)
+
+
+def _render_table_figures(figures: Sequence[DrawnFigure], folder: Path) -> Iterable[str]:
+    if figures:
+        yield "<h2>Figures</h2>"
+    for figure in figures:
+        caption = escape(figure.caption)
+        yield f"<p>{caption}</p>" if figure.picture is None else _render_picture(caption, figure.picture, folder)
+        if figure.notes:
+            yield f"<ul>{''.join(f'<li>{_render_note(note)}</li>' for note in figure.notes)}</ul>"
+
+
+def _render_picture(caption: str, path: Path, folder: Path) -> str:
+    """A picture with its caption, which is escaped already."""
+    link = escape(Path(os.path.relpath(path, folder)).as_posix())
+    image = f'<img src="{link}" alt="{caption}" loading="lazy">'
+    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
 
 
 def _render_note(note: str) -> str:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from reenact.benchmark import data, inputs
+from reenact.benchmark.figure_spec import has_curves
 from reenact.benchmark.job import Result, Settings, in_zoo, metric_names
 from reenact.benchmark.outside import from_outside
+from reenact.benchmark.sheets import render_grids
 from reenact.benchmark.spec import Row, Table
 from reenact.benchmark.training import DONE, Training, matches_fingerprint, write_fingerprint
 from reenact.benchmark.work import Outcome
@@ -75,7 +77,10 @@ def _run_row(row: Row, folder: Path, settings: Settings) -> Result:
         if isinstance(trained, Result):
             return trained
         checkpoint, weights = trained
-    return _score_row(row, folder, settings, checkpoint, weights)
+    result = _score_row(row, folder, settings, checkpoint, weights)
+    if result.scores:
+        render_grids(row, settings, _build_test_arguments(row, settings), checkpoint)
+    return result
 
 
 def _train_row(row: Row, settings: Settings) -> tuple[Path, str] | Result:
@@ -129,11 +134,11 @@ def _score_row(row: Row, folder: Path, settings: Settings, checkpoint: Path, wei
     table = settings.table
     store = data.store_path(table.test, row, settings.root)
     sources, pairs = data.portrait_store(table, settings.root), settings.pairs
-    arguments = _build_arguments(row, settings, table.test, store)
+    arguments = _build_test_arguments(row, settings)
     if pairs is not None:
         arguments += ["--data.pairs", str(pairs)]
-    if sources is not None:
-        arguments += ["--data.sources", str(sources)]
+    if has_curves(table.figures):
+        arguments += ["--metrics.for_figures", "true"]
     names = metric_names(settings)
     made_from = inputs.scoring_inputs(arguments, store, sources, pairs, checkpoint, names)
     if matches_fingerprint(folder / DONE, made_from):
@@ -142,7 +147,7 @@ def _score_row(row: Row, folder: Path, settings: Settings, checkpoint: Path, wei
         return Result(row=row, scores={}, problem="no metric of this table can be measured here")
     LOG.info("%s: scoring", row.id)
     run = folder / "test"
-    for old in (folder / DONE, folder / "scores.json"):
+    for old in (folder / DONE, folder / "scores.json", *folder.glob("features_*.safetensors")):
         old.unlink(missing_ok=True)
     shutil.rmtree(run, ignore_errors=True)
     arguments += ["--metrics.names", json.dumps(names), "--ckpt_path", str(checkpoint), "--out", str(run)]
@@ -173,6 +178,9 @@ def _gather_scores(run: Path, folder: Path, about: dict[str, Any]) -> None:
         for loader, of in file.scores.items():
             together[loader] = list(of.values())
             shutil.copyfile(path.with_suffix(".parquet"), folder / f"frames_{loader}.parquet")
+            features = path.with_suffix(".safetensors")
+            if features.is_file():
+                features.replace(folder / f"features_{loader}.safetensors")
     (folder / "pictures").mkdir(exist_ok=True)
     for loader in together:
         for picture in sorted((run / "pictures").glob(f"test_{loader}_[0-9]*.png")):
@@ -189,6 +197,14 @@ def _build_arguments(row: Row, settings: Settings, name: str, store: Path | None
     seed = {"data.seed": table.seed} if table.seed else {}
     options = {**seed, **table.overrides, **row.overrides}
     return arguments + [word for key, value in options.items() for word in (f"--{key}", _format_value(value))]
+
+
+def _build_test_arguments(row: Row, settings: Settings) -> list[str]:
+    """Return the arguments of each `test` of a row, without pairs and checkpoint."""
+    sources = data.portrait_store(settings.table, settings.root)
+    store = data.store_path(settings.table.test, row, settings.root)
+    arguments = _build_arguments(row, settings, settings.table.test, store)
+    return arguments + ([] if sources is None else ["--data.sources", str(sources)])
 
 
 def _row_method(row: Row) -> str:

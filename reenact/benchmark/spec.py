@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from reenact.benchmark.figure_spec import Figure, build_figures
 from reenact.benchmark.table_file import RowPart, read_table
 from reenact.errors import ReenactError, suggest_names
 from reenact.methods.registry import list_methods
@@ -81,6 +82,7 @@ class Table:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Dotted options of every row."""
     notes: tuple[str, ...] = ()
+    figures: tuple[Figure, ...] = ()
 
 
 def tables_folder() -> Path:
@@ -124,6 +126,7 @@ def load_table(name: str) -> Table:
         else tuple(_build_row(row) for row in content.rows if isinstance(row, RowPart))
     )
     _check_ids(path, columns, rows)
+    figures = build_figures(path, content.figures, [column.id for column in columns], [row.id for row in rows])
     return Table(
         id=content.id,
         title=content.title,
@@ -139,6 +142,7 @@ def load_table(name: str) -> Table:
         scale=content.scale or "",
         overrides=content.overrides,
         notes=tuple(content.notes),
+        figures=figures,
     )
 
 

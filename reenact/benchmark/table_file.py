@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -41,6 +42,12 @@ def _check_plain_value(value: str | float | bool) -> str | float | bool:
     if isinstance(value, str) and value.lstrip().startswith(("{", "[", "-")):
         raise ValueError("is read as more than text; write a number, a word, or a list of them")
     return value
+
+
+def _check_increasing(edges: list[float]) -> list[float]:
+    if any(later <= earlier for earlier, later in pairwise(edges)):
+        raise ValueError("the edges of bins must increase")
+    return edges
 
 
 Text = Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
@@ -93,6 +100,31 @@ class DataPart(_Part):
     sources: Name | None = None
 
 
+class CurvePart(_Part):
+    """A curve of columns over bins of a difference between the two faces of a pair."""
+
+    kind: Literal["curve"]
+    id: Name
+    title: Words
+    columns: Annotated[list[Name], Field(min_length=1, max_length=6)]
+    over: Literal["pose_difference", "yaw_difference"]
+    bins: Annotated[list[FiniteFloat | int], Field(min_length=2, max_length=50), AfterValidator(_check_increasing)]
+    rows: Annotated[list[Name], Field(min_length=1)] | None = None
+    least_frames: Annotated[int, Field(ge=2)] = 100
+
+
+class SheetPart(_Part):
+    """A sheet of chosen pairs, one row each, and a column for each method and mode."""
+
+    kind: Literal["sheet"]
+    id: Name
+    title: Words
+    loader: Literal["self", "cross"]
+    pairs: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=32)]
+    rows: Annotated[list[Name], Field(min_length=1)] | None = None
+    modes: Annotated[list[Literal["absolute", "pose", "expression"]], Field(min_length=1)] | None = None
+
+
 class TablePart(_Part):
     """A table as its file says it."""
 
@@ -108,6 +140,7 @@ class TablePart(_Part):
     notes: list[Text] = Field(default_factory=list)
     scale: Name | None = None
     overrides: dict[Option, Value] = Field(default_factory=dict)
+    figures: list[Annotated[CurvePart | SheetPart, Field(discriminator="kind")]] = Field(default_factory=list)
 
 
 class _Loader(yaml.SafeLoader):

@@ -12,6 +12,7 @@ from typing import Literal
 from reenact.benchmark import data, forms, report, spec
 from reenact.benchmark.columns import Measured, assign_metrics
 from reenact.benchmark.comparison import write_comparisons
+from reenact.benchmark.figures import draw_figures
 from reenact.benchmark.job import Result, Settings, in_zoo
 from reenact.benchmark.page import render_page
 from reenact.benchmark.report import Report
@@ -82,7 +83,7 @@ def run_table(
 def _run_rows(settings: Settings, rows: Sequence[str]) -> tuple[Result, ...]:
     """Every row; the files are written again after each, so that an interrupted table can be read."""
     results = [_read_earlier_result(read_finished_row(row, settings)) for row in settings.table.rows]
-    _write_report(_build_report(settings, results), settings.folder)
+    _write_report(settings, results)
     # Scores of other programs' frames are compared with those of rows that were run.
     order = sorted(enumerate(settings.table.rows), key=lambda entry: not in_zoo(entry[1]))
     for place, row in order:
@@ -91,7 +92,7 @@ def _run_rows(settings: Settings, rows: Sequence[str]) -> tuple[Result, ...]:
             results[place] = run_row(row, settings)
             if results[place].problem:
                 quiet.LOG.info("%s: %s", row.id, results[place].problem)
-            _write_report(_build_report(settings, results), settings.folder)
+            _write_report(settings, results)
     return tuple(results)
 
 
@@ -134,14 +135,16 @@ def _collect_remarks(table: Table, measured: Sequence[Measured], settings: Setti
     return [*remarks, *table.notes]
 
 
-def _write_report(report: Report, folder: Path) -> None:
+def _write_report(settings: Settings, results: Sequence[Result]) -> None:
+    report, folder = _build_report(settings, results), settings.folder
     folder.mkdir(parents=True, exist_ok=True)
+    figures = draw_figures(settings, results)
     sheets = write_comparisons({line.result.row.id: line.pictures for line in report.lines}, folder)
     texts = {
         "table.md": forms.render_markdown(report),
         "table.csv": forms.comma_separated(report),
         "table.tex": forms.render_latex(report),
-        "table.html": render_page(report, folder, sheets),
+        "table.html": render_page(report, folder, sheets, figures),
     }
     for name, text in texts.items():
         temporary = folder / f".{name}.part"

@@ -15,15 +15,18 @@ from torch import Tensor
 from torch.distributed import all_gather_object
 
 from reenact.callbacks.pictures import draw_grid, loader_name, log_picture, picture_columns, send_rows
-from reenact.callbacks.score_files import write_rows, write_scores
+from reenact.callbacks.score_files import write_features, write_rows, write_scores
 from reenact.callbacks.score_text import score_text
 from reenact.callbacks.whole_files import write_picture
 from reenact.errors import ReenactError
+from reenact.faces.model import FaceModel
 from reenact.faces.portrait import PortraitPair
+from reenact.faces.registry import load_face_model
 from reenact.metrics.frame_metric import FrameMetric
 from reenact.metrics.frame_set import frame_set
 from reenact.metrics.metric_names import check_metrics
-from reenact.metrics.suite import Score, Suite, scene_of
+from reenact.metrics.pose_difference import measure_pose_differences
+from reenact.metrics.suite import Row, Score, Suite, scene_of
 from reenact.metrics.temporal import TemporalMetric
 from reenact.models.common.base import Reenactment
 from reenact.models.common.module import ReenactmentModule
@@ -88,12 +91,16 @@ class MetricSuite(pl.Callback):
     Args:
         names: The metrics: names, or choices of a name, loaders and steps.
         keep: Worst and best frames to keep as pictures; 0 for none.
+        for_figures: Also write what curves over differences of pose are computed from: these differences as columns of
+            the frames, and in tests the features of every frame, `scores/test_<loader>_<step>.safetensors`.
     """
 
-    def __init__(self, names: list[str | Choice] | None = None, keep: int = 4) -> None:
+    def __init__(self, names: list[str | Choice] | None = None, keep: int = 4, for_figures: bool = False) -> None:
         chosen: list[str | Choice] = ["psnr", "l1"] if names is None else names
         self.choices = [Choice(entry) if isinstance(entry, str) else entry for entry in chosen]
         self.keep = keep
+        self.for_figures = for_figures
+        self._face_model: FaceModel | None = None
         self._due: list[Choice] = []
         self._suites: dict[tuple[str, str], Suite] = {}
         self._extremes: dict[tuple[str, str], _Extremes] = {}
@@ -134,7 +141,8 @@ class MetricSuite(pl.Callback):
     ) -> None:
         """Score a batch."""
         if isinstance(pl_module, ReenactmentModule):
-            self._score("val", loader_name(trainer.val_dataloaders, dataloader_idx), outputs, batch)
+            loader = loader_name(trainer.val_dataloaders, dataloader_idx)
+            self._score("val", loader, outputs, batch, _face_model_name(trainer))
 
     def on_test_batch_end(
         self,
@@ -147,7 +155,8 @@ class MetricSuite(pl.Callback):
     ) -> None:
         """Score a batch."""
         if isinstance(pl_module, ReenactmentModule):
-            self._score("test", loader_name(trainer.test_dataloaders, dataloader_idx), outputs, batch)
+            loader = loader_name(trainer.test_dataloaders, dataloader_idx)
+            self._score("test", loader, outputs, batch, _face_model_name(trainer))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the values, write the files."""
@@ -178,7 +187,7 @@ class MetricSuite(pl.Callback):
             suite.reset(_metric_names(due, suite.same_identity))
         self._extremes.clear()
 
-    def _score(self, stage: str, loader: str, result: Reenactment, batch: PortraitPair) -> None:
+    def _score(self, stage: str, loader: str, result: Reenactment, batch: PortraitPair, face_model: str) -> None:
         due = _metric_names(self._due, batch.same_identity)
         if not due:
             return
@@ -186,15 +195,30 @@ class MetricSuite(pl.Callback):
         scene = scene_of(result.image, batch)
         if key not in self._suites:
             names = _metric_names(self.choices, scene.same_identity)
-            self._suites[key] = Suite(names=names, same_identity=scene.same_identity, device=result.image.device)
+            self._suites[key] = Suite(
+                names=names,
+                same_identity=scene.same_identity,
+                device=result.image.device,
+                keeps_features=self.for_figures and stage == "test",
+            )
             self._suites[key].reset(due)
         suite = self._suites[key]
         suite.update(scene, batch)
+        if self.for_figures and batch.source.params is not None and batch.driving.params is not None:
+            self._add_pose_differences(suite.rows[-len(scene.generated) :], batch, face_model)
         first = _first_frame_metric(suite)
         if self.keep and first:
             numbers = [float(row[first]) for row in suite.rows[-len(scene.generated) :]]
             columns = picture_columns(batch, result, every_frame=True)
             self._extremes.setdefault(key, _Extremes(self.keep)).add(numbers, columns)
+
+    def _add_pose_differences(self, rows: Sequence[Row], batch: PortraitPair, face_model: str) -> None:
+        """Add the differences of pose to the rows of a batch with face parameters."""
+        if self._face_model is None:
+            self._face_model = load_face_model(face_model).to(batch.source.image.device)
+        for name, values in measure_pose_differences(self._face_model, batch).items():
+            for row, value in zip(rows, values.tolist(), strict=True):
+                row[name] = value
 
     def _finish(self, stage: str, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for (which, loader), suite in self._suites.items():
@@ -207,6 +231,7 @@ class MetricSuite(pl.Callback):
                     pl_module.log(f"{stage}/{loader}/{score.label}", score.value, prog_bar=on_bar)
             rows = [row for part in _of_all_processes(suite.rows, trainer) for row in part]
             keys = [key for part in _of_all_processes(suite.keys, trainer) for key in part]
+            features = _of_all_processes({name: torch.cat(parts) for name, parts in suite.features.items()}, trainer)
             extremes = _Extremes(self.keep)
             for part in _of_all_processes(self._extremes.get((which, loader), extremes), trainer):
                 extremes.merge(part)
@@ -215,6 +240,8 @@ class MetricSuite(pl.Callback):
             folder = Path(trainer.default_root_dir) / "scores"
             name = f"{stage}_{loader}_{trainer.global_step:07d}"
             write_rows(rows, folder / f"{name}.parquet")
+            if suite.features:
+                write_features(features, folder / f"{name}.safetensors")
             about, frames = {"step": trainer.global_step}, {loader: frame_set(keys)}
             write_scores({loader: scores}, folder / f"{name}.json", about, frames)
             self._finished[loader] = len(rows), scores
@@ -234,6 +261,11 @@ class MetricSuite(pl.Callback):
             picture = draw_grid(joined, self.keep)
             write_picture(picture, folder / f"{name}_{kind}_{trainer.global_step:07d}.png")
             log_picture(trainer, f"pictures/{name}_{kind}", picture)
+
+
+def _face_model_name(trainer: pl.Trainer) -> str:
+    """The face model of the data; empty for bare loaders."""
+    return getattr(getattr(trainer, "datamodule", None), "face_model", "")
 
 
 def _metric_names(choices: Sequence[Choice], same_identity: bool) -> list[str]:

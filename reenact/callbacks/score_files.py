@@ -11,7 +11,10 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from safetensors.torch import save_file
+from torch import Tensor
 
 from reenact import __version__
 from reenact.callbacks.whole_files import replace_file
@@ -44,6 +47,13 @@ def write_rows(rows: Sequence[Row], path: Path) -> None:
     """Write one row a frame as a Parquet file."""
     with replace_file(path) as partial:
         pq.write_table(pa.Table.from_pylist(list(rows)), partial)
+
+
+def write_features(parts: Sequence[Mapping[str, Tensor]], path: Path) -> None:
+    """Write the features of frames, of each process (N, D) by `NETWORK.FRAMES`, in the order of `write_rows`."""
+    names = {name: None for part in parts for name in part}
+    with replace_file(path) as partial:
+        save_file({name: torch.cat([part[name] for part in parts if name in part]) for name in names}, partial)
 
 
 def write_scores(

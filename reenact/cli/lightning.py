@@ -23,6 +23,7 @@ from reenact.callbacks.checkpoint import Checkpoints
 from reenact.callbacks.held_out import HeldOut
 from reenact.callbacks.metric_suite import MetricSuite
 from reenact.callbacks.metrics_file import MetricsFile, MetricsTail
+from reenact.callbacks.partial_transfer import PartialTransfer
 from reenact.callbacks.pictures import Pictures
 from reenact.callbacks.predictions import PredictedPictures
 from reenact.callbacks.progress import progress_bar
@@ -82,6 +83,8 @@ class ReenactCLI(LightningCLI):
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
         parser.add_lightning_class_args(Pictures, "pictures")
         parser.add_lightning_class_args(MetricSuite, "metrics")
+        if self.request.command in ("test", "predict"):
+            parser.add_lightning_class_args(PartialTransfer, "transfer")
         parser.link_arguments("out", "trainer.default_root_dir")
         parser.link_arguments("out", "checkpoint.dirpath", compute_fn=_checkpoint_folder)
         parser.link_arguments(

@@ -50,17 +50,21 @@ class Suite:
         names: The metrics, as `metric_names.parse_metric` reads them.
         same_identity: Whether driving frames are the wanted results; without, metrics that need those are left out.
         device: Where sums are kept.
+        keeps_features: Keep the features of every frame, from which distances between sets of some frames are computed.
     """
 
     names: Sequence[str]
     same_identity: bool
     device: torch.device | str = "cpu"
+    keeps_features: bool = False
     metrics: dict[str, Metric] = field(init=False)
     """Metrics that are measured, by name."""
     rows: list[Row] = field(init=False, default_factory=list)
     """One a frame: who, which clip and frame, and the number of each metric that gives one."""
     keys: list[FrameKey] = field(init=False, default_factory=list)
     """One a frame: the pictures that it was made from and held against."""
+    features: dict[str, list[Tensor]] = field(init=False, default_factory=dict)
+    """`NETWORK.generated`, `NETWORK.driving`, ... -> features (B, D) float32 of the frames of each scene, if kept."""
     _memory: Memory = field(init=False, default_factory=Memory)
     _possible: dict[str, Metric] = field(init=False)
     """Metrics that this loader allows, by name."""
@@ -107,10 +111,13 @@ class Suite:
     def _add_features(
         self, name: str, metric: FrechetDistance | KernelDistance, scene: Scene, places: list[Place]
     ) -> None:
-        reader = readers.feature_reader(parse_metric(name).network or "")
+        network = parse_metric(name).network or ""
+        reader = readers.feature_reader(network)
         if not isinstance(metric, VideoDistance):
-            metric.update(scene.generated.read(reader), real=False)
-            metric.update(getattr(scene, metric.reference).read(reader), real=True)
+            for frames in ("generated", metric.reference):
+                features = getattr(scene, frames).read(reader)
+                metric.update(features, real=frames != "generated")
+                self._keep_features(f"{network}.{frames}", features)
             return
         clips = metric.clips(scene, places)
         if clips is None:
@@ -121,6 +128,14 @@ class Suite:
                 if not self._memory.knows(reader, digest):
                     self._memory.keep(reader, [digest], reader(clip[None]))
         metric.update(self._memory.recall(reader, clips.digests, clips.real.device), real=True)
+
+    def _keep_features(self, name: str, features: Tensor) -> None:
+        """Keep the features of a scene, once for all metrics of a network."""
+        if self.keeps_features:
+            parts = self.features.setdefault(name, [])
+            # The rows of a scene are added when all of its metrics have been measured.
+            if sum(map(len, parts)) == len(self.rows):
+                parts.append(features.float().cpu())
 
     def scores(self) -> list[Score]:
         """The values so far, over all processes."""
@@ -134,6 +149,7 @@ class Suite:
         """
         self.rows.clear()
         self.keys.clear()
+        self.features.clear()
         self._memory.turn()
         for metric in self.metrics.values():
             metric.reset()

@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
+import pytest
 import torch
 from cli.conftest import place  # noqa: F401 - a fixture
+from cli.standins import Method
+from safetensors.torch import load_file
 
-from reenact.callbacks.metric_suite import _Extremes
+from reenact.callbacks.metric_suite import MetricSuite, _Extremes
 from reenact.cli import main
+from reenact.data.datamodules import Synthetic
+from reenact.metrics.distributions import compute_moments, frechet_distance
+from reenact.metrics.readers import feature_size
+from reenact.models.common.base import Reenactment
 
 
 def scored(folder: Path) -> dict[str, list[str]]:
@@ -57,3 +65,29 @@ def test_the_most_extreme_frames_are_kept():
     for frames, wanted in ((extremes.lowest, [1, 2]), (extremes.highest, [9, 5])):
         assert [number for number, _ in frames] == wanted
         assert [pictures["result"].item() for _, pictures in frames] == wanted
+
+
+def test_files_for_figures_have_a_row_for_each_frame(tmp_path):
+    data = Synthetic(size=32, num_test_pairs=3, num_workers=0, batch_size=2)
+    suite = MetricSuite(["fid[probe]", "kid[probe]"], for_figures=True)
+    trainer = SimpleNamespace(
+        world_size=1, is_global_zero=True, default_root_dir=str(tmp_path), global_step=0, loggers=[], datamodule=data
+    )
+    module = Method()
+    module.log = lambda *values, **options: None
+    suite.on_test_epoch_start(trainer, module)
+    trainer.test_dataloaders = data.test_dataloader()
+    for batch in trainer.test_dataloaders["cross"]:
+        pair = batch.normalised()
+        suite.on_test_batch_end(trainer, module, Reenactment(pair.source.image), pair, 0, 1)
+    suite.on_test_epoch_end(trainer, module)
+    scores = tmp_path / "scores"
+    features = load_file(scores / "test_cross_0000000.safetensors")
+    shape = (3, feature_size("probe"))
+    assert {name: part.shape for name, part in features.items()} == {"probe.generated": shape, "probe.driving": shape}
+    frames = pq.read_table(scores / "test_cross_0000000.parquet").to_pydict()
+    assert all(0 <= yaw <= 180 for yaw in frames["yaw_difference"])
+    assert len(set(frames["pose_difference"])) == 3
+    fid = frechet_distance(compute_moments(features["probe.generated"]), compute_moments(features["probe.driving"]))
+    written = json.loads((scores / "test_cross_0000000.json").read_text())["loaders"]["cross"][0]["value"]
+    assert float(fid) == pytest.approx(written, rel=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -104,6 +105,9 @@ class Noise:
         image = torch.from_numpy(np.stack(values)).float()
         return Portrait(image=image, frame=torch.tensor(list(frames)), identity=names, clip=names)
 
+    def find(self, name: str) -> int:
+        return int(name.removeprefix("clip"))
+
 
 class NoiseData(ReenactmentDataModule):
     """Stand-in data.
@@ -112,11 +116,12 @@ class NoiseData(ReenactmentDataModule):
         size: Side of the images.
         batch_size: Pairs a batch.
         num_workers: Processes.
+        pairs: List of test pairs.
     """
 
-    def __init__(self, size: int = 8, batch_size: int = 2, num_workers: int = 0) -> None:
+    def __init__(self, size: int = 8, batch_size: int = 2, num_workers: int = 0, pairs: Path | None = None) -> None:
         super().__init__(
-            size, batch_size, num_workers, jitter=0.0, pairs_per_epoch=8, num_val_pairs=2, num_test_pairs=2
+            size, batch_size, num_workers, jitter=0.0, pairs_per_epoch=8, num_val_pairs=2, num_test_pairs=2, pairs=pairs
         )
 
     @property

@@ -17,7 +17,7 @@ from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.models.common.base import Reenactment, Reenactor
+from reenact.models.common.base import Mode, Reenactment, Reenactor, Transfer
 from reenact.models.common.header import Header, check_header, check_same_class
 from reenact.nn.frozen import Frozen
 from reenact.nn.losses import PerceptualTerms
@@ -244,6 +244,8 @@ class ReenactmentModule(PortraitModule):
     """
 
     network: Reenactor[Any, Any]
+    transfer_mode: Mode | None = None
+    """Mode in which its tests transfer another person's motion; None for the mode of the paper."""
 
     @property
     def needs(self) -> Contents:
@@ -268,7 +270,7 @@ class ReenactmentModule(PortraitModule):
         motion = network.read_window(batch.driving)
         if not batch.same_identity:
             # A picture has no reference frame, and the first row of the batch shows another person.
-            transfer = network.transfer
+            transfer = self._choose_transfer()
             transfer = replace(transfer, mode="absolute") if transfer.mode == "relative" else transfer
             motion = network.retarget(state, motion, transfer, motion)
         return network.perform(state, motion)
@@ -283,7 +285,7 @@ class ReenactmentModule(PortraitModule):
         Returns:
             As many frames in the same order, in batches of any size.
         """
-        network = self.network
+        network, transfer = self.network, self._choose_transfer()
         state = network.encode(source)
         reference: TensorFields | None = None
 
@@ -293,10 +295,15 @@ class ReenactmentModule(PortraitModule):
             if driving.identity[:1] == source.identity:
                 return motion
             reference = motion[:1] if reference is None else reference
-            retargeted: TensorFields = network.retarget(state, motion, network.transfer, reference)
+            retargeted: TensorFields = network.retarget(state, motion, transfer, reference)
             return retargeted
 
         return network.play((state, read_motion(driving)) for driving in drivings)
+
+    def _choose_transfer(self) -> Transfer:
+        """The transfer of the paper, in the chosen mode."""
+        transfer = self.network.transfer
+        return transfer if self.transfer_mode is None else replace(transfer, mode=self.transfer_mode)
 
     def _play_pair(self, pair: PortraitPair) -> Reenactment:
         """Play the driving clip (1, T), or the frames around the driving picture, of which that frame is returned."""

@@ -49,7 +49,7 @@ class Performance:
 
         Args:
             timeline: Which frames meet.
-            reference: The driving frame from which relative motion starts.
+            reference: The driving frame from which relative motion, or renormalised scale, starts.
             anchor: The frame of a moving source that corresponds to it.
             progress: Takes the finished fraction of the work of a method that works before its first frame.
             work: Folder for intermediate files, see `Reenactor.play`.
@@ -96,12 +96,16 @@ class Performance:
         return zip(pick_items(clip.images(), numbers), crops, strict=True)
 
     def _refer_to(self, reference: int, anchor: int) -> Portrait | None:
-        """Set the driving reference of relative motion; returns the source's frame for it, where the source moves."""
-        if self.animator.transfer.mode != "relative":
-            return None
-        needs = self.animator.network.needs
-        self.animator.refer_to(read_portrait(self.driving, reference, needs))
-        return None if self.source.fps is None else read_portrait(self.source, anchor, needs)
+        """Set the driving reference of relative motion or scale.
+
+        Returns:
+            The source's frame for it, where the source moves and motion is relative.
+        """
+        transfer, needs = self.animator.transfer, self.animator.network.needs
+        if transfer.mode == "relative" or transfer.renormalise_scale:
+            self.animator.refer_to(read_portrait(self.driving, reference, needs))
+        moves = transfer.mode == "relative" and self.source.fps is not None
+        return read_portrait(self.source, anchor, needs) if moves else None
 
 
 def pasted_region(clip: FaceClip, number: int, result: NDArray[np.float32] | None) -> NDArray[np.float32] | None:

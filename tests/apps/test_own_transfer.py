@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from reenact.apps import animate as animate_module
+from reenact.apps import performance
 from reenact.apps.animate import animate
 from reenact.apps.animator import Animator
 from reenact.errors import ReenactError
@@ -122,6 +124,24 @@ def test_a_score_of_another_person_depends_on_no_other_row(
     together = module.reenact(PortraitPair(Portrait.cat([source, source]), Portrait.cat(drivings))).image
     alone = module.reenact(PortraitPair(source, drivings[1])).image
     torch.testing.assert_close(together[1:], alone, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("transfer", "references"),
+    [(Transfer("relative"), ["driving 3"]), (Transfer(renormalise_scale=True), ["driving 3"]), (Transfer(), [])],
+    ids=str,
+)
+def test_the_reference_frame_is_that_of_relative_motion_and_of_scale(
+    transfer: Transfer, references: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(performance, "read_portrait", lambda clip, number, _: f"{clip.name} {number}")
+    taken: list[str] = []
+    animator = SimpleNamespace(transfer=transfer, network=SimpleNamespace(needs=None), refer_to=taken.append)
+    source, driving = SimpleNamespace(name="source", fps=25), SimpleNamespace(name="driving", fps=25)
+    play: Any = performance.Performance
+    anchor = play(animator=animator, source=source, driving=driving, composer=None, batch_size=1)._refer_to(3, 5)
+    assert taken == references
+    assert anchor == ("source 5" if transfer.mode == "relative" else None)
 
 
 def test_parts_of_the_place_alone_are_refused_where_the_place_is_kept(

@@ -94,6 +94,13 @@ class Bfm(FaceModel):
         return params.restore_leading(self._unposed(params.flattened(), subset))
 
     def _unposed(self, params: FaceParams, subset: Tensor | None = None) -> Tensor:
+        for name, count in (("shape", SHAPE), ("expression", EXPRESSION)):
+            length = getattr(params, name).shape[-1]
+            if length != count:
+                raise ReenactError(
+                    f"Face model {self.name} has {count} {name} coefficients, not {length}: these parameters are of"
+                    " another face model; prepare the data with this one"
+                )
         mean, shape, expression = (
             self.get_buffer(name) if subset is None else self.get_buffer(name)[subset]
             for name in ("mean_vertices", "shape_basis", "expression_basis")

@@ -73,7 +73,17 @@ class FaceModel(nn.Module, ABC):
         """`vertices` (B, V or N, 3) of parameters (B, K): the part that a face model implements."""
 
     def project(self, vertices: Tensor, camera: Tensor) -> Tensor:
-        """Project (..., V, 3) model-space points with (..., C) cameras to (..., V, 3) normalised device coordinates."""
+        """Project (..., V, 3) model-space points with (..., C) cameras to (..., V, 3) normalised device coordinates.
+
+        Raises:
+            ReenactError: if the camera is none of the model's type.
+        """
+        entries = {"orthographic": 3, "perspective": 7}[self.camera_type]
+        if camera.shape[-1] != entries:
+            raise ReenactError(
+                f"Face model {self.name} has {self.camera_type} cameras of {entries} entries, not {camera.shape[-1]}:"
+                " these parameters are of another face model; prepare the data with this one"
+            )
         return project(vertices, camera)
 
     def landmarks68(self, vertices: Tensor) -> Tensor:

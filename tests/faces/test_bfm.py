@@ -1,5 +1,7 @@
 """The Basel Face Model: the official code's numbers, the official files, bad files."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.io
@@ -146,6 +148,11 @@ def test_names_tell_files_apart(model, front, monkeypatch):
         (lambda m: m.update(idBase=m["idBase"][:, :50]), "idBase has shape"),
         (lambda m: m.update(keypoints=m["keypoints"][:, :5]), "keypoints has 5 entries, not 68"),
         (lambda m: m.update(tri=m["tri"] + 500), "tri points outside of the mesh"),
+        (lambda m: m.update(meanshape=m["meanshape"][:, :-3]), r"idBase has shape \(297, 80\), not \(294, 80\)"),
+        (lambda m: m.update(exBase=m["exBase"][:-3]), r"exBase has shape \(294, 64\), not \(297, 64\)"),
+        (lambda m: m.update(meantex=m["meantex"][:, 3:]), "meantex has 294 entries, not 297"),
+        (lambda m: m.update(point_buf=m["point_buf"][1:]), r"point_buf has shape \(98, 8\), not \(99, 8\)"),
+        (lambda m: [m.pop(key) for key in ("tri", "skinmask")], "lacks tri, skinmask"),
     ],
 )
 def test_other_files_are_refused_with_file_and_key(front, change, sentence):
@@ -154,6 +161,17 @@ def test_other_files_are_refused_with_file_and_key(front, change, sentence):
     scipy.io.savemat(front, content)
     with pytest.raises(ReenactError, match=sentence):
         read_bfm(front)
+
+
+def test_parameters_of_another_model_are_refused(model):
+    neutral, head = model.neutral(), load_face_model("head")
+    with pytest.raises(ReenactError, match=r"head has orthographic cameras of 3 entries, not 7: .*another face model"):
+        head.posed(replace(head.neutral(), camera=neutral.camera))
+    with pytest.raises(ReenactError, match=r"has perspective cameras of 7 entries, not 3: .*another face model"):
+        model.posed(replace(neutral, camera=head.neutral().camera))
+    for name in ("shape", "expression"):
+        with pytest.raises(ReenactError, match=rf"{name} coefficients, not 9: .*another face model"):
+            model.posed(replace(neutral, **{name: torch.zeros(1, 9)}))
 
 
 def test_damaged_files(front, tmp_path):

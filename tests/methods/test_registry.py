@@ -40,7 +40,7 @@ def zoo() -> list[str]:
     return [method.name for method in list_methods()]
 
 
-ZOO = ["pwm", "fomm", "face_vid2vid", "mmfa", "mmfa_vae", "probe"]
+ZOO = ["pwm", "fomm", "face_vid2vid", "mmfa", "mmfa_vae", "pirenderer", "probe", "export3d_clebs"]
 
 
 def test_every_folder_is_a_method_of_its_name():

@@ -1,4 +1,4 @@
-"""The protocol of Export3D; its network is not part of the package."""
+"""The protocol of Export3D; its generator is not part of the package."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ METHOD = Method(
     title="Export3D",
     summary="tri-planes conditioned on expression",
     motion="expression-conditioned tri-plane",
+    status="planned; its expression encoder is here",
+    page="export3d.md",
     needs="face parameters",
     paper="ECCV 2024, arXiv 2404.00636",
     crops={"export3d": CropRule(function="reenact.models.export3d.crop:crop_template")},

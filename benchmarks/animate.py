@@ -1,10 +1,12 @@
 """Frames a second of `animate`'s loop against calling the whole network for every frame.
 
-    python benchmarks/animate.py [--size 256] [--widths paper|tiny] [--frames 24] [--batch 4] [--device cpu]
+    python benchmarks/animate.py [--method pwm|pirenderer] [--size 256] [--widths paper|tiny] [--frames 24] [--batch 4]
+        [--device cpu]
 
 Both start from the same crops and parameters of a clip of the synthetic world. The loop encodes the source once and
 drives batches with the folded network, decoding and cropping the driving video on the way; the other way calls the
-network as training has it, source and driving frame together, frame by frame. A third figure adds the watermark and
+network as training has it, source and driving frame together, frame by frame, with a window of face parameters around
+each frame for a method that reads one. A third figure adds the watermark and
 writing the video file. Detection and fitting, which happen once per file, are left out.
 """
 
@@ -31,6 +33,9 @@ from reenact.faces.portrait import Portrait, to_image, to_tensor
 from reenact.media.pictures import write_image
 from reenact.media.video_writer import VideoWriter
 from reenact.models.common.checkpoint import load_method
+from reenact.models.common.module import ReenactmentModule
+from reenact.models.pirenderer import PIRendererModule
+from reenact.models.pirenderer.network import PIRendererConfig
 from reenact.models.pwm import PWMModule
 from reenact.models.pwm.network import PWMConfig
 from reenact.tracking.face_clip import FaceClip
@@ -41,6 +46,7 @@ TINY = [16, 24, 32, 48, 64, 64]
 
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--method", choices=("pwm", "pirenderer"), default="pwm")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--widths", choices=("paper", "tiny"), default="paper")
     parser.add_argument("--frames", type=int, default=24)
@@ -49,7 +55,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        checkpoint = make_checkpoint(folder, options.widths, options.size)
+        checkpoint = make_checkpoint(folder, options.method, options.widths, options.size)
         source, driving = make_clips(folder, options.size, options.frames)
         per_frame = seconds(lambda: call_per_frame(checkpoint, source, driving, options.device))
         loop = seconds(lambda: run_loop(checkpoint, source, driving, options))
@@ -60,11 +66,16 @@ def main() -> None:
     print(f"animate's loop, to a file    {rates[2]:8.2f} frames/s  ({rates[2] / rates[0]:.2f} times)")
 
 
-def make_checkpoint(folder: Path, widths: str, size: int) -> Path:
+def make_checkpoint(folder: Path, method: str, widths: str, size: int) -> Path:
     torch.manual_seed(0)
-    module = PWMModule("head", PWMConfig() if widths == "paper" else PWMConfig(widths=TINY))
+    module: ReenactmentModule
+    if method == "pwm":
+        module = PWMModule("head", PWMConfig() if widths == "paper" else PWMConfig(widths=TINY))
+        calm_norms(module, size)
+    else:
+        sizes = {} if widths == "paper" else {"warping_width": 8, "editing_width": 8, "largest": 64}
+        module = PIRendererModule("head", PIRendererConfig(**sizes))
     module.image_size = size
-    calm_norms(module, size)
     trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu")
     trainer.strategy.connect(module)
     trainer.save_checkpoint(folder / "method.ckpt")

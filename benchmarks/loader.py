@@ -7,6 +7,7 @@ Prints
 
 * for both ways, pairs per CPU second of one process, which other programs on the machine hardly change, and pairs per
   second with --workers processes: medians of several rounds, least and most, and their ratio;
+* pairs per CPU second with the face parameters of 13 frames on either side of each picture, and without;
 * the resident memory of all processes at ten points of the long run;
 * time and memory until the first batch of a store of --million clips, in a fresh process, imports not counted.
 """
@@ -42,6 +43,7 @@ from reenact.data.pairs.sampling import EpochSampler, TrainingPairs, collate
 from reenact.data.store.clip_table import ClipIndex
 from reenact.data.store.reader import MANIFEST, ClipRecord, Store, StoreInfo
 from reenact.data.store.writer import ClipArrays, StoreWriter, fields_of
+from reenact.faces.contents import Contents
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, PortraitPair, to_tensor
 from reenact.media.video import Image, VideoReader
@@ -49,6 +51,8 @@ from reenact.media.video_writer import VideoWriter
 
 FPS = Fraction(25)
 ROUNDS = 5
+WINDOW = 13
+"""Frames on either side of a picture in a window of face parameters."""
 BATCHES_AHEAD = 8
 """Batches for which files exist in the store of a million clips: what workers load before the first is handed out."""
 
@@ -158,6 +162,23 @@ def compare(title: str, unit: str, store: list[float], whole: list[float]) -> No
         for rates, digits in ((store, 0), (whole, 1))
     )
     print(f"{title}: store {fast}; whole mp4 {slow}; {statistics.median(store) / statistics.median(whole):.0f} times")
+
+
+def compare_windows(store: Store, options: argparse.Namespace) -> None:
+    """Print the rates of one process with windows of face parameters and without, round by round in turn."""
+    clips = StoreClips(store, store.table.index("train", 2), options.size)
+    plain, wide = (
+        TrainingPairs(clips, seed=0, flip=0.0, form=Contents(params=True, window=window)) for window in (0, WINDOW)
+    )
+    rates: list[list[float]] = [[], []]
+    for _ in range(2):
+        for place, pairs in enumerate((plain, wide)):
+            rates[place] += rate(pairs, 0, 256, options.batch, time.process_time)
+    without, windows = (statistics.median(values) for values in rates)
+    print(
+        f"one core, windows of {2 * WINDOW + 1} frames: {windows:.0f} pairs per CPU second ({min(rates[1]):.0f} to"
+        f" {max(rates[1]):.0f}), without {without:.0f}; {windows / without:.2f} times"
+    )
 
 
 def resident(pids: list[int]) -> float:
@@ -278,6 +299,7 @@ def main() -> None:
         compare("one core", "pairs per CPU second", *alone)
         shared = [rate(which, workers, n, batch) for which, n in ((pairs, 1024), (whole, 2 * batch))]
         compare(f"{workers} workers", "pairs/s", *shared)
+        compare_windows(store, options)
         report_million(root, options)
         marks = memory(pairs, workers, options.pairs, batch)
         print(f"memory over {options.pairs:,} pairs, MB: {', '.join(f'{mark:.0f}' for mark in marks)}")

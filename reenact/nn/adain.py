@@ -6,6 +6,7 @@ batch 1 serve codes of any batch.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -48,8 +49,7 @@ class AdaIN(nn.Module):
         """Modulate maps that are normalised already."""
         hidden = self.mlp_shared(code)
         gamma, beta = self.mlp_gamma(hidden)[..., None, None], self.mlp_beta(hidden)[..., None, None]
-        modulated: Tensor = normalised * (1 + gamma) + beta
-        return modulated
+        return torch.addcmul(beta, normalised, 1 + gamma)
 
 
 class AdaINDownBlock(nn.Module):
@@ -74,8 +74,8 @@ class AdaINDownBlock(nn.Module):
 
     def continue_from(self, normalised: Tensor, code: Tensor) -> Tensor:
         """Apply the block to maps that are normalised already."""
-        x = self.conv_0(F.leaky_relu(self.norm_0.modulate(normalised, code), LEAK))
-        out: Tensor = self.conv_1(F.leaky_relu(self.norm_1(x, code), LEAK))
+        x = self.conv_0(_activate(self.norm_0.modulate(normalised, code)))
+        out: Tensor = self.conv_1(_activate(self.norm_1(x, code)))
         return out
 
 
@@ -100,9 +100,9 @@ class AdaINUpBlock(nn.Module):
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """Apply the block."""
         normalised = F.instance_norm(x)
-        y = self.conv_0(F.leaky_relu(self.norm_0.modulate(normalised, code), LEAK))
-        y = self.conv_1(F.leaky_relu(self.norm_1(y, code), LEAK))
-        out: Tensor = self.conv_s(F.leaky_relu(self.norm_s.modulate(normalised, code), LEAK)) + y
+        y = self.conv_0(_activate(self.norm_0.modulate(normalised, code)))
+        y = self.conv_1(_activate(self.norm_1(y, code)))
+        out: Tensor = self.conv_s(_activate(self.norm_s.modulate(normalised, code))) + y
         return out
 
 
@@ -139,7 +139,7 @@ class LayerNormBlock(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, kernel_size: int = 3) -> None:
         super().__init__()
         conv = nn.Conv2d(channels_in, channels_out, kernel_size, padding=kernel_size // 2)
-        self.model = nn.Sequential(conv, LayerNorm2d(channels_out), nn.LeakyReLU(LEAK))
+        self.model = nn.Sequential(conv, LayerNorm2d(channels_out), nn.LeakyReLU(LEAK, inplace=True))
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
@@ -161,6 +161,11 @@ class LayerNormUpBlock(LayerNormBlock):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
         return super().forward(double_size(x))
+
+
+def _activate(modulated: Tensor) -> Tensor:
+    """Leaky ReLU, in place where no gradient is computed."""
+    return F.leaky_relu(modulated, LEAK, inplace=not modulated.requires_grad)
 
 
 def initialise_normal(module: nn.Module, std: float) -> None:

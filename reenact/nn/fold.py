@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from reenact.nn.adain import LayerNormUpBlock
 from reenact.nn.blocks import (
     LEAK,
     DownBlock,
@@ -57,25 +58,53 @@ class FoldedUpBlock(nn.Module):
 
     def __init__(self, block: UpBlock) -> None:
         super().__init__()
-        conv = folded_conv(block.conv, block.norm)
-        # Phase 0 of an axis sees coarse pixels (i - 1, i) through taps (0), (1, 2); phase 1 sees (i, i + 1).
-        taps = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
-        weight = torch.einsum("ayk,bxl,oikl->aboiyx", taps.to(conv.weight), taps.to(conv.weight), conv.weight)
-        assert conv.bias is not None
-        self.channels = conv.out_channels
         self.slope = block.slope
-        self.conv = plain_conv(weight.flatten(0, 2), conv.bias.repeat(4), padding=1)
+        self.conv = split_phases(folded_conv(block.conv, block.norm))
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
-        height, width = x.shape[-2:]
-        phases = F.leaky_relu_(self.conv(x), self.slope).view(-1, 2, 2, self.channels, height + 1, width + 1)
-        out = x.new_empty(x.shape[0], self.channels, 2 * height, 2 * width)
-        for row in range(2):
-            for column in range(2):
-                part = phases[:, row, column, :, row : row + height, column : column + width]
-                out[:, :, row::2, column::2] = part
+        return join_phases(F.leaky_relu_(self.conv(x), self.slope))
+
+
+class FoldedLayerNormUpBlock(nn.Module):
+    """`LayerNormUpBlock` whose convolution is computed at the coarse size, as that of `FoldedUpBlock`."""
+
+    def __init__(self, block: LayerNormUpBlock) -> None:
+        super().__init__()
+        conv, norm, activation = block.model
+        assert isinstance(conv, nn.Conv2d)
+        self.conv = split_phases(conv)
+        self.rest = nn.Sequential(norm, activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block."""
+        out: Tensor = self.rest(join_phases(self.conv(x)))
         return out
+
+
+def split_phases(conv: nn.Conv2d | nn.Conv3d) -> nn.Conv2d:
+    """Return the convolution of a coarse map whose four phases `join_phases` joins to `conv` of the map doubled.
+
+    Args:
+        conv: 3 x 3 with padding 1, behind a nearest-neighbour doubling.
+    """
+    # Phase 0 of an axis sees coarse pixels (i - 1, i) through taps (0), (1, 2); phase 1 sees (i, i + 1).
+    taps = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
+    weight = torch.einsum("ayk,bxl,oikl->aboiyx", taps.to(conv.weight), taps.to(conv.weight), conv.weight)
+    assert conv.bias is not None
+    return plain_conv(weight.flatten(0, 2), conv.bias.repeat(4), padding=1)
+
+
+def join_phases(phases: Tensor) -> Tensor:
+    """Interleave phases (B, 4 C, H + 1, W + 1) to maps (B, C, 2H, 2W)."""
+    height, width = phases.shape[-2] - 1, phases.shape[-1] - 1
+    parts = phases.view(len(phases), 2, 2, -1, height + 1, width + 1)
+    out = phases.new_empty(len(phases), parts.shape[3], 2 * height, 2 * width)
+    for row in range(2):
+        for column in range(2):
+            part = parts[:, row, column, :, row : row + height, column : column + width]
+            out[:, :, row::2, column::2] = part
+    return out
 
 
 class FoldedResBlock(nn.Module):
@@ -147,6 +176,8 @@ def fold_blocks(module: Module) -> Module:
     for name, child in module.named_children():
         if isinstance(child, UpBlock) and not isinstance(child.conv, nn.Conv3d):
             setattr(module, name, FoldedUpBlock(child))
+        elif isinstance(child, LayerNormUpBlock):
+            setattr(module, name, FoldedLayerNormUpBlock(child))
         elif isinstance(child, SameBlock):
             setattr(module, name, FoldedBlock(child))
         elif isinstance(child, ResBlock):

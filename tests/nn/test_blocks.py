@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from reenact.nn.adain import LayerNormUpBlock
 from reenact.nn.blocks import DownBlock, SameBlock, SpadeResBlock, UpBlock
 from reenact.nn.conv import SpectralConv2d
 from reenact.nn.fold import fold_blocks
@@ -84,7 +85,11 @@ def test_spectral_conv_follows_the_hook_of_torch():
     torch.testing.assert_close(ours.weight_u, hooked.weight_u)
 
 
-@pytest.mark.parametrize("block", [SameBlock(4, 6), DownBlock(4, 6), DownBlock(4, 6, 4, 2), UpBlock(4, 6)], ids=repr)
+@pytest.mark.parametrize(
+    "block",
+    [SameBlock(4, 6), DownBlock(4, 6), DownBlock(4, 6, 4, 2), UpBlock(4, 6), LayerNormUpBlock(4, 6)],
+    ids=repr,
+)
 def test_folded_block_gives_the_same_output(block):
     torch.manual_seed(0)
     block = torch.nn.Sequential(randomised(block)).double()

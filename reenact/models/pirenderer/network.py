@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -21,6 +23,7 @@ from reenact.models.common.windows import WindowSlider
 from reenact.models.pirenderer.editing import EditingNetwork
 from reenact.models.pirenderer.released_grid import warp_as_released
 from reenact.nn.adain import initialise_normal
+from reenact.nn.fold import fold_blocks
 from reenact.nn.warping import MappingNetwork, WarpingNetwork
 from reenact.nn.whole_batch import BatchDraws
 
@@ -178,6 +181,10 @@ class PIRenderer(ParameterDriven[PIRendererState]):
                 yield self._render(ready, windows.transpose(1, 2))
         for ready, windows in slider.finish():
             yield self._render(ready, windows.transpose(1, 2))
+
+    def folded(self) -> Self:
+        """A copy for inference: doublings at the coarse size, no gradients."""
+        return fold_blocks(copy.deepcopy(self).eval())
 
     def _render(self, state: PIRendererState, windows: Tensor) -> PIRendererReenactment:
         code = self.mapping_net(windows)

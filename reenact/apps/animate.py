@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +14,8 @@ import numpy as np
 from reenact.apps.animator import Animator, Smoothing
 from reenact.apps.common_frame import align_shots, share_frame, share_size
 from reenact.apps.compose import Composer
+from reenact.apps.edit_names import FAMILIES, name_control
+from reenact.apps.edit_options import COMMON_CONTROLS
 from reenact.apps.face_input import open_clip
 from reenact.apps.notices import SYNTHETIC_NOTICE, saw_synthetic_only
 from reenact.apps.output import FrameBar, check_output, write_frames
@@ -154,11 +156,13 @@ def animate(
     check_output(out, overwrite)
     _check_numbers(strength, batch_size, face_index, driving_face_index)
     _check_files(source, driving, driving_clip, out, audio)
+    settings = parse_settings(set)
+    _refuse_controls(settings)
     animator = Animator(
         checkpoint,
         device=device,
         parameters=parameters,
-        settings=parse_settings(set),
+        settings=settings,
         precision=precision,
         show=show,
     )
@@ -208,6 +212,16 @@ def animate(
         cuts=cuts,
         synthetic=synthetic,
     )
+
+
+def _refuse_controls(settings: Mapping[str, str]) -> None:
+    """Refuse names of controls among the settings of the method."""
+    for name in settings:
+        if name_control(name) in COMMON_CONTROLS or name.partition(".")[0] in FAMILIES:
+            raise ReenactError(
+                f"--set {name} is a control of the face, which animate takes from --driving: set it with reenact edit"
+                f" --set {name}={settings[name]}"
+            )
 
 
 def _check_files(source: Path, driving: Path, driving_clip: str | None, out: Path, audio: Audio) -> None:

@@ -14,7 +14,7 @@ from reenact.apps.animator import Animator, PlayedFrame
 from reenact.apps.compose import Composer
 from reenact.apps.edit_options import EditOptions, Settings
 from reenact.apps.edit_request import EditRequest, check_picture, parse_request
-from reenact.apps.edit_script import apply_edit, run_script
+from reenact.apps.edit_script import apply_edit, check_edits, run_script
 from reenact.apps.edit_start import build_start, load_animator
 from reenact.apps.face_input import open_clip
 from reenact.apps.notices import SYNTHETIC_NOTICE, saw_synthetic_only
@@ -99,16 +99,14 @@ def edit(
     if face_index < 0:
         raise ReenactError(f"--face-index {face_index} must be at least 0")
     request = parse_request(set, to_path(script), sweep)
+    _check_frame_count(out, request)
     animator, request = load_animator(checkpoint, request, parameters, options, device)
     if is_mesh(out):
         animator.find_surface()
+    check_edits(animator.network, request.list_edits())
     face = open_clip(source, animator.target, face_index=face_index)
     animator.prepare(read_portrait(face, 0, animator.network.needs))
     motions = build_motions(animator, build_start(animator, face, request), request)
-    if is_picture(out) and len(motions) > 1 and not request.sweep:
-        raise ReenactError(f"--out {out} is a picture but the script has {len(motions)} frames; name it .mp4")
-    if is_mesh(out) and len(motions) > 1:
-        raise ReenactError(f"--out {out} is a mesh of one face but there are {len(motions)} frames; name it .mp4")
     batches = (
         type(motions[0]).cat(motions[start : start + options.batch_size])
         for start in range(0, len(motions), options.batch_size)
@@ -128,6 +126,15 @@ def edit(
             frames = compose_frames(animator.play_motions(batches, bar.report, work), composer, face)
             write_frames(out, frames, len(motions), rate, mark, None, watermark, bar)
     return EditResult(out, len(motions), saw_synthetic_only(animator.module.recipe))
+
+
+def _check_frame_count(out: Path, request: EditRequest) -> None:
+    """Refuse an output that can't hold as many frames."""
+    count = request.count_frames()
+    if is_picture(out) and count > 1 and not request.sweep:
+        raise ReenactError(f"--out {out} is a picture but the script has {count} frames; name it .mp4")
+    if is_mesh(out) and count > 1:
+        raise ReenactError(f"--out {out} is a mesh of one face but there are {count} frames; name it .mp4")
 
 
 @torch.inference_mode()

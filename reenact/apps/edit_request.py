@@ -9,7 +9,7 @@ from typing import get_args
 
 from reenact.apps.edit_names import Edit, is_common, name_control, parse_number
 from reenact.apps.edit_options import Neutral, Settings
-from reenact.apps.edit_script import Step, parse_script
+from reenact.apps.edit_script import Frames, Step, parse_script
 from reenact.apps.sweep import SweepStep, parse_sweep
 from reenact.errors import ReenactError, suggest_names
 from reenact.media.media_kinds import check_input, is_picture
@@ -54,9 +54,16 @@ class EditRequest:
 
     def sets_family(self, family: str) -> bool:
         """Tell if any edit sets a control of a family such as `expression`."""
+        return any(edit.control.startswith(f"{family}.") for edit in self.list_edits())
+
+    def count_frames(self) -> int:
+        """Count the frames of the result: those of the sweep, or of the script, which without `frames` has one."""
+        return len(self.sweep) or sum(step.count for step in self.steps if isinstance(step, Frames)) or 1
+
+    def list_edits(self) -> list[Edit]:
+        """All edits: those of the options, of the sweep and of the script."""
         edits = [*self.edits, *(edit for step in self.sweep for edit in step.edits)]
-        edits += [step for step in self.steps if isinstance(step, Edit)]
-        return any(edit.control.startswith(f"{family}.") for edit in edits)
+        return edits + [step for step in self.steps if isinstance(step, Edit)]
 
 
 def parse_request(settings: Settings, script: Path | None, sweep: str | None) -> EditRequest:

@@ -17,13 +17,14 @@ A value stays until it is set again or `reset`. Without `frames` a script gives 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from reenact.apps.edit_names import FAMILIES, Edit, list_common_names, name_control, parse_number
 from reenact.errors import ReenactError
 from reenact.models.common.base import Motion, Reenactor, State
-from reenact.models.common.controls import ControlError
+from reenact.models.common.controls import ControlError, check_value
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,28 @@ def apply_edit(network: Reenactor[State, Motion], state: State, motion: Motion, 
     Raises:
         ReenactError: if the method has no such control, or refuses the value; the message begins as it was typed.
     """
-    try:
+    with _name_typed(edit):
         return network.set_control(state, motion, edit.control, edit.value)
+
+
+def check_edits(network: Reenactor[State, Motion], edits: Sequence[Edit]) -> None:
+    """Hold values against the ranges of the controls that a method lists.
+
+    Raises:
+        ReenactError: if a value is out of its range; the message begins as it was typed.
+    """
+    controls = network.controls()
+    for edit in edits:
+        if edit.control in controls:
+            with _name_typed(edit):
+                check_value(edit.control, controls[edit.control], edit.value)
+
+
+@contextmanager
+def _name_typed(edit: Edit) -> Iterator[None]:
+    """Begin the message of a refusal as the edit was typed."""
+    try:
+        yield
     except ControlError as error:
         raise ReenactError(f"{edit.typed or edit.control}{error.reason}") from error
 

@@ -37,9 +37,10 @@ def stand_on_foundation(request: Request, arguments: list[str], foundation: Foun
     quiet.begin_logging()
     try:
         training = _plan_training(options, foundation)
-        _announce_training(request.names["model"], foundation, training)
         if not training.is_finished:
             check_run(request, arguments)
+        _announce_training(request.names["model"], foundation, training)
+        if not training.is_finished:
             _train_foundation(training, logging, foundation)
     finally:
         quiet.close_logging()

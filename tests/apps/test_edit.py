@@ -99,6 +99,8 @@ def test_sweep_gives_a_grid_or_a_video(tmp_path: Path, checkpoint: Path, clips: 
 def test_options_that_cannot_be_used(tmp_path: Path, checkpoint: Path, clips: Path, known_faces: Known) -> None:
     script = tmp_path / "bad.txt"
     script.write_text("global_pose yaw 3\nnose yaw 3\n")
+    wide = tmp_path / "wide.txt"
+    wide.write_text("jaw_open -181\n")
     cases = [
         ({"set": ["expression.0:1"]}, "--set expression.0:1: write NAME=VALUE"),
         ({"set": {"expression.frobnicate": 1}}, "--set expression.frobnicate: no coefficient 'frobnicate'"),
@@ -117,6 +119,15 @@ def test_options_that_cannot_be_used(tmp_path: Path, checkpoint: Path, clips: Pa
         ({"set": {"pose_from": clips / "0.png", "frontalize": True}}, "--set pose_from and --set frontalize: give one"),
         ({"set": {"pose_from": clips / "1.mp4"}}, "--set pose_from .* is a video"),
         ({"sweep": "yaw:0:1"}, "--sweep yaw:0:1"),
+        ({"set": {"yaw": 1000}}, "--set yaw 1000 is out of range: give -180 to 180"),
+        ({"set": {"scale": 0}}, "--set scale 0 is out of range: give 0.9.* to 90"),
+        ({"set": {"scale": -9}}, "--set scale -9 is out of range"),
+        ({"set": {"shape.0": 11}}, "--set shape.0 11 is out of range: give -10 to 10"),
+        ({"set": {"exp.0": -3.5}}, "--set expression.0 -3.5 is out of range: give -3 to 3"),
+        ({"set": {"expression.smile_left": 4}}, "--set expression.smile_left 4 is out of range: give -3 to 3"),
+        ({"sweep": "yaw:-190:0:3"}, "--sweep yaw -190 is out of range"),
+        ({"sweep": "orbit:190:0:4"}, "--sweep orbit: yaw 190 is out of range"),
+        ({"script": wide}, r"wide\.txt line 1: jaw_open -181 is out of range"),
         ({"sweep": "nose:0:1:3"}, "--sweep nose: PWM has no such control"),
         ({"face_index": -1}, "--face-index -1"),
     ]
@@ -125,7 +136,7 @@ def test_options_that_cannot_be_used(tmp_path: Path, checkpoint: Path, clips: Pa
             edit(checkpoint, clips / "0.png", tmp_path / "out.png", device="cpu", **options)
     with pytest.raises(ReenactError, match="is a video; edit takes a picture"):
         edit(checkpoint, clips / "1.mp4", tmp_path / "out.png", device="cpu")
-    assert [path.name for path in tmp_path.iterdir()] == ["bad.txt"]
+    assert {path.name for path in tmp_path.iterdir()} == {"bad.txt", "wide.txt"}
 
 
 @pytest.mark.parametrize(("name", "value"), [("fps", 0.0), ("fps", 1e-6), ("batch_size", 0), ("columns", -1)])

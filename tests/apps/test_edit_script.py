@@ -158,9 +158,9 @@ def test_what_a_face_model_can_not_turn_is_refused() -> None:
 
 
 def test_edits_persist_until_reset_and_frames_move_between() -> None:
-    start = apply_edit(face(), Edit("expression.1", 4.0))
+    start = apply_edit(face(), Edit("expression.1", 3.0))
     faces = run("exp 0 2 frames 2 exp 2 1 frames 1 reset frames 2", face(), start)
-    expected = [[1, 4, 0, 0], [2, 4, 0, 0], [2, 4, 1, 0], [1, 2, 0.5, 0], [0, 0, 0, 0]]
+    expected = [[1, 3, 0, 0], [2, 3, 0, 0], [2, 3, 1, 0], [1, 1.5, 0.5, 0], [0, 0, 0, 0]]
     torch.testing.assert_close(faces.expression, torch.tensor(expected).float())
 
 

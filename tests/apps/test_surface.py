@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -32,10 +34,13 @@ def test_the_edited_face_of_the_face_model_is_written(checkpoint, world, clips, 
     assert "comment synthetic true" in lines
 
 
-def test_a_mesh_holds_one_face(checkpoint, clips, tmp_path, known_faces):
+@pytest.mark.parametrize("options", [{"sweep": "yaw:0:20:3"}, {"script": "nod.txt"}])
+def test_a_mesh_holds_one_face(clips, tmp_path, monkeypatch, options):
+    monkeypatch.chdir(tmp_path)
+    Path("nod.txt").write_text("yaw 3 frames 2 pitch 2 frames 1")
     with pytest.raises(ReenactError, match=r"head\.ply is a mesh of one face but there are 3 frames; name it \.mp4"):
-        edit(checkpoint, clips / "0.png", tmp_path / "head.ply", sweep="yaw:0:20:3", device="cpu")
-    assert not list(tmp_path.iterdir())
+        edit("read_after_the_refusal.ckpt", clips / "0.png", "head.ply", device="cpu", **options)
+    assert [path.name for path in tmp_path.iterdir()] == ["nod.txt"]
 
 
 def test_a_method_without_a_surface_is_refused_before_tracking(clips, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import torch
 
 from reenact.cli import main
 from reenact.data.datamodules.clips import Clips
+from reenact.data.synthetic import write_store
 from reenact.data.synthetic.clips import SyntheticClips
 from reenact.faces.contents import Contents
 
@@ -74,6 +75,13 @@ def test_another_recipe_in_the_same_folder_is_refused(place, capsys):
     assert "store is a store with fields" in capsys.readouterr().err
     assert main(["world", "-o", "none", "--size", "8"]) == 2
     assert "--size 8 must be from 16 to 8192" in capsys.readouterr().err
+
+
+def test_a_file_as_output_is_refused_before_a_frame_is_drawn(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(write_store, "_render_clip", None)
+    (tmp_path / "file").touch()
+    assert main(["world", "-o", str(tmp_path / "file")]) == 2
+    assert "file exists and is not a store; choose another output folder" in capsys.readouterr().err
 
 
 def test_people_of_the_test_split_are_not_taken_for_training(place, capsys):

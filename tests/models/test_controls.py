@@ -95,6 +95,8 @@ def test_an_unknown_control_and_values_out_of_range_are_refused(edited):
         if control.limited:
             with pytest.raises(ControlError, match=f"^{name} .* is out of range: give"):
                 network.set_control(state, motion, name, control.high + 1)
+            with pytest.raises(ControlError, match="is out of range: give"):
+                network.set_control(state, motion, name, float("nan"))
         if control.requires:
             with pytest.raises(ReenactError, match="give"):
                 network.set_control(replace(state, example=None), motion, name, control.low)

@@ -100,6 +100,12 @@ def test_a_checkpoint_is_loaded_with_other_settings(checkpoint):
         assert torch.equal(changed.state_dict()[name], value), name
 
 
+@pytest.mark.parametrize("name", ["losses.gan", "optimisation.generator_lr"])
+def test_settings_that_training_alone_reads_are_refused(checkpoint, name):
+    with pytest.raises(ReenactError, match=rf"--set {name}: training alone reads .* train with --model\.{name}"):
+        load_method(checkpoint, settings={name: "0.5"})
+
+
 def test_settings_that_the_weights_do_not_fit_are_refused(checkpoint):
     with pytest.raises(ReenactError, match=r"tiny\.ckpt with --set network\.code_channels does not fit pwm"):
         load_method(checkpoint, settings={"network.code_channels": "8"})

@@ -88,10 +88,9 @@ class StoreWriter:
     def __init__(self, root: Path, info: StoreInfo) -> None:
         self.root = root
         self.info = info
+        check_store_folder(root)
         if _has_manifest(root):
             self._check_schema()
-        elif root.exists() and not _is_empty(root):
-            raise ReenactError(f"{root} exists and is not a store; choose another output folder or remove it")
         try:
             root.mkdir(parents=True, exist_ok=True)
             with self._transaction() as database:
@@ -296,6 +295,12 @@ class StoreWriter:
         ):
             database.execute("BEGIN IMMEDIATE")
             yield database
+
+
+def check_store_folder(root: Path) -> None:
+    """Refuse a folder for a store that holds something else, or a file; raises `ReenactError`."""
+    if root.exists() and not _has_manifest(root) and not _is_empty(root):
+        raise ReenactError(f"{root} exists and is not a store; choose another output folder or remove it")
 
 
 def fields_of(arrays: ClipArrays) -> tuple[str, ...]:

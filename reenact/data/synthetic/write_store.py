@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from reenact.data.store.reader import ClipRecord, StoreInfo
-from reenact.data.store.writer import ClipArrays, StoreWriter, fields_of
+from reenact.data.store.writer import ClipArrays, StoreWriter, check_store_folder, fields_of
 from reenact.data.synthetic.clips import person_name
 from reenact.errors import ReenactError
 from reenact.faces.crop import Crop
@@ -86,6 +86,7 @@ def write_synthetic_store(
     _check_range("--workers", workers, 1)
     _check_range("--size", size, 16, MOST_PIXELS)
     out, frames = Path(out), range(0, frames_per_clip * every, every)
+    check_store_folder(out)
     takes = _Takes(world=world, clips=clips_per_identity, frames=frames, size=size, masks=masks)
     _, arrays = _render_clip(takes, 0, 0, frames[:1])
     recipe = {"world": str(world), "every": str(every), "frames": str(frames_per_clip)}

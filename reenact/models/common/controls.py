@@ -26,15 +26,15 @@ class Control:
     effect: str
     """Change of the picture with a rising value, in a few words."""
     low: float
-    """Lowest useful value."""
+    """Lowest value."""
     high: float
-    """Highest useful value."""
+    """Highest value."""
     unit: str = ""
     """Unit of the value; empty for a plain number."""
     part: str = ""
     """Part that it changes, of `Reenactor.parts`; empty for the identity, which no driving face gives."""
-    limited: bool = False
-    """True where values outside the range are refused."""
+    limited: bool = True
+    """False where the range is an example, and values outside of it are taken too."""
     whole: bool = False
     """True where values are whole numbers."""
     requires: str = ""

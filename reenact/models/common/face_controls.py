@@ -36,8 +36,15 @@ CAMERA_KEYS = {3: ("scale", "tx", "ty"), 7: ("fx", "fy", "cx", "cy", "tx", "ty",
 """Names of the camera's entries, by their number."""
 COEFFICIENTS = {"shape": "shape", "expression": "expression"}
 """Families of coefficients -> field of `FaceParams`."""
-USUAL_DEVIATIONS = 3.0
-"""Coefficients of models without a range are useful up to so many standard deviations."""
+LARGEST_ANGLE = 180.0
+"""Angles in degrees on either side, a full turn."""
+MOST_DEVIATIONS = 10.0
+"""Limit of identities, and of the expressions of models without a range, in standard deviations: beyond it lies no
+face."""
+MOST_EXAGGERATION = 3.0
+"""Limit of the expressions of models with a range, as a factor on its ends."""
+MOST_ZOOM = 10.0
+"""Factor between the usual size of a face and the smallest and largest."""
 
 
 def list_parameter_controls(face_model: FaceModel) -> dict[str, Control]:
@@ -59,7 +66,7 @@ def _list_angles(face_model: FaceModel) -> Iterator[tuple[str, Control]]:
         for angle, turn in ANGLES.items():
             name = _name_angle(prefix, angle)
             effect = "opens the jaw" if name == OPEN_JAW else f"turns the {joint} {turn}"
-            yield name, Control(effect=effect, low=-180.0, high=180.0, unit="degrees", part=part)
+            yield name, Control(effect=effect, low=-LARGEST_ANGLE, high=LARGEST_ANGLE, unit="degrees", part=part)
 
 
 def _name_angle(prefix: str, angle: str) -> str:
@@ -67,16 +74,19 @@ def _name_angle(prefix: str, angle: str) -> str:
 
 
 def _list_camera(face_model: FaceModel) -> Iterator[tuple[str, Control]]:
-    """Controls of the camera: sizes between half and twice the usual one, places within half a picture of it."""
+    """Controls of the camera: sizes from a tenth of the usual one to ten times it, and places of the same reach.
+
+    A face of a tenth of the usual size still reaches the edge of the picture.
+    """
     camera = face_model.default_camera()
     usual = dict(zip(CAMERA_KEYS[len(camera)], camera.tolist(), strict=True))
     # half of the picture in the unit of a translation: of the model's space in front of either camera
     half = 1 / usual["scale"] if "scale" in usual else abs(usual["tz"]) / usual["fx"]
     for name, value in usual.items():
         if name in ("scale", "fx", "fy", "tz"):
-            low, high = sorted((value / 2, value * 2))
+            low, high = sorted((value / MOST_ZOOM, value * MOST_ZOOM))
         else:
-            reach = 1.0 if name in ("cx", "cy") else half
+            reach = MOST_ZOOM * (1.0 if name in ("cx", "cy") else half)
             low, high = value - reach, value + reach
         yield name, Control(effect=_CAMERA_EFFECTS[name], low=low, high=high, part="camera")
 
@@ -94,21 +104,20 @@ _CAMERA_EFFECTS = {
 
 
 def _list_coefficients(face_model: FaceModel) -> Iterator[tuple[str, Control]]:
-    low, high = face_model.expression_range
-    if not math.isfinite(high - low):
-        low, high = -USUAL_DEVIATIONS, USUAL_DEVIATIONS
-    for name in _name_coefficients("shape", face_model):
-        yield (
-            name,
-            Control(
-                effect="changes the identity",
-                low=-USUAL_DEVIATIONS,
-                high=USUAL_DEVIATIONS,
-                unit="standard deviations",
-            ),
-        )
-    for name in _name_coefficients("expression", face_model):
-        yield name, Control(effect="changes the expression", low=low, high=high, part="expression")
+    for family in COEFFICIENTS:
+        control = _limit_coefficients(family, face_model)
+        for name in _name_coefficients(family, face_model):
+            yield name, control
+
+
+def _limit_coefficients(family: str, face_model: FaceModel) -> Control:
+    """Return the control of every coefficient of a family."""
+    if family == "shape":
+        effect, unit = "changes the identity", "standard deviations"
+        return Control(effect=effect, low=-MOST_DEVIATIONS, high=MOST_DEVIATIONS, unit=unit)
+    most = max(map(abs, face_model.expression_range)) * MOST_EXAGGERATION
+    most = most if math.isfinite(most) else MOST_DEVIATIONS
+    return Control(effect="changes the expression", low=-most, high=most, part="expression")
 
 
 def _name_coefficients(family: str, face_model: FaceModel) -> list[str]:
@@ -136,7 +145,11 @@ def set_parameter(params: FaceParams, name: str, value: float, face_model: FaceM
     """
     family, _, key = name.partition(".")
     if family in COEFFICIENTS and key:
-        return _set_coefficient(params, family, key, value, face_model)
+        coefficients = getattr(params, COEFFICIENTS[family]).clone()
+        index = _find_coefficient(family, key, coefficients.shape[-1], face_model)
+        check_value(name, _limit_coefficients(family, face_model), value)
+        coefficients[..., index] = value
+        return replace(params, **{COEFFICIENTS[family]: coefficients})
     check_value(name, find_control(name, list_parameter_controls(face_model), method), value)
     cameras = CAMERA_KEYS[params.camera.shape[-1]]
     if name in cameras:
@@ -146,20 +159,19 @@ def set_parameter(params: FaceParams, name: str, value: float, face_model: FaceM
     return _set_angle(params, name, value)
 
 
-def _set_coefficient(params: FaceParams, family: str, key: str, value: float, face_model: FaceModel) -> FaceParams:
-    field = COEFFICIENTS[family]
-    coefficients = getattr(params, field).clone()
+def _find_coefficient(family: str, key: str, count: int, face_model: FaceModel) -> int:
+    """Return the place of one of `count` coefficients by its name or number.
+
+    Raises:
+        ControlError: if there is none.
+    """
     names = {"shape": face_model.shape_names, "expression": face_model.expression_names}[family]
-    count = coefficients.shape[-1]
     if key in names:
-        index = names.index(key)
-    elif key.isdecimal() and int(key) < count:
-        index = int(key)
-    else:
-        also = f", or one of {', '.join(get_close_matches(key, names, 5, 0.4) or names)}" if names else ""
-        raise ControlError(f"{family}.{key}", f": no coefficient {key!r}; use a number from 0 to {count - 1}{also}")
-    coefficients[..., index] = value
-    return replace(params, **{field: coefficients})
+        return names.index(key)
+    if key.isdecimal() and int(key) < count:
+        return int(key)
+    also = f", or one of {', '.join(get_close_matches(key, names, 5, 0.4) or names)}" if names else ""
+    raise ControlError(f"{family}.{key}", f": no coefficient {key!r}; use a number from 0 to {count - 1}{also}")
 
 
 _ANGLE_PLACES = {

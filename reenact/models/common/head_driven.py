@@ -32,13 +32,12 @@ _CONTROLS = {
             high=LARGEST_ANGLE,
             unit="degrees",
             part="pose",
-            limited=True,
         )
         for angle in ANGLES
     },
-    "scale": Control(effect="makes the face larger", low=0.1, high=10.0, part="scale", limited=True),
+    "scale": Control(effect="makes the face larger", low=0.1, high=10.0, part="scale"),
     **{
-        name: Control(effect=effect, low=-1.0, high=1.0, unit="half a picture", part="translation", limited=True)
+        name: Control(effect=effect, low=-1.0, high=1.0, unit="half a picture", part="translation")
         for name, effect in PLACES.items()
     },
     EXPRESSION_WEIGHT: Control(
@@ -46,7 +45,6 @@ _CONTROLS = {
         low=0.0,
         high=1.0,
         part="expression",
-        limited=True,
         requires=EXAMPLE,
     ),
 }

@@ -43,6 +43,8 @@ class PortraitModule(LightningModule):
 
     method: ClassVar[str]
     """Name of its `reenact.methods.Method`."""
+    training_arguments: ClassVar[frozenset[str]] = frozenset({"losses", "optimisation"})
+    """Arguments of the constructor that training alone reads; `--set` refuses their settings where a method is used."""
     unrecorded: ClassVar[frozenset[str]] = frozenset()
     """Arguments of the constructor that a checkpoint does not need, such as paths of this machine."""
     may_start_fresh: ClassVar[tuple[str, ...]] = ()

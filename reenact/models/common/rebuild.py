@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import partial
@@ -77,12 +77,14 @@ def build_fitting(
         settings: changes of the arguments, as of `change_settings`.
 
     Raises:
-        ReenactError: as `build_module` and `change_settings`, or if the weights have other names or shapes.
+        ReenactError: as `build_module` and `change_settings`, if a setting has no effect on a trained network, or if
+            the weights have other names or shapes.
     """
     tensors = check_weights(weights, name)
     longest = max((max(tensor.shape, default=0) for tensor in tensors.values()), default=0)
     _check_integers({key: value for key, value in arguments.items() if key != "optimisation"}, longest, name)
     if settings:
+        _refuse_training_settings(cls, settings)
         arguments = change_settings(argument_hints(cls), arguments, settings)
         name = f"{name} with --set {' '.join(settings)}"
     limit = sum(tensor.numel() for tensor in tensors.values()) + SPARE
@@ -103,6 +105,16 @@ def build_fitting(
     module = build_module(cls, arguments, name)
     module.load_state_dict(tensors)
     return module
+
+
+def _refuse_training_settings(cls: type[PortraitModule], settings: Iterable[str]) -> None:
+    for name in settings:
+        group = name.partition(".")[0]
+        if group in cls.training_arguments:
+            raise ReenactError(
+                f"--set {name}: training alone reads the settings of {group}, and a trained network does not change by"
+                f" them: leave it out, or train with --model.{name}"
+            )
 
 
 def check_recorded(module: PortraitModule) -> None:

@@ -192,7 +192,9 @@ class MMFA(HeadDriven[MMFAState, FaceMotion]):
     def controls(self) -> Mapping[str, Control]:
         """Controls of the head, and the expressions out of the codes of the VAE."""
         effect = "draws a random expression, the same for the same number"
-        sample = Control(effect=effect, low=0.0, high=99.0, part="expression", whole=True, requires=CODES)
+        sample = Control(
+            effect=effect, low=0.0, high=99.0, part="expression", whole=True, limited=False, requires=CODES
+        )
         return {**super().controls(), EXPRESSION_SAMPLE: sample}
 
     def set_expression(self, state: MMFAState, motion: FaceMotion, name: str, value: float) -> FaceMotion:

@@ -88,6 +88,42 @@ def test_a_resumed_training_draws_the_numbers_of_a_whole_one(tmp_path):
         assert torch.equal(resumed.state_dict()[name], value), name
 
 
+def record_draws(monkeypatch):
+    """The list of everything that modules draw twice a batch, beside the noise of their network."""
+    numbers, step = [], NoisyModule.training_step
+
+    def draw_twice(self, batch, batch_idx):
+        drawn = tuple(self.random().normal(2, 3) for _ in range(2))
+        numbers.append((self.global_step, batch_idx, drawn))
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(NoisyModule, "training_step", draw_twice)
+    return numbers
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_each_draw_has_numbers_of_its_own_which_resuming_draws_again(tmp_path, monkeypatch, accumulate):
+    numbers = record_draws(monkeypatch)
+    optimisation = Optimisation(lr=0.01, accumulate=accumulate)
+    _, whole = fit(tmp_path, optimisation, batches=4, max_epochs=2)
+    expected = [*numbers]
+    tensors = [tensor for *_, drawn in expected for tensor in drawn]
+    assert len({tuple(tensor.flatten().tolist()) for tensor in tensors}) == 16
+    for step, batch, drawn in expected:
+        if batch % accumulate == 0:  # the numbers of a training whose steps have one batch, to the bit
+            alone = torch.randn(2, 3, generator=torch.Generator().manual_seed(step))
+            assert torch.equal(drawn[0], alone)
+    first, _ = fit(tmp_path, optimisation, batches=4, max_epochs=1)
+    first.save_checkpoint(tmp_path / "half.ckpt")
+    numbers.clear()
+    _, resumed = fit(tmp_path, optimisation, batches=4, max_epochs=2, resume=tmp_path / "half.ckpt")
+    assert [entry[:2] for entry in numbers] == [entry[:2] for entry in expected[4:]]
+    for (*_, drawn), (*_, again) in zip(expected[4:], numbers, strict=True):
+        assert all(torch.equal(*pair) for pair in zip(drawn, again, strict=True))
+    for name, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+
+
 def test_a_module_draws_nothing_outside_of_training(tmp_path):
     run, module = fit(tmp_path, max_steps=1)
     batch = pair(2)

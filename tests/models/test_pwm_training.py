@@ -57,7 +57,14 @@ def test_learning_rates_fall_at_the_milestones(tmp_path):
     assert rates == [pytest.approx([1e-4, 1e-3]), pytest.approx([1e-5])]
 
 
-def test_accumulated_batches_are_one_step(tmp_path):
+def test_accumulated_batches_are_one_step_and_draw_different_numbers(tmp_path, monkeypatch):
+    numbers, run_network = [], PWMModule.run_network
+
+    def draw_first(self, batch, random):
+        numbers.append(random.normal(1).item())
+        return run_network(self, batch, random)
+
+    monkeypatch.setattr(PWMModule, "run_network", draw_first)
     options = PWMOptimisation(accumulate=2, clip_norm=1.0)
     module = PWMModule(
         "head", PWMConfig(widths=[8, 8, 8]), DiscriminatorConfig([8]), PWMLosses(perceptual="none"), options
@@ -65,6 +72,7 @@ def test_accumulated_batches_are_one_step(tmp_path):
     run = trainer(tmp_path, max_epochs=1, limit_val_batches=0)
     run.fit(module, Pairs(4))
     assert run.global_step == 2
+    assert len(set(numbers)) == 4
 
 
 def test_displacement_gain_changes_modulation_and_not_the_warp():

@@ -69,6 +69,11 @@ class AdversarialTraining(PortraitModule, Generic[Result]):
         self.discriminator = discriminator
         self.optimisation = optimisation
 
+    @property
+    def batches_per_step(self) -> int:
+        """Batches whose gradients one iteration accumulates."""
+        return self.optimisation.accumulate
+
     def run_network(self, batch: PortraitPair, random: BatchDraws) -> Result:
         """Compute the result of a batch, with gradients; a network that reads something else overrides it."""
         result: Result = self.network(batch.source, batch.driving, random)

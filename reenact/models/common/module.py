@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, is_dataclass, replace
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.strategies import DDPStrategy
@@ -64,6 +65,7 @@ class PortraitModule(LightningModule):
         self.network = network
         self.image_size = 256
         self.recipe = {}
+        self._generator: torch.Generator | None = None
         self.arguments = {name: _to_plain(value) for name, value in arguments.items()}
 
     @property
@@ -162,18 +164,36 @@ class PortraitModule(LightningModule):
             self.load_losses()
 
     def on_train_batch_start(self, batch: PortraitPair, batch_idx: int) -> None:
-        """Note the size of the images and how they were prepared."""
+        """Begin the random numbers of the batch, and note the size of the images and how they were prepared."""
+        self._generator = self._seed_generator(batch_idx % self.batches_per_step)
         self.image_size = batch.source.image.shape[-1]
         data = getattr(self.trainer, "datamodule", None)  # bare loaders have none, and nothing is known of theirs
         self.recipe = getattr(data, "recipe", {})
 
-    def random(self) -> BatchDraws:
-        """Random numbers of this step, the same for a row of the batch in whichever process it is.
+    def on_train_batch_end(self, outputs: Any, batch: PortraitPair, batch_idx: int) -> None:  # noqa: ANN401 - Lightning's
+        """End the random numbers of the batch."""
+        self._generator = None
 
-        They do not depend on whether the run was interrupted before.
+    @property
+    def batches_per_step(self) -> int:
+        """Batches whose gradients one step of the optimiser accumulates."""
+        return int(self.trainer.accumulate_grad_batches)
+
+    def random(self) -> BatchDraws:
+        """Random numbers of this batch of this step, the same for a row of the batch in whichever process it is.
+
+        A second call in a batch goes on where the first one stopped. The numbers do not depend on whether the run was
+        interrupted before.
         """
-        generator = torch.Generator().manual_seed(torch.initial_seed() + self.global_step)
+        generator = self._generator or self._seed_generator(0)
         return BatchDraws(generator, self.global_rank, self.trainer.world_size)
+
+    def _seed_generator(self, batch: int) -> torch.Generator:
+        """Begin the numbers of one of the batches that a step accumulates."""
+        seed, step = torch.initial_seed(), self.global_step
+        if batch:
+            seed, step = int(np.random.SeedSequence([seed, step, batch]).generate_state(1, np.uint64)[0]), 0
+        return torch.Generator().manual_seed(seed + step)
 
     def log_losses(self, losses: Losses, batch: PortraitPair, name: str) -> Tensor:
         """Log the terms of a training step and their sum, and return the sum.

@@ -23,7 +23,7 @@ from reenact.callbacks.lone_failure import (
     write_checkpoint_alone,
 )
 from reenact.callbacks.stop_signals import StopSignals
-from reenact.callbacks.whole_files import remove_parts
+from reenact.callbacks.whole_files import link_file, remove_parts
 from reenact.errors import ReenactError
 
 LAST = "last.ckpt"
@@ -196,9 +196,29 @@ class Checkpoints(ModelCheckpoint):
                 self.last_model_path = previous
                 raise
 
+    def _save_last_checkpoint(self, trainer: pl.Trainer, monitor_candidates: dict[str, torch.Tensor]) -> None:
+        """Write `last.ckpt` as well; as `link`, it is a second name of the checkpoint of this step if there is one.
+
+        Lightning links to the newest checkpoint that it kept, which may be of an earlier step, and by a symbolic link,
+        which leads nowhere once that checkpoint is removed.
+        """
+        if self.save_last != "link":
+            super()._save_last_checkpoint(trainer, monitor_candidates)
+            return
+        path, written = self._folder / LAST, Path(self._last_checkpoint_saved)
+        self.last_model_path = str(path)
+        if self._last_global_step_saved != trainer.global_step or not written.is_file() or written.name == LAST:
+            self._save_checkpoint(trainer, str(path))
+            return
+        if trainer.is_global_zero:
+            link_file(written, path)
+        trainer.strategy.barrier()
+
     def _save_checkpoint(self, trainer: pl.Trainer, filepath: str) -> None:
         """Save, unless an earlier attempt at this step has failed."""
         self._is_whole = False
+        if self.save_last == "link":
+            self.last_model_path = str(self._folder / LAST)  # in the state, as in that of a file of its own
         if self._is_alone:
             write_checkpoint_alone(trainer, filepath, self.save_weights_only)
         else:

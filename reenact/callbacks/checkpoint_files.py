@@ -12,6 +12,7 @@ from torch import Tensor
 
 from reenact.callbacks.whole_files import replace_file
 from reenact.errors import ReenactError
+from reenact.models.common.checkpoint_file import read_checkpoint
 
 
 class CheckpointFiles(TorchCheckpointIO):
@@ -26,6 +27,21 @@ class CheckpointFiles(TorchCheckpointIO):
         check_finite(checkpoint)
         with replace_file(Path(path), durable=True) as partial, _DiskFile(partial) as file:
             torch.save(checkpoint, cast(IO[bytes], file))
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: object = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Map a checkpoint into memory, so that weights go from the file to their place without a copy between.
+
+        Args:
+            path: The file.
+            map_location: Not read: tensors are on the CPU, and Lightning moves them.
+            weights_only: Not read: nothing but tensors and plain values is ever loaded.
+
+        Raises:
+            ReenactError: as `read_checkpoint`.
+        """
+        return read_checkpoint(Path(path))
 
 
 class _DiskFile:

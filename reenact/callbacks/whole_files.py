@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,8 @@ from reenact.watermark import embed_watermark
 
 PART = ".part"
 """Suffix of a file that is being written; its name starts with a dot."""
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+"""Errors of file systems that have no hard links."""
 
 
 @contextmanager
@@ -47,6 +51,21 @@ def replace_file(path: Path, durable: bool = False) -> Iterator[Path]:
         raise write_error(path, error) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def link_file(target: Path, path: Path) -> None:
+    """Give a file a second name in place of what has that name; a file system without hard links gets a copy.
+
+    Raises:
+        ReenactError: as `replace_file`.
+    """
+    with replace_file(path, durable=True) as partial:
+        try:
+            partial.hardlink_to(target)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            shutil.copyfile(target, partial)
 
 
 def write_picture(

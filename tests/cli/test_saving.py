@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import resource
@@ -15,6 +16,8 @@ import pytest
 import torch
 from torch.utils.data import dataloader
 
+from reenact.callbacks.checkpoint_files import CheckpointFiles
+from reenact.callbacks.whole_files import link_file
 from reenact.cli import main
 from reenact.cli.system_errors import from_system
 from reenact.errors import ReenactError
@@ -65,6 +68,54 @@ def test_a_run_ends_with_a_checkpoint_of_its_last_step(whole, end):
     assert state()["global_step"] == (3 if end[0] == "max_steps" else 4)
     assert fit("--ckpt_path", str(LAST), "--trainer.max_epochs", "-1", "--trainer.max_steps", "6") == 0
     assert torch.equal(weights(), whole)
+
+
+def test_a_checkpoint_is_written_once_and_has_two_names(whole, monkeypatch):
+    writes, write = [], CheckpointFiles.save_checkpoint
+
+    def record(self: CheckpointFiles, checkpoint: dict, path: str, **options: object) -> None:
+        writes.append(Path(path).name)
+        write(self, checkpoint, path, **options)
+
+    monkeypatch.setattr(CheckpointFiles, "save_checkpoint", record)
+    assert fit("--checkpoint.every_n_train_steps", "2", "--trainer.max_steps", "4") == 0
+    step = LAST.with_name("step_0000004.ckpt")
+    assert LAST.samefile(step)
+    assert writes == ["step_0000002.ckpt", step.name]
+    (callback,) = (saved for name, saved in state()["callbacks"].items() if name.startswith("Checkpoints"))
+    assert Path(callback["last_model_path"]).samefile(LAST)
+    assert fit("--ckpt_path", str(LAST), "--trainer.max_steps", "5") == 0
+    assert state()["global_step"] == 5
+    assert state(step)["global_step"] == 4
+    assert fit("--ckpt_path", str(LAST), "--trainer.max_steps", "6") == 0
+    assert torch.equal(weights(), whole)
+
+
+def test_a_checkpoint_is_copied_where_there_are_no_links(tmp_path, monkeypatch):
+    def refuse(path: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, "no links")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    first, second = tmp_path / "a.ckpt", tmp_path / "b.ckpt"
+    first.write_bytes(b"new")
+    second.write_bytes(b"old")
+    link_file(first, second)
+    assert second.read_bytes() == b"new"
+    assert not second.samefile(first)
+
+
+def test_a_run_resumes_from_a_file_that_is_mapped(place, monkeypatch):
+    reads, load = [], torch.load
+
+    def record(path: Path, **options: object) -> object:
+        reads.append((Path(path).name, options.get("mmap")))
+        return load(path, **options)
+
+    assert fit("--trainer.max_steps", "2") == 0
+    monkeypatch.setattr(torch, "load", record)
+    assert fit("--ckpt_path", str(LAST), "--trainer.max_steps", "3") == 0
+    assert len(reads) >= 2  # to check it, and by Lightning
+    assert set(reads) == {("last.ckpt", True)}
 
 
 def test_time_makes_a_checkpoint_due(place, monkeypatch):

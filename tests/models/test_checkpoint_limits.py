@@ -9,6 +9,7 @@ import tracemalloc
 import zipfile
 from collections import OrderedDict
 from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from torch._utils import _rebuild_tensor_v2
 from reenact.errors import ReenactError
 from reenact.models.common.checkpoint import check_resumable, load_module, saved_settings
 from reenact.models.common.keypoints import DiscriminatorConfig
-from reenact.models.common.rebuild import check_recorded
+from reenact.models.common.rebuild import build_fitting, check_recorded
 from reenact.models.fomm.module import FOMMModule
 from reenact.models.fomm.network import FOMMConfig
 from reenact.models.mmfa_vae.module import MMFAVAEModule
@@ -113,6 +114,30 @@ def test_a_class_that_checkpoints_could_not_build_again_is_refused():
     check_recorded(MMFAVAEModule())
     with pytest.raises(ReenactError, match="Longer takes the argument length"):
         check_recorded(Longer(network=SMALL, discriminator=DiscriminatorConfig([2])))
+
+
+@dataclass(frozen=True)
+class Noise:
+    seed: int = 0
+    noise_seed: int = 0
+    layers: int = 1
+
+
+class Noisy(FOMMModule):
+    def __init__(self, noise: Noise | None = None) -> None:
+        super().__init__(network=SMALL, discriminator=DiscriminatorConfig([2]))
+        self.arguments = {"noise": asdict(noise or Noise())}
+
+
+@pytest.mark.parametrize(("name", "accepted"), [("seed", True), ("noise_seed", True), ("layers", False)])
+def test_a_seed_is_no_size(name, accepted):
+    module = Noisy(replace(Noise(), **{name: 2**31}))
+    weights = dict(module.state_dict())
+    if accepted:
+        assert build_fitting(Noisy, module.arguments, weights, "x.ckpt").arguments == module.arguments
+    else:
+        with pytest.raises(ReenactError, match=r"x\.ckpt has the number 2147483648 in its settings"):
+            build_fitting(Noisy, module.arguments, weights, "x.ckpt")
 
 
 RESUMED = {

@@ -31,6 +31,7 @@ from reenact.models.mmfa.losses import (
 from reenact.models.mmfa.module import MMFALosses, MMFAModule
 from reenact.models.mmfa.network import FaceMotion
 from reenact.nn.euler import rotation_of
+from reenact.nn.frozen import Frozen
 from reenact.nn.whole_batch import BatchDraws
 from reenact.runs import presets
 
@@ -292,6 +293,8 @@ def test_changes_of_expressions_are_those_to_the_source():
 def test_landmarks_in_bfloat16_are_those_of_float32():
     image = SyntheticClips(0, range(1000, 1001), 1, 40, 64).read(0, range(0, 40, 10)).image
     detector = LandmarkDetector("probe")
+    assert isinstance(detector._network, Frozen)
+    assert not any(weight.requires_grad for weight in detector._network.load().parameters())
     with torch.autocast("cpu", dtype=torch.bfloat16):
         rounded = detector.read(image.bfloat16(), None)  # as results are
     exact = detector.read(image, detector.locate(image))

@@ -25,7 +25,9 @@ from reenact.models.common.settings import change_settings
 SPARE = 2**26
 """Numbers that a module may hold beyond those of its file: networks that judge or guide it are in no checkpoint."""
 LARGEST = 8192
-"""Largest integer among the arguments but for those of the optimisation, unless a tensor of the file is as long."""
+"""Largest integer among the arguments but for seeds and those of the optimisation, unless a tensor of the file is as
+long. The memory of a module is bounded on its own; this bounds loops and lists that a constructor makes without
+parameters."""
 SPARE_TENSORS = 1000
 """Tensors that a module may hold beyond those of its file."""
 
@@ -132,9 +134,9 @@ def check_recorded(module: PortraitModule) -> None:
 
 
 def _check_integers(value: object, longest: int, name: str) -> None:
-    """Refuse numbers of layers or channels with which a constructor would not end."""
+    """Refuse numbers of layers or channels with which a constructor would not end; a seed is no size."""
     if isinstance(value, dict):
-        value = list(value.values())
+        value = [part for key, part in value.items() if not (key == "seed" or key.endswith("_seed"))]
     if isinstance(value, list):
         for part in value:
             _check_integers(part, longest, name)

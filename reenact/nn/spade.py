@@ -1,7 +1,8 @@
-"""Spatially adaptive denormalisation on instance norm (Park et al. 2019), and the residual block of two of them."""
+"""Spatially adaptive denormalisation on instance norm (Park et al. 2019): the layer, its residual block, a decoder."""
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -66,3 +67,33 @@ class InstanceSpadeBlock(nn.Module):
             x = self.conv_s(self.norm_s(x, style))
         out: Tensor = x + y
         return out
+
+
+class SpadeDecoder(nn.Module):
+    """Six SPADE blocks, two doublings, RGB; names as in the checkpoints of Face-vid2vid and LivePortrait.
+
+    Args:
+        style: channels of the projected volume, which is both input and style.
+        last: channels after the two doublings.
+        hidden: channels inside a SPADE layer.
+        upscale: factor on height and width of the last convolution, whose channels become pixels.
+    """
+
+    def __init__(self, style: int, last: int, hidden: int, upscale: int = 1) -> None:
+        super().__init__()
+        self.fc = nn.Conv2d(style, 2 * style, 3, padding=1)
+        for index in range(6):
+            setattr(self, f"G_middle_{index}", InstanceSpadeBlock(2 * style, 2 * style, style, hidden))
+        self.up_0 = InstanceSpadeBlock(2 * style, style, style, hidden)
+        self.up_1 = InstanceSpadeBlock(style, last, style, hidden)
+        conv = nn.Conv2d(last, 3 * upscale**2, 3, padding=1)
+        self.conv_img = conv if upscale == 1 else nn.Sequential(conv, nn.PixelShuffle(upscale))
+
+    def forward(self, style: Tensor) -> Tensor:
+        """(B, style, h, w) to images (B, 3, 4 h upscale, 4 w upscale) in [0, 1]."""
+        x = self.fc(style)
+        for index in range(6):
+            x = getattr(self, f"G_middle_{index}")(x, style)
+        for block in (self.up_0, self.up_1):
+            x = block(F.interpolate(x, scale_factor=2.0, mode="nearest"), style)
+        return torch.sigmoid(self.conv_img(F.leaky_relu(x, 0.2)))

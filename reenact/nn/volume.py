@@ -1,4 +1,4 @@
-"""Networks on feature volumes that Face-vid2vid and MMFA share: canonical keypoints, appearance, dense motion.
+"""Networks on feature volumes that several methods share: canonical keypoints, appearance, dense motion.
 
 Attribute names are those of the checkpoints of `zhanglonghao1992/One-Shot_Free-View_Neural_Talking_Head_Synthesis`.
 Images are in [0, 1]; volumes are (B, C, D, H, W); coordinates as in `reenact.nn.keypoints`. A map of C * D channels is
@@ -172,6 +172,19 @@ class VolumeDenseMotion(nn.Module):
         mask = torch.softmax(self.mask(features), dim=1)
         position = (mask.unsqueeze(-1) * motions).sum(1)
         return VolumeMotion(position, mask, torch.sigmoid(self.occlusion(features.flatten(1, 2))))
+
+
+def project_volume(third: nn.Module, fourth: nn.Module, volume: Tensor, motion: VolumeMotion) -> Tensor:
+    """Project a warped volume to a map, before occlusion.
+
+    Args:
+        third: block from the volume's channels at all depths, (B, C * D, h, w), to those of the map.
+        fourth: convolution after it.
+        volume: (B, C, D, h, w), or of batch 1.
+        motion: the flow through it.
+    """
+    mapped: Tensor = fourth(third(sample_image(volume, motion.position).flatten(1, 2)))
+    return mapped
 
 
 def as_volume(maps: Tensor, depth: int) -> Tensor:

@@ -20,6 +20,12 @@ gradient any more. `head_lr_factor` gives them a rate of their own."""
 REDUCTIONS = {AntiAliasDown(factor).kernel.numel(): factor for factor in (2, 4, 8)}
 """Length of a low-pass kernel -> the reduction that it is of."""
 
+JOINED = {
+    "hourglass.decoder.conv.": "hourglass.decoder.last.conv.",
+    "hourglass.decoder.norm.": "hourglass.decoder.last.norm.",
+}
+"""Official -> our names of the last layer of a dense motion's hourglass in space, a block of its own here."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class KeypointOptimisation(AdversarialOptimisation):
@@ -75,6 +81,16 @@ def read_reduction(state: Mapping[str, Tensor], kernel: str = "down.weight") -> 
     if weight.shape[-2:] != square.shape or not torch.allclose(weight.float(), square, rtol=0, atol=1e-5):
         raise ValueError(f"a {kernel} that is the low-pass of a reduction by {factor}")
     return factor
+
+
+def rename_hourglass(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of a network with a dense motion in space by our names."""
+    weights = {}
+    for name, value in state.items():
+        for official_name, joined in JOINED.items():
+            name = name.replace(official_name, joined)
+        weights[name] = value
+    return weights
 
 
 def discriminator_config(official: Mapping[str, Any]) -> DiscriminatorConfig:

@@ -1,4 +1,4 @@
-"""Sizes, state and result of the methods that warp a feature volume by 3D keypoints: Face-vid2vid and MMFA."""
+"""Sizes, state and result of the methods that warp a feature volume by 3D keypoints."""
 
 from __future__ import annotations
 
@@ -15,19 +15,11 @@ from reenact.nn.volume import CanonicalDetector, VolumeDenseMotion
 
 
 @dataclass(frozen=True, kw_only=True)
-class VolumeConfig:
-    """Sizes that Face-vid2vid and MMFA share; defaults are `config/vox-256.yaml` of the reimplementation."""
+class AppearanceConfig:
+    """Sizes of the feature volume and of the motion through it; defaults are those of all released weights."""
 
     keypoints: int = 15
-    """Number K of keypoints; the paper has 20."""
-    reduction: int = 4
-    """Canonical keypoints are found on the image made so many times smaller."""
-    detector_width: int = 32
-    """Base width of the detector of canonical keypoints."""
-    detector_largest: int = 1024
-    """Largest width of the detector."""
-    detector_blocks: int = 5
-    """Number of halvings in the detector."""
+    """Number K of keypoints; Face-vid2vid's paper has 20."""
     motion_width: int = 32
     """Base width of the dense motion's hourglass."""
     motion_largest: int = 1024
@@ -52,13 +44,8 @@ class VolumeConfig:
     @property
     def stride(self) -> int:
         """Images must have sides that are multiples of this."""
-        stride: int = max(self.reduction * 2**self.detector_blocks, 2 ** (self.halvings + self.motion_blocks))
+        stride: int = 2 ** (self.halvings + self.motion_blocks)
         return stride
-
-    def detector(self) -> CanonicalDetector:
-        """The detector of canonical keypoints."""
-        sizes = self.detector_width, self.detector_largest, self.detector_blocks
-        return CanonicalDetector(self.keypoints, *sizes, self.depth, self.reduction)
 
     def dense_motion(self) -> VolumeDenseMotion:
         """The dense motion."""
@@ -75,9 +62,34 @@ class VolumeConfig:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class VolumeConfig(AppearanceConfig):
+    """Sizes that Face-vid2vid and MMFA share; defaults are `config/vox-256.yaml` of the reimplementation."""
+
+    reduction: int = 4
+    """Canonical keypoints are found on the image made so many times smaller."""
+    detector_width: int = 32
+    """Base width of the detector of canonical keypoints."""
+    detector_largest: int = 1024
+    """Largest width of the detector."""
+    detector_blocks: int = 5
+    """Number of halvings in the detector."""
+
+    @property
+    def stride(self) -> int:
+        """Images must have sides that are multiples of this."""
+        stride: int = max(self.reduction * 2**self.detector_blocks, super().stride)
+        return stride
+
+    def detector(self) -> CanonicalDetector:
+        """The detector of canonical keypoints."""
+        sizes = self.detector_width, self.detector_largest, self.detector_blocks
+        return CanonicalDetector(self.keypoints, *sizes, self.depth, self.reduction)
+
+
 @dataclass
 class VolumeState(SourceState):
-    """A source, encoded, of Face-vid2vid and MMFA."""
+    """A source, encoded, of the methods that warp a feature volume."""
 
     image: Tensor
     """(B, 3, H, W) in [-1, 1]."""
@@ -93,7 +105,7 @@ class VolumeState(SourceState):
 
 @dataclass
 class VolumeReenactment(Reenactment):
-    """A result with what led to it, of Face-vid2vid and MMFA; coordinates as in `reenact.nn.keypoints`."""
+    """A result with what led to it; coordinates as in `reenact.nn.keypoints`."""
 
     source: Tensor
     """(B, 3, H, W) source in [-1, 1], of batch B or 1."""

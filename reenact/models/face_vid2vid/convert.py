@@ -16,6 +16,7 @@ from reenact.models.common.keypoints import (
     discriminator_config,
     discriminator_state,
     read_reduction,
+    rename_hourglass,
 )
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.official_settings import Setting, square_image
@@ -29,11 +30,6 @@ PARTS = {"kp_detector": "network.detector.", "he_estimator": "network.estimator.
 """Modules of the file -> prefixes of their weights in ours."""
 LOW_PASS = "down.weight"
 """A constant kernel, which our checkpoints don't hold."""
-JOINED = {
-    "hourglass.decoder.conv.": "hourglass.decoder.last.conv.",
-    "hourglass.decoder.norm.": "hourglass.decoder.last.norm.",
-}
-"""The last layer of the dense motion's hourglass, a block of its own here."""
 
 COMPOSITION = "rotation"
 """A name of ours: the order of rotations is a matter of the code's version, not of its configuration."""
@@ -115,14 +111,7 @@ def build(
 
 def rename_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights of a module by our names."""
-    weights = {}
-    for name, value in state.items():
-        new = name
-        for official_name, joined in JOINED.items():
-            new = new.replace(official_name, joined)
-        if name != LOW_PASS:
-            weights[new] = value
-    return weights
+    return rename_hourglass({name: value for name, value in state.items() if name != LOW_PASS})
 
 
 def _network_config(

@@ -6,45 +6,15 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact.nn.blocks import ResBlock, SameBlock, UpBlock
 from reenact.nn.hourglass import list_widths
-from reenact.nn.resample import sample_image
-from reenact.nn.spade import InstanceSpadeBlock
-from reenact.nn.volume import AppearanceExtractor, VolumeDenseMotion, VolumeMotion
+from reenact.nn.spade import SpadeDecoder
+from reenact.nn.volume import AppearanceExtractor, VolumeDenseMotion, VolumeMotion, project_volume
 
 DecoderKind = Literal["original", "spade"]
 """The paper's decoder, or the one of the released weights, which is wider and modulated by SPADE."""
-
-
-class SpadeDecoder(nn.Module):
-    """Six SPADE blocks, two doublings, RGB.
-
-    Args:
-        style: channels of the projected volume, which is both input and style.
-        last: channels at full size.
-        hidden: channels inside a SPADE layer.
-    """
-
-    def __init__(self, style: int, last: int, hidden: int) -> None:
-        super().__init__()
-        self.fc = nn.Conv2d(style, 2 * style, 3, padding=1)
-        for index in range(6):
-            setattr(self, f"G_middle_{index}", InstanceSpadeBlock(2 * style, 2 * style, style, hidden))
-        self.up_0 = InstanceSpadeBlock(2 * style, style, style, hidden)
-        self.up_1 = InstanceSpadeBlock(style, last, style, hidden)
-        self.conv_img = nn.Conv2d(last, 3, 3, padding=1)
-
-    def forward(self, style: Tensor) -> Tensor:
-        """(B, style, h, w) to images (B, 3, 4h, 4w) in [0, 1]."""
-        x = self.fc(style)
-        for index in range(6):
-            x = getattr(self, f"G_middle_{index}")(x, style)
-        for block in (self.up_0, self.up_1):
-            x = block(F.interpolate(x, scale_factor=2.0, mode="nearest"), style)
-        return torch.sigmoid(self.conv_img(F.leaky_relu(x, 0.2)))
 
 
 class Generator(AppearanceExtractor):
@@ -92,8 +62,7 @@ class Generator(AppearanceExtractor):
 
     def projected(self, volume: Tensor, motion: VolumeMotion) -> Tensor:
         """The warped volume as a map (B, C, h, w), before occlusion."""
-        mapped: Tensor = self.fourth(self.third(sample_image(volume, motion.position).flatten(1, 2)))
-        return mapped
+        return project_volume(self.third, self.fourth, volume, motion)
 
     def decode(self, volume: Tensor, motion: VolumeMotion) -> Tensor:
         """Images (B, 3, H, W) in [0, 1] of a source's volume (of batch B or 1) and a motion through it."""

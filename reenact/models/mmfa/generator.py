@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from reenact.nn.blocks import ResBlock, SameBlock, UpBlock
-from reenact.nn.resample import sample_image
-from reenact.nn.volume import VolumeMotion
+from reenact.nn.volume import VolumeMotion, project_volume
 
 
 class Stage(nn.Module):
@@ -45,7 +44,7 @@ class MultiScaleGenerator(nn.Module):
 
     def forward(self, volume: Tensor, motion: VolumeMotion) -> list[Tensor]:
         """Images in [0, 1], coarse to fine, of a volume (B, C, D, h, w) of batch B or 1."""
-        x = self.fourth(self.third(sample_image(volume, motion.position).flatten(1, 2))) * motion.occlusion
+        x = project_volume(self.third, self.fourth, volume, motion) * motion.occlusion
         images: list[Tensor] = []
         for index, stage in enumerate(self.stages):
             if index:

@@ -19,6 +19,8 @@ class File:
     """Bytes; 0 where unknown."""
     holds: tuple[str, ...] = ()
     """Names that the file holds: keys of weights, arrays, members of an archive; each may be a name's beginning."""
+    url: str = ""
+    """Address of a file of a pack that is fetched file by file."""
 
     @property
     def name(self) -> str:
@@ -42,7 +44,8 @@ class Asset:
     free: bool = False
     """True where any use is free; otherwise the licence must be accepted before the file is fetched."""
     url: str = ""
-    """Address of the first file, or of a pack's zip; empty where fetching takes more than an address."""
+    """Address of the first file, of a pack's zip, or of the page of a pack whose files have addresses of their own;
+    empty where fetching takes more than an address."""
     elsewhere: str = ""
     """Folder in which another library keeps the same files; may begin with `~` or `{torch}`."""
     pack: bool = False

@@ -169,7 +169,12 @@ def fetch_asset(asset: Asset, accept_licence: bool) -> Path:
         manifest.write()
     with temporary_workplace() as folder:
         download = folder / asset.url.rpartition("/")[2]
-        fetch_file(asset.url, download)
+        if asset.pack and all(file.url for file in asset.files):
+            download.mkdir()
+            for file in asset.files:
+                fetch_file(file.url, download / file.name)
+        else:
+            fetch_file(asset.url, download)
         return take_download(asset, download)
 
 

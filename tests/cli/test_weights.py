@@ -5,6 +5,7 @@ import json
 import shutil
 import threading
 import zipfile
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -267,6 +268,21 @@ def test_a_pack_is_fetched_as_a_zip(home, server, tmp_path, capsys):
     assert files_in(home) == ["manifest.json", "packs/pack/one.onnx", "packs/pack/two.onnx"]
 
 
+def test_a_pack_is_fetched_file_by_file(home, server, capsys):
+    url, answers = server
+    answers.update({f"/{name}": (content, len(content)) for name, content in PACK.items()})
+    files = tuple(replace(file, url=f"{url}/{file.name}") for file in assets.ASSETS["pack"].files)
+    offer("pack", url, files=files)
+    sentence = run(capsys, "get", "pack", code=2)
+    assert "not free for every use (research only)" in sentence
+    answers["/two.onnx"] = b"broken", 6
+    assert "two.onnx is not two.onnx" in run(capsys, "get", "pack", "--accept-licence", code=2)
+    assert files_in(home) == ["manifest.json"]
+    answers["/two.onnx"] = PACK["two.onnx"], len(PACK["two.onnx"])
+    assert run(capsys, "get", "pack") == f"pack: {home / 'packs/pack'}"
+    assert files_in(home) == ["manifest.json", "packs/pack/one.onnx", "packs/pack/two.onnx"]
+
+
 def test_downloads_that_fail_leave_nothing(home, server, capsys):
     url, answers = server
     answers.update({"/short": (b"con", 7), "/other": (b"CONTENT", 7)})
@@ -294,6 +310,7 @@ def test_the_real_table(tmp_path, monkeypatch, capsys):
     assert len(set(paths)) == len(paths)
     for asset in ASSETS.values():
         assert asset.url.startswith("https://") or not asset.url
+        assert len({bool(file.url) for file in asset.files}) == 1
         assert asset.url or "reenact weights get" not in asset.source
         assert not asset.pack or len({file.path.rpartition("/")[0] for file in asset.files}) == 1
         for file in asset.files:

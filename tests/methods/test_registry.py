@@ -40,7 +40,7 @@ def zoo() -> list[str]:
     return [method.name for method in list_methods()]
 
 
-ZOO = ["pwm", "fomm", "face_vid2vid", "mmfa", "mmfa_vae", "pirenderer", "probe", "export3d_clebs"]
+ZOO = ["pwm", "fomm", "face_vid2vid", "mmfa", "mmfa_vae", "liveportrait", "pirenderer", "probe", "export3d_clebs"]
 
 
 def test_every_folder_is_a_method_of_its_name():
@@ -64,13 +64,22 @@ def test_what_a_method_names_exists(method):
 
 
 def test_names_of_papers_are_those_of_before():
-    assert set(collect_recipes()) == {"pwm", "mmfa", "bfm_flow", "export3d", "magicportrait", "pwm_demo"}
-    assert set(collect_crop_rules()) == {"pwm", "fomm", "export3d", "magicportrait"}
+    assert set(collect_recipes()) == {
+        "pwm",
+        "mmfa",
+        "bfm_flow",
+        "export3d",
+        "magicportrait",
+        "pwm_demo",
+        "liveportrait",
+        "pirenderer",
+    }
+    assert set(collect_crop_rules()) == {"pwm", "fomm", "export3d", "magicportrait", "liveportrait"}
     plans = {"pwm", "mmfa", "bfm_flow", "bfm_flow_celebv", "export3d", "export3d_talkinghead", "magicportrait"}
     assert set(collect_pair_plans()) == plans
     assert (find_default_crop("videos"), find_default_crop("synthetic")) == ("fomm", "pwm")
     assert collect_recipes()["mmfa"].fps == Fraction(25)
-    assert [rule.room for rule in collect_crop_rules().values()] == [1.2, 1.2, 1.0, 1.0]
+    assert [rule.room for rule in collect_crop_rules().values()] == [1.2, 1.2, 1.0, 1.0, 1.0]
 
 
 def test_the_scan_imports_no_torch():

@@ -13,7 +13,7 @@ from reenact.faces.fields import TensorFields
 from reenact.faces.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from reenact.models.common.base import Motion, Reenactor, State
 from reenact.models.common.controls import EXAMPLE, Control, ControlError, blend_fields, check_value, find_control
-from reenact.nn.euler import Composition, angles_of, rotation_of
+from reenact.nn.euler import AnyComposition, angles_of, rotation_of
 
 ANGLES = ("yaw", "pitch", "roll")
 LARGEST_ANGLE = 90.0
@@ -54,11 +54,11 @@ class HeadDriven(Reenactor[State, Motion]):
     """Controls of a method whose motion is a rotation, a translation and, as its `parts` say, scale and expression.
 
     The motion has the fields `rotation` (..., 3, 3) and `translation` (..., 2 or 3), right and down in units of half
-    the picture. `parts` names the field of the expression, and has `scale` where the motion has a field `scale`
-    (..., 1). Angles are those of the method's pose network, in degrees and with its signs.
+    the picture. `parts` names the field of the expression, before any other of that part, and has `scale` where the
+    motion has a field `scale` (..., 1). Angles are those of the method's pose network, in degrees and with its signs.
     """
 
-    composition: Composition = "pitch-yaw-roll"
+    composition: AnyComposition = "pitch-yaw-roll"
     """The angles that rotations are composed of."""
 
     def controls(self) -> Mapping[str, Control]:
@@ -86,7 +86,7 @@ class HeadDriven(Reenactor[State, Motion]):
         Raises:
             ControlError: if the state has no example to take an expression from.
         """
-        (field,) = self.parts["expression"]
+        field, *_ = self.parts["expression"]
         if state.example is None:
             raise ControlError(name, ": no other picture is known; give it with --expression-from")
         source, example = _field(state.motion, field), _field(state.example, field)

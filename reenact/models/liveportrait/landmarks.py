@@ -1,0 +1,75 @@
+"""What LivePortrait reads in 2D landmarks: openings of eyes and lips, and the points that keypoints are guided to.
+
+The official code measures 203 landmarks of its own network; the same places of the iBUG-68 layout are measured here,
+since every estimator of the package gives those. Left and right are those of the picture.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor
+
+Pair = tuple[tuple[int, ...], tuple[int, ...]]
+"""Two places, each the mean of some landmarks."""
+
+_EYE_HEIGHTS: Final[dict[int, tuple[Pair, Pair]]] = {
+    68: (((37, 38), (41, 40)), ((43, 44), (47, 46))),
+    203: (((6,), (18,)), ((30,), (42,))),
+}
+_EYE_WIDTHS: Final[dict[int, tuple[Pair, Pair]]] = {
+    68: (((36,), (39,)), ((42,), (45,))),
+    203: (((0,), (12,)), ((24,), (36,))),
+}
+_LIPS: Final[dict[int, tuple[Pair, Pair]]] = {
+    68: (((62,), (66,)), ((48,), (54,))),
+    203: (((90,), (102,)), ((48,), (66,))),
+}
+"""The inner lips' height, and the width of the mouth."""
+_LEAST: Final = 1e-6
+"""Added to every width that is divided by."""
+
+GUIDED: Final[dict[int, tuple[int, ...]]] = {
+    11: (37, 38),
+    13: (40, 41),
+    15: (43, 44),
+    16: (46, 47),
+    18: (36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47),
+    12: (48, 54, 62, 66),
+    14: (48,),
+    17: (62,),
+    19: (66,),
+    20: (54,),
+}
+"""Keypoints -> the iBUG-68 landmarks at whose mean the guide loss wants them.
+
+The paper has ten, of eyes and lips, and does not say which is which. These follow the regions and sliders of the
+official code: 11 and 13 are moved by a wink, 15 and 16 are the other eye's, 18 belongs to both; 17 and 19 part the
+lips, 14 and 20 smile.
+"""
+
+
+def measure_openings(landmarks: Tensor) -> Tensor:
+    """Openings (..., 3) of the left eye, the right eye and the lips in landmarks (..., 68 or 203, 2) of any unit.
+
+    An opening is a height over a width: 0 is closed, an open eye has about 0.35.
+    """
+    layout = landmarks.shape[-2]
+    eyes = [
+        _distance(landmarks, high) / (_distance(landmarks, wide) + _LEAST)
+        for high, wide in zip(_EYE_HEIGHTS[layout], _EYE_WIDTHS[layout], strict=True)
+    ]
+    high, wide = _LIPS[layout]
+    return torch.stack((*eyes, _distance(landmarks, high) / (_distance(landmarks, wide) + _LEAST)), dim=-1)
+
+
+def guide_points(landmarks: Tensor) -> Tensor:
+    """The places (..., 10, 2) of the keypoints of `GUIDED`, in the unit of the landmarks (..., 68, 2)."""
+    return torch.stack([landmarks[..., points, :].mean(-2) for points in GUIDED.values()], dim=-2)
+
+
+def _distance(landmarks: Tensor, places: Pair) -> Tensor:
+    start, end = (landmarks[..., points, :].mean(-2) for points in places)
+    distance: Tensor = (end - start).norm(dim=-1)
+    return distance

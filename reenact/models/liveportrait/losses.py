@@ -1,0 +1,39 @@
+"""LivePortrait's own losses: keypoints guided by landmarks (section 3.2)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from reenact.models.liveportrait.landmarks import GUIDED, guide_points
+
+PIXELS = 128
+"""Pixels to a unit of keypoints, in the picture of 256 pixels that the motion extractor reads."""
+WIDTH = 10.0
+"""Difference in pixels from which the wing loss is linear (w); the paper gives no number."""
+CURVATURE = 2.0
+"""Pixels that the logarithm begins to bend at (epsilon); the paper gives no number."""
+
+
+def wing_distance(difference: Tensor, width: float = WIDTH, curvature: float = CURVATURE) -> Tensor:
+    """Wing loss (Feng et al. 2018) of every coordinate: `w ln(1 + |d| / e)` below w, and |d| less a constant above."""
+    size = difference.abs()
+    offset = width - width * math.log(1 + width / curvature)
+    return torch.where(size < width, width * torch.log1p(size / curvature), size - offset)
+
+
+def guide_loss(points: Tensor, landmarks: Tensor, side: int) -> Tensor:
+    """Mean over the guided keypoints of half the wing loss of their places, summed over x and y.
+
+    The paper halves the sum over source and driving picture; this is the term of one of them.
+
+    Args:
+        points: keypoints (B, K, 3).
+        landmarks: (B, 68, 2) in pixels of the image.
+        side: of the image.
+    """
+    target = guide_points(landmarks) * (2 / side) - 1
+    difference = (points[:, list(GUIDED), :2] - target.to(points.dtype)) * PIXELS
+    return wing_distance(difference).sum(-1).mean() / 2

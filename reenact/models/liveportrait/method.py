@@ -1,0 +1,25 @@
+"""LivePortrait for the registry."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from reenact.methods import CropRule, Method, Recipe
+
+METHOD = Method(
+    name="liveportrait",
+    order=6,
+    title="LivePortrait",
+    summary="3D keypoints with a scale, stitched to the shoulders, at twice the size of its input",
+    motion="unsupervised 3D keypoints guided by landmarks: pose, scale, expression apart; openings of eyes and lips",
+    needs="images and landmarks",
+    paper="arXiv 2407.03168",
+    status="here; reproduces the official code's tensors, training from the paper",
+    page="liveportrait.md",
+    class_path="reenact.models.liveportrait.LivePortraitModule",
+    presets={"liveportrait": "stage 1: everything but stitching and retargeting"},
+    crops={"liveportrait": CropRule(function="reenact.models.liveportrait.crop:crop_along_face")},
+    recipes={"liveportrait": Recipe(crop="liveportrait", size=512, fps=Fraction(25))},
+    converter="reenact.models.liveportrait.convert",
+    toys="reenact.models.liveportrait.toys:list_toys",
+)

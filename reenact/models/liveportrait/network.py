@@ -1,0 +1,280 @@
+"""LivePortrait as a `Reenactor`: keypoints of the source, moved by the driving head, stitched and retargeted."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import ClassVar, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from reenact.errors import ReenactError
+from reenact.faces.contents import Contents
+from reenact.faces.portrait import Portrait
+from reenact.models.common.base import Reenactment, ReportProgress, Transfer, ignore_progress
+from reenact.models.common.controls import Control, check_value, find_control
+from reenact.models.common.head_driven import HeadDriven
+from reenact.models.common.retarget import align_leading
+from reenact.models.common.volume import AppearanceConfig, VolumeReenactment, VolumeState
+from reenact.models.liveportrait.expressions import SLIDERS
+from reenact.models.liveportrait.landmarks import measure_openings
+from reenact.models.liveportrait.motion import KEYPOINTS, OPTIONAL_PARTS, PARTS, PortraitMotion, transfer_motion
+from reenact.models.liveportrait.motion_extractor import HeadReading, MotionExtractor
+from reenact.models.liveportrait.retargeting import StitchingNetworks
+from reenact.models.liveportrait.smoothing import smooth_frames
+from reenact.models.liveportrait.warping import WarpingModule
+from reenact.nn.fold import fold_blocks
+from reenact.nn.hourglass import list_widths
+from reenact.nn.spade import SpadeDecoder
+from reenact.nn.volume import AppearanceExtractor
+from reenact.nn.whole_batch import BatchDraws
+
+CALM_LIPS = 0.03
+"""Opening of the source's lips from which they are closed first, where that is set."""
+OPENINGS = {
+    "eyes.opening": Control(effect="opens both eyes", low=0.0, high=0.8, part="expression", limited=True),
+    "lips.opening": Control(effect="opens the lips", low=0.0, high=0.8, part="expression", limited=True),
+}
+"""Controls of the retargeting networks, heights over widths."""
+_SLIDER_CONTROLS = {
+    f"expression.{name}": Control(
+        effect=slider.effect, low=slider.low, high=slider.high, part="expression", limited=True
+    )
+    for name, slider in SLIDERS.items()
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LivePortraitConfig(AppearanceConfig):
+    """Size of the network and its way of moving; defaults are `src/config/models.yaml` of the official code."""
+
+    keypoints: int = KEYPOINTS
+    """Number of keypoints; regions and sliders are those of the released weights' 21."""
+    depths: list[int] = field(default_factory=lambda: [3, 3, 9, 3])
+    """Blocks of each stage of the motion extractor."""
+    widths: list[int] = field(default_factory=lambda: [96, 192, 384, 768])
+    """Channels of each stage of the motion extractor."""
+    decoder_width: int = 64
+    """Channels of the decoder after its doublings."""
+    spade_hidden: int = 128
+    """Channels inside a layer of the decoder."""
+    upscale: int = 2
+    """Size of the result over that of the pictures that the networks read."""
+    side: int | None = None
+    """Side in pixels of the pictures that it is made for; data of another size are refused. None: any."""
+    stitching: bool = True
+    """Let the stitching network keep the shoulders where the source has them."""
+    calm_lips: bool = False
+    """Close the open lips of a source before it takes relative motion (`flag_normalize_lip`)."""
+    follow_eyes: bool = False
+    """Open the eyes as far as the driving face's left one (`flag_eye_retargeting`)."""
+    follow_lips: bool = False
+    """Open the lips as far as the driving face's (`flag_lip_retargeting`)."""
+    smoothing: float = 0.0
+    """Variance of the noise that is smoothed out of the motion of a source video, all of whose frames are then held in
+    memory (`driving_smooth_observation_variance`); 0: none."""
+    multiplier: float = 1.0
+    """Factor on the way of every keypoint from the source, after stitching (`driving_multiplier`)."""
+
+    @property
+    def stride(self) -> int:
+        """Images must have sides that are multiples of this."""
+        stride: int = self.upscale * max(super().stride, 4 * 2 ** (len(self.widths) - 1))
+        return stride
+
+
+@dataclass
+class LivePortraitState(VolumeState):
+    """Encoded source."""
+
+    motion: PortraitMotion
+    """Pose, scale and expression of the source."""
+
+
+@dataclass
+class LivePortraitReenactment(VolumeReenactment):
+    """A result with what was read in the driving portrait, for the losses of training."""
+
+    reading: HeadReading
+
+    @classmethod
+    def of(cls, result: VolumeReenactment, reading: HeadReading) -> Self:
+        """A result and the reading that it was driven by."""
+        values = {item.name: getattr(result, item.name) for item in fields(result)}
+        return cls(**values, reading=reading)
+
+
+class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
+    """LivePortrait (Guo et al., 2024): efficient portrait animation with stitching and retargeting control.
+
+    Args:
+        config: widths, depths, and what is done beside the transfer of motion.
+    """
+
+    needs = Contents(landmarks=True)
+    parts: ClassVar = PARTS
+    optional_parts: ClassVar = OPTIONAL_PARTS
+    places: ClassVar = ("translation", "scale")
+    transfer: ClassVar = Transfer(mode="relative")
+    composition = "rows"
+
+    def __init__(self, config: LivePortraitConfig) -> None:
+        super().__init__()
+        if config.keypoints != KEYPOINTS:
+            raise ReenactError(f"LivePortrait has {KEYPOINTS} keypoints, not {config.keypoints}: leave the option out")
+        self.config = config
+        width = [config.width, *list_widths(config.width, config.largest, config.halvings)][-1]
+        self.appearance = AppearanceExtractor(
+            config.width, config.largest, config.halvings, config.channels, config.depth, config.blocks, kernel=3
+        )
+        self.motion_extractor = MotionExtractor(config.keypoints, config.depths, config.widths)
+        self.warping = WarpingModule(config.channels, config.depth, width, config.dense_motion())
+        self.decoder = SpadeDecoder(width, config.decoder_width, config.spade_hidden, config.upscale)
+        self.stitching = StitchingNetworks(config.keypoints)
+
+    def encode(self, source: Portrait) -> LivePortraitState:
+        """Canonical keypoints, motion and appearance of the source.
+
+        Raises:
+            ReenactError: as `read`.
+        """
+        reading, image = self.observe(source), self.reduce_image(source.image)
+        motion = self.build_motion(source, reading)
+        volume = self.appearance(image)
+        return LivePortraitState(
+            motion=motion,
+            image=source.image,
+            canonical=reading.canonical,
+            keypoints=motion.keypoints(reading.canonical),
+            volume=volume,
+            compressed=self.warping.compressed(volume),
+        )
+
+    def read(self, driving: Portrait) -> PortraitMotion:
+        """Pose, scale and expression in the image, and openings in the landmarks.
+
+        Raises:
+            ReenactError: if its sides are not multiples of the stride.
+        """
+        return self.build_motion(driving, self.observe(driving))
+
+    def observe(self, portrait: Portrait) -> HeadReading:
+        """Read a portrait's image by the motion extractor; raises `ReenactError` as `read`."""
+        self.config.check(portrait.image, "LivePortrait")
+        reading: HeadReading = self.motion_extractor(self.reduce_image(portrait.image))
+        return reading
+
+    def reduce_image(self, image: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [-1, 1] as the networks read them: in [0, 1], reduced by the factor of the decoder."""
+        return (F.avg_pool2d(image, self.config.upscale) + 1) / 2
+
+    def build_motion(self, portrait: Portrait, reading: HeadReading) -> PortraitMotion:
+        """The motion of a portrait that was read."""
+        assert portrait.landmarks is not None
+        return PortraitMotion.of(reading, measure_openings(portrait.landmarks.to(reading.scale)), len(SLIDERS))
+
+    def build_canonical_motion(self, state: LivePortraitState) -> PortraitMotion:
+        """Return the motion that leaves the canonical keypoints in place."""
+        motion = state.motion.map(torch.zeros_like)
+        turn = torch.eye(3, device=motion.rotation.device, dtype=motion.rotation.dtype).expand_as(motion.rotation)
+        return replace(motion, rotation=turn, scale=torch.ones_like(motion.scale))
+
+    def forward(self, source: Portrait, driving: Portrait, random: BatchDraws | None = None) -> LivePortraitReenactment:
+        """Encode and drive in one call; in training mode without stitching, which is trained on its own."""
+        state, reading = self.encode(source), self.observe(driving)
+        motion = self.build_motion(driving, reading)
+        places = motion.keypoints(state.canonical) if self.training else self.place_keypoints(state, motion)
+        return LivePortraitReenactment.of(self.render(state, places), reading)
+
+    def retarget(
+        self,
+        state: LivePortraitState,
+        driving: PortraitMotion,
+        transfer: Transfer,
+        reference: PortraitMotion | None = None,
+    ) -> PortraitMotion:
+        """Transfer the driving face's motion by `transfer_motion`, and open eyes and lips as the settings say."""
+        self.check_transfer(transfer)
+        motion, config = transfer_motion(state.motion, driving, transfer, reference), self.config
+        source = align_leading(state.motion, driving)
+        places = state.keypoints.reshape(
+            len(state.keypoints), *(1,) * (driving.scale.ndim - 2), *state.keypoints.shape[1:]
+        )
+        eyes, lips, network = source.openings[..., :2], source.openings[..., 2:], self.stitching
+        if config.follow_eyes:
+            motion = replace(motion, eye_offsets=network.eye_offsets(places, eyes, driving.openings[..., :1]))
+        if config.follow_lips:
+            motion = replace(motion, lip_offsets=network.lip_offsets(places, lips, driving.openings[..., 2:]))
+        if config.calm_lips and transfer.mode == "relative" and not (config.follow_eyes or config.follow_lips):
+            closed = network.lip_offsets(places, lips, torch.zeros_like(lips))
+            calm = torch.where(lips[..., None] >= CALM_LIPS, closed, 0.0)
+            motion = replace(motion, calm_offsets=calm.expand_as(motion.expression))
+        return motion
+
+    def place_keypoints(self, state: LivePortraitState, motion: PortraitMotion) -> Tensor:
+        """Places (B, K, 3) of the driving keypoints, stitched."""
+        source = state.keypoints
+        places = motion.keypoints(state.canonical) + motion.eye_offsets + motion.lip_offsets
+        if self.config.stitching:
+            places = places + self.stitching.stitch_offsets(source, places)
+        places = places + motion.calm_offsets
+        return places if self.config.multiplier == 1 else source + self.config.multiplier * (places - source)
+
+    def perform(
+        self, state: LivePortraitState, motion: PortraitMotion, random: BatchDraws | None = None
+    ) -> VolumeReenactment:
+        """The source with its keypoints moved and stitched."""
+        return self.render(state, self.place_keypoints(state, motion))
+
+    def play(
+        self,
+        frames: Iterable[tuple[LivePortraitState, PortraitMotion]],
+        progress: ReportProgress = ignore_progress,
+        work: Path | None = None,
+    ) -> Iterator[Reenactment]:
+        """Perform the frames of one video, as `Reenactor.play`; the motion of a moving source is smoothed."""
+        if self.config.smoothing:
+            frames = smooth_frames(frames, self.config.smoothing)
+        return super().play(frames, progress, work)
+
+    def render(self, state: LivePortraitState, places: Tensor) -> VolumeReenactment:
+        """The source with its keypoints at places (B, K, 3)."""
+        style, dense = self.warping(state.volume, state.compressed, state.keypoints, places)
+        return VolumeReenactment(
+            image=2 * self.decoder(style) - 1,
+            source=state.image,
+            canonical=state.canonical,
+            source_keypoints=state.keypoints,
+            keypoints=places,
+            position=dense.position,
+            mask=dense.mask,
+            occlusion=dense.occlusion,
+        )
+
+    def controls(self) -> Mapping[str, Control]:
+        """Angles, place, scale and expression of the head, openings of eyes and lips, and sliders of the expression."""
+        return {**super().controls(), **OPENINGS, **_SLIDER_CONTROLS}
+
+    def set_control(self, state: LivePortraitState, motion: PortraitMotion, name: str, value: float) -> PortraitMotion:
+        """Set one control; values out of range are refused, never clamped."""
+        if name not in OPENINGS and name not in _SLIDER_CONTROLS:
+            return super().set_control(state, motion, name, value)
+        check_value(name, find_control(name, self.controls(), type(self).__name__), value)
+        if name in _SLIDER_CONTROLS:
+            sliders = motion.sliders.clone()
+            sliders[..., list(_SLIDER_CONTROLS).index(name)] = value
+            return replace(motion, sliders=sliders)
+        openings, target = state.motion.openings, torch.full_like(state.motion.openings[..., :1], value)
+        if name == "eyes.opening":
+            offsets = self.stitching.eye_offsets(state.keypoints, openings[..., :2], target)
+            return replace(motion, eye_offsets=offsets.expand_as(motion.expression))
+        offsets = self.stitching.lip_offsets(state.keypoints, openings[..., 2:], target)
+        return replace(motion, lip_offsets=offsets.expand_as(motion.expression))
+
+    def folded(self) -> Self:
+        """A copy for inference, with norms inside convolutions."""
+        return fold_blocks(copy.deepcopy(self).eval())

@@ -1,0 +1,137 @@
+"""Official LivePortrait folders: the fixture's weights in the released format."""
+
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+import yaml
+from safetensors.torch import load_file, save_file
+
+from reenact.errors import ReenactError
+from reenact.faces.portrait import Portrait
+from reenact.models.common.base import Transfer
+from reenact.models.common.checkpoint import load_method
+from reenact.models.common.convert import convert
+from reenact.models.liveportrait.convert import FILES, PARTS, STITCHING, build
+
+
+@pytest.fixture(scope="module")
+def tensors(parity):
+    return load_file(parity / "liveportrait.safetensors")
+
+
+@pytest.fixture
+def config(parity, tmp_path):
+    """The official configuration of the fixture's network, with the size of its pictures."""
+    content = json.loads((parity / "liveportrait.json").read_text())["config"]
+    path = tmp_path / "models.yaml"
+    path.write_text(yaml.safe_dump({"model_params": content, "input_shape": [64, 64]}))
+    return path
+
+
+def state_of(tensors, part):
+    prefix = f"state/{part}/"
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def nest(state):
+    entries = {name.partition("/")[0] for name in state}
+    return {
+        entry: {name.partition("/")[2]: value for name, value in state.items() if name.startswith(f"{entry}/")}
+        for entry in entries
+    }
+
+
+@pytest.fixture
+def folder(tensors, tmp_path):
+    """The folder of the release."""
+    folder = tmp_path / "liveportrait"
+    for name in FILES:
+        path = folder / FILES[name][0]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        state = state_of(tensors, name)
+        torch.save({**nest(state), "epoch": 3} if name == STITCHING else state, path)
+    (folder / "landmark.onnx").write_bytes(b"not read")
+    return folder
+
+
+def flatten(folder, tensors, target):
+    """The copies in `safetensors` that people pass on: one flat folder, the fifth file in flat names."""
+    target.mkdir()
+    for name in PARTS:
+        save_file(state_of(tensors, name), target / f"{name}.safetensors")
+    flat = {}
+    for key, value in state_of(tensors, STITCHING).items():
+        entry, _, weight = key.partition("/")
+        flat[f"{entry}_module.{weight.removeprefix('module.')}"] = value
+    save_file(flat, target / f"{STITCHING}.safetensors")
+    return target
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("form", ["pth", "safetensors"])
+def test_a_converted_folder_gives_the_official_output(tensors, folder, config, tmp_path, form, caplog):
+    files = folder if form == "pth" else flatten(folder, tensors, tmp_path / "copies")
+    module = load_method(convert(files, tmp_path / "ours.ckpt", config=config))
+    assert module.image_size == 128
+    assert module.recipe == {"crop": "liveportrait"}
+    network = module.network
+
+    def portrait(which):
+        image = F.interpolate(tensors[f"input/{which}"], scale_factor=2.0, mode="nearest")
+        return Portrait(2 * image - 1, landmarks=tensors[f"input/landmarks/{which}"].view(-1, 203, 2))
+
+    source = portrait("source")
+    state = network.encode(Portrait(source.image[:1], landmarks=source.landmarks))
+    motion = network.retarget(state, network.read(portrait("driving")), Transfer(mode="relative"))
+    image = (network.perform(state, motion[2:3]).image + 1) / 2
+    # 2e-4: folded norms, whose rounding the decoder's instance norms enlarge
+    torch.testing.assert_close(image, tensors["output/pipeline/relative_stitched/image_frame2"], atol=2e-4, rtol=0)
+
+
+def test_sizes_without_a_configuration_are_refused(folder, tmp_path):
+    with pytest.raises(ReenactError, match=r"don't tell input_shape \(\[256, 256\] in released files\)"):
+        convert(folder, tmp_path / "ours.ckpt")
+    assert not (tmp_path / "ours.ckpt").exists()
+
+
+def test_a_missing_file_is_named(folder, tmp_path, config):
+    (folder / "base_models" / "motion_extractor.pth").unlink()
+    with pytest.raises(ReenactError, match=r"lacks base_models/motion_extractor\.pth or .* of LivePortrait"):
+        convert(folder, tmp_path / "ours.ckpt", config=config)
+
+
+def test_a_file_of_another_version_is_refused(folder, tmp_path, config, tensors):
+    path = folder / "base_models" / "warping_module.pth"
+    state = state_of(tensors, "warping_module")
+    torch.save({name: value for name, value in state.items() if not name.startswith("fourth")}, path)
+    with pytest.raises(ReenactError, match=r"does not fit liveportrait: .*network\.warping\.fourth"):
+        convert(folder, tmp_path / "ours.ckpt", config=config)
+    torch.save(state_of(tensors, "spade_generator"), path)
+    with pytest.raises(ReenactError, match=r"has the files of LivePortrait .* with other content"):
+        convert(folder, tmp_path / "ours.ckpt", config=config)
+    assert not (tmp_path / "ours.ckpt").exists()
+
+
+def test_weights_of_animals_are_refused(folder, tmp_path, config):
+    animals = folder.rename(tmp_path / "liveportrait_animals")
+    with pytest.raises(ReenactError, match="LivePortrait's weights for animals"):
+        convert(animals, tmp_path / "ours.ckpt", config=config)
+
+
+def test_full_size_layout_is_the_official_one(parity, tmp_path):
+    """Names and shapes of the release, on tensors without memory."""
+    layout = json.loads((parity / "liveportrait.json").read_text())["official_layout"]
+    with torch.device("meta"):
+        official = {part: build_zeros(shapes) for part, shapes in layout.items()}
+        module, state = build(official, tmp_path, "", {"input_shape": [256, 256]})
+    assert module.image_size == module.network.config.side == 512
+    expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    assert {name: tuple(value.shape) for name, value in state.items()} == expected
+
+
+def build_zeros(shapes):
+    if isinstance(shapes, dict):
+        return {name: build_zeros(inner) for name, inner in shapes.items()}
+    return torch.zeros(shapes)

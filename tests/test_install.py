@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, metadata, requires
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import pytest
@@ -41,7 +41,8 @@ def test_no_text_installs_the_package_of_somebody_else():
 
 
 def test_every_hint_names_an_extra_of_this_distribution():
-    extras = set(metadata(DISTRIBUTION).get_all("Provides-Extra"))
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = set(project["optional-dependencies"])
     calls = [
         call
         for path in (REPOSITORY / "reenact").rglob("*.py")

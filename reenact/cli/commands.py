@@ -47,6 +47,12 @@ COMMANDS = {
         function="reenact.data.synthetic.write_store:write_synthetic_store",
         aliases={"out": ("-o",)},
     ),
+    "import": Command(
+        summary="write clips with coefficients that other projects have prepared as a store",
+        function="reenact.data.coefficients.write:import_coefficients",
+        positional=("root",),
+        aliases={"out": ("-o",)},
+    ),
     "pack": Command(
         summary="write a store as tar shards for object storage",
         function="reenact.data.store.pack:pack",

@@ -38,6 +38,7 @@ OPTIONAL = {
         for module, package in PACKAGES.items()
     },
     "ray": ("ray", "prepare --engine ray", install_hint("ray")),
+    "lmdb": ("lmdb", "import of lmdb folders", install_hint("lmdb")),
     "s3fs": ("s3fs", "data roots at s3://", install_hint("s3")),
     "wandb": ("wandb", "--logger wandb", install_hint("wandb")),
     "tensorboard": ("tensorboard", "--logger tensorboard", install_hint("tensorboard")),

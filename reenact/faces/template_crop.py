@@ -50,7 +50,24 @@ class TemplateCrop:
             width: of the picture.
         """
         size, x, y = template_place(five_points(landmarks) - 0.5)
-        scale = UNIT / size
+        return cls._place(UNIT / size, x, y, height, width)
+
+    @classmethod
+    def at(cls, scale: float, x: float, y: float, height: int, width: int) -> Self:
+        """The crop of Deep3D's `transform_params`.
+
+        Args:
+            scale: of the picture before it is cut.
+            x: place of the template's origin in pixels of the picture.
+            y: the same, counted upwards from the lower edge.
+            height: of the picture.
+            width: of the picture.
+        """
+        return cls._place(scale, x, height - 1 - y, height, width)
+
+    @classmethod
+    def _place(cls, scale: float, x: float, y: float, height: int, width: int) -> Self:
+        """The crop around a place (x, y) of the picture, y down from the centre of the first row."""
         resized_width, resized_height = int(width * scale), int(height * scale)
         x_min = int(resized_width / 2 - SIDE / 2 + (x - width / 2) * scale)
         y_min = int(resized_height / 2 - SIDE / 2 + (y + 1 - height / 2) * scale)

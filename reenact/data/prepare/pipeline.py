@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import os
-import shutil
-import time
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from reenact.choices import check_choices
 from reenact.data.layouts import DatasetChoice, find_clips
-from reenact.data.layouts.clip_input import ClipInput, text_of
+from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.layouts.folders import has_fomm_layout
 from reenact.data.prepare.engine_local import LocalEngine
 from reenact.data.prepare.engines import Engine, InlineEngine
-from reenact.data.prepare.job import Job, ParameterChoice, Settings, lacks_appearance, store_info
-from reenact.data.prepare.naming import name_apart
-from reenact.data.prepare.report import print_report, print_status
-from reenact.data.prepare.runner import run_stages
-from reenact.data.prepare.work import remove_empty_folders
-from reenact.data.store.reader import ClipRecord, Store
-from reenact.data.store.root_files import MANIFEST
-from reenact.data.store.writer import StoreWriter
+from reenact.data.prepare.filling import MOST_NOTES, fill_store
+from reenact.data.prepare.job import Job, ParameterChoice, Settings, lacks_appearance
+from reenact.data.prepare.report import print_status
 from reenact.devices import pick_device
 from reenact.errors import ReenactError, suggest_names
-from reenact.estimators.registry import LandmarkChoice, regressor_face_model, regressor_name, resolve_landmarks
+from reenact.estimators.registry import (
+    LandmarkChoice,
+    LandmarkLibrary,
+    regressor_face_model,
+    regressor_name,
+    resolve_landmarks,
+)
+from reenact.faces.model import FaceModel
 from reenact.faces.registry import load_face_model
 from reenact.methods import Recipe
 from reenact.methods.choices import CropChoice, CropOption, RecipeName
@@ -40,8 +40,6 @@ from reenact.paths import PathLike, to_path
 from reenact.progress import open_progress_console
 from reenact.tracking.face_clip import OnMissing
 
-MOST_NOTES = 6
-"""Lines about single clips that are printed before the run."""
 CROPPED = ("vfhq", "celebv", "voxceleb1", "voxceleb2")
 """Data sets that are handed out cropped, unless a clip has a box."""
 
@@ -122,56 +120,56 @@ def prepare(
     _check_device(device, engine)
     base = _find_recipe(recipe) if recipe else None
     size = size or (base.size if base else 256)
-    with open_progress_console().status(f"Looking through {escape(str(input))}"):
-        left_out: Counter[str] = Counter()
-        clips = find_clips(input, dataset, left_out)
-    _print_left_out(left_out)
-    library = resolve_landmarks(landmarks)
-    if landmarks == "auto":
-        Console().print(
-            f"Landmarks by {library}" + (" (face-alignment's weights are absent)" if library == "dlib" else "")
-        )
-    face_model = face_model or ("head" if parameters == "fit" else regressor_face_model(parameters))
-    model = load_face_model(face_model)
-    if parameters != "fit" and not model.name.startswith(base_model := regressor_face_model(parameters)):
-        raise ReenactError(f"--parameters {parameters} gives those of {base_model}, not of {model.name}")
-    model.landmarks68(model.mean_vertices[None])  # refuses a FLAME file without its landmarks
-    rate = Fraction(fps).limit_denominator(1001) if fps else (base.fps if base else None)
-    rule = _auto_crop(input, dataset, clips, base.crop if base else None) if crop == "auto" else crop
+    clips = _find_input_clips(input, dataset)
+    library = _choose_landmarks(landmarks)
+    face_model, model = _load_model(face_model, parameters)
     boxes = None if detector in ("auto", library) else resolve_landmarks(detector)
-    network = None if parameters == "fit" else regressor_name(parameters)
     settings = Settings(
         face_model=model.name,
         landmarks=library,
-        crop=rule,
+        crop=_auto_crop(input, dataset, clips, base.crop if base else None) if crop == "auto" else crop,
         size=size,
         on_missing=on_missing,
         face_index=face_index,
         parameters=parameters,
-        regressor=network,
-        fps=rate,
+        regressor=None if parameters == "fit" else regressor_name(parameters),
+        fps=Fraction(fps).limit_denominator(1001) if fps else (base.fps if base else None),
         detector=boxes,
         max_error=max_error,
         appearance=parameters == "fit" and bool(model.num_texture) and not lacks_appearance(out),
     )
     job = Job(out=out.absolute(), settings=settings, face_model=face_model, device=device, retry=retry)
     number = min(workers or _count_cores(), len(clips))
-    fresh = not (out / MANIFEST).exists()
-    writer = StoreWriter(out, store_info(settings))
-    start = time.perf_counter()
-    try:
-        clips = _name_apart(clips, writer, settings)
-        writer.plan(text_of(str(input.absolute())), ((clip.name, clip.split) for clip in clips))
-        _run_engine(clips, job, _build_engine(engine, ray_address, number, device))
-        remove_empty_folders(job.out / "work")
-        names = {clip.name for clip in clips}
-        rows = (record for record in Store(out).scan() if record.name in names)
-        summary = print_report(out, rows, time.perf_counter() - start)
-    finally:
-        if fresh:
-            _remove_empty(out)
-    if not summary.usable:
-        raise ReenactError(_nothing_usable(input, summary.first))
+    fill_store(clips, job, input, out, partial(_build_engine, engine, ray_address, number, device))
+
+
+def _find_input_clips(path: Path, dataset: DatasetChoice) -> list[ClipInput]:
+    """Look through an input, and print what is no clip."""
+    with open_progress_console().status(f"Looking through {escape(str(path))}"):
+        left_out: Counter[str] = Counter()
+        clips = find_clips(path, dataset, left_out)
+    _print_left_out(left_out)
+    return clips
+
+
+def _choose_landmarks(choice: LandmarkChoice) -> LandmarkLibrary:
+    """The library that places the landmarks; printed where nobody has named it."""
+    library = resolve_landmarks(choice)
+    if choice == "auto":
+        Console().print(
+            f"Landmarks by {library}" + (" (face-alignment's weights are absent)" if library == "dlib" else "")
+        )
+    return library
+
+
+def _load_model(name: str | None, parameters: ParameterChoice) -> tuple[str, FaceModel]:
+    """Load the face model of the parameters, by default that of their origin; raises `ReenactError` for another."""
+    name = name or ("head" if parameters == "fit" else regressor_face_model(parameters))
+    model = load_face_model(name)
+    if parameters != "fit" and not model.name.startswith(base_model := regressor_face_model(parameters)):
+        raise ReenactError(f"--parameters {parameters} gives those of {base_model}, not of {model.name}")
+    model.landmarks68(model.mean_vertices[None])  # refuses a FLAME file without its landmarks
+    return name, model
 
 
 def _find_recipe(name: str) -> Recipe:
@@ -179,17 +177,6 @@ def _find_recipe(name: str) -> Recipe:
     if name not in recipes:
         raise ReenactError(f"--recipe {name}: no paper has such a recipe; {suggest_names(name, list(recipes))}")
     return recipes[name]
-
-
-def _name_apart(clips: list[ClipInput], writer: StoreWriter, settings: Settings) -> list[ClipInput]:
-    """Give clips names of their own in the store, and print which."""
-    renamed = name_apart(clips, writer, settings)
-    pairs = [(old, new) for old, new in zip(clips, renamed, strict=True) if old.name != new.name]
-    for old, new in pairs[:MOST_NOTES]:
-        Console().print(escape(f"{old.source} is stored as {new.name}: the store has another clip of its name"))
-    if len(pairs) > MOST_NOTES:
-        Console().print(f"{len(pairs) - MOST_NOTES} more clips are stored under names of their own")
-    return renamed
 
 
 def _print_left_out(left_out: Counter[str]) -> None:
@@ -217,15 +204,6 @@ def _check_device(device: str, engine: Literal["local", "ray"]) -> None:
         raise ReenactError(f"--device {device} must be cpu or cuda with --engine ray: Ray picks the GPU")
 
 
-def _nothing_usable(path: Path, records: Sequence[ClipRecord]) -> str:
-    """The sentence for an input without a usable clip."""
-    first_record = next((record for record in records if record.status != "missing"), None)
-    if first_record is None:
-        return f"{path} holds no clip that its metadata name ({records[0].reason}); get the files from their owners"
-    remedy = "" if ";" in first_record.reason else "; give a clip or picture with a clearly visible face"
-    return f"{first_record.source} {first_record.reason}{remedy}"
-
-
 def _auto_crop(path: Path, dataset: DatasetChoice, clips: Sequence[ClipInput], paper: str | None) -> CropChoice:
     """Choose the crop for the input: cropped clips stay as they are."""
     boxes = any(clip.region for clip in clips)
@@ -244,44 +222,6 @@ def _build_engine(kind: Literal["local", "ray"], address: str | None, workers: i
     from reenact.data.prepare.engine_ray import RayEngine
 
     return RayEngine(address, workers)
-
-
-def _run_engine(clips: Sequence[ClipInput], job: Job, engine: Engine) -> None:
-    """Bring every clip into the manifest, the progress on show."""
-    columns = (
-        TextColumn("preparing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("clips, {task.fields[frames]} frames seen"),
-        TimeRemainingColumn(),
-    )
-    stored_names = {record.name for record in Store(job.out).scan()}
-    with Progress(*columns, console=open_progress_console()) as progress:
-        task = progress.add_task("prepare", total=len(clips), frames=0)
-
-        def done(record: ClipRecord) -> None:
-            progress.advance(task)
-
-        waiting = []
-        for clip in clips:  # only what has a row may be finished, and is worth looking into its file here
-            record = run_stages((), [clip], job)[0] if clip.name in stored_names else None
-            if record is None:
-                waiting.append(clip)
-            else:
-                done(record)
-        if waiting:
-            engine.run(waiting, job, done, lambda frames: progress.update(task, frames=frames))
-
-
-def _remove_empty(out: Path) -> None:
-    """Take away a store made by this run in which no clip is usable, and none is begun."""
-    if Store(out).table.names or any(path.is_file() for path in out.glob("work/**/*")):
-        return
-    for folder in ("clips", "previews", "work"):
-        shutil.rmtree(out / folder, ignore_errors=True)
-    for file in out.glob(f"{MANIFEST}*"):
-        file.unlink()
-    remove_empty_folders(out)
 
 
 def _count_cores() -> int:

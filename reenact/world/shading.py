@@ -124,6 +124,69 @@ def _strand_gloss(
     return (0.5 * _raise_power(lobe, 5) + 0.12 * _raise_power(lobe, 2)) * (0.3 + strand)
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _read_surface(
+    kind: int, a0: float, a1: float, a2: float, a3: float, skin: U8, relief: I8, cloth: U8,
+    iris: F32, hair: F32, frame: F32, strands: F32,
+) -> tuple[float, float, float, float, float, int, float, float, float]:  # fmt: skip
+    """Read RGB, occlusion, gloss, exponent of the highlight, slope and strand noise of a material at its attributes."""
+    bump_x, bump_y = 0.0, 0.0
+    occluded, gloss, shine, strand = a2, 0.0, 5, 0.0
+    if kind == SKIN:
+        r, g, b = _sample_colour(skin, a0, a1)
+        column, part_x = _find_texel(a0, skin.shape[1])
+        row, part_y = _find_texel(a1, skin.shape[0])
+        gloss = (_blend_texels(skin, column, part_x, row, part_y, 3) / 255) ** 2
+        bump_x = _blend_texels(relief, column, part_x, row, part_y, 0) / 64
+        bump_y = _blend_texels(relief, column, part_x, row, part_y, 1) / 64
+    elif kind == EYE:
+        occluded = a3
+        r, g, b = _colour_eye(a0, a1, a2, iris, strands)
+        gloss, shine = 1.6, 7
+    elif kind == TEETH:
+        r, g, b = TEETH_ALBEDO
+        gloss, shine = 0.25, 5
+    elif kind == TONGUE:
+        r, g, b = TONGUE_ALBEDO
+        gloss = 0.15
+    elif kind == MOUTH:
+        r, g, b = MOUTH_ALBEDO
+    elif kind == HAIR:
+        strand = wrap_sample(strands, a0, a1)
+        tone = 1 + hair[7] * (strand - 0.5)
+        along = min(max(a1 * 0.008, 0.0), 1.0)
+        r = tone * (hair[0] + (hair[3] - hair[0]) * along)
+        g = tone * (hair[1] + (hair[4] - hair[1]) * along)
+        b = tone * (hair[2] + (hair[5] - hair[2]) * along)
+    elif kind == CLOTH:
+        r, g, b = _sample_colour(cloth, a0, a1)
+    else:
+        r, g, b = frame[0], frame[1], frame[2]
+        gloss, shine = frame[3], 5
+    return r, g, b, occluded, gloss, shine, bump_x, bump_y, strand
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _find_shadow(shadow: F32, shadow_map: F32, x: int, y: int, z: float, facing: float) -> float:
+    """Share of the key lamp that is hidden from a sample; surfaces that face away from it need a larger margin."""
+    mx = shadow[0, 0] * (x + 0.5) + shadow[0, 1] * (y + 0.5) + shadow[0, 2] * z + shadow[0, 3]
+    my = shadow[1, 0] * (x + 0.5) + shadow[1, 1] * (y + 0.5) + shadow[1, 2] * z + shadow[1, 3]
+    mz = shadow[2, 0] * (x + 0.5) + shadow[2, 1] * (y + 0.5) + shadow[2, 2] * z + shadow[2, 3]
+    return _shade_of(shadow_map, mx, my, mz, 1.2 + 2.5 * (1 - max(facing, 0.0)))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _reflect_lamp(kind: int, cosine: float, gloss: float, shine: int, lit: float, occluded: float) -> float:
+    """Highlight of the key lamp on a surface that is not hair; the wet eye also shines in shadow."""
+    spec = 0.0
+    if gloss > 0:
+        level = max(cosine, 0.0)
+        spec = gloss * (_raise_power(level, shine) + 0.25 * _raise_power(level, 3)) * lit * (0.3 + 0.7 * occluded)
+        if kind == EYE:
+            spec = gloss * _raise_power(level, shine) * min(1.0, 2 * occluded)
+    return spec
+
+
 @njit(cache=True, nogil=True)
 def shade_pixels(
     face_index: I32, barycentric: F32, screen: F32, faces: I32, material: U8, attributes: F32, normals: F32,
@@ -186,39 +249,9 @@ def shade_pixels(
                 nz = b0 * normals[i, 2] + b1 * normals[j, 2] + b2 * normals[k, 2]
                 z = b0 * screen[i, 2] + b1 * screen[j, 2] + b2 * screen[k, 2]
                 kind = material[f]
-                bump_x, bump_y = 0.0, 0.0
-                occluded, gloss, shine = a2, 0.0, 5
-                if kind == SKIN:
-                    r, g, b = _sample_colour(skin, a0, a1)
-                    column_, part_x = _find_texel(a0, skin.shape[1])
-                    row_, part_y = _find_texel(a1, skin.shape[0])
-                    gloss = (_blend_texels(skin, column_, part_x, row_, part_y, 3) / 255) ** 2
-                    bump_x = _blend_texels(relief, column_, part_x, row_, part_y, 0) / 64
-                    bump_y = _blend_texels(relief, column_, part_x, row_, part_y, 1) / 64
-                elif kind == EYE:
-                    occluded = a3
-                    r, g, b = _colour_eye(a0, a1, a2, iris, strands)
-                    gloss, shine = 1.6, 7
-                elif kind == TEETH:
-                    r, g, b = TEETH_ALBEDO
-                    gloss, shine = 0.25, 5
-                elif kind == TONGUE:
-                    r, g, b = TONGUE_ALBEDO
-                    gloss = 0.15
-                elif kind == MOUTH:
-                    r, g, b = MOUTH_ALBEDO
-                elif kind == HAIR:
-                    strand = wrap_sample(strands, a0, a1)
-                    tone = 1 + hair[7] * (strand - 0.5)
-                    along = min(max(a1 * 0.008, 0.0), 1.0)
-                    r = tone * (hair[0] + (hair[3] - hair[0]) * along)
-                    g = tone * (hair[1] + (hair[4] - hair[1]) * along)
-                    b = tone * (hair[2] + (hair[5] - hair[2]) * along)
-                elif kind == CLOTH:
-                    r, g, b = _sample_colour(cloth, a0, a1)
-                else:
-                    r, g, b = frame[0], frame[1], frame[2]
-                    gloss, shine = frame[3], 5
+                r, g, b, occluded, gloss, shine, bump_x, bump_y, strand = _read_surface(
+                    kind, a0, a1, a2, a3, skin, relief, cloth, iris, hair, frame, strands
+                )
                 if kind == SKIN:
                     nx -= turn[0, 0] * bump_x + turn[0, 1] * bump_y
                     ny -= turn[1, 0] * bump_x + turn[1, 1] * bump_y
@@ -227,27 +260,15 @@ def shade_pixels(
                 nx, ny, nz = nx / length, ny / length, nz / length
                 if nz < 0 and kind != SKIN:
                     nx, ny, nz = -nx, -ny, -nz
-                mx = shadow[0, 0] * (x + 0.5) + shadow[0, 1] * (y + 0.5) + shadow[0, 2] * z + shadow[0, 3]
-                my = shadow[1, 0] * (x + 0.5) + shadow[1, 1] * (y + 0.5) + shadow[1, 2] * z + shadow[1, 3]
-                mz = shadow[2, 0] * (x + 0.5) + shadow[2, 1] * (y + 0.5) + shadow[2, 2] * z + shadow[2, 3]
                 facing = nx * key[0] + ny * key[1] + nz * key[2]
-                hidden = _shade_of(shadow_map, mx, my, mz, 1.2 + 2.5 * (1 - max(facing, 0.0)))
+                hidden = _find_shadow(shadow, shadow_map, x, y, z, facing)
                 lit = (1 - hidden) * min(max(facing * 4 + 0.2, 0.0), 1.0)
                 blocked = shadow_strength * hidden * min(max(facing * 2 + 0.4, 0.0), 1.0)
-                spec = 0.0
                 if kind == HAIR:
                     spec = _strand_gloss(screen, attributes, i, j, k, strand, nx, ny, nz, hx, hy, hz)
                     spec *= hair[6] * lit * a2
-                elif gloss > 0:
-                    level = max(nx * hx + ny * hy + nz * hz, 0.0)
-                    spec = (
-                        gloss
-                        * (_raise_power(level, shine) + 0.25 * _raise_power(level, 3))
-                        * lit
-                        * (0.3 + 0.7 * occluded)
-                    )
-                    if kind == EYE:
-                        spec = gloss * _raise_power(level, shine) * min(1.0, 2 * occluded)
+                else:
+                    spec = _reflect_lamp(kind, nx * hx + ny * hy + nz * hz, gloss, shine, lit, occluded)
                 # Light scattered under skin leaves shade redder than the surface that casts it.
                 bleed = 0.82 if kind == SKIN else 1.0
                 warm = occluded + (1 - occluded) * (0.12 if kind == SKIN else 0.0)

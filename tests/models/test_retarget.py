@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from reenact.data.coefficients.rows import build_params
 from reenact.errors import ReenactError
-from reenact.faces.bfm import Bfm
+from reenact.faces.bfm import Bfm, join_coefficients, matrix_to_angles
 from reenact.faces.params import FaceParams
 from reenact.faces.registry import load_face_model
 from reenact.faces.rotation import axis_angle_to_matrix
@@ -179,3 +181,33 @@ def test_a_transfer_reaches_the_parameters():
         moved = network.retarget(state, driving, transfer)
         assert not differences(moved, expected)
         assert differences(moved, network.retarget(state, driving, Transfer(mode=transfer.mode)))
+
+
+def join_params(params: FaceParams) -> torch.Tensor:
+    """Deep3D's vectors (N, 257) of face parameters in its own crop."""
+    parts = {name: getattr(params, name) for name in ("shape", "expression", "texture", "light")}
+    parts["angles"] = matrix_to_angles(axis_angle_to_matrix(params.global_pose))
+    parts["translation"] = (params.camera[:, 4:] + torch.tensor([0.0, 0.0, 1.0])) * 10
+    return join_coefficients(parts)
+
+
+@pytest.mark.parametrize(
+    ("mode", "drivers"),
+    [
+        ("absolute", [slice(80, 144), slice(224, 227), slice(254, 257)]),
+        ("pose", [slice(224, 227), slice(254, 257)]),
+        ("expression", [slice(80, 144)]),
+    ],
+)
+def test_coefficients_are_recombined_as_officially(parity, mode, drivers):
+    tensors = load_file(parity / "bfm_geometry.safetensors")
+    source, driving = tensors["coeffs"][tensors["flow.pairs"]].unbind(1)
+    crop = torch.tensor([[1.0, 120, 100]]).repeat(3, 1).numpy()
+    faces = (build_params(rows.numpy(), crop, 224, 224, "rows") for rows in (source, driving))
+    moved = join_params(retarget(*faces, mode))
+    expected = source.clone()
+    for part in drivers:
+        expected[:, part] = driving[:, part]
+    torch.testing.assert_close(moved, expected, atol=2e-6, rtol=1e-5)
+    if mode == "absolute":
+        torch.testing.assert_close(moved, tensors["flow.coeffs_target"], atol=2e-6, rtol=1e-5)

@@ -1,19 +1,34 @@
 """Official LivePortrait folders: the fixture's weights in the released format."""
 
 import json
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 import yaml
 from safetensors.torch import load_file, save_file
 
+from reenact.apps import animate
+from reenact.cli import main
 from reenact.errors import ReenactError
+from reenact.faces.crop import Crop
 from reenact.faces.portrait import Portrait
+from reenact.media.pictures import write_image
+from reenact.media.video import VideoReader
+from reenact.media.video_writer import VideoWriter
 from reenact.models.common.base import Transfer
-from reenact.models.common.checkpoint import load_method
+from reenact.models.common.checkpoint import load_method, load_weights
 from reenact.models.common.convert import convert
 from reenact.models.liveportrait.convert import FILES, PARTS, STITCHING, build
+from reenact.models.liveportrait.module import LivePortraitModule
+from reenact.models.liveportrait.network import LivePortraitConfig
+from reenact.tracking import target
+from reenact.tracking.face_clip import FaceClip
+from reenact.world import World
+
+FRAME = 96
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +103,55 @@ def test_a_converted_folder_gives_the_official_output(tensors, folder, config, t
     image = (network.perform(state, motion[2:3]).image + 1) / 2
     # 2e-4: folded norms, whose rounding the decoder's instance norms enlarge
     torch.testing.assert_close(image, tensors["output/pipeline/relative_stitched/image_frame2"], atol=2e-4, rtol=0)
+
+
+def open_known(world, path):
+    """The face of a file of the synthetic world, whose landmarks are known without looking."""
+    count = 1 if path.suffix == ".png" else sum(1 for _ in VideoReader(path))
+    landmarks = world.sequence(int(path.stem), 0, range(count), FRAME)[2].astype(np.float32)
+    return FaceClip(
+        path=path,
+        fps=None if path.suffix == ".png" else VideoReader(path).fps,
+        crops=[Crop(0, 0, FRAME, 128)] * count,
+        found=np.ones(count, np.bool_),
+        params=None,
+        landmarks=landmarks,
+    )
+
+
+def test_from_official_files_to_an_animated_portrait(folder, config, tmp_path, monkeypatch, capsys):
+    """The way of the README, but for the download and the search for faces."""
+    world, home = World(0), tmp_path / "home"
+    monkeypatch.setenv("REENACT_HOME", str(home))
+    monkeypatch.setattr(animate, "open_clip", lambda path, *_, **__: open_known(world, path))
+    monkeypatch.setattr(target, "load_face_finder", lambda device: None)
+    write_image(tmp_path / "0.png", world.sequence(0, 0, [0], FRAME)[0][0])
+    with VideoWriter(tmp_path / "1.mp4", Fraction(25), (FRAME, FRAME)) as writer:
+        for image in world.sequence(1, 0, range(3), FRAME)[0]:
+            writer.write(image)
+
+    def run(*words):
+        assert main([str(word) for word in words]) == 0, capsys.readouterr().err
+
+    run("weights", "add", "liveportrait", folder)
+    run("weights", "check", "liveportrait")
+    run("convert", home / "liveportrait", "--out", tmp_path / "ours.ckpt", "--config", config)
+    inputs = ("--source", tmp_path / "0.png", "--driving", tmp_path / "1.mp4")
+    run("animate", "--checkpoint", tmp_path / "ours.ckpt", *inputs, "--paste-back", "-o", tmp_path / "out.mp4")
+    frames = list(VideoReader(tmp_path / "out.mp4"))
+    assert [frame.shape for frame in frames] == [(FRAME, FRAME, 3)] * 3
+
+
+def test_training_goes_on_from_converted_weights(folder, config, tmp_path):
+    converted = convert(folder, tmp_path / "ours.ckpt", config=config)
+    header = torch.load(converted, weights_only=True)["reenact"]
+    module = LivePortraitModule(LivePortraitConfig(**header["arguments"]["network"]))
+    load_weights(converted, module, any_class=True)
+    state = load_method(converted, fold=False).state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
+    assert not any(parameter.requires_grad for parameter in module.network.stitching.parameters())
+    with pytest.raises(ReenactError, match=r"makes pictures of 128 pixels, and the data has 256: .* --data\.size 128"):
+        module.check_image_size(256)
 
 
 def test_sizes_without_a_configuration_are_refused(folder, tmp_path):

@@ -1,7 +1,7 @@
 """Random numbers and means over the batch of all processes, of which each process trains on a share.
 
 Convention: of N processes, process r trains on the rows r, r + N, r + 2 N and so on of the whole batch, as
-`data.sampling.EpochSampler` deals them. So N processes train as one process does on the whole batch.
+`data.pairs.samplers.EpochSampler` deals them. So N processes train as one process does on the whole batch.
 """
 
 from __future__ import annotations

@@ -11,8 +11,10 @@ import torch
 from reenact.cli.lightning import check_needs
 from reenact.data.clips import StoreClips
 from reenact.data.datamodules.clips import Clips
+from reenact.data.pairs.drawn_pairs import choose_clips, cross_pairs
 from reenact.data.pairs.frames import count_least_frames, draw_frames
-from reenact.data.pairs.sampling import TestPairs, TrainingPairs, choose_clips, collate, cross_pairs, mirror
+from reenact.data.pairs.samples import collate, mirror
+from reenact.data.pairs.sampling import TestPairs, TrainingPairs
 from reenact.data.store.reader import Store
 from reenact.data.synthetic.clips import SyntheticClips
 from reenact.errors import ReenactError

@@ -7,16 +7,10 @@ import pytest
 import torch
 
 from reenact.data.clips import StoreClips
-from reenact.data.pairs.sampling import (
-    EpochSampler,
-    RankSampler,
-    TestPairs,
-    TrainingPairs,
-    collate,
-    cross_pairs,
-    mirror,
-    self_pairs,
-)
+from reenact.data.pairs.drawn_pairs import cross_pairs, self_pairs
+from reenact.data.pairs.samplers import EpochSampler, RankSampler
+from reenact.data.pairs.samples import collate, mirror
+from reenact.data.pairs.sampling import TestPairs, TrainingPairs
 from reenact.data.store.clip_table import ClipIndex
 from reenact.data.store.reader import Store
 from reenact.errors import ReenactError

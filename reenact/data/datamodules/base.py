@@ -23,18 +23,12 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 from torchvision.transforms.v2 import functional as colour
 
 from reenact.data.clips import ClipSource, StoreClips
+from reenact.data.pairs.drawn_pairs import PairList, cross_pairs, self_pairs
 from reenact.data.pairs.frames import count_least_frames
 from reenact.data.pairs.lists import read_pairs, resolve_pairs
-from reenact.data.pairs.sampling import (
-    EpochSampler,
-    PairList,
-    RankSampler,
-    TestPairs,
-    TrainingPairs,
-    collate,
-    cross_pairs,
-    self_pairs,
-)
+from reenact.data.pairs.samplers import EpochSampler, RankSampler
+from reenact.data.pairs.samples import collate
+from reenact.data.pairs.sampling import TestPairs, TrainingPairs
 from reenact.data.store.clip_table import ClipIndex
 from reenact.data.store.prepared import open_prepared
 from reenact.errors import ReenactError

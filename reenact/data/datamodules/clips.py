@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reenact.data.clips import ClipSource, StoreClips
 from reenact.data.datamodules.base import ReenactmentDataModule, check_number
-from reenact.data.pairs.sampling import held_out_split
+from reenact.data.pairs.drawn_pairs import held_out_split
 from reenact.data.store.prepared import open_prepared
 from reenact.data.store.reader import Store
 from reenact.data.store.shards import Shards

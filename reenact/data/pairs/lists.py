@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from reenact.data.clips import ClipSource
-from reenact.data.pairs.sampling import WHOLE, PairList
+from reenact.data.pairs.drawn_pairs import WHOLE, PairList
 from reenact.errors import ReenactError
 from reenact.media.pictures import PICTURE_SUFFIXES
 

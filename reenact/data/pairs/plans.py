@@ -13,8 +13,8 @@ import torch
 
 from reenact.choices import check_choices
 from reenact.data.clips import Prepared
+from reenact.data.pairs.drawn_pairs import choose_clips, cross_pairs, held_out_split, self_pairs
 from reenact.data.pairs.lists import NamedPair, name_pairs, write_pairs
-from reenact.data.pairs.sampling import choose_clips, cross_pairs, held_out_split, self_pairs
 from reenact.data.store.clip_table import ClipIndex, ClipTable
 from reenact.data.store.prepared import open_prepared
 from reenact.errors import ReenactError, suggest_names

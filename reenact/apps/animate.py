@@ -23,7 +23,7 @@ from reenact.apps.performance import Performance, read_portrait
 from reenact.apps.provenance import make_mark
 from reenact.apps.reference import anchor_number, reference_number
 from reenact.apps.smoothing import OneEuro
-from reenact.apps.timeline import Length, make_timeline
+from reenact.apps.timeline import Length, Timeline, make_timeline
 from reenact.apps.work_folder import open_work_folder
 from reenact.choices import Precision, check_choices
 from reenact.errors import ReenactError
@@ -168,11 +168,7 @@ def animate(
     )
     mode = _resolve_mode(driving, animator.network) if motion == "auto" else motion
     animator.change_transfer(mode=mode, parts=tuple(parts) or None, strength=strength, adapt_scale=adapt_scale)
-    if not is_picture(source) and not animator.network.moving_source:
-        raise ReenactError(
-            f"--source {source} is a video, and {animator.module.method} animates pictures alone: give a picture of the"
-            " face"
-        )
+    _refuse_moving_source(source, animator)
     rule: CropMotion = ("fixed" if is_picture(source) else "per_frame") if crop == "auto" else crop
     source_face = _smooth_clip(open_clip(source, animator.target, rule, face_index), smoothing)
     check_missing(source_face, on_missing)
@@ -185,32 +181,29 @@ def animate(
     source_face, driving_face = _align_faces(animator, source_face, driving_face, reference, anchor)
     if rule == "per_frame" and not parts:
         animator.keep_place()
-    timeline = make_timeline((len(driving_face), driving_face.fps), (len(source_face), source_face.fps), length)
-    missing = ~(driving_face.found[timeline.driving] & source_face.found[timeline.source])
+    timeline, missing = _match_frames(source_face, driving_face, length, on_missing)
     sound = {"driving": driving_face.sound, "source": source_face.sound, "none": None}[audio]
-    if on_missing == "skip" and missing.any():
-        timeline, sound = timeline.keep(~missing), None  # the sound would fall behind where frames are left out
-        if not len(timeline):
-            raise ReenactError("--on-missing skip leaves no frame in which both show a face; use hold")
-    composer = Composer(side_by_side, paste_back)
+    if on_missing == "skip" and missing:
+        sound = None  # it would fall behind where frames are left out
     performance = Performance(
-        animator=animator, source=source_face, driving=driving_face, composer=composer, batch_size=batch_size
+        animator=animator,
+        source=source_face,
+        driving=driving_face,
+        composer=Composer(side_by_side, paste_back),
+        batch_size=batch_size,
     )
-    mark = make_mark(animator.module.method, checkpoint)
-    bar = FrameBar()
+    mark, bar = make_mark(animator.module.method, checkpoint), FrameBar()
     with open_work_folder(out, options) as work:
         frames = performance.frames(timeline, reference, anchor, bar.report, work)
         write_frames(out, frames, len(timeline), timeline.fps, mark, sound, watermark, bar)
-    synthetic = saw_synthetic_only(animator.module.recipe)
-    cuts = tuple(map(_name_cuts, (clip for clip in (source_face, driving_face) if clip.cuts)))
     return Animation(
         out=out,
         frames=len(timeline),
         fps=timeline.fps,
-        missing=int(missing.sum()),
+        missing=missing,
         outside=performance.outside,
-        cuts=cuts,
-        synthetic=synthetic,
+        cuts=tuple(_name_cuts(clip) for clip in (source_face, driving_face) if clip.cuts),
+        synthetic=saw_synthetic_only(animator.module.recipe),
     )
 
 
@@ -238,6 +231,26 @@ def _check_files(source: Path, driving: Path, driving_clip: str | None, out: Pat
     sounding = {"driving": driving, "source": source, "none": None}[audio]
     if sounding is not None and is_video(sounding):
         check_sound(sounding)
+
+
+def _refuse_moving_source(source: Path, animator: Animator) -> None:
+    """Refuse a video as the source of a method that can't follow one."""
+    if not is_picture(source) and not animator.network.moving_source:
+        raise ReenactError(
+            f"--source {source} is a video, and {animator.module.method} animates pictures alone: give a picture of the"
+            " face"
+        )
+
+
+def _match_frames(source: FaceClip, driving: FaceClip, length: Length, on_missing: OnMissing) -> tuple[Timeline, int]:
+    """Match the frames of two clips, and count those in which one shows no face; `skip` leaves these out."""
+    timeline = make_timeline((len(driving), driving.fps), (len(source), source.fps), length)
+    missing = ~(driving.found[timeline.driving] & source.found[timeline.source])
+    if on_missing == "skip" and missing.any():
+        timeline = timeline.keep(~missing)
+        if not len(timeline):
+            raise ReenactError("--on-missing skip leaves no frame in which both show a face; use hold")
+    return timeline, int(missing.sum())
 
 
 def _align_faces(

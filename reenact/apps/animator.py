@@ -33,7 +33,6 @@ from reenact.models.common.base import (
 )
 from reenact.models.common.checkpoint import load_method
 from reenact.models.common.controls import take_fields
-from reenact.models.common.surface import HasSurface, Surface
 from reenact.tracking.read_face import read_picture_face
 from reenact.tracking.target import ParameterSource, Target, build_target
 
@@ -245,46 +244,6 @@ class Animator:
         with autocast(self.device, self._precision):
             motion: TensorFields = self.network.read(driving.to(self.device))
         return motion.map(lambda values: values.float() if values.dtype in (torch.bfloat16, torch.float16) else values)
-
-    @torch.inference_mode()
-    def transfer_to(self, start: TensorFields, driving: TensorFields, transfer: Transfer) -> TensorFields:
-        """A motion of the source (batch 1) with what a driving motion (batch B) gives it, not in the mode `relative`.
-
-        Raises:
-            ReenactError: if no source was prepared, or the method knows no such mode.
-        """
-        state = replace(self._prepared(), motion=start)
-        motion: TensorFields = self.network.retarget(state, driving, transfer)
-        return motion
-
-    @torch.inference_mode()
-    def build_canonical_motion(self) -> TensorFields:
-        """Return the motion (batch 1) that puts the source's keypoints where its canonical keypoints are.
-
-        Raises:
-            ReenactError: if no source was prepared, or the method has no canonical keypoints.
-        """
-        motion: TensorFields = self.network.build_canonical_motion(self._prepared())
-        return motion
-
-    def find_surface(self) -> HasSurface:
-        """Return the network of a method that knows the surface of the head.
-
-        Raises:
-            ReenactError: if the method knows none.
-        """
-        if not isinstance(self.network, HasSurface):
-            raise ReenactError(f"{self.module.method} knows no surface of the head: give --out a picture or a video")
-        return self.network
-
-    @torch.inference_mode()
-    def build_surface(self, motion: TensorFields) -> Surface:
-        """Return the surface of the source with exactly a motion (batch 1).
-
-        Raises:
-            ReenactError: if no source was prepared, or as `find_surface`.
-        """
-        return self.find_surface().build_surface(self._prepared(), motion.to(self.device))
 
     @property
     def motion(self) -> TensorFields:

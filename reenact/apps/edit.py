@@ -16,6 +16,7 @@ from reenact.apps.edit_options import EditOptions, Settings
 from reenact.apps.edit_request import EditRequest, check_picture, parse_request
 from reenact.apps.edit_script import apply_edit, check_edits, run_script
 from reenact.apps.edit_start import build_start, load_animator
+from reenact.apps.edit_surface import build_surface, find_surface
 from reenact.apps.face_input import open_clip
 from reenact.apps.notices import SYNTHETIC_NOTICE, saw_synthetic_only
 from reenact.apps.output import FrameBar, check_output, write_frames, write_surface
@@ -102,7 +103,7 @@ def edit(
     _check_frame_count(out, request)
     animator, request = load_animator(checkpoint, request, parameters, options, device)
     if is_mesh(out):
-        animator.find_surface()
+        find_surface(animator)
     check_edits(animator.network, request.list_edits())
     face = open_clip(source, animator.target, face_index=face_index)
     animator.prepare(read_portrait(face, 0, animator.network.needs))
@@ -113,12 +114,9 @@ def edit(
     )
     composer, mark = Composer(options.side_by_side, options.paste_back), make_mark(animator.module.method, checkpoint)
     if is_mesh(out):
-        write_surface(out, animator.build_surface(motions[0]), mark)
+        write_surface(out, build_surface(animator, motions[0]), mark)
     elif is_picture(out):
-        pictures = list(compose_frames(pose_motions(animator, batches), composer, face))
-        labels = [step.label for step in request.sweep]
-        columns = options.columns or math.ceil(math.sqrt(len(labels)))
-        picture = labelled_grid(pictures, labels, columns) if labels else pictures[0]
+        picture = _draw_picture(compose_frames(pose_motions(animator, batches), composer, face), request, options)
         write_frames(out, iter([picture]), 1, STILL_FPS, mark, watermark=watermark)
     else:
         bar, rate = FrameBar(), Fraction(options.fps).limit_denominator(1001)
@@ -135,6 +133,14 @@ def _check_frame_count(out: Path, request: EditRequest) -> None:
         raise ReenactError(f"--out {out} is a picture but the script has {count} frames; name it .mp4")
     if is_mesh(out) and count > 1:
         raise ReenactError(f"--out {out} is a mesh of one face but there are {count} frames; name it .mp4")
+
+
+def _draw_picture(frames: Iterator[Image], request: EditRequest, options: EditOptions) -> Image:
+    """Draw the only frame, or the labelled grid of a sweep."""
+    labels = [step.label for step in request.sweep]
+    if not labels:
+        return next(frames)
+    return labelled_grid(list(frames), labels, options.columns or math.ceil(math.sqrt(len(labels))))
 
 
 @torch.inference_mode()

@@ -102,6 +102,7 @@ def build_start(animator: Animator, face: FaceClip, request: EditRequest) -> Sou
     return replace(animator.state, motion=start, example=example)
 
 
+@torch.inference_mode()
 def take_pose(animator: Animator, start: TensorFields, source: FaceClip, other: FaceClip) -> TensorFields:
     """The source's motion with the head pose, place and size of another picture, as `animate --motion pose` gives them.
 
@@ -119,11 +120,11 @@ def take_pose(animator: Animator, start: TensorFields, source: FaceClip, other: 
             f"--set pose_from: the motion of {animator.module.method} has no head pose; use reenact animate"
         )
     other = share_size(source, share_frame(source, other, 0, animator.target.crop), animator.face_model)
-    return animator.transfer_to(
-        start, animator.read(read_portrait(other, 0, animator.network.needs)), Transfer(mode="pose")
-    )
+    driving = animator.read(read_portrait(other, 0, animator.network.needs))
+    return _transfer_motion(animator, start, driving, Transfer(mode="pose"))
 
 
+@torch.inference_mode()
 def make_neutral(animator: Animator, kind: Neutral) -> TensorFields:
     """Return a motion of the source without an expression, batch 1.
 
@@ -136,8 +137,17 @@ def make_neutral(animator: Animator, kind: Neutral) -> TensorFields:
         ReenactError: if the method's motion has no expression, or the method no canonical keypoints.
     """
     if kind == "canonical":
-        return animator.build_canonical_motion()
+        canonical: TensorFields = animator.network.build_canonical_motion(animator.state)
+        return canonical
     if "expression" not in animator.network.modes:
         raise ReenactError(f"--set neutral: the motion of {animator.module.method} has no expression; omit it")
     motion = animator.motion
-    return animator.transfer_to(motion, motion.map(torch.zeros_like), Transfer(mode="expression"))
+    return _transfer_motion(animator, motion, motion.map(torch.zeros_like), Transfer(mode="expression"))
+
+
+def _transfer_motion(
+    animator: Animator, start: TensorFields, driving: TensorFields, transfer: Transfer
+) -> TensorFields:
+    """Return a motion of the source (batch 1) with what a driving motion gives it, not in the mode `relative`."""
+    motion: TensorFields = animator.network.retarget(replace(animator.state, motion=start), driving, transfer)
+    return motion

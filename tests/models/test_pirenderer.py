@@ -16,7 +16,6 @@ from reenact.faces.vector import MotionVector
 from reenact.models.common.base import Transfer
 from reenact.models.common.checkpoint import load_method
 from reenact.models.common.convert import convert
-from reenact.models.common.windows import WindowSlider
 from reenact.models.pirenderer.editing import EditingNetwork
 from reenact.models.pirenderer.module import PIRendererLosses, PIRendererModule, PIRendererOptimisation
 from reenact.models.pirenderer.network import PIRendererConfig
@@ -136,23 +135,6 @@ def test_official_files_that_do_not_fit_are_refused_in_one_sentence(bfm, tmp_pat
         with pytest.raises(ReenactError, match=message):
             convert(tmp_path / "changed.pt", out, bfm, config)
     assert not out.exists()
-
-
-@pytest.mark.parametrize("batches", [[1] * 11, [3, 1, 7], [11]])
-def test_windows_slide_over_the_frames(batches):
-    frames = torch.arange(11.0)[:, None]
-    slider, windows, states = WindowSlider[int](3), [], []
-    for number, part in enumerate(frames.split(batches)):
-        for state, ready in slider.add(number, part):
-            windows.append(ready)
-            states.append(state)
-    rest = list(slider.finish())
-    windows += [ready for _, ready in rest]
-    assert states + [state for state, _ in rest] == list(range(len(batches)))
-    expected = torch.stack([frames[[min(max(i + k, 0), 10) for k in range(-3, 4)]] for i in range(11)])
-    assert torch.equal(torch.cat(windows), expected)
-    if batches == [1] * 11:
-        assert len(states) == 8  # a frame waits for no frame beyond its window
 
 
 def test_windows_of_another_length_are_refused(toy):

@@ -104,7 +104,7 @@ class PIRendererModule(PlainTraining, ReenactmentModule):
         if self.losses.both_directions:
             source, driving = Portrait.cat([source, driving]), Portrait.cat([driving, source])
         real = to_unit(driving.image)
-        state, motion = self.network.encode(source), self.network.read(driving)
+        state, motion = self.network.encode(source), self.network.read_window(driving)
         compare, weights = self.image_losses.compare_scales, self.losses
         if self.global_step < self.optimisation.warp_steps:
             result, warped = None, to_unit(self.network.warp_source(state, motion))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import torch
@@ -17,9 +15,8 @@ from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
 from reenact.faces.vector import MotionVector
-from reenact.models.common.base import Reenactment, ReportProgress, SourceState, Transfer, ignore_progress
+from reenact.models.common.base import Reenactment, SourceState, Transfer
 from reenact.models.common.parameter_driven import ParameterDriven
-from reenact.models.common.windows import WindowSlider
 from reenact.models.pirenderer.editing import EditingNetwork
 from reenact.models.pirenderer.released_grid import warp_as_released
 from reenact.nn.adain import initialise_normal
@@ -132,14 +129,6 @@ class PIRenderer(ParameterDriven[PIRendererState]):
             for part in (self.mapping_net, self.warpping_net, self.editing_net):
                 initialise_normal(part, config.initial_std)
 
-    def read(self, driving: Portrait) -> FaceParams:
-        """The window (B, 27) of face parameters where the data has it, else those of the frame (B).
-
-        Raises:
-            ReenactError: if there are none.
-        """
-        return super().read(driving) if driving.window is None else driving.window
-
     def encode(self, source: Portrait) -> PIRendererState:
         """Everything of the source before the first layer that a motion has a part in.
 
@@ -155,53 +144,33 @@ class PIRenderer(ParameterDriven[PIRendererState]):
             )
         image = source.image
         starts = self.warpping_net.begin(image), self.editing_net.begin(image)
-        return PIRendererState(super().read(source), image, *starts)
+        return PIRendererState(self.read(source), image, *starts)
 
     def perform(
         self, state: PIRendererState, motion: FaceParams, random: BatchDraws | None = None
     ) -> PIRendererReenactment:
         """The source as windows (B, 27) of face parameters, or single frames (B), move it."""
-        return self._render(state, self._windows(self._coefficients(motion)))
-
-    def warp_source(self, state: PIRendererState, motion: FaceParams) -> Tensor:
-        """The warped source (B, 3, H, W) alone, of motions as of `perform`."""
-        code = self.mapping_net(self._windows(self._coefficients(motion)))
-        return warp_as_released(state.image, self.warpping_net.continue_from(state.warping_start, code))
-
-    def play(
-        self,
-        frames: Iterable[tuple[PIRendererState, FaceParams]],
-        progress: ReportProgress = ignore_progress,
-        work: Path | None = None,
-    ) -> Iterator[PIRendererReenactment]:
-        """Slide the window over the motions of the frames; its ends repeat the first and the last of the video."""
-        slider: WindowSlider[PIRendererState] = WindowSlider(self.config.window)
-        for state, motion in frames:
-            for ready, windows in slider.add(state, self._coefficients(motion)):
-                yield self._render(ready, windows.transpose(1, 2))
-        for ready, windows in slider.finish():
-            yield self._render(ready, windows.transpose(1, 2))
-
-    def folded(self) -> Self:
-        """A copy for inference: doublings at the coarse size, no gradients."""
-        return fold_blocks(copy.deepcopy(self).eval())
-
-    def _render(self, state: PIRendererState, windows: Tensor) -> PIRendererReenactment:
-        code = self.mapping_net(windows)
+        code = self._encode_motion(motion)
         flow = self.warpping_net.continue_from(state.warping_start, code)
         warped = warp_as_released(state.image, flow)
         image = self.editing_net.continue_from(state.editing_start, warped, code)
         return PIRendererReenactment(image, warped, flow)
 
-    def _coefficients(self, motion: FaceParams) -> Tensor:
-        """Coefficients (B, K) or (B, 27, K)."""
-        return self.vector.of(motion) * self.config.coefficient_gain
+    def warp_source(self, state: PIRendererState, motion: FaceParams) -> Tensor:
+        """The warped source (B, 3, H, W) alone, of motions as of `perform`."""
+        code = self._encode_motion(motion)
+        return warp_as_released(state.image, self.warpping_net.continue_from(state.warping_start, code))
 
-    def _windows(self, coefficients: Tensor) -> Tensor:
-        """Windows (B, K, 27) of coefficients (B, 27, K), or of single frames (B, K), which are repeated."""
+    def folded(self) -> Self:
+        """A copy for inference: doublings at the coarse size, no gradients."""
+        return fold_blocks(copy.deepcopy(self).eval())
+
+    def _encode_motion(self, motion: FaceParams) -> Tensor:
+        """Codes (B, D) of windows (B, 27), or of single frames (B), which are repeated."""
         frames = 2 * self.config.window + 1
-        if coefficients.ndim == 2:
-            return coefficients[..., None].expand(-1, -1, frames)
-        if coefficients.shape[1] != frames:
-            raise ReenactError(f"PIRenderer reads windows of {frames} frames, not {coefficients.shape[1]}")
-        return coefficients.transpose(1, 2)
+        windows = motion if len(motion.leading) == 2 else self.repeat_motion(motion)
+        if windows.leading[1] != frames:
+            raise ReenactError(f"PIRenderer reads windows of {frames} frames, not {windows.leading[1]}")
+        coefficients = self.vector.of(windows) * self.config.coefficient_gain
+        code: Tensor = self.mapping_net(coefficients.transpose(1, 2))
+        return code

@@ -37,8 +37,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from reenact.data.clips import StoreClips
-from reenact.data.datamodules.base import start_worker
 from reenact.data.datamodules.clips import Clips
+from reenact.data.datamodules.loader import start_worker
 from reenact.data.pairs.sampling import EpochSampler, TrainingPairs, collate
 from reenact.data.store.clip_table import ClipIndex
 from reenact.data.store.reader import MANIFEST, ClipRecord, Store, StoreInfo

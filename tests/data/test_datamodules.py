@@ -9,8 +9,8 @@ import pytest
 import torch
 from media.made_videos import grey, make_video
 
-from reenact.data.datamodules.base import jitter_colours
 from reenact.data.datamodules.clips import Clips
+from reenact.data.datamodules.colours import jitter_colours
 from reenact.data.datamodules.voxceleb import VoxCeleb, count_frames
 from reenact.data.store.reader import Store
 from reenact.errors import ReenactError

@@ -7,7 +7,7 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
-from reenact.data.datamodules.base import Loader
+from reenact.data.datamodules.loader import Loader
 
 from .counted_clips import CountedData
 

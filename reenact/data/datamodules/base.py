@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import math
-import os
-import signal
 import warnings
 from abc import abstractmethod
-from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
-from torch import Tensor
-from torch.utils.data import DataLoader
-from torch.utils.data.dataloader import _BaseDataLoaderIter
-from torchvision.transforms.v2 import functional as colour
 
 from reenact.data.clips import ClipSource, StoreClips
+from reenact.data.datamodules.colours import jitter_colours
+from reenact.data.datamodules.loader import Loader, start_worker, usable_cores
 from reenact.data.pairs.drawn_pairs import PairList, cross_pairs, self_pairs
 from reenact.data.pairs.frames import count_least_frames
 from reenact.data.pairs.lists import read_pairs, resolve_pairs
@@ -34,29 +25,6 @@ from reenact.data.store.prepared import open_prepared
 from reenact.errors import ReenactError
 from reenact.faces.contents import EVERYTHING, Contents
 from reenact.faces.portrait import PortraitPair
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that stop a run."""
-
-
-class Loader(DataLoader[PortraitPair]):
-    """A loader whose workers leave the signals that stop a run to the run, and whose deaths are found between steps.
-
-    Torch raises the death of a worker wherever the run stands, also in the middle of a step, from which training
-    cannot go on. The next batch that is asked for finds it as well.
-    """
-
-    def __iter__(self) -> _BaseDataLoaderIter:
-        # Workers inherit what is held back here until `start_worker` has run.
-        previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, set(SIGNALS))
-        previous = signal.getsignal(signal.SIGCHLD)
-        try:
-            iterator = super().__iter__()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)
-        if signal.getsignal(signal.SIGCHLD) is not previous:
-            signal.signal(signal.SIGCHLD, previous)
-        return iterator
 
 
 class ReenactmentDataModule(LightningDataModule):
@@ -324,63 +292,8 @@ class ReenactmentDataModule(LightningDataModule):
         )
 
 
-def jitter_colours(
-    batch: PortraitPair, strength: float, draw: np.random.Generator, rank: int = 0, processes: int = 1
-) -> PortraitPair:
-    """Change brightness, contrast, saturation (factors 1 +- strength) and hue (+- strength turns), in this order.
-
-    Source and driving images of a sample get the same draw. Ranges as in torchvision's `ColorJitter`. The draws are for
-    the batch of all processes, of which this one has every `processes`-th sample from `rank` on.
-    """
-    count = len(batch.source.image) * processes
-    factors = draw.uniform(1 - strength, 1 + strength, (count, 3))[rank::processes]
-    hues = draw.uniform(-strength, strength, count)[rank::processes]
-
-    def change(images: Tensor) -> Tensor:
-        changed_images = [_jitter_image(image, factors[i], hues[i]) for i, image in enumerate(images)]
-        return torch.stack(changed_images)
-
-    source, driving = batch.source, batch.driving
-    return PortraitPair(
-        source=replace(source, image=change(source.image)), driving=replace(driving, image=change(driving.image))
-    )
-
-
 def check_number(name: str, number: float, least: float, most: float | None) -> None:
     """Raise `ReenactError` for an option of the data that is out of range, or not a number."""
     if not (number >= least and (most is None or number <= most)):
         allowed = f"at least {least}" if most is None else f"from {least} to {most}"
         raise ReenactError(f"--data.{name} {number} must be {allowed}")
-
-
-def usable_cores() -> int:
-    """Cores that this process may use, 8 at most."""
-    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-
-
-def _jitter_image(image: Tensor, factors: NDArray[np.float64], hue: float) -> Tensor:
-    brightness, contrast, saturation = factors.tolist()
-    image = colour.adjust_brightness(image.add(1).div(2), brightness)
-    image = colour.adjust_saturation(colour.adjust_contrast(image, contrast), saturation)
-    changed: Tensor = colour.adjust_hue(image, float(hue))
-    return changed.mul(2).sub(1)
-
-
-def start_worker(worker: int) -> None:
-    """Start of a loading process: its core is its own, and OpenCV's threads would fight over it.
-
-    Ctrl-C of a terminal, SIGTERM of a scheduler and SIGHUP reach every process of a job. The run alone answers: it
-    finishes the step with the batches in hand, and then ends the workers. One SIGTERM may be the scheduler's; a second
-    one ends the worker.
-    """
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _obey_the_next)
-    signal.siginterrupt(signal.SIGTERM, False)  # a read that is interrupted looks like a broken file
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, set(SIGNALS))
-    cv2.setNumThreads(0)
-    gc.freeze()  # else its first full collection writes to every page that it shares with the main process: a copy
-
-
-def _obey_the_next(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_DFL)

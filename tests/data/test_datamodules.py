@@ -11,7 +11,9 @@ from media.made_videos import grey, make_video
 
 from reenact.data.datamodules.clips import Clips
 from reenact.data.datamodules.colours import jitter_colours
+from reenact.data.datamodules.synthetic import Synthetic
 from reenact.data.datamodules.voxceleb import VoxCeleb, count_frames
+from reenact.data.pairs.lists import NamedPair, write_pairs
 from reenact.data.store.reader import Store
 from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
@@ -210,3 +212,15 @@ def test_fewer_test_pairs_than_processes_are_refused(root):
     data.trainer = SimpleNamespace(global_rank=0, world_size=3)
     with pytest.raises(ReenactError, match="2 self pairs are too few for 3 processes"):
         data.test_dataloader()
+
+
+def test_pairs_of_the_world_are_those_of_a_list(tmp_path):
+    drawn = Synthetic(size=16, num_test_pairs=3, num_workers=0, batch_size=3)
+    (pair,) = drawn.test_dataloader()["cross"]
+    rows = zip(pair.source.clip, pair.source.frame, pair.driving.clip, pair.driving.frame, strict=True)
+    chosen = [NamedPair(source, int(first), driving, int(second)) for source, first, driving, second in rows][::-1]
+    write_pairs(tmp_path / "pairs.csv", chosen)
+    listed = Synthetic(size=16, num_workers=0, batch_size=3, pairs=tmp_path / "pairs.csv")
+    (again,) = listed.test_dataloader()["cross"]
+    assert torch.equal(again.source.image, pair.source.image.flip(0))
+    assert torch.equal(again.driving.image, pair.driving.image.flip(0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from reenact.data.clips import ClipSource
 from reenact.data.datamodules.base import ReenactmentDataModule
 from reenact.faces.contents import Contents
@@ -29,6 +31,7 @@ class Synthetic(ReenactmentDataModule):
         world: Seed of the world; another one has other people.
         seed: Start of every draw of pairs.
         batch_size_per_process: Pairs per batch of each process, in place of `batch_size`.
+        pairs: List of validation and test pairs of the people to test on; drawn from the seed by default.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Synthetic(ReenactmentDataModule):
         world: int = 0,
         seed: int = 0,
         batch_size_per_process: int | None = None,
+        pairs: Path | None = None,
     ) -> None:
         super().__init__(
             size=size,
@@ -64,6 +68,7 @@ class Synthetic(ReenactmentDataModule):
             num_test_pairs=num_test_pairs,
             seed=seed,
             batch_size_per_process=batch_size_per_process,
+            pairs=pairs,
         )
         self.identities = identities
         self.test_identities = test_identities

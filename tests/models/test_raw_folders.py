@@ -11,10 +11,12 @@ import yaml
 from zoo import SIZE, ZOO, Case
 
 from reenact.cli import main
+from reenact.faces.contents import Contents
 from reenact.media.pictures import write_image
 from reenact.media.video_writer import VideoWriter
 
-CASES = [case for case in ZOO if not case.make().needs.params]
+IMAGES = Contents()
+CASES = [case for case in ZOO if not case.make().needs.find_missing(IMAGES)]
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ def _build_toy() -> LivePortraitModule:
     )  # fmt: skip
     # Fresh spectral norms are far too small: each iteration brings them nearer, and results out of saturation.
     for part in module.network.decoder.modules():
-        if isinstance(part, SpectralConv2d):
+        if isinstance(part, SpectralConv2d) and not part.weight_orig.is_meta:
             for _ in range(ITERATIONS):
                 part.weight()
     # Fresh networks of the openings move nothing.

@@ -126,6 +126,9 @@ def test_matches_are_counted_among_the_pictures_of_a_clip():
     expressions = torch.eye(4)[None]
     assert count_matches(compare_codes(expressions, torch.eye(4)[None])) == 1
     assert count_matches(compare_codes(expressions, torch.eye(4)[[1, 0, 2, 3]][None])) == 0.5
+    # The second expression's picture is the most similar to the first expression, too.
+    cosines = torch.tensor([[[0.5, 0.6, 0.0], [0.1, 0.9, 0.0], [0.2, 0.1, 0.3]]])
+    assert count_matches(cosines) == pytest.approx(2 / 3)
 
 
 def test_fits_validates_tests_and_is_read_back(tmp_path):

@@ -39,7 +39,9 @@ from torch.utils.data import DataLoader, Dataset
 from reenact.data.clips import StoreClips
 from reenact.data.datamodules.clips import Clips
 from reenact.data.datamodules.loader import start_worker
-from reenact.data.pairs.sampling import EpochSampler, TrainingPairs, collate
+from reenact.data.pairs.samplers import EpochSampler
+from reenact.data.pairs.samples import collate
+from reenact.data.pairs.sampling import TrainingPairs
 from reenact.data.store.clip_table import ClipIndex
 from reenact.data.store.reader import MANIFEST, ClipRecord, Store, StoreInfo
 from reenact.data.store.writer import ClipArrays, StoreWriter, fields_of

@@ -161,10 +161,14 @@ class FaceModel(nn.Module, ABC):
         """Share (..., V, 3) of the light around that each vertex reflects: albedo, less where folds keep light out."""
         return self.albedo(texture)
 
-    def colours(self, params: FaceParams) -> Tensor:
+    def colours(self, params: FaceParams, reflectance: Tensor | None = None) -> Tensor:
         """Lit vertex colours (..., V, 3) of `posed`: RGB as a picture stores them, 1 is white, not clipped.
 
         Light is the model's own `light_convention`. A mirrored face has the colours of the face before it was mirrored.
+
+        Args:
+            params: face parameters with texture and light.
+            reflectance: (1 or N, V, 3) `reflectance` of their texture, where it is computed already.
 
         Raises:
             ReenactError: if the model has no texture, or the parameters lack texture or light.
@@ -174,7 +178,8 @@ class FaceModel(nn.Module, ABC):
         if texture is None or light is None:
             absent = " and ".join(name for name, value in (("texture", texture), ("light", light)) if value is None)
             raise ReenactError(f"Face parameters of {self.name} without {absent} have no colours: fit or estimate both")
-        colours = self.light_convention.shade_albedo(self.reflectance(texture), self._normals(flat), light)
+        reflectance = self.reflectance(texture) if reflectance is None else reflectance
+        colours = self.light_convention.shade_albedo(reflectance, self._normals(flat), light)
         if flat.mirrored is not None:
             colours = torch.where(flat.mirrored[:, None, None], colours[:, self.flip_permutation], colours)
         return params.restore_leading(colours)

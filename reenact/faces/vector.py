@@ -79,14 +79,16 @@ class MotionVector:
 
     Args:
         face_model: the model of the parameters.
+        crop: keep the crop of a perspective camera; without it the Basel Face Model's vector has the 70 coefficients
+            of expression, angles and translation.
     """
 
-    def __init__(self, face_model: FaceModel) -> None:
+    def __init__(self, face_model: FaceModel, *, crop: bool = True) -> None:
         self._rotations = face_model.rotations
         self._entries = 3 if face_model.camera_type == "orthographic" else 7
         angles = sum(6 if name == "eye_pose" else 3 for name in self._rotations)
         edges = [0]
-        for size in (face_model.num_expression, angles, 3 if self._entries == 3 else 6):
+        for size in (face_model.num_expression, angles, 6 if self._entries == 7 and crop else 3):
             edges.append(edges[-1] + size)
         self.expression, self.angles, self.camera = map(slice, edges, edges[1:])
         self._length = edges[-1]
@@ -107,7 +109,8 @@ class MotionVector:
         joints = turns.reshape(*turns.shape[:-1], -1, 3)
         angles = matrix_to_angles(axis_angle_to_matrix(joints)).flatten(-2)
         entries = _orthographic_entries if self._entries == 3 else _perspective_entries
-        return torch.cat((params.expression, angles, entries(params.camera)), -1)
+        camera = entries(params.camera)[..., : self.camera.stop - self.camera.start]
+        return torch.cat((params.expression, angles, camera), -1)
 
 
 def _check_length(name: str, value: Tensor, length: int) -> None:

@@ -44,13 +44,16 @@ def portrait(count: int, seed: int, identity: str) -> Portrait:
     draw = torch.Generator().manual_seed(seed)
     coarse = torch.rand(count, 3, 4, 4, generator=draw)
     image = torch.nn.functional.interpolate(coarse, SIZE, mode="bilinear", align_corners=False)
-    neutral = load_face_model("head").neutral(count)
+    head = load_face_model("head")
+    neutral = head.neutral(count)
     params = replace(
         neutral,
         expression=0.5 * torch.randn(neutral.expression.shape, generator=draw),
         shape=0.5 * torch.randn(neutral.shape.shape, generator=draw),
         global_pose=0.2 * torch.randn(count, 3, generator=draw),
         jaw_pose=0.1 * torch.rand(count, 3, generator=draw),
+        texture=head.appearance_prior()[0][: head.num_texture].expand(count, -1).clone(),
+        light=head.appearance_prior()[0][head.num_texture :].view(9, 3).expand(count, -1, -1).clone(),
     )
     return Portrait(
         image=2 * image - 1,

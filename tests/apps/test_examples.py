@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from reenact.data.prepare import pipeline
 from reenact.media.video import probe_video
 from reenact.media.video_writer import VideoWriter
 from reenact.metrics.catalogue import PIXEL_METRICS
@@ -58,6 +59,7 @@ def test_train_on_clips(
 ) -> None:
     pytest.importorskip("dlib")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pipeline, "_count_cores", lambda: 1)  # two workers start longer than they work here
     for person in range(2):
         (tmp_path / "people" / str(person)).mkdir(parents=True)
         with VideoWriter(tmp_path / "people" / str(person) / "clip.mp4", Fraction(25), (192, 192)) as writer:

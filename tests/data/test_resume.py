@@ -23,6 +23,16 @@ def root(tmp_path_factory):
     return made_store(tmp_path_factory.mktemp("resume") / "store", identities=4)
 
 
+class ValidatedInline(Clips):
+    """Clips whose validations start no workers of their own, which take longer than the training."""
+
+    def val_dataloader(self):
+        workers, self.num_workers = self.num_workers, 0
+        loaders = super().val_dataloader()
+        self.num_workers = workers
+        return loaders
+
+
 class Recorder(LightningModule):
     def __init__(self):
         super().__init__()
@@ -43,7 +53,7 @@ class Recorder(LightningModule):
 def record(
     root, folder, workers, steps, checkpoint=None, batches_per_epoch=BATCHES_PER_EPOCH, trainer_options=None, **saving
 ):
-    data = Clips(
+    data = ValidatedInline(
         root, size=16, batch_size=2, num_workers=workers, pairs_per_epoch=2 * batches_per_epoch, num_val_pairs=2
     )
     saver = ModelCheckpoint(folder, filename="{step}", save_top_k=-1, **saving)

@@ -120,20 +120,30 @@ def test_resumes_exactly(case, tmp_path):
         assert torch.equal(resumed.state_dict()[name], value), name
 
 
+class StopsWhenLearned(pl.Callback):
+    """Ends a training at the step at which a batch is reconstructed to a share of an error."""
+
+    def __init__(self, batch, share):
+        self.batch, self.share = batch, share
+        self.before = torch.nn.functional.l1_loss(batch.source.image, batch.driving.image).item()
+        self.errors = []
+
+    @torch.no_grad()
+    def on_train_batch_end(self, run, module, *_):
+        if run.global_step % 5 == 0:
+            result = module.eval()(self.batch.source, self.batch.driving).image
+            module.train()
+            self.errors.append(torch.nn.functional.l1_loss(result, self.batch.driving.image).item())
+            run.should_stop = self.errors[-1] < self.share * self.before
+
+
 @LONG
 def test_learns_a_batch(module, tmp_path):
-    batch = pair(4)
-
-    def error():
-        with torch.no_grad():
-            result = module.eval()(batch.source, batch.driving).image
-        return torch.nn.functional.l1_loss(result, batch.driving.image).item()
-
-    before = torch.nn.functional.l1_loss(batch.source.image, batch.driving.image).item()
-    module.train()
-    run = trainer(tmp_path, max_steps=60, limit_val_batches=0)
-    run.fit(module, loader([batch]))
-    assert error() < 0.7 * before
+    """Better than one blurred picture for all, which leaves two thirds of the error of the copied source."""
+    stop = StopsWhenLearned(pair(4), 0.6)
+    run = trainer(tmp_path, max_steps=60, limit_val_batches=0, callbacks=[stop])
+    run.fit(module.train(), loader([stop.batch]))
+    assert min(stop.errors) < stop.share * stop.before
 
 
 @torch.no_grad()

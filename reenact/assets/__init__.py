@@ -14,7 +14,9 @@ __all__ = [
     "Asset",
     "File",
     "cache_dir",
+    "collect_assets",
     "describe_missing",
+    "find_asset",
     "locate_asset",
     "require_all",
     "require_asset",
@@ -22,9 +24,21 @@ __all__ = [
 ]
 
 
+def collect_assets() -> dict[str, Asset]:
+    """Return all files by name: those that parts of the package share, then those of methods."""
+    from reenact.methods.registry import collect_released_assets  # methods import this package
+
+    return ASSETS | collect_released_assets()
+
+
+def find_asset(name: str) -> Asset:
+    """Return the asset of a name; methods are scanned only for names that are not in the package's own table."""
+    return ASSETS[name] if name in ASSETS else collect_assets()[name]
+
+
 def locate_asset(name: str) -> Path | None:
     """The path of an asset's file, or of a pack's folder; None where it, or a part of the pack, is absent."""
-    asset = ASSETS[name]
+    asset = find_asset(name)
     existing = next((paths for paths in asset.places() if all(path.is_file() for path in paths)), None)
     if existing is None:
         return None
@@ -56,7 +70,7 @@ def require_all(names: Iterable[str]) -> None:
 
 def describe_missing(name: str) -> str:
     """One sentence about an absent asset: what it is, where it goes, its licence and how to get it."""
-    asset = ASSETS[name]
+    asset = find_asset(name)
     place = f"{asset.files[0].path} under {cache_dir()}"
     if asset.pack:
         place = f"{', '.join(file.name for file in asset.files)} in {cache_dir() / asset.folder}"

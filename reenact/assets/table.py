@@ -1,4 +1,4 @@
-"""Every file that a part of the package can use and does not bring itself.
+"""The files that parts of the package share and that users provide; files of a method stand in its `Method.assets`.
 
 Digests: `face_landmarker.task` was measured; torch's and face-alignment's file names carry the first digits; the others
 are those that several independent projects pin.
@@ -12,7 +12,6 @@ TORCH_HUB = "{torch}/hub/checkpoints"
 _RESEARCH = "non-commercial research"
 _IMAGENET = "BSD-3-Clause (torchvision); trained on ImageNet"
 _INSIGHTFACE = f"{_RESEARCH} (InsightFace)"
-_LIVEPORTRAIT = "https://huggingface.co/KwaiVGI/LivePortrait"
 _BASEL = "non-commercial research (University of Basel), signed agreement"
 
 
@@ -217,35 +216,6 @@ _DETECTORS = (
     ),
 )
 
-_METHODS = (
-    Asset(
-        name="liveportrait",
-        purpose="LivePortrait's released weights for people, which 'reenact convert' makes a checkpoint of",
-        files=tuple(
-            File(
-                f"liveportrait/{name}.pth",
-                holds=holds,
-                url=f"{_LIVEPORTRAIT}/resolve/main/liveportrait/{folder}/{name}.pth",
-            )
-            for folder, name, holds in (
-                ("base_models", "appearance_feature_extractor", ("first.conv.weight",)),
-                ("base_models", "motion_extractor", ("detector.fc_kp.weight",)),
-                ("base_models", "warping_module", ("dense_motion_network.mask.weight",)),
-                ("base_models", "spade_generator", ("G_middle_0.conv_0.weight_orig",)),
-                (
-                    "retargeting_models",
-                    "stitching_retargeting_module",
-                    ("retarget_shoulder", "retarget_mouth", "retarget_eye"),
-                ),
-            )
-        ),
-        licence="MIT (LivePortrait); trained on data sets for research and on data that are not public",
-        source="reenact weights get liveportrait --accept-licence",
-        url=_LIVEPORTRAIT,
-        pack=True,
-    ),
-)
-
 _LOSSES_AND_METRICS = (
     _torchvision_asset("vgg19", "VGG-19, for perceptual losses", "vgg19-dcbb9e9d.pth", "dcbb9e9d", "features.0.weight"),
     Asset(
@@ -318,4 +288,4 @@ _LOSSES_AND_METRICS = (
     ),
 )
 
-ASSETS = {asset.name: asset for asset in (*_FACE_MODELS, *_REGRESSORS, *_DETECTORS, *_METHODS, *_LOSSES_AND_METRICS)}
+ASSETS = {asset.name: asset for asset in (*_FACE_MODELS, *_REGRESSORS, *_DETECTORS, *_LOSSES_AND_METRICS)}

@@ -158,7 +158,7 @@ def list_broken_methods() -> Iterator[Finding]:
 def check_files() -> Iterator[Finding]:
     """Weights and face models that people bring."""
     yield Finding("files", "head", "ok", "built-in face model")
-    for name, asset in assets.ASSETS.items():
+    for name, asset in assets.collect_assets().items():
         path = assets.locate_asset(name)
         detail = str(path) if path else f"{asset.purpose}; reenact weights {'get' if asset.url else 'list'} {name}"
         yield Finding("files", name, "ok" if path else "absent", detail)

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reenact import assets
-from reenact.assets import ASSETS, Asset
+from reenact.assets import Asset, collect_assets, find_asset
 from reenact.assets.manifest import Manifest
 from reenact.choices import check_choices
 from reenact.cli.fetching import fetch_file
@@ -43,17 +43,18 @@ def weights(
         0, or 1 if check found a bad file.
     """
     file = to_path(file)
-    if name is not None and name not in ASSETS:
-        raise ReenactError(f"{name}: no such file; {suggest_names(name, list(ASSETS))}")
+    table = collect_assets()
+    if name is not None and name not in table:
+        raise ReenactError(f"{name}: no such file; {suggest_names(name, list(table))}")
     if file is not None and action != "add":
         raise ReenactError(f"{file}: only 'reenact weights add NAME FILE' takes a file")
     if preset is not None and (action != "list" or name is not None):
         raise ReenactError(f"--for {preset}: goes with 'reenact weights list' alone")
     if action == "list":
-        show_one(ASSETS[name]) if name else show_all(_needed_by(preset, scale) if preset else list(ASSETS.values()))
+        show_one(table[name]) if name else show_all(_needed_by(preset, scale) if preset else list(table.values()))
         return 0
     if action == "check":
-        return check_assets([name] if name else [other for other in ASSETS if assets.locate_asset(other)])
+        return check_assets([name] if name else [other for other in table if assets.locate_asset(other)])
     if name is None:
         raise ReenactError(f"weights {action}: say which file; 'reenact weights list' names them")
     if action == "path":
@@ -62,9 +63,9 @@ def weights(
     if action == "add":
         if file is None:
             raise ReenactError(f"weights add {name}: say which file to add")
-        path = add_asset(ASSETS[name], file)
+        path = add_asset(table[name], file)
     else:
-        path = fetch_asset(ASSETS[name], accept_licence)
+        path = fetch_asset(table[name], accept_licence)
     Console(soft_wrap=True).print(f"{name}: {path}", highlight=False, markup=False)
     return 0
 
@@ -72,7 +73,7 @@ def weights(
 def _needed_by(preset: str, scale: str) -> list[Asset]:
     from reenact.cli.needed_files import find_needed_files  # imports torch, which no other list needs
 
-    return [ASSETS[name] for name in find_needed_files(preset, scale)]
+    return [find_asset(name) for name in find_needed_files(preset, scale)]
 
 
 def show_all(listed: list[Asset]) -> None:
@@ -135,7 +136,7 @@ def check_assets(names: list[str]) -> int:
     table = Table(box=None)
     for column in ("name", "state", "detail"):
         table.add_column(column, no_wrap=column != "detail", overflow="fold")
-    states = [_check_asset(ASSETS[name], assets.require_asset(name)) for name in names]
+    states = [_check_asset(find_asset(name), assets.require_asset(name)) for name in names]
     for name, (good, detail) in zip(names, states, strict=True):
         table.add_row(name, Text("ok", "green") if good else Text("bad", "red"), Text(detail))
     console.print(table)

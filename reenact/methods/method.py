@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+from reenact.assets.model import Asset
 from reenact.errors import ReenactError
 
 Default = Literal["videos", "synthetic"]
@@ -118,6 +119,8 @@ class Method:
     """Name of `prepare --recipe` -> recipe."""
     pair_plans: Mapping[str, PairPlan] = field(default_factory=dict)
     """Name of `pairs --preset` -> plan."""
+    assets: tuple[Asset, ...] = ()
+    """Files that its authors released, for `reenact weights` and `reenact.assets.require_asset`."""
     converter: str | None = None
     """Module that keeps `reenact.models.common.converter.Converter`."""
     control_files: Mapping[str, ControlFile] = field(default_factory=dict)
@@ -151,10 +154,16 @@ class Method:
         for name, kind in (("configs", (Path, type(None))), ("order", int), ("version", int), ("packages", tuple)):
             if not isinstance(getattr(self, name), kind):
                 raise ReenactError(f"The method {self.name} has {name} {getattr(self, name)!r} of a wrong type")
+        _check_assets(self)
         for preset, foundation in self.stands_on.items():
             _check_foundation(self, preset, foundation)
         if reserved := sorted(self.crops.keys() & _RESERVED_CROPS):
             raise ReenactError(f"The method {self.name} names a crop rule {reserved[0]}, a reserved name: rename it")
+
+
+def _check_assets(method: Method) -> None:
+    if not isinstance(method.assets, tuple) or not all(isinstance(asset, Asset) for asset in method.assets):
+        raise ReenactError(f"The method {method.name} has assets that are no tuple of reenact.assets.Asset")
 
 
 def _check_foundation(method: Method, preset: str, foundation: Foundation) -> None:

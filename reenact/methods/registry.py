@@ -18,6 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from reenact.assets.model import Asset
+from reenact.assets.table import ASSETS
 from reenact.errors import ReenactError
 from reenact.methods.method import ControlFile, CropRule, Default, Foundation, Method, PairPlan, Recipe
 
@@ -152,6 +154,11 @@ def collect_pair_plans() -> dict[str, PairPlan]:
     return {name: plan for method in scan_methods().methods.values() for name, plan in method.pair_plans.items()}
 
 
+def collect_released_assets() -> dict[str, Asset]:
+    """Return the files that authors of methods released, by name."""
+    return {asset.name: asset for method in scan_methods().methods.values() for asset in method.assets}
+
+
 def list_control_files() -> dict[str, ControlFile]:
     """Return the files that controls of methods read, by the names of their options."""
     return {name: file for method in list_methods() for name, file in method.control_files.items()}
@@ -217,7 +224,15 @@ def _find_clash(method: Method, methods: Mapping[str, Method], count: int) -> st
             shared = sorted(getattr(method, kind).keys() & getattr(other, kind).keys())
             if shared:
                 return f"the {kind} of {method.name} and {other.name} share the name {shared[0]}; rename it"
-    return None
+    return _find_asset_clash(method, methods)
+
+
+def _find_asset_clash(method: Method, methods: Mapping[str, Method]) -> str | None:
+    """Return why the files of a method can't stand beside those of the package and of others, None where they can."""
+    assets = [asset.name for asset in method.assets]
+    others = [*ASSETS, *(asset.name for other in methods.values() for asset in other.assets)]
+    shared = next((name for name, count in Counter(assets).items() if count > 1 or name in others), None)
+    return None if shared is None else f"there are several assets of the name {shared}; rename that of {method.name}"
 
 
 def _get_foundation(preset: str) -> Foundation | None:

@@ -13,10 +13,9 @@ import pytest
 import torch
 
 from reenact import assets
-from reenact.assets import ASSETS, Asset, File
+from reenact.assets import Asset, File, collect_assets
 from reenact.assets.manifest import Manifest
 from reenact.cli import doctor, main
-from reenact.cli import weights as command
 from reenact.errors import ReenactError
 
 WEIGHTS = {"encoder.weight": torch.arange(4.0)}
@@ -69,7 +68,6 @@ def home(tmp_path, monkeypatch):
     )
     table = {asset.name: asset for asset in made}
     monkeypatch.setattr(assets, "ASSETS", table)
-    monkeypatch.setattr(command, "ASSETS", table)
     return tmp_path / "home"
 
 
@@ -306,9 +304,10 @@ def test_the_real_table(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "120")
-    paths = [file.path for asset in ASSETS.values() for file in asset.files]
+    table = collect_assets()
+    paths = [file.path for asset in table.values() for file in asset.files]
     assert len(set(paths)) == len(paths)
-    for asset in ASSETS.values():
+    for asset in table.values():
         assert asset.url.startswith("https://") or not asset.url
         assert len({bool(file.url) for file in asset.files}) == 1
         assert asset.url or "reenact weights get" not in asset.source
@@ -318,7 +317,7 @@ def test_the_real_table(tmp_path, monkeypatch, capsys):
             # torch's names carry the first digits
             assert not file.sha256 or len(file.sha256) == 64 or file.sha256 in file.name
     shown = run(capsys, "list")
-    assert all(name in shown for name in ASSETS)
+    assert all(name in shown for name in table)
     assert "5838f7fe053675b1c7a08b633df49e7af5495cee0493c7dcf6697200b85b5b91" in run(capsys, "list", "buffalo_l")
     assert run(capsys, "check").startswith("None of the files is here")
 

@@ -10,7 +10,12 @@ import pytest
 
 from reenact.methods.registry import GROUP, scan_methods
 
-HEAD = "from reenact.methods import *\nfrom reenact.methods import Method\nfrom fractions import Fraction\n"
+HEAD = """from fractions import Fraction
+
+from reenact.assets import Asset, File
+from reenact.methods import *
+
+"""
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from reenact.assets import collect_assets, require_asset
 from reenact.cli import main
 from reenact.errors import ReenactError
 from reenact.methods import CropRule, Method, registry
@@ -18,6 +19,7 @@ from reenact.methods.registry import (
     collect_crop_rules,
     collect_pair_plans,
     collect_recipes,
+    collect_released_assets,
     find_default_crop,
     find_method,
     list_methods,
@@ -40,7 +42,18 @@ def zoo() -> list[str]:
     return [method.name for method in list_methods()]
 
 
-ZOO = ["pwm", "fomm", "face_vid2vid", "mmfa", "mmfa_vae", "liveportrait", "pirenderer", "probe", "export3d_clebs"]
+ZOO = [
+    "pwm",
+    "fomm",
+    "face_vid2vid",
+    "mmfa",
+    "mmfa_vae",
+    "liveportrait",
+    "pirenderer",
+    "probe",
+    "bfm_flow",
+    "export3d_clebs",
+]
 
 
 def test_every_folder_is_a_method_of_its_name():
@@ -104,6 +117,31 @@ def test_a_package_adds_a_method_with_all_that_it_names(install):
     assert collect_recipes()["mine"].size == 64
     assert collect_pair_plans()["mine"].clips == 3
     assert "square" in collect_crop_rules()
+
+
+FILES = "assets=(Asset(name='{name}', purpose='', files=(File('own/net.pth'),), licence='MIT', source='ask'),)"
+
+
+def test_a_package_adds_the_files_that_its_authors_released(install, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("REENACT_HOME", str(tmp_path))
+    assert main(["weights", "path", "own_net"]) == 2
+    assert "no such file" in capsys.readouterr().err
+    install("own_files", own("own_files", more=FILES.format(name="own_net")))
+    with pytest.raises(ReenactError, match=r"put own/net\.pth under .* \(MIT; ask\)"):
+        require_asset("own_net")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "net.pth").touch()
+    assert require_asset("own_net") == tmp_path / "own" / "net.pth"
+    assert main(["weights", "list"]) == 0
+    assert "own_net" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", sorted(["hopenet", *collect_released_assets()]))
+def test_files_of_another_owner_are_not_taken_over(install, name):
+    owner = collect_assets()[name]
+    install("own_files", own("own_files", more=FILES.format(name=name)))
+    assert f"several assets of the name {name}" in scan_methods().problems["own_files = own_files.method:METHOD"]
+    assert collect_assets()[name] is owner
 
 
 def test_overlays_of_a_package_lie_in_its_own_folder(install):
@@ -190,6 +228,7 @@ def test_names_of_another_form_are_refused(fields):
         ({"presets": ["x"]}, "no mapping"),
         ({"configs": "/configs"}, "configs '/configs' of a wrong type"),
         ({"order": "1"}, "order '1' of a wrong type"),
+        ({"assets": ("net",)}, "assets that are no tuple of reenact.assets.Asset"),
         ({"crops": {"none": CropRule(function="lab.crops:cut")}}, "crop rule none, a reserved name"),
     ],
 )

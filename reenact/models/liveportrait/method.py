@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from reenact.methods import CropRule, Method, Recipe
+from reenact.models.liveportrait.released import RELEASED_WEIGHTS
 
 METHOD = Method(
     name="liveportrait",
@@ -20,6 +21,7 @@ METHOD = Method(
     presets={"liveportrait": "stage 1: everything but stitching and retargeting"},
     crops={"liveportrait": CropRule(function="reenact.models.liveportrait.crop:crop_along_face")},
     recipes={"liveportrait": Recipe(crop="liveportrait", size=512, fps=Fraction(25))},
+    assets=(RELEASED_WEIGHTS,),
     converter="reenact.models.liveportrait.convert",
     toys="reenact.models.liveportrait.toys:list_toys",
 )

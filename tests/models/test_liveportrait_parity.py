@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
+from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
 from reenact.models.common.base import Transfer
 from reenact.models.liveportrait.convert import FILES, rename_part
@@ -166,6 +167,24 @@ def test_stitching_and_openings(tensors, network):
     close(delta, tensors["output/retarget/eye_delta"], "eyes")
     delta = network.stitching.lip_offsets(source[:1], lips[:, :1], lips[:, 1:])
     close(delta, tensors["output/retarget/lip_delta"], "lips")
+
+
+def test_edits_open_eyes_and_lips_from_the_openings_of_the_source(tensors, network):
+    """Whatever face they start from: another picture's head pose, no expression, the canonical keypoints."""
+    state = network.encode(portrait(tensors, "source", slice(1)))
+    driving = network.read(portrait(tensors, "driving", slice(1)))
+    starts = [network.retarget(state, driving, Transfer(mode=mode)) for mode in ("pose", "expression")]
+    for name, field in (("eyes.opening", "eye_offsets"), ("lips.opening", "lip_offsets")):
+        expected = getattr(network.set_control(state, state.motion, name, 0.2), field)
+        for start in (*starts, network.build_canonical_motion(state)):
+            moved = network.set_control(replace(state, motion=start), start, name, 0.2)
+            close(getattr(moved, field), expected, name, 0)
+
+
+@pytest.mark.parametrize("variance", [-1.0, float("nan"), float("inf")])
+def test_noise_without_a_variance_is_refused(variance):
+    with pytest.raises(ReenactError, match=r"network\.smoothing .* is no variance: give a number from 0 on"):
+        LivePortrait(LivePortraitConfig(**CONFIG, smoothing=variance))
 
 
 def test_sliders(tensors, description):

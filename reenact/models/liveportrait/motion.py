@@ -104,7 +104,7 @@ class PortraitMotion(TensorFields):
 def transfer_motion(
     source: PortraitMotion, driving: PortraitMotion, transfer: Transfer, reference: PortraitMotion | None = None
 ) -> PortraitMotion:
-    """The source's motion with what the driving face gives, without offsets.
+    """The source's motion with what the driving face gives, without offsets; the openings stay the source's.
 
     Part by part, a value that moves goes from the source's by the driving one's change: rotations `(R_d R_r^-1)^k R_s`,
     scales `s_s (1 + k (s_d / s_r - 1))`, the rest `v_s + k (v_d - v_r)`. In every mode but `relative` the source is its
@@ -124,7 +124,7 @@ def transfer_motion(
         reference = first_frames(driving, len(leading)) if reference is None else reference
         r = align_leading(reference, driving)
     moving = moving_parts(transfer, PARTS, PARTS_OF_MODE)
-    changes: dict[str, Any] = {"openings": d.openings}
+    changes: dict[str, Any] = {}
     if "pose" in moving:
         changes["rotation"] = turn_rotation(s.rotation, d.rotation, r.rotation, k)
     if "translation" in moving:

@@ -126,6 +126,8 @@ class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
         super().__init__()
         if config.keypoints != KEYPOINTS:
             raise ReenactError(f"LivePortrait has {KEYPOINTS} keypoints, not {config.keypoints}: leave the option out")
+        if not 0 <= config.smoothing < float("inf"):
+            raise ReenactError(f"network.smoothing {config.smoothing:g} is no variance: give a number from 0 on")
         self.config = config
         width = [config.width, *list_widths(config.width, config.largest, config.halvings)][-1]
         self.appearance = AppearanceExtractor(
@@ -181,7 +183,8 @@ class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
         """Return the motion that leaves the canonical keypoints in place."""
         motion = state.motion.map(torch.zeros_like)
         turn = torch.eye(3, device=motion.rotation.device, dtype=motion.rotation.dtype).expand_as(motion.rotation)
-        return replace(motion, rotation=turn, scale=torch.ones_like(motion.scale))
+        openings = state.motion.openings
+        return replace(motion, rotation=turn, scale=torch.ones_like(motion.scale), openings=openings)
 
     def forward(self, source: Portrait, driving: Portrait, random: BatchDraws | None = None) -> LivePortraitReenactment:
         """Encode and drive in one call; in training mode without stitching, which is trained on its own."""

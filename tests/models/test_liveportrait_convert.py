@@ -178,10 +178,17 @@ def test_a_file_of_another_version_is_refused(folder, tmp_path, config, tensors)
     assert not (tmp_path / "ours.ckpt").exists()
 
 
-def test_weights_of_animals_are_refused(folder, tmp_path, config):
-    animals = folder.rename(tmp_path / "liveportrait_animals")
+@pytest.mark.parametrize("name", ["liveportrait_animals", "Animal"])
+def test_weights_of_animals_are_refused(folder, tmp_path, config, name):
+    animals = folder.rename(tmp_path / name)
     with pytest.raises(ReenactError, match="LivePortrait's weights for animals"):
         convert(animals, tmp_path / "ours.ckpt", config=config)
+
+
+def test_weights_for_people_are_read_in_a_folder_of_animals(folder, tmp_path, config):
+    (tmp_path / "animals").mkdir()
+    people = folder.rename(tmp_path / "animals" / "liveportrait")
+    assert convert(people, tmp_path / "ours.ckpt", config=config).is_file()
 
 
 def test_full_size_layout_is_the_official_one(parity, tmp_path):

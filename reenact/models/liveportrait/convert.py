@@ -105,7 +105,7 @@ def build(
     Raises:
         ReenactError: if the files are of the animals' release.
     """
-    if any("animals" in part for part in path.absolute().parts):
+    if "animal" in path.resolve().name.lower():
         raise ReenactError(
             f"{path} holds LivePortrait's weights for animals, whose faces no landmarks of this package follow: give"
             " the folder liveportrait with the weights for people"

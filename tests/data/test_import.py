@@ -187,6 +187,23 @@ def test_folders_of_another_layout_are_refused(entries, bfm_file, monkeypatch, t
     assert "root has 0 folders with data.mdb" in read_errors(capsys)
 
 
+@pytest.mark.parametrize(
+    ("train", "sentence"),
+    [
+        ("", "name no clip"),
+        (f"{NAMES['test']}\n", f"root has 2 clips of the name {NAMES['test']}; rename or remove one"),
+    ],
+    ids=["none", "twice"],
+)
+def test_lists_without_names_or_with_one_twice_are_refused(entries, bfm_file, tmp_path, capsys, train, sentence):
+    (tmp_path / "root" / "train_list.txt").write_text(train)
+    if not train:
+        (tmp_path / "root" / "test_list.txt").write_text("\n")
+    assert main(["import", "root", "-o", "store", "--face-model", str(bfm_file)]) == 2
+    assert sentence in read_errors(capsys)
+    assert not (tmp_path / "store").exists()
+
+
 @pytest.fixture
 def videos(tmp_path, monkeypatch):
     """Folders `videos` and `rows` with a clip in `train`, and the content of its MATLAB file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -54,8 +55,8 @@ def import_coefficients(
         face_model: The Basel Face Model: bfm, or the path of its file.
 
     Raises:
-        ReenactError: if the folder has another layout, the first clip is damaged, the face model is missing, or the
-            store cannot be written.
+        ReenactError: if the folder has another layout or two clips of one name, the first clip is damaged, the face
+            model is missing, or the store cannot be written.
     """
     for option, value in (("--size", size), ("--side", side)):
         if not 16 <= value <= 8192:
@@ -65,8 +66,7 @@ def import_coefficients(
     if model.camera_type != "perspective":
         raise ReenactError(f"--face-model {face_model}: these coefficients are of the Basel Face Model; give bfm")
     clips = find_lmdb_clips(root, side) if coefficients is None else find_mat_clips(root, Path(coefficients))
-    if not clips:
-        raise ReenactError(f"{root}: train_list.txt and test_list.txt name no clip")
+    _check_names(root, clips)
     rows = clips[0].read()
     build_params(rows.coefficients, rows.places, rows.side, rows.side, clips[0].source)
     writer = StoreWriter(out, store_info(_record_settings(model, size, rows.fps)))
@@ -77,6 +77,15 @@ def import_coefficients(
             broken += not _add_clip(writer, model, clip, size)
     usable = f"{len(clips) - broken} of {len(clips)} clips: {out}"
     return usable if not broken else f"{usable} (`reenact prepare --status {out}` says what is wrong with the others)"
+
+
+def _check_names(root: Path, clips: list[CoefficientClip]) -> None:
+    """Refuse a folder without clips, or with two of one name, of which a store would keep the first alone."""
+    if not clips:
+        raise ReenactError(f"{root}: train_list.txt and test_list.txt name no clip")
+    name, count = Counter(clip.name for clip in clips).most_common(1)[0]
+    if count > 1:
+        raise ReenactError(f"{root} has {count} clips of the name {name}; rename or remove one")
 
 
 def _record_settings(model: FaceModel, size: int, fps: Fraction) -> Settings:

@@ -61,7 +61,11 @@ def measure_curve(figure: Curve, measured: Sequence[Measured], folder: Path, oth
         folder: The folder of the row's scores.
         others: Folders of other rows, whose differences of pose serve a row of frames of another program.
     """
-    files = sorted([*folder.glob("frames_*.parquet"), *folder.glob("features_*.safetensors")])
+    frames = sorted(folder.glob("frames_*.parquet"))
+    files = [*frames, *sorted(folder.glob("features_*.safetensors"))]
+    for path in frames:
+        if figure.over not in pq.read_schema(path).names:
+            files += [other / path.name for other in others if (other / path.name).is_file()]
     chosen = [column for column in measured if column.column.id in figure.columns]
     metrics = [[column.column.id, column.metric, column.problem] for column in chosen]
     made_from = hash_inputs([asdict(figure), metrics, [[path.name, hash_file(path)] for path in files]])

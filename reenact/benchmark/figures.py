@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -62,22 +63,20 @@ def _draw_curve(
     path: Path,
 ) -> list[str]:
     """Draw a curve and write its points; returns what is missing, for each row and column."""
+    others = [row_folders[result.row.id] for result in results if result.scores]
     scored = {result.row.id: result for result in results if result.scores and result.row.id in figure.rows}
-    lines = {
-        row: measure_curve(figure, measured, row_folders[row], [row_folders[other] for other in scored])
-        for row in scored
-    }
+    lines = {row: measure_curve(figure, measured, row_folders[row], others) for row in scored}
     if not lines:
         path.unlink(missing_ok=True)
         return ["no row has scores yet"]
     write_points(lines, path.with_suffix(""))
+    labels = _label_rows(scored.values())
     columns = {column.column.id: column for column in measured}
     panels = [
         Panel(
             title=f"{name}, {BETTER[columns[name].column.direction]} is better",
             lines={
-                scored[row].row.method: [point.value for point in points if point.column == name]
-                for row, points in lines.items()
+                labels[row]: [point.value for point in points if point.column == name] for row, points in lines.items()
             },
         )
         for name in figure.columns
@@ -85,7 +84,16 @@ def _draw_curve(
     bins = [f"{lower:g}-{upper:g}" for lower, upper in pairwise(figure.bins)]
     with replace_file(path) as partial:
         Image.fromarray(draw_chart(panels, bins, LABELS[figure.over])).save(partial, format="PNG")
-    return _collect_notes({scored[row].row.method: points for row, points in lines.items()})
+    return _collect_notes({labels[row]: points for row, points in lines.items()})
+
+
+def _label_rows(results: Collection[Result]) -> dict[str, str]:
+    """Row -> its method, with the id of the row where several rows have one method."""
+    methods = Counter(result.row.method for result in results)
+    return {
+        row.id: row.method if methods[row.method] == 1 else f"{row.method} ({row.id})"
+        for row in (result.row for result in results)
+    }
 
 
 def _collect_notes(lines: Mapping[str, Sequence[Point]]) -> list[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +19,12 @@ from PIL import Image
 from pytorch_lightning import Trainer
 from safetensors.torch import save_file
 
-from reenact.benchmark import data, spec
+from reenact.benchmark import data, figures, spec
 from reenact.benchmark.chart import HEIGHT, WIDTH, Panel, choose_ticks, draw_chart
 from reenact.benchmark.columns import Measured
 from reenact.benchmark.curves import measure_curve
 from reenact.benchmark.figure_spec import Curve
+from reenact.benchmark.job import Result
 from reenact.benchmark.spec import Column
 from reenact.callbacks.partial_transfer import PartialTransfer
 from reenact.callbacks.pictures import LABEL_HEIGHT
@@ -133,10 +136,22 @@ def test_frames_of_another_program_take_the_differences_of_a_row_that_was_tested
     del table["yaw_difference"]
     pq.write_table(pa.table({name: values[::-1] for name, values in table.items()}), other / "frames_cross.parquet")
     curve = build_curve((0, 20, 59))
+    assert "no face parameters" in measure_curve(curve, COLUMNS, other, [])[0].note  # before the row has scores
     first, second = (measure_curve(curve, COLUMNS, folder, [row]) for folder in (row, other))
     assert [point.value for point in second[:2]] == pytest.approx([point.value for point in first[:2]])
     assert "features of the frames are not here" in second[2].note
     assert "no face parameters" in measure_curve(build_curve((0, 1)), COLUMNS, other, [])[0].note
+
+
+def test_rows_of_one_method_have_a_line_each(row, tmp_path, monkeypatch):
+    panels = []
+    monkeypatch.setattr(figures, "draw_chart", lambda drawn, *_: panels.extend(drawn) or np.zeros((1, 1, 3), np.uint8))
+    entries = [spec.Row(id=name, method=name[0], kind="own") for name in ("a1", "a2", "b1")]
+    results = [Result(row=entry, scores={"cross": {}}) for entry in entries]
+    table = SimpleNamespace(rows=entries, figures=[replace(build_curve((0, 59)), rows=("a1", "a2", "b1"))])
+    settings = SimpleNamespace(folder=tmp_path / "out", table=table, measured=COLUMNS, row_folder=lambda _: row)
+    figures.draw_figures(settings, results)
+    assert list(panels[0].lines) == ["a (a1)", "a (a2)", "b"]
 
 
 def test_a_chart_shows_its_lines():

@@ -149,8 +149,8 @@ class BFMFlow(ParameterDriven[BFMFlowState]):
 
     def perform(self, state: BFMFlowState, motion: FaceParams, random: BatchDraws | None = None) -> BFMFlowReenactment:
         """The source as windows (B, 2 window + 1) of face parameters, or single frames (B), pose it."""
+        coefficients = self.completion.read_coefficients(motion)  # refuses those of another face model
         flow, occlusion, render = self._draw_guidance(state, _take_middle(motion))
-        coefficients = self.completion.read_coefficients(motion)
         completed = self.completion.complete(state.start, coefficients, _size_of(state.image), flow, occlusion)
         image = self.generator.decode(state.features, completed.flow, completed.occlusion, render)
         return BFMFlowReenactment(

@@ -180,6 +180,12 @@ def test_windows_of_another_length_are_refused(network):
         network.perform(state, motion)
 
 
+def test_a_driving_face_of_another_model_is_refused(network):
+    state, driving = network.encode(portrait(1, 0, "a")), network.read(portrait(1, 1, "a"))
+    with pytest.raises(ReenactError, match="5 expression values"):
+        network.perform(state, replace(driving, expression=driving.expression[:, :5]))
+
+
 def test_no_control_sets_the_identity(network):
     state = network.encode(portrait(1, 0, "a"))
     names = network.controls()

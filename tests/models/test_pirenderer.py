@@ -50,7 +50,7 @@ def test_the_network_has_the_published_sizes_without_its_dead_convolutions():
 
 
 @torch.no_grad()
-def test_zero_flow_enlarges_the_picture_as_released():
+def test_zero_flow_shrinks_the_picture_as_released():
     side = 64
     columns = torch.arange(side, dtype=torch.float32).expand(1, 3, side, side).contiguous()
     warped = warp_as_released(columns, torch.zeros(1, 2, 16, 16))

@@ -86,6 +86,7 @@ def animate(
     strength: float | None = None,
     parts: Sequence[str] = (),
     adapt_scale: bool | None = None,
+    renormalise_scale: bool | None = None,
     smoothing: Smoothing = "one_euro",
     crop: Literal["auto", "fixed", "per_frame"] = "auto",
     face_index: int = 0,
@@ -123,6 +124,8 @@ def animate(
             face parameters; by default as the method's paper, mostly everything.
         adapt_scale: relative motion grows with the ratio of the faces' sizes, as FOMM's option;
             by default as the method's paper, mostly yes.
+        renormalise_scale: absolute motion takes the change of the driving face's scale against the reference frame in
+            place of the scale, of methods that move by face parameters; by default as the method's paper, mostly no.
         smoothing: filter over time: `one_euro` as GDPW's demo, or `none`.
         crop: `fixed` keeps one crop through a clip, so that heads move in the picture; `per_frame` follows the face,
             as GDPW's demo; `auto` is `fixed` for a source picture and `per_frame` for a source video.
@@ -159,15 +162,11 @@ def animate(
     settings = parse_settings(set)
     _refuse_controls(settings)
     animator = Animator(
-        checkpoint,
-        device=device,
-        parameters=parameters,
-        settings=settings,
-        precision=precision,
-        show=show,
+        checkpoint, device=device, parameters=parameters, settings=settings, precision=precision, show=show
     )
     mode = _resolve_mode(driving, animator.network) if motion == "auto" else motion
-    animator.change_transfer(mode=mode, parts=tuple(parts) or None, strength=strength, adapt_scale=adapt_scale)
+    scales = {"adapt_scale": adapt_scale, "renormalise_scale": renormalise_scale}
+    animator.change_transfer(mode=mode, parts=tuple(parts) or None, strength=strength, **scales)
     _refuse_moving_source(source, animator)
     rule: CropMotion = ("fixed" if is_picture(source) else "per_frame") if crop == "auto" else crop
     source_face = _smooth_clip(open_clip(source, animator.target, rule, face_index), smoothing)

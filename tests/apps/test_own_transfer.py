@@ -58,6 +58,8 @@ def choose(monkeypatch: pytest.MonkeyPatch, checkpoint: Path, driving: Path, **o
         ({"strength": 1.0}, {"strength": 1.0}),
         ({"parts": ("pose",)}, {"parts": ("pose",)}),
         ({"adapt_scale": True}, {"adapt_scale": True}),
+        ({"renormalise_scale": True}, {"renormalise_scale": True}),
+        ({"renormalise_scale": False}, {"renormalise_scale": False}),
         ({"motion": "absolute"}, {"mode": "absolute"}),
     ],
 )

@@ -217,6 +217,23 @@ def test_unknown_parts_and_modes_are_refused(module):
         network.check_transfer(Transfer(mode="sideways"))
 
 
+@torch.no_grad()
+def test_a_renormalised_scale_moves_the_face_or_is_refused(module):
+    network = module.eval().network
+    transfer = Transfer(renormalise_scale=True)
+    if "camera" not in network.parts:
+        with pytest.raises(ReenactError, match="no camera whose scale changes: leave out --renormalise-scale"):
+            network.check_transfer(transfer)
+        return
+    state, driving = network.encode(portrait(1, 0, "a")), network.read(portrait(1, 1, "b"))
+    driving = replace(driving, camera=1.2 * driving.camera)
+    network.check_transfer(transfer)
+    renormalised = network.retarget(state, driving, transfer)
+    torch.testing.assert_close(renormalised.camera[:, 0], state.motion.camera[:, 0])
+    plain = network.retarget(state, driving, replace(transfer, renormalise_scale=False))
+    assert torch.equal(plain.camera, driving.camera)
+
+
 def test_not_a_number_stops_the_run_and_names_the_clips(module, tmp_path):
     batches = Pairs(2)
     batches.batches[1].driving.image[2, 0, 0, 0] = math.nan

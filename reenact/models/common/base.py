@@ -252,3 +252,5 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
         unknown = sorted(set(transfer.parts) - set(parts))
         if unknown:
             raise ReenactError(f"{name} has no part {unknown[0]!r}: choose from {', '.join(parts)}")
+        if transfer.renormalise_scale and "camera" not in parts:
+            raise ReenactError(f"{name} has no camera whose scale changes: leave out --renormalise-scale")

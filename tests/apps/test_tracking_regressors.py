@@ -170,3 +170,15 @@ def test_a_store_of_another_network_is_refused(tmp_path):
         open_clip(tmp_path, target_of({}))
     with pytest.raises(ReenactError, match="no usable clip"):
         open_clip(tmp_path, target_of({"regressor": "deca"}))
+
+
+def test_a_store_of_another_face_model_is_refused_both_ways(tmp_path, monkeypatch):
+    monkeypatch.setenv("REENACT_HOME", str(write_bfm(tmp_path / "home" / "bfm").parents[1]))
+    models = load_face_model("bfm"), load_face_model("head")
+    for face_model, other in (models, models[::-1]):
+        settings = Settings(face_model=face_model.name, landmarks="dlib", crop="fomm", size=SIZE)
+        root = tmp_path / face_model.name
+        StoreWriter(root, store_info(settings))
+        target = build_target(Path("x.ckpt"), {}, other, SIZE, "fit", "cpu")
+        with pytest.raises(ReenactError, match=f"needs '{other.name}'; prepare .* with --face-model {other.name}$"):
+            open_clip(root, target)

@@ -48,7 +48,9 @@ def write_mesh(
     triangles = np.zeros(len(faces), [("count", "u1"), ("numbers", "<i4", 3)])
     triangles["count"], triangles["numbers"] = 3, faces
     lines = ["ply", "format binary_little_endian 1.0"]
-    lines += [f"comment {key} {value}".replace("\n", " ") for key, value in (metadata or {}).items()]
+    for key, value in (metadata or {}).items():
+        words = value if key == "comment" else f"{key} {value}"
+        lines.append(f"comment {words}".replace("\n", " "))
     lines += [f"element vertex {len(rows)}"]
     lines += [f"property {'float' if kind == '<f4' else 'uchar'} {name}" for name, kind in columns]
     lines += [f"element face {len(triangles)}", "property list uchar int vertex_indices", "end_header", ""]

@@ -31,9 +31,11 @@ def test_a_mesh_reads_back(tmp_path, coloured):
     draw = np.random.default_rng(0)
     vertices, faces = draw.normal(size=(5, 3)).astype(np.float32), draw.integers(0, 5, (7, 3))
     colours = draw.integers(0, 256, (5, 3)).astype(np.uint8) if coloured else None
-    write_mesh(tmp_path / "head.ply", vertices, faces, colours, {"synthetic": "true", "by": "a\nb"})
+    mark = {"synthetic": "true", "by": "a\nb", "comment": "not real"}
+    write_mesh(tmp_path / "head.ply", vertices, faces, colours, mark)
     lines, rows, triangles = read_ply(tmp_path / "head.ply")
-    assert lines[:4] == ["ply", "format binary_little_endian 1.0", "comment synthetic true", "comment by a b"]
+    assert lines[:2] == ["ply", "format binary_little_endian 1.0"]
+    assert lines[2:5] == ["comment synthetic true", "comment by a b", "comment not real"]
     np.testing.assert_array_equal(np.stack([rows[axis] for axis in "xyz"], 1), vertices)
     np.testing.assert_array_equal(triangles, faces)
     assert ("red" in rows.dtype.names) == coloured

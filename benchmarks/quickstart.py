@@ -31,6 +31,7 @@ from reenact.callbacks.pictures import draw_grid, picture_columns
 from reenact.callbacks.whole_files import write_picture
 from reenact.cli import main as reenact
 from reenact.data.datamodules import Synthetic
+from reenact.data.datamodules.base import usable_cores
 from reenact.estimators.dlib import DlibDetector, DlibLandmarks
 from reenact.faces.portrait import to_image
 from reenact.media.pictures import write_image
@@ -39,6 +40,19 @@ from reenact.metrics.images import psnr as psnr_of
 from reenact.models.common.checkpoint import load_method
 from reenact.models.common.module import ReenactmentModule
 
+SETTINGS = {
+    # A step at 96 pixels takes three fifths of the time of a step at 128.
+    "data.size": "96",
+    # A second process would build the same people again, and would take a core from training.
+    "data.num_workers": "1",
+    "trainer.max_steps": "900",
+    "trainer.val_check_interval": "900",
+    # At 30, the tiny scale's factor, the displacements of 96 pixels leave the picture in the first ten steps.
+    "model.optimisation.head_lr_factor": "10",
+    "model.optimisation.milestones": "[540, 675, 765, 830]",
+    "model.optimisation.gamma": "0.4",
+}
+"""Settings of the training in place of those of the tiny scale: less time for pictures that are nearly as good."""
 GAIN = 3.0
 """dB of PSNR above the copied source."""
 SHARE = 0.5
@@ -56,7 +70,10 @@ def main() -> None:
     start = time.perf_counter()
     if (options.out / "config.yaml").is_file():
         shutil.rmtree(options.out)
-    code = reenact(["fit", "--model", "pwm_flame", "--scale", "tiny", "--out", str(options.out)])
+    # One core is left to the process that draws: threads that wait for each other on a busy core take longer than one.
+    torch.set_num_threads(max(1, usable_cores() - 1))
+    settings = [word for name, value in SETTINGS.items() for word in (f"--{name}", value)]
+    code = reenact(["fit", "--model", "pwm_flame", "--scale", "tiny", "--out", str(options.out), *settings])
     if code:
         sys.exit(code)
     trained = time.perf_counter()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 
@@ -19,6 +19,7 @@ class File:
     """Bytes; 0 where unknown."""
     holds: tuple[str, ...] = ()
     """Names that the file holds: keys of weights, arrays, members of an archive; each may be a name's beginning."""
+    _: KW_ONLY
     url: str = ""
     """Address of a file of a pack that is fetched file by file."""
 

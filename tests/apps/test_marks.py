@@ -80,5 +80,6 @@ def test_no_other_place_writes_pictures() -> None:
     recorded = {
         "data/prepare/stages/files.py",
         "data/synthetic/write.py",
-    }  # previews of real clips, and the drawn world
+        "benchmark/figures.py",
+    }  # previews of real clips, the drawn world, and charts of numbers
     assert writers == marked | recorded | {"media/pictures.py"}

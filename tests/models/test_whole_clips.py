@@ -132,7 +132,7 @@ def test_every_frame_of_a_clip_is_scored_and_the_extreme_ones_are_drawn(tmp_path
         result.image[0, frame] *= 1 - 0.02 * frame
     suite = MetricSuite(["l1"], keep=2)
     suite._start(suite.choices)
-    suite._score("test", "self", result, batch)
+    suite._score("test", "self", result, batch, "head")
     (scored,) = suite._suites.values()
     assert [row["driving_frame"] for row in scored.rows] == list(range(count))
     (extremes,) = suite._extremes.values()

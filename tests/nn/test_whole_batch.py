@@ -1,5 +1,6 @@
 """A process's share of the draws and means of the whole batch."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,9 @@ from reenact.nn.thin_plate import RandomWarp
 
 def draws(rank, processes, step=3):
     trainer = SimpleNamespace(world_size=processes)
-    return PortraitModule.random(SimpleNamespace(global_step=step, global_rank=rank, trainer=trainer))
+    module = SimpleNamespace(global_step=step, global_rank=rank, trainer=trainer, _generator=None)
+    module._seed_generator = partial(PortraitModule._seed_generator, module)
+    return PortraitModule.random(module)
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])

@@ -143,8 +143,12 @@ class PIRenderer(ParameterDriven[PIRendererState]):
                 f" {width}x{height}"
             )
         image = source.image
-        starts = self.warpping_net.begin(image), self.editing_net.begin(image)
-        return PIRendererState(self.read(source), image, *starts)
+        return PIRendererState(
+            self.read(source),
+            image=image,
+            warping_start=self.warpping_net.begin(image),
+            editing_start=self.editing_net.begin(image),
+        )
 
     def perform(
         self, state: PIRendererState, motion: FaceParams, random: BatchDraws | None = None

@@ -43,8 +43,8 @@ def slide_window(batches: Iterable[tuple[Companion, Fields]], window: int) -> It
     for companion, values in batches:
         near = values if near is None else type(near).cat([near, values])
         waiting.append((companion, len(values.first_tensor())))
-        seen = first + len(near.first_tensor())
-        while waiting and place + waiting[0][1] + window <= seen:
+        end = first + len(near.first_tensor())
+        while waiting and place + waiting[0][1] + window <= end:
             companion, count = waiting.popleft()
             yield companion, _cut_windows(near, range(place - first, place - first + count), window)
             place += count

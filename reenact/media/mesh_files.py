@@ -49,8 +49,8 @@ def write_mesh(
     triangles["count"], triangles["numbers"] = 3, faces
     lines = ["ply", "format binary_little_endian 1.0"]
     for key, value in (metadata or {}).items():
-        words = value if key == "comment" else f"{key} {value}"
-        lines.append(f"comment {words}".replace("\n", " "))
+        text = value if key == "comment" else f"{key} {value}"
+        lines.append(f"comment {text}".replace("\n", " "))
     lines += [f"element vertex {len(rows)}"]
     lines += [f"property {'float' if kind == '<f4' else 'uchar'} {name}" for name, kind in columns]
     lines += [f"element face {len(triangles)}", "property list uchar int vertex_indices", "end_header", ""]

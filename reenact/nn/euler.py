@@ -19,7 +19,7 @@ from reenact.nn.keypoints import multiply_matrices
 Composition = Literal["pitch-yaw-roll", "roll-pitch-yaw"]
 """Order of the rotations about x, y and z: `Rx(pitch) Ry(yaw) Rz(roll)`, or that of the first release."""
 AnyComposition = Literal[Composition, "rows"]
-"""The same, or LivePortrait's `rows`: `(Rz(roll) Ry(yaw) Rx(pitch))^T`."""
+"""A `Composition`, or LivePortrait's `rows`: `(Rz(roll) Ry(yaw) Rx(pitch))^T`."""
 BINS: Final = 66
 """Bins of 3 degrees."""
 FIRST_BIN: Final = -99.0

@@ -1,4 +1,4 @@
-"""What LivePortrait reads in 2D landmarks: openings of eyes and lips, and the points that keypoints are guided to.
+"""Readings of LivePortrait in 2D landmarks: openings of eyes and lips, and the points that keypoints are guided to.
 
 The official code measures 203 landmarks of its own network; the same places of the iBUG-68 layout are measured here,
 since every estimator of the package gives those. Left and right are those of the picture.

@@ -18,7 +18,7 @@ from reenact.faces.fields import TensorFields
 from reenact.nn.euler import BINS, angle_of
 
 EPSILON: Final = 1e-6
-"""Of every layer norm, and of the mean that responses are divided by."""
+"""Epsilon of every layer norm, and of the mean that responses are divided by."""
 HEADS: Final = ("kp", "pitch", "yaw", "roll", "t", "exp", "scale")
 """Linear layers, `fc_` and the name."""
 FIRST_BIN: Final = -97.5

@@ -135,7 +135,7 @@ class EditingNetwork(nn.Module):
         self.decoder = EditingDecoder(widths, code, blocks)
 
     def begin(self, image: Tensor) -> Tensor:
-        """What the source (B, 3, H, W) in [-1, 1] alone gives."""
+        """Compute the features that the source (B, 3, H, W) in [-1, 1] alone decides."""
         return self.encoder.begin(image)
 
     def continue_from(self, start: Tensor, warped: Tensor, code: Tensor) -> Tensor:

@@ -27,8 +27,8 @@ class SpectralConv2d(nn.Module):
         self.padding = padding
         self.weight_orig = nn.Parameter(plain.weight.detach())
         self.bias = nn.Parameter(plain.bias.detach()) if plain.bias is not None else None
-        self.register_buffer("weight_u", F.normalize(torch.randn(channels_out), dim=0, eps=1e-12))
-        self.register_buffer("weight_v", F.normalize(torch.randn(plain.weight[0].numel()), dim=0, eps=1e-12))
+        self.register_buffer("weight_u", _draw_direction(channels_out))
+        self.register_buffer("weight_v", _draw_direction(plain.weight[0].numel()))
 
     def weight(self) -> Tensor:
         """The normalised weight (out, in, k, k); a power iteration comes first in training mode."""
@@ -55,6 +55,13 @@ class SpectralConv2d(nn.Module):
         """The plain convolution that gives the same outputs in evaluation mode."""
         sigma = torch.dot(self.weight_u, torch.mv(self.weight_orig.flatten(1), self.weight_v))
         return plain_conv(self.weight_orig / sigma, self.bias, self.padding)
+
+
+def _draw_direction(length: int) -> Tensor:
+    """Return a random unit vector (length,)."""
+    vector = torch.randn(length)
+    # Without memory there is nothing to normalise, and each operation takes a millisecond.
+    return vector if vector.is_meta else F.normalize(vector, dim=0, eps=1e-12)
 
 
 def plain_conv(weight: Tensor, bias: Tensor | None, padding: int) -> nn.Conv2d:

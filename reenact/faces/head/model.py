@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -49,13 +51,12 @@ class Head(SkinnedFaceModel):
     def __init__(self) -> None:
         super().__init__()
         self.name = "head"
-        with np.load(FILE) as data:
-            arrays = {name: data[name] for name in data.files}
+        arrays = _load_arrays()
         self.register_mesh(
             mean_vertices=_to_float_tensor(arrays["mean_vertices"]),
             faces=_to_long_tensor(arrays["faces"]),
-            shape_basis=_to_basis(arrays["shape_basis"]),
-            expression_basis=_to_basis(arrays["expression_basis"]),
+            shape_basis=_to_float_tensor(arrays["shape_basis"]),
+            expression_basis=_to_float_tensor(arrays["expression_basis"]),
             pose_basis=torch.zeros(len(arrays["mean_vertices"]), 3, 0),
             joint_regressor=_to_float_tensor(arrays["joint_regressor"]),
             skinning_weights=_to_float_tensor(arrays["skinning_weights"]),
@@ -69,7 +70,7 @@ class Head(SkinnedFaceModel):
         masks = np.unpackbits(arrays["regions"], axis=1)[:, : len(self.mean_vertices)].astype(bool)
         self.register_buffer("_regions", torch.from_numpy(masks), persistent=False)
         for name, value in load_texture().items():
-            self.register_buffer(f"_{name}", value, persistent=False)
+            self.register_buffer(f"_{name}", value.clone(), persistent=False)
 
     def _vertices(self, params: FaceParams, subset: Tensor | None) -> Tensor:
         return super()._vertices(replace(params, expression=self._with_lids(params)), subset)
@@ -126,14 +127,21 @@ class Head(SkinnedFaceModel):
         return torch.cat([other, lids, 4 * part * (1 - part)], -1)
 
 
+@cache
+def _load_arrays() -> Mapping[str, np.ndarray]:
+    """Read the file's arrays once in a process; the bases are (V, 3, C) metres of (C, V, 3) multiples of `STEP`."""
+    with np.load(FILE) as data:
+        arrays = {name: data[name] for name in data.files}
+    for name in ("shape_basis", "expression_basis"):
+        metres = np.moveaxis(arrays[name].astype(np.float64) * STEP, 0, -1)
+        arrays[name] = np.ascontiguousarray(metres, np.float32)
+    return arrays
+
+
 def _to_float_tensor(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, np.float32))
+    """Copy an array, which other heads read too."""
+    return torch.from_numpy(np.array(array, np.float32, order="C"))
 
 
 def _to_long_tensor(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array, np.int64))
-
-
-def _to_basis(array: np.ndarray) -> Tensor:
-    """(V, 3, C) metres of (C, V, 3) multiples of `STEP`."""
-    return torch.from_numpy(np.moveaxis(array.astype(np.float64) * STEP, 0, -1).astype(np.float32)).contiguous()
+    return torch.from_numpy(np.array(array, np.int64, order="C"))

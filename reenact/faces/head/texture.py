@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +22,9 @@ _SCATTERED = (0.12, 0.0, 0.0)
 """Share of the light that reaches shaded skin from within, RGB (`world/shading.py`)."""
 
 
-def load_texture() -> dict[str, Tensor]:
-    """Read the texture's arrays.
+@cache
+def load_texture() -> Mapping[str, Tensor]:
+    """Read the texture's arrays, once in a process.
 
     Returns:
         `shares` (V, 4) of skin, lips, brows and irises in a vertex's albedo; `rest` (V, 3), its albedo apart from these

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 import torch
 from pytorch_lightning import Trainer
 
-from reenact.apps import animate, edit, edit_start
+from reenact.apps import animate, animator, edit, edit_start
 from reenact.apps.animator import Animator
 from reenact.faces.crop import Crop
 from reenact.faces.params import FaceParams
@@ -22,6 +22,8 @@ from reenact.media.media_kinds import is_picture
 from reenact.media.pictures import read_image, write_image
 from reenact.media.video import VideoReader
 from reenact.media.video_writer import VideoWriter
+from reenact.models.common.checkpoint import load_method
+from reenact.models.common.module import ReenactmentModule
 from reenact.models.pwm import PWMModule
 from reenact.models.pwm.network import PWMConfig
 from reenact.tracking import target
@@ -96,10 +98,28 @@ def known_clip(world: World, path: Path, found: np.ndarray | None = None) -> Fac
     )
 
 
+@pytest.fixture(scope="session")
+def loaded_methods() -> dict[tuple[Path, int, str], ReenactmentModule]:
+    """Methods by file, time of the file and device; loading one takes longer than most of what a test does with it."""
+    return {}
+
+
 @pytest.fixture
-def known_faces(monkeypatch: pytest.MonkeyPatch, world: World) -> Callable[[str, np.ndarray], None]:
-    """Makes `animate` and `edit` know the faces; the function says which frames of a file show none."""
+def known_faces(
+    monkeypatch: pytest.MonkeyPatch, world: World, loaded_methods: dict[tuple[Path, int, str], ReenactmentModule]
+) -> Callable[[str, np.ndarray], None]:
+    """Makes `animate` and `edit` know the faces, and load a file once; the function says which frames show no face."""
     missing: dict[str, np.ndarray] = {}
+
+    def load_once(path: Path, device: torch.device, settings: Mapping[str, str]) -> ReenactmentModule:
+        if settings or not path.is_file():
+            return load_method(path, device, settings=settings)
+        key = (path, path.stat().st_mtime_ns, str(device))
+        if key not in loaded_methods:
+            loaded_methods[key] = load_method(path, device)
+        return loaded_methods[key]
+
+    monkeypatch.setattr(animator, "load_method", load_once)
 
     def open_known(path: Path, *_: Any, **__: Any) -> FaceClip:
         return known_clip(world, path, missing.get(path.name))

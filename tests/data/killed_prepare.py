@@ -10,9 +10,10 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
-from data.made_faces import Squares
+from data.made_faces import Squares, fit_in_one_step
 from reenact.data.layouts.folders import find_inputs
 from reenact.data.prepare import engines, job
 from reenact.data.prepare.work import Work
@@ -36,6 +37,7 @@ def prepare(raw, out, log):
     task = job.Job(out=out, settings=settings, face_model="head")
     squares = Squares()
     job.load_face_finder = lambda *_: FaceFinder(squares, squares)
+    fit_in_one_step(pytest.MonkeyPatch())
     engines.PAUSE = 0.02
     engines.InlineEngine().run(find_inputs(raw), task, lambda _: None, lambda _: None)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 
 import cv2
 import numpy as np
 
 from reenact.estimators.base import FaceBox
+from reenact.faces.fit_clip import FitOptions
+from reenact.faces.fitting import fit_landmarks
 from reenact.faces.registry import load_face_model
 from reenact.media.video_writer import VideoWriter
+from reenact.tracking import parameters
 
 SQUARE = 60
 FILL = 4 | 1 << 8 | cv2.FLOODFILL_MASK_ONLY | cv2.FLOODFILL_FIXED_RANGE
@@ -48,6 +52,12 @@ class Squares:
         upright = (self.template - 0.5) * (box.right - box.left)
         middle = np.array([box.left, box.top]) + (box.right - box.left) / 2
         return (upright @ [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]] + middle).astype(np.float32)
+
+
+def fit_in_one_step(monkeypatch):
+    """Fit squares in one step: they have the mean head's landmarks, and fits are most of the time of a preparation."""
+    once = partial(fit_landmarks, options=FitOptions(shape_steps=1, steps=1))
+    monkeypatch.setattr(parameters, "fit_landmarks", once)
 
 
 def picture(*corners, size=SQUARE, background=60, shape=(160, 200), smaller=12):

@@ -23,7 +23,7 @@ from reenact.estimators.registry import FaceFinder
 from reenact.media.listing import list_folder, walk_folders
 from reenact.media.pictures import write_image
 
-from .made_faces import Squares, picture, walk, write_clip
+from .made_faces import Squares, fit_in_one_step, picture, walk, write_clip
 
 SYSTEM_FILES = ("._f1.png", ".DS_Store", "Thumbs.db", "desktop.ini", ".hidden.mp4", "._a.mp4")
 
@@ -32,6 +32,7 @@ SYSTEM_FILES = ("._f1.png", ".DS_Store", "Thumbs.db", "desktop.ini", ".hidden.mp
 def squares(monkeypatch):
     finder = Squares()
     monkeypatch.setattr(job, "load_face_finder", lambda *_: FaceFinder(finder, finder))
+    fit_in_one_step(monkeypatch)
     runner._load_tools.cache_clear()
 
 

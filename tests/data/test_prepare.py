@@ -17,15 +17,16 @@ from reenact.errors import ReenactError
 from reenact.estimators.registry import FaceFinder
 from reenact.estimators.turned import LandmarkCheck
 from reenact.faces.crop import Crop, crop_from_landmarks
+from reenact.faces.fitting import fit_landmarks
 from reenact.faces.registry import load_face_model
 from reenact.media.pictures import read_image, write_image
 from reenact.media.video import VideoReader
-from reenact.tracking import landmark_placer
+from reenact.tracking import landmark_placer, parameters
 from reenact.tracking.face_track import assemble_track
 from reenact.tracking.face_tracker import track_face
 from reenact.tracking.parameters import fit_track
 
-from .made_faces import Squares, picture, walk, write_clip
+from .made_faces import Squares, fit_in_one_step, picture, walk, write_clip
 from .made_sets import SETS
 
 
@@ -43,7 +44,14 @@ def finder():
 @pytest.fixture(autouse=True)
 def no_dlib(monkeypatch, finder):
     monkeypatch.setattr(job, "load_face_finder", lambda *_: finder)
+    fit_in_one_step(monkeypatch)
     runner._load_tools.cache_clear()
+
+
+@pytest.fixture
+def whole_fit(monkeypatch, no_dlib):
+    """Fit faces as `prepare` does."""
+    monkeypatch.setattr(parameters, "fit_landmarks", fit_landmarks)
 
 
 def run(input, out, **options):
@@ -73,7 +81,7 @@ def test_a_folder_becomes_a_store(tmp_path, head):
     assert next(iter(data.train_dataloader())).source.params.shape.shape == (2, head.num_shape)
 
 
-def test_the_stored_mesh_lies_on_the_stored_picture(tmp_path, head):
+def test_the_stored_mesh_lies_on_the_stored_picture(tmp_path, head, whole_fit):
     write_clip(tmp_path / "a.mp4", walk(9))
     store = run(tmp_path / "a.mp4", tmp_path / "store", size=128)
     clip = store.clips()[0]
@@ -199,7 +207,7 @@ def test_a_lost_face_is_searched_for_now_and_then(finder):
     assert np.isfinite(track.landmarks).all()
 
 
-def test_a_track_without_pixels_can_be_fitted_per_frame_crop(finder, head):
+def test_a_track_without_pixels_can_be_fitted_per_frame_crop(finder, head, whole_fit):
     track = track_face(walk(4), finder)
     crops = [Crop(30.0 + 2 * k, 40.0, 90.0, 64) for k in range(4)]
     params, error = fit_track(track, head, crops)
@@ -359,7 +367,7 @@ def test_absent_weights_are_named_by_worker_processes_too(tmp_path, monkeypatch)
     assert not (tmp_path / "out").exists()
 
 
-def test_poor_fits_are_quarantined(tmp_path, finder, monkeypatch):
+def test_poor_fits_are_quarantined(tmp_path, finder, monkeypatch, whole_fit):
     noise = np.random.default_rng(0).normal(0, 0.2, (68, 2))
     monkeypatch.setattr(landmark_placer, "check_landmarks", lambda *_: LandmarkCheck(0, 0, 0))
     finder.detector.template = finder.detector.template + noise
@@ -370,7 +378,7 @@ def test_poor_fits_are_quarantined(tmp_path, finder, monkeypatch):
 
 
 @pytest.mark.slow
-def test_real_clips_with_dlib_in_two_processes(tmp_path, real, monkeypatch):
+def test_real_clips_with_dlib_in_two_processes(tmp_path, real, monkeypatch, whole_fit):
     monkeypatch.undo()
     prepare(real, tmp_path / "store", landmarks="dlib", workers=2)
     clips = {clip.name: clip for clip in Store(tmp_path / "store").clips(status=None)}

@@ -26,7 +26,7 @@ from reenact.estimators.registry import FaceFinder
 from reenact.faces.registry import load_face_model
 from reenact.media.pictures import write_image
 
-from .made_faces import Squares, picture, walk, write_clip
+from .made_faces import Squares, fit_in_one_step, picture, walk, write_clip
 
 NAMES = stage_names()
 SETTINGS = Settings(face_model="head", landmarks="dlib", crop="fomm", size=32)
@@ -36,6 +36,7 @@ SETTINGS = Settings(face_model="head", landmarks="dlib", crop="fomm", size=32)
 def squares(monkeypatch):
     found = Squares()
     monkeypatch.setattr(job_module, "load_face_finder", lambda *_: FaceFinder(found, found))
+    fit_in_one_step(monkeypatch)
     runner._load_tools.cache_clear()
     return found
 

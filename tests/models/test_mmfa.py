@@ -12,6 +12,7 @@ from reenact.data.synthetic.clips import SyntheticClips
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait
 from reenact.models.common.base import Transfer
+from reenact.models.common.keypoints import DiscriminatorConfig
 from reenact.models.mmfa.estimators import AffineEstimator, AffineMaps, ExpressionMaps, MMFAConfig
 from reenact.models.mmfa.losses import (
     ASSETS,
@@ -189,9 +190,15 @@ def test_the_145_landmarks_are_apart_and_alike_on_both_sides():
     assert landmark_distance(fake, real, MESH, (10, 30, 20)).item() == pytest.approx(10)
 
 
+def weigh(**weights):
+    """A small module whose losses are the paper's but for some."""
+    network = MMFAConfig(**CASES["mmfa"].make().arguments["network"])
+    return MMFAModule(network=network, discriminator=DiscriminatorConfig([8, 8]), losses=MMFALosses(**weights))
+
+
 @pytest.mark.parametrize("kind", ["mediapipe", "fan"])
 def test_photographs_need_the_detector_s_file(kind):
-    weighed = MMFAModule(losses=MMFALosses(landmarks=kind, reconstruction_face=0.0))
+    weighed = weigh(landmarks=kind, reconstruction_face=0.0)
     assert ASSETS[kind][0] in weighed.assets("fit")
     unweighed = replace(weighed.losses, landmarks_face=0.0, landmarks_mouth=0.0, landmarks_pupils=0.0)
     weighed.losses = unweighed
@@ -199,11 +206,10 @@ def test_photographs_need_the_detector_s_file(kind):
 
 
 def test_landmarks_that_nothing_detects_are_refused():
-    module = MMFAModule(losses=MMFALosses(landmarks="none"))
     with pytest.raises(ReenactError, match="landmarks mediapipe"):
-        module.check_losses()
+        weigh(landmarks="none").check_losses()
     none = {f"landmarks_{part}": 0.0 for part in ("face", "mouth", "pupils")}
-    MMFAModule(losses=MMFALosses(landmarks="none", **none)).check_losses()
+    weigh(landmarks="none", **none).check_losses()
 
 
 @pytest.mark.parametrize(
@@ -216,7 +222,7 @@ def test_landmarks_that_nothing_detects_are_refused():
     ],
 )
 def test_losses_that_are_never_computed_are_announced(losses, idle, caplog):
-    module = MMFAModule(losses=MMFALosses(**losses))
+    module = weigh(**losses)
     assert set(module.idle_losses) == idle
     module.announce_idle_losses()
     assert all(f"the loss {name} is weighed and never computed" in caplog.text for name in idle)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from zoo import SIZE, ZOO, Case
+from zoo import FIRST, SIZE, Case
 
 from reenact.cli import main
 from reenact.faces.contents import Contents
@@ -16,7 +16,7 @@ from reenact.media.pictures import write_image
 from reenact.media.video_writer import VideoWriter
 
 IMAGES = Contents()
-CASES = [case for case in ZOO if not case.make().needs.find_missing(IMAGES)]
+CASES = [case for case in FIRST if not case.make().needs.find_missing(IMAGES)]
 
 
 @pytest.fixture(scope="module")

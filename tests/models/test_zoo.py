@@ -80,11 +80,11 @@ def test_checkpoint_round_trip(training):
     batch = pair(2, seed=9)
     with torch.no_grad():
         wanted = training.module.eval()(batch.source, batch.driving).image
-        plain = load_method(training.checkpoint, fold=False)
-        folded = load_method(training.checkpoint)
-        assert torch.equal(plain(batch.source, batch.driving).image, wanted)
-        torch.testing.assert_close(folded(batch.source, batch.driving).image, wanted, atol=2e-4, rtol=0)
-    assert not any(parameter.requires_grad for parameter in folded.parameters())
+        loaded = load_method(training.checkpoint, fold=False)
+        assert torch.equal(loaded(batch.source, batch.driving).image, wanted)
+        loaded.network = loaded.network.folded()
+        torch.testing.assert_close(loaded(batch.source, batch.driving).image, wanted, atol=2e-4, rtol=0)
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
 
 
 def test_checkpoint_holds_no_mesh(module):

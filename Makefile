@@ -18,8 +18,10 @@ $(VENV)/.installed: pyproject.toml
 quickstart: $(VENV)/.installed ## Train pwm_flame at tiny scale, evaluate it, leave a picture and a video
 	$(BIN)/python benchmarks/quickstart.py
 
+# A thread each. Files stay whole, with their fixtures, and come by name, which leaves short ones to the end. Processes
+# that tests start read the bytecode of those before them.
 test: $(VENV)/.installed ## Run the default test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile # a thread each; files stay whole, their fixtures too
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 coverage: $(VENV)/.installed ## Run the default test suite and list what it does not reach
 	$(BIN)/coverage run -m pytest

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import difflib
 
+MAX_NAMES = 30
+"""Most names that a sentence lists."""
+
 
 class ReenactError(Exception):
     """Bad input: one sentence that names the file or option, the problem and the remedy.
@@ -43,9 +46,10 @@ class ReenactError(Exception):
 
 
 def suggest_names(name: str, names: list[str]) -> str:
-    """Half a sentence that names the known names near to `name`, or all of them where none is near."""
+    """Half a sentence that names the known names near to `name`, or up to thirty of them where none is near."""
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.55)
     near += [other for other in names if name and other.startswith(name) and other not in near]
     if near:
         return f"did you mean {' or '.join(near[:4])}?"
-    return f"known: {', '.join(names)}" if names else "none is installed"
+    others = f" and {len(names) - MAX_NAMES} others" if len(names) > MAX_NAMES else ""
+    return f"known: {', '.join(names[:MAX_NAMES])}{others}" if names else "none is installed"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reenact.errors import ReenactError
+from reenact.errors import ReenactError, suggest_names
 
 PACKAGE = Path(__file__).resolve().parents[1] / "reenact"
 TAKES_APART = {"removeprefix", "removesuffix", "startswith", "endswith", "partition", "rpartition"}
@@ -37,6 +37,15 @@ def test_fields_cross_process_borders():
     error = pickle.loads(pickle.dumps(ReenactError("is damaged", subject="b.png", remedy="copy it again")))
     assert (error.subject, error.problem, error.remedy) == ("b.png", "is damaged", "copy it again")
     assert str(error) == "b.png is damaged; copy it again"
+
+
+def test_a_long_list_of_names_is_cut():
+    names = [f"name_{number:03}" for number in range(100)]
+    sentence = suggest_names("zzz", names)
+    assert sentence.startswith("known: name_000, name_001")
+    assert sentence.endswith(" and 70 others")
+    assert suggest_names("zzz", names[:30]).endswith("name_029")
+    assert suggest_names("nam_042", names).startswith("did you mean")
 
 
 def caught_own(handler: ast.ExceptHandler) -> str:

@@ -81,14 +81,14 @@ _FACE_MODELS = (
     ),
     Asset(
         name="flame_texture",
-        purpose="FLAME texture space (FLAME_texture.npz); not read yet",
+        purpose="FLAME texture space (FLAME_texture.npz): colours of the face model flame",
         files=(File("flame/FLAME_texture.npz", holds=("mean", "tex_dir")),),
         licence="CC BY-NC-SA 4.0 (FLAME texture space)",
         source="register at flame.is.tue.mpg.de and download the texture space",
     ),
     Asset(
         name="flame_uv",
-        purpose="UV coordinates of FLAME's mesh (head_template_mesh.obj); not read yet",
+        purpose="UV coordinates of FLAME's mesh (head_template_mesh.obj)",
         files=(File("flame/head_template_mesh.obj"),),
         licence="as FLAME",
         source="part of the FLAME texture space's download, and of the DECA repository's data folder as "

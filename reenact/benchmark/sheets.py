@@ -44,8 +44,9 @@ def render_grids(row: Row, settings: Settings, arguments: Sequence[str], checkpo
             except ReenactError as error:
                 _note_problem(folder, str(error))
                 continue
-            needs = {"arguments": list(arguments), "pairs": [vars(pair) for pair in pairs], "mode": mode}
-            made_from = needs | {"checkpoint": hash_file(checkpoint)}
+            inputs = {"arguments": list(arguments), "pairs": [vars(pair) for pair in pairs], "mode": mode}
+            # The record of the row's scores depends on the checkpoint and on the stores.
+            made_from = inputs | {"scores": hash_file(settings.row_folder(row) / DONE)}
             if not matches_fingerprint(folder / DONE, made_from):
                 LOG.info("%s: pictures of the figure %s%s", row.id, figure.id, f", {mode}" if mode else "")
                 _render_grid(folder, figure, pairs, [*arguments, "--ckpt_path", str(checkpoint)], mode, settings)
@@ -55,7 +56,7 @@ def render_grids(row: Row, settings: Settings, arguments: Sequence[str], checkpo
 
 def grid_folder(row_folder: Path, figure: Sheet, mode: str) -> Path:
     """Return the folder of a row's grid of a figure and mode; without a mode, of the transfer of the paper."""
-    return row_folder / "figures" / (f"{figure.id}.{mode}" if mode else figure.id)
+    return row_folder / "figures" / (f"{figure.id}@{mode}" if mode else figure.id)
 
 
 def _choose_pairs(figure: Sheet, frames: Path) -> list[NamedPair]:

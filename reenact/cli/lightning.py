@@ -277,7 +277,7 @@ def check_needs(model: PortraitModule, data: ReenactmentDataModule, command: str
     if missing:
         missing_text = " and ".join(missing)
         remedy = REMEDY
-        if needs.texture or needs.light:  # stores of earlier versions lack them, and FLAME's fit measures none
+        if needs.texture or needs.light:
             remedy = remedy.replace("STORE,", "STORE (with --parameters fit, or deca for FLAME),", 1)
         if needs.mask and not data.describe().mask:
             remedy = f"the synthetic world has them: leave out --data, or {MASKS}"

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from reenact import assets
 from reenact.errors import ReenactError
+from reenact.faces.flame_texture import NUM_TEXTURE, read_vertex_texture
 from reenact.faces.params import FaceParams
 from reenact.faces.rotation import axis_angle_to_matrix
 from reenact.faces.shading import DECA
@@ -54,6 +55,7 @@ class Flame(SkinnedFaceModel):
         num_shape: how many of the 300 shape coefficients neutral and fitted parameters have; DECA has 100. Parameters
             from elsewhere may have up to all 300, as SMIRK's do.
         num_expression: the same of the 100 expression coefficients; DECA has 50.
+        texture_files: FLAME_texture.npz and head_template_mesh.obj; those of the asset cache by default.
     """
 
     light_convention = DECA
@@ -61,6 +63,10 @@ class Flame(SkinnedFaceModel):
     """(79, 17, 3) int64: vertices of the jaw line per degree of yaw: 0 to 39, then -1 to -39."""
     dynamic_weights: Tensor
     """(79, 17, 3) their weights."""
+    mean_texture: Tensor | None
+    """(V, 3) mean colours of the vertices, once they are read."""
+    texture_basis: Tensor | None
+    """(V, 3, 50) change of the colours by each texture coefficient, once it is read."""
 
     def __init__(
         self,
@@ -69,6 +75,7 @@ class Flame(SkinnedFaceModel):
         name: str = "flame",
         num_shape: int = 100,
         num_expression: int = 50,
+        texture_files: tuple[Path, Path] | None = None,
     ) -> None:
         super().__init__()
         self.name = name
@@ -89,6 +96,10 @@ class Flame(SkinnedFaceModel):
         )
         self.num_shape, self.num_expression = num_shape, num_expression
         self.register_buffer("flip_permutation", _mirror_vertices(self.mean_vertices), persistent=False)
+        self._texture_files = texture_files or _locate_texture()
+        self.num_texture = NUM_TEXTURE if self._texture_files else 0
+        self.register_buffer("mean_texture", None, persistent=False)
+        self.register_buffer("texture_basis", None, persistent=False)
         self._has_landmarks = embedding is not None
         if embedding is not None:
             self._register_landmarks(embedding)
@@ -151,16 +162,25 @@ class Flame(SkinnedFaceModel):
         return torch.cat([jaw, super().landmarks68(vertices)[..., 17:, :]], -2)
 
     def albedo(self, texture: Tensor) -> Tensor:
-        """Refuse: no texture space is read, as FLAME's own is a picture over UV coordinates of half a gigabyte.
+        """Vertex colours (..., V, 3) of texture coefficients (..., K): RGB, 1 is white, not clipped.
+
+        Of more than 50 coefficients, the first 50 count. The texture space is read at the first call.
 
         Raises:
-            ReenactError: always; names the files that hold FLAME's colours.
+            ReenactError: if FLAME's texture space or UV coordinates are absent; names the file and where to get it.
         """
-        raise ReenactError(
-            f"The face model {self.name} has no texture space: FLAME's colours are in FLAME_texture.npz and"
-            " head_template_mesh.obj (assets flame_texture and flame_uv), which this version does not read;"
-            " use the face model bfm or head where texture is needed"
-        )
+        if self.mean_texture is None:
+            self._load_texture()
+        assert self.mean_texture is not None
+        assert self.texture_basis is not None
+        count = min(texture.shape[-1], NUM_TEXTURE)
+        flat = texture.reshape(-1, texture.shape[-1])[:, :count]
+        colours = self.mean_texture + torch.einsum("vck,bk->bvc", self.texture_basis[..., :count], flat)
+        return colours.reshape(*texture.shape[:-1], -1, 3)
+
+    def measured_vertices(self) -> Tensor:
+        """(V,) bool: the face without eyes."""
+        return self.region("face")
 
     def region(self, name: str) -> Tensor:
         """Boolean mask (V,) of a region; `face`, `neck`, `eyes` and `scalp` hold every vertex once.
@@ -205,12 +225,23 @@ class Flame(SkinnedFaceModel):
             self.register_buffer(f"{name}_vertices", corners, persistent=False)
             self.register_buffer(f"{name}_weights", weights, persistent=False)
 
+    def _load_texture(self) -> None:
+        if self._texture_files is None:
+            self._texture_files = assets.require_asset("flame_texture"), assets.require_asset("flame_uv")
+        mean, basis = read_vertex_texture(*self._texture_files, len(self.mean_vertices))
+        self.mean_texture, self.texture_basis = mean.to(self.mean_vertices), basis.to(self.mean_vertices)
+
     def _need_landmarks(self) -> None:
         if not self._has_landmarks:
             raise ReenactError(
                 "FLAME's landmarks need DECA's landmark_embedding.npy: put it beside the model file or under "
                 f"{assets.cache_dir() / 'flame'}"
             )
+
+
+def _locate_texture() -> tuple[Path, Path] | None:
+    texture, template = assets.locate_asset("flame_texture"), assets.locate_asset("flame_uv")
+    return (texture, template) if texture and template else None
 
 
 def _check_arrays(path: Path, arrays: dict[str, Any]) -> None:

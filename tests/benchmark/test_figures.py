@@ -19,7 +19,7 @@ from PIL import Image
 from pytorch_lightning import Trainer
 from safetensors.torch import save_file
 
-from reenact.benchmark import data, figures, spec
+from reenact.benchmark import data, figures, inputs, spec
 from reenact.benchmark.chart import HEIGHT, WIDTH, Panel, choose_ticks, draw_chart
 from reenact.benchmark.columns import Measured
 from reenact.benchmark.curves import measure_curve
@@ -207,7 +207,7 @@ def test_curves_of_an_embedded_table_are_over_the_true_yaw(table):
     assert figure.over == "yaw_difference"
 
 
-def test_figures_of_a_table_stand_in_its_folder_and_page(table, runs):
+def test_figures_of_a_table_stand_in_its_folder_and_page(table, runs, monkeypatch):
     modes = SHEET | {"id": "fig8", "modes": ["absolute", "pose"], "rows": ["one"]}
     change(table, CURVE, SHEET, modes, SHEET | {"id": "fig9", "pairs": [5]})
     assert main(["benchmark", str(table), "--row", "one"]) == 0
@@ -232,6 +232,10 @@ def test_figures_of_a_table_stand_in_its_folder_and_page(table, runs):
     runs.forget()
     assert main(["benchmark", str(table), "--row", "one"]) == 0
     assert runs.kinds == []
+    score = inputs.scoring_inputs
+    monkeypatch.setattr(inputs, "scoring_inputs", lambda *parts: score(*parts) | {"store": "another"})
+    assert main(["benchmark", str(table), "--row", "one"]) == 0
+    assert runs.kinds == ["test", "test", "test", "test"]  # the pictures are of the store that gave the scores
 
 
 def test_a_mode_that_a_method_does_not_have_is_refused(monkeypatch):

@@ -1,0 +1,209 @@
+"""The hybrid generator of tri-planes (section 3.3), the average that it learns online, and super-resolution.
+
+The paper's diagram of the layers is not available: the text gives the sizes 32 x 32 x 256, 256 tokens of 1024 and the
+kinds of layers; the rest is that of Live3DPortrait's re-implementations at half the resolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reenact.models.export3d.transformer import PatchMerge, ViTBlock, fold_tokens, initialise_layers
+from reenact.nn.whole_batch import mean_over_processes
+
+SLOPE = 0.2
+"""Of leaky ReLUs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """Sizes of the generator of tri-planes."""
+
+    stem: list[int] = field(default_factory=lambda: [64, 128, 256, 256])
+    """Channels of the first convolutions, at full size, a half, a quarter and an eighth."""
+    tokens: int = 1024
+    """Width of tokens."""
+    heads: int = 4
+    """Heads of attention."""
+    blocks: int = 5
+    """Blocks that read the expression."""
+    ratio: int = 2
+    """Width of the hidden layer of a block, in widths of tokens."""
+    low: int = 128
+    """Channels of the map that the tokens become, at half the image's size."""
+    code: int = 256
+    """Length of the expression's code."""
+    channels: int = 32
+    """Channels of each plane."""
+
+
+class TriplaneGenerator(nn.Module):
+    """Tri-plane of a source picture with an expression.
+
+    Convention: the top of the picture is y up, and row 0 of a plane has its least coordinate, so that the maps, which
+    lie as the picture does, are flipped.
+
+    Args:
+        config: sizes.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        first, *rest = config.stem
+        self.stem = nn.Sequential(nn.Conv2d(3, first, 7, padding=3), nn.LeakyReLU(SLOPE))
+        for before, after in pairwise((first, *rest)):
+            self.stem.extend((nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(SLOPE)))
+        self.stem.extend((nn.Conv2d(rest[-1], rest[-1], 3, padding=1), nn.LeakyReLU(SLOPE)))
+        self.merge = PatchMerge(rest[-1], config.tokens)
+        sizes = config.tokens, config.heads, config.ratio
+        self.blocks = nn.ModuleList(ViTBlock(*sizes, code=config.code) for _ in range(config.blocks))
+        low = config.low
+        self.widen = nn.ModuleList((_convolve(config.tokens // 4, low), _convolve(low, low)))
+        self.low_merge = PatchMerge(low, config.tokens)
+        self.low_block = ViTBlock(*sizes, reduction=2)
+        inside = config.tokens // 4 + low
+        self.last = nn.Sequential(_convolve(inside, 2 * low), _convolve(2 * low, low))
+        self.last.append(nn.Conv2d(low, 3 * config.channels, 3, padding=1))
+        self.apply(initialise_layers)
+        for block in self.blocks:
+            block.reset_modulation()  # type: ignore[operator]
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Tokens (B, N, D) of pictures (B, 3, H, W) in [-1, 1]: everything before the expression."""
+        tokens: Tensor = self.merge(self.stem(image))
+        return tokens
+
+    def decode(self, tokens: Tensor, size: tuple[int, int], code: Tensor) -> Tensor:
+        """Tri-planes (B, 3, C, H / 2, W / 2) of tokens and expressions.
+
+        Args:
+            tokens: (B, N, D) of `encode`.
+            size: height and width of the pictures.
+            code: (B, K).
+        """
+        coarse = size[0] // 16, size[1] // 16
+        for block in self.blocks:
+            tokens = block(tokens, coarse, code)
+        x = shuffle_tokens(tokens, coarse)
+        for conv in self.widen:
+            x = conv(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
+        fine = size[0] // 4, size[1] // 4
+        details = shuffle_tokens(self.low_block(self.low_merge(x), fine), fine)
+        planes: Tensor = self.last(torch.cat((x, details), 1)).flip(-2)
+        return planes.view(len(planes), 3, -1, *planes.shape[-2:])
+
+    def forward(self, image: Tensor, code: Tensor) -> Tensor:
+        """Tri-planes (B, 3, C, H / 2, W / 2) of pictures (B, 3, H, W) and expressions (B, K)."""
+        height, width = image.shape[-2:]
+        return self.decode(self.encode(image), (height, width), code)
+
+
+class PlaneAverage(nn.Module):
+    """Running mean of the tri-planes of training, which is added to each (eq. 12).
+
+    Its mean is of the generator's own output: with the sum in its place the mean would grow without bound.
+
+    Args:
+        shape: (3, C, H, W) of tri-planes.
+        decay: share of the mean that stays at each step.
+    """
+
+    mean: Tensor
+
+    def __init__(self, shape: tuple[int, int, int, int], decay: float = 0.998) -> None:
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("mean", torch.zeros(shape))
+
+    def forward(self, planes: Tensor) -> Tensor:
+        """Add the mean of the steps before to tri-planes (B, 3, C, H, W); in training, these join it afterwards."""
+        total = planes + self.mean.clone()
+        if self.training:
+            with torch.no_grad():
+                self.mean.lerp_(mean_over_processes(planes.float().mean(0)), 1 - self.decay)
+        return total
+
+
+class SuperResolution(nn.Module):
+    """Pictures of twice the size of the features, by plain convolutions in EG3D's order.
+
+    Args:
+        features: channels of the features, whose first three are the raw picture.
+        widths: channels at half and at full size.
+    """
+
+    kernel: Tensor
+
+    def __init__(self, features: int = 32, widths: tuple[int, int] = (128, 64)) -> None:
+        super().__init__()
+        coarse, fine = widths
+        self.coarse = nn.Sequential(ScaledConv2d(features, coarse, 3), ScaledConv2d(coarse, coarse, 3))
+        self.coarse_colour = ScaledConv2d(coarse, 3, 1, active=False)
+        self.up = ScaledConv2d(coarse, fine, 3)
+        self.fine = ScaledConv2d(fine, fine, 3)
+        self.fine_colour = ScaledConv2d(fine, 3, 1, active=False)
+        row = torch.tensor([1.0, 3.0, 3.0, 1.0])
+        self.register_buffer("kernel", row[:, None] * row / 16, persistent=False)
+
+    def forward(self, features: Tensor, size: int) -> Tensor:
+        """Pictures (B, 3, S, S) of features (B, C, h, w), resized to S / 2 first."""
+        half = (size // 2, size // 2)
+        features = F.interpolate(features, half, mode="bilinear", align_corners=False, antialias=True)
+        x = self.coarse(features)
+        image = features[:, :3] + self.coarse_colour(x)
+        x = self.fine(self.up(self.enlarge_maps(x)))
+        picture: Tensor = self.enlarge_maps(image) + self.fine_colour(x)
+        return picture
+
+    def enlarge_maps(self, x: Tensor) -> Tensor:
+        """Maps of twice the size, by the filter (1, 3, 3, 1)."""
+        channels = x.shape[1]
+        kernel = self.kernel.to(x).expand(channels, 1, 4, 4)
+        return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
+
+
+class ScaledConv2d(nn.Conv2d):
+    """A convolution with an equalised learning rate, and a leaky ReLU that keeps the variance.
+
+    Args:
+        inside: channels that come in.
+        width: channels that go out.
+        kernel: side of the kernel.
+        active: apply the leaky ReLU.
+    """
+
+    def __init__(self, inside: int, width: int, kernel: int, active: bool = True) -> None:
+        super().__init__(inside, width, kernel, padding=kernel // 2)
+        self.active = active
+
+    def reset_parameters(self) -> None:
+        """Draw the weights from N(0, 1), and set the biases to zero."""
+        nn.init.normal_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it."""
+        inputs = self.weight[0].numel()
+        x = F.conv2d(x, self.weight * inputs**-0.5, self.bias, padding=self.padding)
+        return F.leaky_relu(x, SLOPE) * 2**0.5 if self.active else x
+
+
+def shuffle_tokens(tokens: Tensor, size: tuple[int, int]) -> Tensor:
+    """Tokens (B, N, 4 C) of a map as a map (B, C, 2 H, 2 W), smoothed by a Gaussian of one pixel."""
+    x = F.pixel_shuffle(fold_tokens(tokens, size), 2)
+    place = torch.arange(-2, 3, device=x.device)
+    row = torch.exp(-(place**2) / 2).to(x)
+    row = (row / row.sum()).expand(x.shape[1], 1, 1, 5)
+    x = F.pad(x, (2, 2, 2, 2), mode="replicate")
+    return F.conv2d(F.conv2d(x, row, groups=x.shape[1]), row.mT, groups=x.shape[1])
+
+
+def _convolve(inside: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inside, width, 3, padding=1), nn.LeakyReLU(SLOPE))

@@ -3,13 +3,17 @@
 import pytest
 import torch
 
+from reenact.errors import ReenactError
+from reenact.models.export3d.discriminator import CameraDiscriminator, DiscriminatorConfig, append_spread
 from reenact.models.export3d.generator import (
     GeneratorConfig,
     PlaneAverage,
     SuperResolution,
     TriplaneGenerator,
+    enlarge_maps,
     shuffle_tokens,
 )
+from reenact.models.export3d.scaled import ScaledConv2d
 from reenact.models.export3d.transformer import ViTBlock
 
 SMALL = GeneratorConfig(stem=[4, 8, 8, 8], tokens=16, heads=2, blocks=2, low=8, code=6, channels=4)
@@ -102,7 +106,35 @@ def test_enlarged_maps_are_eg3ds_filter():
     x = torch.zeros(1, 2, 4, 4)
     x[0, 1, 1, 2] = 1
     row = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 4
-    enlarged = SuperResolution(4, (4, 4)).enlarge_maps(x)
+    enlarged = enlarge_maps(x)
     assert torch.equal(enlarged[0, 0], torch.zeros(8, 8))
     torch.testing.assert_close(enlarged[0, 1, 1:5, 3:7], row[:, None] * row)
     assert enlarged.sum() == pytest.approx(4)
+
+
+def test_the_discriminator_has_the_official_size_and_reads_the_camera():
+    with torch.device("meta"):
+        discriminator = CameraDiscriminator(DiscriminatorConfig(), 256, 25)
+        assert count_parameters(discriminator) == pytest.approx(31.24, abs=0.01)
+        assert discriminator(torch.zeros(8, 3, 256, 256), torch.zeros(8, 25)).shape == (8, 1)
+    torch.manual_seed(0)
+    discriminator = CameraDiscriminator(DiscriminatorConfig(base=128, largest=8, layers=2), 32, 15)
+    image, label = torch.randn(4, 3, 32, 32), torch.randn(4, 15)
+    assert not torch.allclose(discriminator(image, label), discriminator(image, label + torch.randn(4, 15)))
+    with pytest.raises(ReenactError, match=r"needs pictures of 2\^n pixels, not 96"):
+        CameraDiscriminator(DiscriminatorConfig(), 96, 15)
+
+
+def test_the_spread_is_that_of_groups_of_four():
+    x = torch.zeros(8, 1, 1, 1)
+    x[0] = 4  # the group of the rows 0, 2, 4, 6
+    spread = append_spread(x)[:, 1, 0, 0]
+    torch.testing.assert_close(spread, torch.tensor([3**0.5, 1e-4] * 4))
+
+
+def test_halved_maps_of_a_constant_are_constant_within():
+    conv = ScaledConv2d(1, 1, 3, active=False, halves=True)
+    torch.nn.init.ones_(conv.weight)
+    halved = conv(torch.ones(1, 1, 16, 16))
+    assert halved.shape == (1, 1, 8, 8)
+    torch.testing.assert_close(halved[..., 2:-2, 2:-2], torch.full((1, 1, 4, 4), 3.0))

@@ -13,11 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reenact.models.export3d.scaled import SLOPE, ScaledConv2d, build_filter
 from reenact.models.export3d.transformer import PatchMerge, ViTBlock, fold_tokens, initialise_layers
 from reenact.nn.whole_batch import mean_over_processes
-
-SLOPE = 0.2
-"""Of leaky ReLUs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,8 +136,6 @@ class SuperResolution(nn.Module):
         widths: channels at half and at full size.
     """
 
-    kernel: Tensor
-
     def __init__(self, features: int = 32, widths: tuple[int, int] = (128, 64)) -> None:
         super().__init__()
         coarse, fine = widths
@@ -148,8 +144,6 @@ class SuperResolution(nn.Module):
         self.up = ScaledConv2d(coarse, fine, 3)
         self.fine = ScaledConv2d(fine, fine, 3)
         self.fine_colour = ScaledConv2d(fine, 3, 1, active=False)
-        row = torch.tensor([1.0, 3.0, 3.0, 1.0])
-        self.register_buffer("kernel", row[:, None] * row / 16, persistent=False)
 
     def forward(self, features: Tensor, size: int) -> Tensor:
         """Pictures (B, 3, S, S) of features (B, C, h, w), resized to S / 2 first."""
@@ -157,42 +151,16 @@ class SuperResolution(nn.Module):
         features = F.interpolate(features, half, mode="bilinear", align_corners=False, antialias=True)
         x = self.coarse(features)
         image = features[:, :3] + self.coarse_colour(x)
-        x = self.fine(self.up(self.enlarge_maps(x)))
-        picture: Tensor = self.enlarge_maps(image) + self.fine_colour(x)
+        x = self.fine(self.up(enlarge_maps(x)))
+        picture: Tensor = enlarge_maps(image) + self.fine_colour(x)
         return picture
 
-    def enlarge_maps(self, x: Tensor) -> Tensor:
-        """Maps of twice the size, by the filter (1, 3, 3, 1)."""
-        channels = x.shape[1]
-        kernel = self.kernel.to(x).expand(channels, 1, 4, 4)
-        return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
 
-
-class ScaledConv2d(nn.Conv2d):
-    """A convolution with an equalised learning rate, and a leaky ReLU that keeps the variance.
-
-    Args:
-        inside: channels that come in.
-        width: channels that go out.
-        kernel: side of the kernel.
-        active: apply the leaky ReLU.
-    """
-
-    def __init__(self, inside: int, width: int, kernel: int, active: bool = True) -> None:
-        super().__init__(inside, width, kernel, padding=kernel // 2)
-        self.active = active
-
-    def reset_parameters(self) -> None:
-        """Draw the weights from N(0, 1), and set the biases to zero."""
-        nn.init.normal_(self.weight)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply it."""
-        inputs = self.weight[0].numel()
-        x = F.conv2d(x, self.weight * inputs**-0.5, self.bias, padding=self.padding)
-        return F.leaky_relu(x, SLOPE) * 2**0.5 if self.active else x
+def enlarge_maps(x: Tensor) -> Tensor:
+    """Maps of twice the size, by the filter (1, 3, 3, 1)."""
+    channels = x.shape[1]
+    kernel = 4 * build_filter(x).expand(channels, 1, 4, 4)
+    return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=channels)
 
 
 def shuffle_tokens(tokens: Tensor, size: tuple[int, int]) -> Tensor:

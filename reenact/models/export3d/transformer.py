@@ -120,7 +120,8 @@ class ViTBlock(nn.Module):
             changes = self.modulation(F.silu(code))[:, None].chunk(4, -1)
         first, second = (self.norms[0](tokens), changes[:2]), changes[2:]
         tokens = tokens + self.attention(_modulate(*first), size)
-        return tokens + self.feed_forward(_modulate(self.norms[1](tokens), second), size)
+        result: Tensor = tokens + self.feed_forward(_modulate(self.norms[1](tokens), second), size)
+        return result
 
 
 def fold_tokens(tokens: Tensor, size: tuple[int, int]) -> Tensor:

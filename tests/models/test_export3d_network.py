@@ -15,7 +15,8 @@ from reenact.nn.whole_batch import BatchDraws
 
 SMALL = Export3DConfig(
     size=SIZE, rays=16, sampling=RaySampling(coarse=6, fine=6), decoder=8, resolution_widths=(8, 8), stem=[4, 8, 8, 8],
-    tokens=16, heads=2, blocks=1, low=8, code=6, channels=4, basis=BasisConfig(components=3, width=6, hidden=8),
+    tokens=16, heads=2, blocks=1, low=8, code=6, channels=4, expression="lebs",
+    basis=BasisConfig(components=3, width=6, hidden=8),
 )  # fmt: skip
 
 

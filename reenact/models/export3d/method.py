@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from reenact.methods import CropRule, Method, PairPlan, Recipe
+from reenact.methods import CropRule, Foundation, Method, PairPlan, Recipe
 
 METHOD = Method(
     name="export3d",
@@ -14,6 +14,15 @@ METHOD = Method(
     motion="expression-conditioned tri-plane",
     status="planned; its expression encoder is here",
     page="export3d.md",
+    class_path="reenact.models.export3d.Export3DModule",
+    presets={
+        "export3d": "the expressions of an export3d_clebs, which --model.clebs names or fit trains first",
+        "export3d_lebs10": "ten basis vectors that are trained with the generator (Table 3)",
+        "export3d_lebs25": "25 basis vectors that are trained with the generator (Table 3)",
+        "export3d_lebs5": "five basis vectors that are trained with the generator (Table 3)",
+    },
+    stands_on={"export3d": Foundation(preset="export3d_clebs", option="model.clebs")},
+    toys="reenact.models.export3d.toys:list_toys",
     needs="face parameters",
     paper="ECCV 2024, arXiv 2404.00636",
     crops={"export3d": CropRule(function="reenact.models.export3d.crop:crop_template")},

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -21,6 +23,10 @@ from reenact.nn.ray_marching import Rays, RaySampling, limit_rays, render_rays
 from reenact.nn.triplane import RadianceDecoder, sample_planes
 from reenact.nn.whole_batch import BatchDraws
 
+ExpressionKind = Literal["clebs", "lebs"]
+"""Training of the expression encoder: by contrast before, or with the generator."""
+DIGEST_SIZE = 32
+"""Bytes that tell one foundation from another."""
 STRIDE = 16
 """Sides of pictures are multiples of this."""
 
@@ -43,6 +49,8 @@ class Export3DConfig(GeneratorConfig):
     """Channels of the super-resolution at half and at full size."""
     average: float = 0.998
     """Decay of the planes' average (eq. 12)."""
+    expression: ExpressionKind = "clebs"
+    """`clebs` takes the expression encoder of a foundation, frozen; `lebs` trains one with the rest."""
     basis: BasisConfig = field(default_factory=BasisConfig)
     """Sizes of the expression encoder, whose width is `code`."""
 
@@ -90,12 +98,15 @@ class Export3D(ParameterDriven[Export3DState]):
     """
 
     needs = Contents(params=True, mirrors=False)
+    digest: Tensor
 
     def __init__(self, config: Export3DConfig, face_model: FaceModel) -> None:
         super().__init__()
         self.config = config
         self.face_model = face_model
         self.expression = ExpressionBasis(face_model, config.basis)
+        self.expression.requires_grad_(config.expression == "lebs")
+        self.register_buffer("digest", torch.zeros(DIGEST_SIZE, dtype=torch.uint8))
         self.generator = TriplaneGenerator(config)
         side = config.size // 2
         self.average = PlaneAverage((3, config.channels, side, side), config.average)

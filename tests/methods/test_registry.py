@@ -52,6 +52,7 @@ ZOO = [
     "pirenderer",
     "probe",
     "bfm_flow",
+    "export3d",
     "export3d_clebs",
 ]
 

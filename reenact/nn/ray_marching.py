@@ -52,6 +52,10 @@ class Rays(NamedTuple):
         """Points (B, R, N, 3) at depths (B, R, N)."""
         return self.origins[:, :, None] + depths[..., None] * self.directions[:, :, None]
 
+    def nearest(self) -> Tensor:
+        """Depth (B, R) at which a ray of a unit direction is nearest to the origin."""
+        return -(self.origins * self.directions).sum(-1)
+
 
 class Rendering(NamedTuple):
     """Sums along rays."""
@@ -78,9 +82,10 @@ def limit_rays(origins: Tensor, directions: Tensor, side: float) -> Rays:
     # A ray that is parallel to a wall and lies in it divides zero by zero, which fmin and fmax leave out.
     near = torch.fmin(walls[0], walls[1]).amax(-1)
     far = torch.fmax(walls[0], walls[1]).amin(-1)
-    closest = -(origins * directions).sum(-1)
+    rays = Rays(origins, directions, near, far)
+    closest = rays.nearest()
     hits = far > near
-    return Rays(origins, directions, torch.where(hits, near, closest), torch.where(hits, far, closest))
+    return rays._replace(near=torch.where(hits, near, closest), far=torch.where(hits, far, closest))
 
 
 def render_rays(field: Field, rays: Rays, sampling: RaySampling, random: BatchDraws | None = None) -> Rendering:

@@ -14,7 +14,7 @@ from reenact.models.export3d.generator import (
     shuffle_tokens,
 )
 from reenact.models.export3d.scaled import ScaledConv2d
-from reenact.models.export3d.transformer import ViTBlock
+from reenact.models.export3d.transformer import CrossBlock, ModulatedBlock, ViTBlock
 
 SMALL = GeneratorConfig(stem=[4, 8, 8, 8], tokens=16, heads=2, blocks=2, low=8, code=6, channels=4)
 
@@ -34,18 +34,35 @@ def test_sizes_are_those_of_the_paper():
         assert SuperResolution()(torch.zeros(2, 32, 64, 64), 256).shape == (2, 3, 256, 256)
 
 
-def test_a_block_begins_as_a_plain_one_and_the_code_sets_both_norms():
+@pytest.mark.parametrize("block_type", [ModulatedBlock, CrossBlock])
+def test_a_block_begins_as_a_plain_one(block_type):
     torch.manual_seed(0)
-    block, plain = ViTBlock(8, 2, 2, code=3), ViTBlock(8, 2, 2)
-    block.reset_modulation()
+    block, plain = block_type(8, 2, 2, 3), ViTBlock(8, 2, 2)
+    block.begin_plain()
     plain.load_state_dict({**block.state_dict(), **plain.norms.state_dict(prefix="norms.")}, strict=False)
     tokens, code = torch.randn(2, 16, 8), torch.randn(2, 3)
+    code = code if block_type is ModulatedBlock else code[:, None].expand(-1, 4, -1)
     torch.testing.assert_close(block(tokens, (4, 4), code), plain(tokens, (4, 4)))
+
+
+def test_the_code_sets_scale_and_shift_of_both_norms():
+    torch.manual_seed(0)
+    block, tokens, code = ModulatedBlock(8, 2, 2, 3), torch.randn(2, 16, 8), torch.randn(2, 3)
+    block.begin_plain()
+    plain = block(tokens, (4, 4), code)
     for part in range(4):
-        block.reset_modulation()
+        block.begin_plain()
         with torch.no_grad():
             block.modulation.bias[8 * part : 8 * part + 8] = torch.randn(8)
-        assert not torch.allclose(block(tokens, (4, 4), code), plain(tokens, (4, 4)))
+        assert not torch.allclose(block(tokens, (4, 4), code), plain)
+
+
+def test_tokens_attend_to_each_vector_of_the_code_in_any_order():
+    torch.manual_seed(0)
+    block, tokens, vectors = CrossBlock(8, 2, 2, 3), torch.randn(1, 16, 8), 5 * torch.randn(1, 4, 3)
+    mixed = block(tokens, (4, 4), vectors)
+    torch.testing.assert_close(block(tokens, (4, 4), vectors.flip(1)), mixed)
+    assert not torch.allclose(block(tokens, (4, 4), vectors[:, :3]), mixed)
 
 
 def test_attention_is_the_formula():

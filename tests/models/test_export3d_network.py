@@ -68,7 +68,7 @@ def test_a_result_has_its_inside_and_a_state_serves_all_frames(network):
         state = network.encode(source)
         together = network.drive(state, driving)
         pictures = together.pictures()
-        assert list(pictures) == ["raw", "depth", "result"]
+        assert list(pictures) == ["raw", "depth", "normals", "result"]
         assert all(picture.shape == (3, 3, SIZE, SIZE) and picture.abs().max() <= 1 for picture in pictures.values())
         for row in range(3):
             alone = network(source, driving[row : row + 1])
@@ -86,6 +86,62 @@ def test_expression_sets_the_planes_and_pose_the_view(network):
         assert not torch.allclose(network.perform(state, turned).raw, network.perform(state, params).raw)
         smiling = replace(params, expression=params.expression + 1)
         assert not torch.allclose(network.build_planes(state, smiling), planes)
+
+
+def test_a_ball_in_the_middle_has_its_depth_and_normals(network, head, monkeypatch):
+    def decode(planes, points):
+        inside = torch.linalg.vector_norm(points, dim=-1, keepdim=True) < 0.2
+        return torch.where(inside, 1000.0, -1000.0), torch.zeros(*points.shape[:2], 4)
+
+    monkeypatch.setattr(network, "_decode", decode)
+    network.config = replace(SMALL, rays=33, sampling=RaySampling(coarse=64, fine=64))
+    params = replace(head.neutral(1), global_pose=torch.tensor([[0.1, 0.4, 0.0]]))
+    middle = (head.skull(params)[0, :3, :3] @ head.mean_vertices.mean(0)) + head.skull(params)[0, :3, 3]
+    params = replace(params, camera=torch.cat([params.camera[:, :1], -middle[None, :2]], 1))
+    with torch.no_grad():
+        result = network.perform(network.encode(portrait(1, 0, "a")), params)
+    assert result.depth[0, 0, 16, 16] == pytest.approx(-0.2, abs=0.02)
+    torch.testing.assert_close(result.normals[0, :, 16, 16], torch.tensor([0.0, 0.0, 1.0]), atol=0.2, rtol=0)
+    right, up = result.normals[0, :, 16, 20], result.normals[0, :, 12, 16]
+    assert right[0] > 0.2 > abs(right[1])
+    assert up[1] > 0.2 > abs(up[0])
+
+
+def test_a_weight_of_the_basis_is_set_alone(network):
+    source, driving = portrait(1, 0, "a"), portrait(3, 1, "a")
+    with torch.no_grad():
+        state, motion = network.encode(source), network.read(driving)
+        edited = network.set_control(state, motion, "basis.1", 2.5)
+        before, after = (network.expression.weigh(params) + params.offsets for params in (motion, edited))
+        torch.testing.assert_close(after[:, 1], torch.full((3,), 2.5))
+        assert torch.equal(after[:, [0, 2]], before[:, [0, 2]])
+        torch.testing.assert_close(network.blend_motions(motion, edited, 0.5).offsets, edited.offsets / 2)
+        assert not torch.allclose(network.build_planes(state, edited), network.build_planes(state, motion))
+    for name, reason in {"basis.3": "no such control; did you mean", "basis.0": "25 is out of range"}.items():
+        with pytest.raises(ReenactError, match=reason):
+            network.set_control(state, motion, name, 25)
+
+
+def test_layers_without_a_basis_have_no_control_of_it():
+    network = Export3D(replace(SMALL, expression="direct"), load_face_model("head"))
+    assert not any(name.startswith("basis") for name in network.controls())
+    with pytest.raises(ReenactError, match=r"basis\.0: Export3D has no such control"):
+        network.set_control(None, network.read(portrait(1, 0, "a")), "basis.0", 1)
+
+
+def test_frames_of_one_expression_share_a_triplane(network, monkeypatch):
+    sizes, decode = [], network.generator.decode
+    monkeypatch.setattr(
+        network.generator, "decode", lambda tokens, *rest: sizes.append(len(tokens)) or decode(tokens, *rest)
+    )
+    with torch.no_grad():
+        state, motion = network.encode(portrait(1, 0, "a")), network.read(portrait(1, 1, "a"))
+        turned = [network.set_control(state, motion, "yaw", yaw) for yaw in (-20, 0, 20)]
+        together = network.perform(state, type(motion).cat(turned)).image
+        for image, params in zip(together, turned, strict=True):
+            torch.testing.assert_close(image[None], network.perform(state, params).image, atol=1e-5, rtol=0)
+        network.perform(state, network.read(portrait(3, 1, "a")))
+    assert sizes == [1, 1, 1, 1, 3]
 
 
 def test_rays_are_drawn_in_training_alone_and_gradients_reach_everything(network):

@@ -43,11 +43,8 @@ class ExpressionBasis(nn.Module):
 
     def __init__(self, face_model: FaceModel, config: BasisConfig) -> None:
         super().__init__()
-        self.joints = tuple(name for name in face_model.rotations if name not in HEAD_JOINTS)
-        inputs = face_model.num_expression + sum(6 if name == "eye_pose" else 3 for name in self.joints)
-        self.layers = nn.Sequential(
-            nn.Linear(inputs, config.hidden), nn.LeakyReLU(0.2), nn.Linear(config.hidden, config.components)
-        )
+        self.joints = list_expression_joints(face_model)
+        self.layers = build_expression_layers(face_model, config.hidden, config.components)
         self.matrix = nn.Parameter(torch.randn(config.width, config.components))
         self.register_buffer("basis", orthonormalise_columns(self.matrix.detach()))
         self.register_state_dict_pre_hook(_store_basis)  # type: ignore[no-untyped-call]
@@ -58,18 +55,38 @@ class ExpressionBasis(nn.Module):
 
     def weigh(self, params: FaceParams) -> Tensor:
         """Weights (..., n) of the basis vectors."""
-        weights: Tensor = self.layers(self.join_coefficients(params))
+        weights: Tensor = self.layers(join_expression(params, self.joints))
         return weights
 
     def combine(self, weights: Tensor) -> Tensor:
         """Codes (..., d) of weights (..., n)."""
         with torch.autocast(weights.device.type, enabled=False):
-            basis = orthonormalise_columns(self.matrix.float()) if self.matrix.requires_grad else self.basis
-            return weights.float() @ basis.mT
+            return weights.float() @ self._current_basis().mT
 
-    def join_coefficients(self, params: FaceParams) -> Tensor:
-        """Expression coefficients and the angles in radians of jaw and eyes, where the face model turns those."""
-        return torch.cat([params.expression, *(getattr(params, name) for name in self.joints)], -1)
+    def scale_vectors(self, weights: Tensor) -> Tensor:
+        """Basis vectors (..., n, d) times weights (..., n); their sum is the code."""
+        with torch.autocast(weights.device.type, enabled=False):
+            return weights.float()[..., None] * self._current_basis().mT
+
+    def _current_basis(self) -> Tensor:
+        return orthonormalise_columns(self.matrix.float()) if self.matrix.requires_grad else self.basis
+
+
+def list_expression_joints(face_model: FaceModel) -> tuple[str, ...]:
+    """Return the rotations of a face model that are part of the expression: of jaw and eyes, where it turns those."""
+    return tuple(name for name in face_model.rotations if name not in HEAD_JOINTS)
+
+
+def build_expression_layers(face_model: FaceModel, hidden: int, outputs: int) -> nn.Sequential:
+    """Build two layers that read `join_expression`."""
+    joints = list_expression_joints(face_model)
+    inputs = face_model.num_expression + sum(6 if name == "eye_pose" else 3 for name in joints)
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, outputs))
+
+
+def join_expression(params: FaceParams, joints: tuple[str, ...]) -> Tensor:
+    """Expression coefficients (..., E) and the angles in radians of joints, one behind the other."""
+    return torch.cat([params.expression, *(getattr(params, name) for name in joints)], -1)
 
 
 def orthonormalise_columns(matrix: Tensor) -> Tensor:

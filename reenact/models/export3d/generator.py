@@ -14,7 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact.models.export3d.scaled import SLOPE, ScaledConv2d, build_filter
-from reenact.models.export3d.transformer import PatchMerge, ViTBlock, fold_tokens, initialise_layers
+from reenact.models.export3d.transformer import (
+    Conditioning,
+    CrossBlock,
+    ModulatedBlock,
+    PatchMerge,
+    ViTBlock,
+    fold_tokens,
+    initialise_layers,
+)
 from reenact.nn.whole_batch import mean_over_processes
 
 
@@ -36,6 +44,8 @@ class GeneratorConfig:
     """Channels of the map that the tokens become, at half the image's size."""
     code: int = 256
     """Length of the expression's code."""
+    conditioning: Conditioning = "norm"
+    """Way in which the blocks read it."""
     channels: int = 32
     """Channels of each plane."""
 
@@ -60,7 +70,8 @@ class TriplaneGenerator(nn.Module):
         self.stem.extend((nn.Conv2d(rest[-1], rest[-1], 3, padding=1), nn.LeakyReLU(SLOPE)))
         self.merge = PatchMerge(rest[-1], config.tokens)
         sizes = config.tokens, config.heads, config.ratio
-        self.blocks = nn.ModuleList(ViTBlock(*sizes, code=config.code) for _ in range(config.blocks))
+        block_type = ModulatedBlock if config.conditioning == "norm" else CrossBlock
+        self.blocks = nn.ModuleList(block_type(*sizes, config.code) for _ in range(config.blocks))
         low = config.low
         self.widen = nn.ModuleList((_convolve(config.tokens // 4, low), _convolve(low, low)))
         self.low_merge = PatchMerge(low, config.tokens)
@@ -70,7 +81,7 @@ class TriplaneGenerator(nn.Module):
         self.last.append(nn.Conv2d(low, 3 * config.channels, 3, padding=1))
         self.apply(initialise_layers)
         for block in self.blocks:
-            block.reset_modulation()  # type: ignore[operator]
+            block.begin_plain()  # type: ignore[operator]
 
     def encode(self, image: Tensor) -> Tensor:
         """Tokens (B, N, D) of pictures (B, 3, H, W) in [-1, 1]: everything before the expression."""
@@ -83,7 +94,7 @@ class TriplaneGenerator(nn.Module):
         Args:
             tokens: (B, N, D) of `encode`.
             size: height and width of the pictures.
-            code: (B, K).
+            code: (B, K), for blocks with attention to it (B, M, K).
         """
         coarse = size[0] // 16, size[1] // 16
         for block in self.blocks:
@@ -97,7 +108,7 @@ class TriplaneGenerator(nn.Module):
         return planes.view(len(planes), 3, -1, *planes.shape[-2:])
 
     def forward(self, image: Tensor, code: Tensor) -> Tensor:
-        """Tri-planes (B, 3, C, H / 2, W / 2) of pictures (B, 3, H, W) and expressions (B, K)."""
+        """Tri-planes (B, 3, C, H / 2, W / 2) of pictures (B, 3, H, W) and expressions as of `decode`."""
         height, width = image.shape[-2:]
         return self.decode(self.encode(image), (height, width), code)
 
@@ -131,6 +142,8 @@ class PlaneAverage(nn.Module):
 class SuperResolution(nn.Module):
     """Pictures of twice the size of the features, by plain convolutions in EG3D's order.
 
+    The layers of colour begin with zeros, so that the picture begins as the enlarged raw one.
+
     Args:
         features: channels of the features, whose first three are the raw picture.
         widths: channels at half and at full size.
@@ -144,6 +157,8 @@ class SuperResolution(nn.Module):
         self.up = ScaledConv2d(coarse, fine, 3)
         self.fine = ScaledConv2d(fine, fine, 3)
         self.fine_colour = ScaledConv2d(fine, 3, 1, active=False)
+        for layer in (self.coarse_colour, self.fine_colour):
+            nn.init.zeros_(layer.weight)
 
     def forward(self, features: Tensor, size: int) -> Tensor:
         """Pictures (B, 3, S, S) of features (B, C, h, w), resized to S / 2 first."""

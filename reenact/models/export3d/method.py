@@ -1,4 +1,4 @@
-"""The protocol of Export3D; its generator is not part of the package."""
+"""Export3D for the registry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ METHOD = Method(
     title="Export3D",
     summary="tri-planes conditioned on expression",
     motion="expression-conditioned tri-plane",
-    status="planned; its expression encoder is here",
+    status="here, from the paper; no official code exists",
     page="export3d.md",
     class_path="reenact.models.export3d.Export3DModule",
     presets={
@@ -20,8 +20,13 @@ METHOD = Method(
         "export3d_lebs10": "ten basis vectors that are trained with the generator (Table 3)",
         "export3d_lebs25": "25 basis vectors that are trained with the generator (Table 3)",
         "export3d_lebs5": "five basis vectors that are trained with the generator (Table 3)",
+        "export3d_direct": "layers without a basis, trained with the generator (Table 3)",
+        "export3d_cross_attention": "attention to the scaled basis vectors of an export3d_clebs (Table 4)",
     },
-    stands_on={"export3d": Foundation(preset="export3d_clebs", option="model.clebs")},
+    stands_on={
+        preset: Foundation(preset="export3d_clebs", option="model.clebs")
+        for preset in ("export3d", "export3d_cross_attention")
+    },
     toys="reenact.models.export3d.toys:list_toys",
     needs="face parameters",
     paper="ECCV 2024, arXiv 2404.00636",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,15 +17,28 @@ from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
 from reenact.models.common.base import Reenactment, SourceState
+from reenact.models.common.controls import Control, check_value, find_control
 from reenact.models.common.expression_basis import BasisConfig, ExpressionBasis
 from reenact.models.common.parameter_driven import ParameterDriven
+from reenact.models.common.retarget import FIELDS_OF_PART
+from reenact.models.export3d.expression import (
+    FAMILY,
+    BasisParams,
+    DirectExpression,
+    ExpressionEncoder,
+    blend_offsets,
+    encode_expression,
+    extend_params,
+    list_basis_controls,
+    set_basis_weight,
+)
 from reenact.models.export3d.generator import GeneratorConfig, PlaneAverage, SuperResolution, TriplaneGenerator
 from reenact.nn.ray_marching import Rays, RaySampling, limit_rays, render_rays
 from reenact.nn.triplane import RadianceDecoder, sample_planes
 from reenact.nn.whole_batch import BatchDraws
 
-ExpressionKind = Literal["clebs", "lebs"]
-"""Training of the expression encoder: by contrast before, or with the generator."""
+ExpressionKind = Literal["clebs", "lebs", "direct"]
+"""Expression encoder: trained by contrast before, trained with the generator, or layers without a basis."""
 DIGEST_SIZE = 32
 """Bytes that tell one foundation from another."""
 STRIDE = 16
@@ -41,8 +55,9 @@ class Export3DConfig(GeneratorConfig):
     """Rays along either side of the raw picture."""
     sampling: RaySampling = field(default_factory=RaySampling)
     """Samples of a ray."""
-    box: float = 0.6
-    """Side in metres of the cube about the face that the planes span; the head and the background lie in it."""
+    box: float = 0.42
+    """Side in metres of the cube about the face that the planes span; the head and the background lie in it. EG3D's
+    is 0.37, about faces without necks."""
     decoder: int = 64
     """Width of the hidden layer of the decoder."""
     resolution_widths: tuple[int, int] = (128, 64)
@@ -50,7 +65,8 @@ class Export3DConfig(GeneratorConfig):
     average: float = 0.998
     """Decay of the planes' average (eq. 12)."""
     expression: ExpressionKind = "clebs"
-    """`clebs` takes the expression encoder of a foundation, frozen; `lebs` trains one with the rest."""
+    """`clebs` takes the expression encoder of a foundation, frozen; `lebs` trains one with the rest; `direct` trains
+    layers without a basis in its place."""
     basis: BasisConfig = field(default_factory=BasisConfig)
     """Sizes of the expression encoder, whose width is `code`."""
 
@@ -80,13 +96,17 @@ class Export3DReenactment(Reenactment):
     raw: Tensor
     """(B, 3, r, r) rendered picture in [-1, 1]."""
     depth: Tensor
-    """(B, 1, r, r) depth of the surface in [0, 1], near to far, of the cube that the planes span."""
+    """(B, 1, r, r) place of the surface along its ray in sides of the cube: 0 is nearest to the middle of the head, the
+    camera's side is negative."""
+    normals: Tensor
+    """(B, 3, r, r) outward normals of the surface: x right in the picture, y up, z towards the camera."""
 
     def pictures(self) -> dict[str, Tensor]:
-        """The rendered picture, the depth, and the result."""
+        """The rendered picture, the depth, near is white, the normals as colours, and the result."""
         size = self.image.shape[-2:]
-        depth = F.interpolate(1 - 2 * self.depth, size).expand_as(self.image)
-        return {"raw": F.interpolate(self.raw, size).clamp(-1, 1), "depth": depth, "result": self.image}
+        depth = (-2 * self.depth).clamp(-1, 1).expand_as(self.raw)
+        inside = {"raw": self.raw.clamp(-1, 1), "depth": depth, "normals": self.normals}
+        return {**{name: F.interpolate(picture, size) for name, picture in inside.items()}, "result": self.image}
 
 
 class Export3D(ParameterDriven[Export3DState]):
@@ -98,14 +118,16 @@ class Export3D(ParameterDriven[Export3DState]):
     """
 
     needs = Contents(params=True, mirrors=False)
+    parts: ClassVar[Mapping[str, tuple[str, ...]]] = {**FIELDS_OF_PART, "expression": ("expression", "offsets")}
     digest: Tensor
 
     def __init__(self, config: Export3DConfig, face_model: FaceModel) -> None:
         super().__init__()
         self.config = config
         self.face_model = face_model
-        self.expression = ExpressionBasis(face_model, config.basis)
-        self.expression.requires_grad_(config.expression == "lebs")
+        encoder_type = DirectExpression if config.expression == "direct" else ExpressionBasis
+        self.expression: ExpressionEncoder = encoder_type(face_model, config.basis)
+        self.expression.requires_grad_(config.expression != "clebs")
         self.register_buffer("digest", torch.zeros(DIGEST_SIZE, dtype=torch.uint8))
         self.generator = TriplaneGenerator(config)
         side = config.size // 2
@@ -129,23 +151,48 @@ class Export3D(ParameterDriven[Export3DState]):
         """Build the tri-plane with the expression of a motion, and render it with its head pose and camera."""
         planes = self.build_planes(state, motion)
         config = self.config
-        box = self.place_rays(motion)
-        result = render_rays(lambda points: self._decode(planes, points), box, config.sampling, random)
-        rays = (config.rays, config.rays)
-        features = result.colour.mT.reshape(len(planes), -1, *rays)
-        start, length = box.near, (box.far - box.near).clamp_min(1e-6)
-        depth = ((result.depth - start) / length).clamp(0, 1)
+        rays = self.place_rays(motion)
+        result = render_rays(lambda points: self._decode(planes, points), rays, config.sampling, random)
+        features = result.colour.mT.reshape(len(planes), -1, config.rays, config.rays)
+        image = self.resolution(features, config.size)
         return Export3DReenactment(
-            image=self.resolution(features, config.size).clamp(-1, 1),
+            image=image if self.training else image.clamp(-1, 1),  # a clamped pixel would have no gradient
             raw=features[:, :3],
-            depth=depth.view(-1, 1, *rays),
+            depth=(result.depth - rays.nearest()).view(-1, 1, config.rays, config.rays),
+            normals=self._find_normals(motion, result.depth.detach()),
         )
 
+    def read(self, driving: Portrait) -> BasisParams:
+        """The face parameters; the image is not read; errors as of `ParameterDriven.read`."""
+        return extend_params(super().read(driving), self.expression)
+
+    def controls(self) -> Mapping[str, Control]:
+        """Those of the face model, and the weights of the basis vectors."""
+        return {**super().controls(), **dict(list_basis_controls(self.expression))}
+
+    def set_control(self, state: Export3DState, motion: FaceParams, name: str, value: float) -> FaceParams:
+        """Set a control of the face model, or a weight of a basis vector."""
+        if name.partition(".")[0] == FAMILY:
+            check_value(name, find_control(name, self.controls(), type(self).__name__), value)
+            assert isinstance(self.expression, ExpressionBasis)
+            return set_basis_weight(motion, name, value, self.expression)
+        return super().set_control(state, motion, name, value)
+
+    def blend_motions(self, first: FaceParams, second: FaceParams, weight: float) -> FaceParams:
+        """Blend face parameters, and the changes of basis vectors in a straight line."""
+        return blend_offsets(first, second, super().blend_motions(first, second, weight), weight)
+
     def build_planes(self, state: Export3DState, motion: FaceParams) -> Tensor:
-        """Tri-planes (B, 3, C, H / 2, W / 2), with the average of training."""
-        code = self.expression(motion)
-        tokens = state.tokens.expand(len(code), -1, -1)
+        """Tri-planes (B, 3, C, H / 2, W / 2), with the average of training.
+
+        Outside of training the frames of one source that share their expression share one tri-plane.
+        """
+        code = encode_expression(self.expression, motion, self.config.conditioning)
         size = (self.config.size, self.config.size)
+        if not self.training and len(state.tokens) == 1 and torch.equal(code, code[:1].expand_as(code)):
+            single: Tensor = self.average(self.generator.decode(state.tokens, size, code[:1]))
+            return single.expand(len(code), -1, -1, -1, -1)
+        tokens = state.tokens.expand(len(code), -1, -1)
         planes: Tensor = self.average(self.generator.decode(tokens, size, code))
         return planes
 
@@ -162,3 +209,18 @@ class Export3D(ParameterDriven[Export3DState]):
     def _decode(self, planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         density, colour = self.decoder(sample_planes(planes, points).mean(1))
         return density, colour
+
+    def _find_normals(self, motion: FaceParams, depth: Tensor) -> Tensor:
+        """Normals (B, 3, r, r) of surfaces at depths (B, R) of their rays, in the axes of the picture."""
+        origins, directions = cast_rays(motion.camera, self.config.rays)
+        points = origins + depth.view(*origins.shape[:-1], 1) * self.config.box * directions
+        return estimate_normals(points).movedim(-1, 1)
+
+
+def estimate_normals(points: Tensor) -> Tensor:
+    """Normals (..., H, W, 3) towards the camera of a surface whose points (..., H, W, 3) lie as pixels do.
+
+    Axes are those of models: x right, y up, z towards the camera.
+    """
+    down, right = torch.gradient(points, dim=(-3, -2))
+    return F.normalize(torch.linalg.cross(down, right), dim=-1)

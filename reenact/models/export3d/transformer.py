@@ -1,4 +1,4 @@
-"""Transformer blocks whose layer norms an expression sets (EAdaLN, eq. 5), and the tokens that they read.
+"""Transformer blocks that read an expression, by their layer norms (EAdaLN, eq. 5) or by attention; and their tokens.
 
 Patch merging, attention and Mix-FFN are those of SegFormer (`mix_transformer.py`); the way in which the expression sets
 scale and shift is that of DiT (`models.py`) without its gates, which the paper's formula lacks.
@@ -6,8 +6,14 @@ scale and shift is that of DiT (`models.py`) without its gates, which the paper'
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+Conditioning = Literal["norm", "attention"]
+"""Way in which a block reads an expression: scale and shift of its norms, or attention to the scaled basis vectors
+(Table 4). A single vector would not do for attention, whose softmax over one key is constant."""
 
 
 class PatchMerge(nn.Module):
@@ -36,25 +42,26 @@ class Attention(nn.Module):
         width: D.
         heads: number of heads.
         reduction: factor by which keys and values are fewer along either side of the map.
+        context: width of the vectors that keys and values are made of; None for the tokens themselves.
     """
 
-    def __init__(self, width: int, heads: int, reduction: int = 1) -> None:
+    def __init__(self, width: int, heads: int, reduction: int = 1, context: int | None = None) -> None:
         super().__init__()
         self.heads = heads
         self.reduction = reduction
         self.query = nn.Linear(width, width)
-        self.key_value = nn.Linear(width, 2 * width)
+        self.key_value = nn.Linear(context or width, 2 * width)
         self.out = nn.Linear(width, width)
         if reduction > 1:
             self.reduce = nn.Conv2d(width, width, reduction, reduction)
             self.norm = nn.LayerNorm(width)
 
-    def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        """Apply it to tokens (B, N, D) of a map of a size."""
-        reduced = tokens
+    def forward(self, tokens: Tensor, size: tuple[int, int], context: Tensor | None = None) -> Tensor:
+        """Apply it to tokens (B, N, D) of a map of a size, and vectors (B, M, K) that they attend to."""
+        attended = tokens if context is None else context
         if self.reduction > 1:
-            reduced = self.norm(self.reduce(fold_tokens(tokens, size)).flatten(2).mT)
-        keys, values = self.key_value(reduced).chunk(2, -1)
+            attended = self.norm(self.reduce(fold_tokens(tokens, size)).flatten(2).mT)
+        keys, values = self.key_value(attended).chunk(2, -1)
         parts = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (self.query(tokens), keys, values))
         mixed: Tensor = self.out(F.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2))
         return mixed
@@ -89,38 +96,80 @@ class ViTBlock(nn.Module):
         heads: number of heads.
         ratio: see `MixFeedForward`.
         reduction: see `Attention`.
-        code: length of the code that sets scale and shift of the norms; 0 for norms with weights of their own. The
-            layer that reads the code begins with zeros, so that the block begins as a plain one.
     """
 
-    def __init__(self, width: int, heads: int, ratio: int, reduction: int = 1, code: int = 0) -> None:
+    def __init__(self, width: int, heads: int, ratio: int, reduction: int = 1) -> None:
         super().__init__()
-        self.norms = nn.ModuleList(nn.LayerNorm(width, eps=1e-6, elementwise_affine=not code) for _ in range(2))
+        self.norms = nn.ModuleList(nn.LayerNorm(width, eps=1e-6) for _ in range(2))
         self.attention = Attention(width, heads, reduction)
         self.feed_forward = MixFeedForward(width, ratio)
-        self.modulation = nn.Linear(code, 4 * width) if code else None
 
-    def reset_modulation(self) -> None:
-        """Begin as a plain block."""
-        if self.modulation is not None:
-            nn.init.zeros_(self.modulation.weight)
-            nn.init.zeros_(self.modulation.bias)
+    def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        """Apply it to tokens (B, N, D) of a map of a size."""
+        tokens = tokens + self.attention(self.norms[0](tokens), size)
+        result: Tensor = tokens + self.feed_forward(self.norms[1](tokens), size)
+        return result
 
-    def forward(self, tokens: Tensor, size: tuple[int, int], code: Tensor | None = None) -> Tensor:
-        """Apply it.
 
-        Args:
-            tokens: (B, N, D) of a map of a size.
-            size: height and width of the map.
-            code: (B, K), for a block that reads one.
-        """
-        changes: tuple[Tensor | None, ...] = (None,) * 4
-        if self.modulation is not None:
-            assert code is not None
-            changes = self.modulation(F.silu(code))[:, None].chunk(4, -1)
-        first, second = (self.norms[0](tokens), changes[:2]), changes[2:]
-        tokens = tokens + self.attention(_modulate(*first), size)
-        result: Tensor = tokens + self.feed_forward(_modulate(self.norms[1](tokens), second), size)
+class ModulatedBlock(nn.Module):
+    """A `ViTBlock` whose norms have the scale and the shift that a code gives (EAdaLN).
+
+    Args:
+        width: D.
+        heads: number of heads.
+        ratio: see `MixFeedForward`.
+        code: K.
+    """
+
+    def __init__(self, width: int, heads: int, ratio: int, code: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(width, eps=1e-6, elementwise_affine=False) for _ in range(2))
+        self.attention = Attention(width, heads)
+        self.feed_forward = MixFeedForward(width, ratio)
+        self.modulation = nn.Linear(code, 4 * width)
+
+    def begin_plain(self) -> None:
+        """Zero what reads the code, so that the block begins as a plain one."""
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, tokens: Tensor, size: tuple[int, int], code: Tensor) -> Tensor:
+        """Apply it to tokens (B, N, D) of a map of a size, and codes (B, K)."""
+        scale, shift, second_scale, second_shift = self.modulation(F.silu(code))[:, None].chunk(4, -1)
+        tokens = tokens + self.attention(self.norms[0](tokens) * (1 + scale) + shift, size)
+        changed = self.norms[1](tokens) * (1 + second_scale) + second_shift
+        result: Tensor = tokens + self.feed_forward(changed, size)
+        return result
+
+
+class CrossBlock(nn.Module):
+    """A `ViTBlock` whose tokens attend to the vectors of an expression between attention and Mix-FFN.
+
+    Args:
+        width: D.
+        heads: number of heads.
+        ratio: see `MixFeedForward`.
+        code: K.
+    """
+
+    def __init__(self, width: int, heads: int, ratio: int, code: int) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(width, eps=1e-6) for _ in range(2))
+        self.attention = Attention(width, heads)
+        self.feed_forward = MixFeedForward(width, ratio)
+        self.cross_norm = nn.LayerNorm(width, eps=1e-6)
+        self.cross = Attention(width, heads, context=code)
+
+    def begin_plain(self) -> None:
+        """Zero what the vectors add, so that the block begins as a plain one."""
+        nn.init.zeros_(self.cross.out.weight)
+        nn.init.zeros_(self.cross.out.bias)
+
+    def forward(self, tokens: Tensor, size: tuple[int, int], code: Tensor) -> Tensor:
+        """Apply it to tokens (B, N, D) of a map of a size, and vectors (B, M, K)."""
+        tokens = tokens + self.attention(self.norms[0](tokens), size)
+        tokens = tokens + self.cross(self.cross_norm(tokens), size, code)
+        result: Tensor = tokens + self.feed_forward(self.norms[1](tokens), size)
         return result
 
 
@@ -141,9 +190,3 @@ def initialise_layers(module: nn.Module) -> None:
         return
     if module.bias is not None:
         nn.init.zeros_(module.bias)
-
-
-def _modulate(tokens: Tensor, change: tuple[Tensor | None, ...]) -> Tensor:
-    """Normalised tokens with the scale, of which 1 is taken off, and the shift of a change."""
-    scale, shift = change
-    return tokens if scale is None or shift is None else tokens * (1 + scale) + shift

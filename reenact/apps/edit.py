@@ -14,7 +14,7 @@ from reenact.apps.animator import Animator, PlayedFrame
 from reenact.apps.compose import Composer
 from reenact.apps.edit_options import EditOptions, Settings
 from reenact.apps.edit_request import EditRequest, check_picture, parse_request
-from reenact.apps.edit_script import apply_edit, check_edits, run_script
+from reenact.apps.edit_script import apply_edit, check_edits, list_doubtful_edits, run_script
 from reenact.apps.edit_start import build_start, load_animator
 from reenact.apps.edit_surface import build_surface, find_surface
 from reenact.apps.face_input import open_clip
@@ -45,11 +45,13 @@ class EditResult:
     frames: int
     synthetic: bool = False
     """True where the checkpoint never saw anything but the synthetic world."""
+    doubts: tuple[str, ...] = ()
+    """Sentences about edits that the method can't be trusted with."""
 
     def __str__(self) -> str:
         """Return the closing lines of the command."""
         line = f"{self.out}: {self.frames} {'face' if self.frames == 1 else 'faces'}"
-        return f"{line}\n{SYNTHETIC_NOTICE}" if self.synthetic else line
+        return "\n".join((line, *self.doubts, *([SYNTHETIC_NOTICE] if self.synthetic else [])))
 
 
 @check_choices
@@ -123,7 +125,8 @@ def edit(
         with open_work_folder(out, {"checkpoint": checkpoint, "source": source, **request.list_inputs()}) as work:
             frames = compose_frames(animator.play_motions(batches, bar.report, work), composer, face)
             write_frames(out, frames, len(motions), rate, mark, None, watermark, bar)
-    return EditResult(out, len(motions), saw_synthetic_only(animator.module.recipe))
+    doubts = list_doubtful_edits(animator.network, request.list_edits())
+    return EditResult(out, len(motions), saw_synthetic_only(animator.module.recipe), tuple(doubts))
 
 
 def _check_frame_count(out: Path, request: EditRequest) -> None:

@@ -110,6 +110,19 @@ def check_edits(network: Reenactor[State, Motion], edits: Sequence[Edit]) -> Non
                 check_value(edit.control, controls[edit.control], edit.value)
 
 
+def list_doubtful_edits(network: Reenactor[State, Motion], edits: Sequence[Edit]) -> list[str]:
+    """One sentence for each control that is set beyond the values that its method can be trusted with."""
+    sentences = {}
+    for name, control in network.controls().items():
+        most = max((abs(edit.value) for edit in edits if edit.control == name), default=0.0)
+        if most > control.trusted:
+            sentences[name] = (
+                f"{name} {most:g} is beyond {control.trusted:g} {control.unit}, where {type(network).__name__} has to"
+                " guess: do not trust these views"
+            )
+    return list(sentences.values())
+
+
 @contextmanager
 def _name_typed(edit: Edit) -> Iterator[None]:
     """Begin the message of a refusal as the edit was typed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
@@ -37,6 +38,8 @@ class Control:
     """False where the range is an example, and values outside of it are taken too."""
     whole: bool = False
     """True where values are whole numbers."""
+    trusted: float = math.inf
+    """Largest value on either side with which the method can be expected to draw a face; `edit` warns beyond it."""
     requires: str = ""
     """Input that it reads: `EXAMPLE`, or a name of `Method.control_files`; empty for none."""
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reenact.models.export3d.scaled import SLOPE, ScaledConv2d, build_filter
+from reenact.models.export3d.scaled import SLOPE, build_filter
 from reenact.models.export3d.transformer import (
     Conditioning,
     CrossBlock,
@@ -142,7 +142,8 @@ class PlaneAverage(nn.Module):
 class SuperResolution(nn.Module):
     """Pictures of twice the size of the features, by plain convolutions in EG3D's order.
 
-    The layers of colour begin with zeros, so that the picture begins as the enlarged raw one.
+    The weights are not scaled where they are used, as EG3D's are, whose learning rate is 25 times the paper's. The
+    layers of colour begin with zeros, so that the picture begins as the enlarged raw one.
 
     Args:
         features: channels of the features, whose first three are the raw picture.
@@ -152,11 +153,12 @@ class SuperResolution(nn.Module):
     def __init__(self, features: int = 32, widths: tuple[int, int] = (128, 64)) -> None:
         super().__init__()
         coarse, fine = widths
-        self.coarse = nn.Sequential(ScaledConv2d(features, coarse, 3), ScaledConv2d(coarse, coarse, 3))
-        self.coarse_colour = ScaledConv2d(coarse, 3, 1, active=False)
-        self.up = ScaledConv2d(coarse, fine, 3)
-        self.fine = ScaledConv2d(fine, fine, 3)
-        self.fine_colour = ScaledConv2d(fine, 3, 1, active=False)
+        self.coarse = nn.Sequential(_convolve(features, coarse), _convolve(coarse, coarse))
+        self.coarse_colour = nn.Conv2d(coarse, 3, 1)
+        self.up = _convolve(coarse, fine)
+        self.fine = _convolve(fine, fine)
+        self.fine_colour = nn.Conv2d(fine, 3, 1)
+        self.apply(_keep_variance)
         for layer in (self.coarse_colour, self.fine_colour):
             nn.init.zeros_(layer.weight)
 
@@ -190,3 +192,11 @@ def shuffle_tokens(tokens: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _convolve(inside: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inside, width, 3, padding=1), nn.LeakyReLU(SLOPE))
+
+
+def _keep_variance(module: nn.Module) -> None:
+    """Draw the weights of a convolution before a leaky ReLU, for `nn.Module.apply`."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, SLOPE)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -19,8 +19,10 @@ from reenact.faces.portrait import Portrait
 from reenact.models.common.base import Reenactment, SourceState
 from reenact.models.common.controls import Control, check_value, find_control
 from reenact.models.common.expression_basis import BasisConfig, ExpressionBasis
+from reenact.models.common.face_controls import COEFFICIENTS
 from reenact.models.common.parameter_driven import ParameterDriven
 from reenact.models.common.retarget import FIELDS_OF_PART
+from reenact.models.common.surface import Surface
 from reenact.models.export3d.expression import (
     FAMILY,
     BasisParams,
@@ -33,6 +35,7 @@ from reenact.models.export3d.expression import (
     set_basis_weight,
 )
 from reenact.models.export3d.generator import GeneratorConfig, PlaneAverage, SuperResolution, TriplaneGenerator
+from reenact.models.export3d.surface import extract_surface
 from reenact.nn.ray_marching import Rays, RaySampling, limit_rays, render_rays
 from reenact.nn.triplane import RadianceDecoder, sample_planes
 from reenact.nn.whole_batch import BatchDraws
@@ -41,6 +44,10 @@ ExpressionKind = Literal["clebs", "lebs", "direct"]
 """Expression encoder: trained by contrast before, trained with the generator, or layers without a basis."""
 DIGEST_SIZE = 32
 """Bytes that tell one foundation from another."""
+MARGIN = 0.03
+"""Metres about the mean face in which its surface is looked for: hair lies in them."""
+TRUSTED_TURN = 60.0
+"""Degrees beyond which a single picture shows too little of the head; talking heads rarely turn as far."""
 STRIDE = 16
 """Sides of pictures are multiples of this."""
 
@@ -168,15 +175,19 @@ class Export3D(ParameterDriven[Export3DState]):
 
     def controls(self) -> Mapping[str, Control]:
         """Those of the face model, and the weights of the basis vectors."""
-        return {**super().controls(), **dict(list_basis_controls(self.expression))}
+        controls = {**super().controls(), **dict(list_basis_controls(self.expression))}
+        turns = {name: replace(controls[name], trusted=TRUSTED_TURN) for name in ("yaw", "pitch")}
+        return controls | turns
 
     def set_control(self, state: Export3DState, motion: FaceParams, name: str, value: float) -> FaceParams:
         """Set a control of the face model, or a weight of a basis vector."""
-        if name.partition(".")[0] == FAMILY:
+        family = name.partition(".")[0]
+        if family not in COEFFICIENTS:  # those may be numbered where they are listed by name
             check_value(name, find_control(name, self.controls(), type(self).__name__), value)
-            assert isinstance(self.expression, ExpressionBasis)
-            return set_basis_weight(motion, name, value, self.expression)
-        return super().set_control(state, motion, name, value)
+        if family != FAMILY:
+            return super().set_control(state, motion, name, value)
+        assert isinstance(self.expression, ExpressionBasis)
+        return set_basis_weight(motion, name, value, self.expression)
 
     def blend_motions(self, first: FaceParams, second: FaceParams, weight: float) -> FaceParams:
         """Blend face parameters, and the changes of basis vectors in a straight line."""
@@ -205,6 +216,19 @@ class Export3D(ParameterDriven[Export3DState]):
         origins = (origins - shift[:, None]) @ turn
         middle = self.face_model.mean_vertices.to(origins).mean(0)
         return limit_rays((origins - middle) / self.config.box, directions @ turn, 1.0)
+
+    def build_surface(self, state: Export3DState, motion: FaceParams) -> Surface:
+        """The surface of the field about the head with an expression, in metres, unposed; the background is left out.
+
+        Raises:
+            ReenactError: as of `extract_surface`.
+        """
+        planes = self.build_planes(state, motion[:1])
+        vertices = self.face_model.mean_vertices
+        middle, margin = vertices.mean(0), MARGIN / self.config.box
+        ends = [(end - middle) / self.config.box for end in (vertices.amin(0), vertices.amax(0))]
+        surface = extract_surface(lambda points: self._decode(planes, points), ends[0] - margin, ends[1] + margin)
+        return replace(surface, vertices=surface.vertices * self.config.box + middle)
 
     def _decode(self, planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         density, colour = self.decoder(sample_planes(planes, points).mean(1))

@@ -24,7 +24,7 @@ from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.media.pictures import pictures_in, write_image
 from reenact.metrics.frame_set import FrameSet, frame_set
-from reenact.metrics.metric_names import check_metrics, find_reference, parse_metric
+from reenact.metrics.metric_names import check_metrics, find_reference, list_foreground, parse_metric
 from reenact.metrics.network_hashes import hash_networks
 from reenact.metrics.scene import Frames, Scene
 from reenact.metrics.suite import Score, Suite
@@ -34,6 +34,7 @@ from reenact.provenance import mark_words
 from reenact.watermark import embed_watermark
 
 DEFAULT = ("psnr", "ssim", "l1")
+MASKS = "name a store with masks as --target, such as one of `reenact world --masks`"
 SHOWN = 4
 """Rows of the picture that shows what was scored."""
 
@@ -183,6 +184,8 @@ def _build_part(
         reference = find_reference(parse_metric(name))
         if kind == "cross" and reference == "target":
             absent.append(Score(name, math.nan, 0, "it needs the wanted picture, which cross-reenactment has not"))
+        elif list_foreground([name]) and not target.has_masks:
+            absent.append(Score(name, math.nan, 0, f"it is measured on the person: {MASKS}"))
         elif sources is None and reference == "source":
             absent.append(Score(name, math.nan, 0, "it is held against the source; name the sources with --source"))
         else:
@@ -216,10 +219,21 @@ def _update_suite(part: Part, batch: list[Sample], device: torch.device) -> None
     scene = Scene(
         generated=Frames(generated, f"{part.generated.option} ({results})"),
         source=Frames(source, "the source frames"),
-        driving=Frames(target, f"{part.target.option} ({', '.join(dict.fromkeys(s.match.driving for s in batch))})"),
+        driving=Frames(
+            target,
+            f"{part.target.option} ({', '.join(dict.fromkeys(s.match.driving for s in batch))})",
+            _read_masks(part, batch, device),
+        ),
         same_identity=part.kind == "self",
     )
     part.suite.update(scene, _name_rows(part, batch, source, target))
+
+
+def _read_masks(part: Part, batch: Sequence[Sample], device: torch.device) -> Tensor | None:
+    """Masks (B, 1, H, W) of the driving frames, if a metric reads them."""
+    if not list_foreground(list(part.suite.metrics)):
+        return None
+    return torch.stack([part.target.mask(s.match.driving, s.driving_frame) for s in batch]).to(device)
 
 
 def _name_rows(part: Part, batch: Sequence[Sample], source_image: Tensor, target: Tensor) -> PortraitPair:

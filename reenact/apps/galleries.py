@@ -16,7 +16,7 @@ from torch import Tensor
 from reenact.data.store.prepared import open_prepared
 from reenact.data.store.root_files import is_prepared
 from reenact.errors import ReenactError
-from reenact.faces.portrait import unit_range
+from reenact.faces.portrait import Portrait, unit_range
 from reenact.media.listing import list_folder
 from reenact.media.pictures import PICTURE_SUFFIXES, open_picture, pictures_in, read_image
 from reenact.media.video import VIDEO_SUFFIXES, VideoReader
@@ -51,6 +51,13 @@ class Gallery(Protocol):
 
     def frame(self, name: str, number: int) -> Tensor:
         """One frame (3, H, W), in [-1, 1]."""
+
+    @property
+    def has_masks(self) -> bool:
+        """True if there is a mask of the person in every frame."""
+
+    def mask(self, name: str, number: int) -> Tensor:
+        """Mask (1, H, W) of a frame in [0, 1], of a gallery that has masks."""
 
 
 def open_gallery(path: Path, option: str, size: int | None = None) -> Gallery:
@@ -128,6 +135,15 @@ class FolderGallery:
             raise ReenactError(f"{path} has no frame {number}; it has {len(stills)}")
         return _read_still(stills[number])
 
+    @property
+    def has_masks(self) -> bool:
+        """False: nothing finds masks in files."""
+        return False
+
+    def mask(self, name: str, number: int) -> Tensor:
+        """Raise `ReenactError`: files have no masks."""
+        raise ReenactError(f"{self.option} has no masks of the person, which a store has: {name}, frame {number}")
+
     def folder(self, name: str) -> Path | None:
         """The folder that a clip is, None for a file."""
         path = self._paths[name]
@@ -201,11 +217,25 @@ class StoreGallery:
 
     def frame(self, name: str, number: int) -> Tensor:
         """One frame."""
+        return self._read(name, number).image[0]
+
+    @property
+    def has_masks(self) -> bool:
+        """True if the store was written with masks."""
+        return "mask" in self._prepared.info.fields
+
+    def mask(self, name: str, number: int) -> Tensor:
+        """Mask of a frame of a store that has them."""
+        mask = self._read(name, number).mask
+        assert mask is not None
+        return mask[0]
+
+    def _read(self, name: str, number: int) -> Portrait:
+        """A frame as a batch of one portrait."""
         if not 0 <= number < self.count(name):
             raise ReenactError(f"{self.option}: clip {name} has no frame {number}; it has {self.count(name)}")
         place, info = self._prepared.place(self._row(name)), self._prepared.info
-        portrait = self._prepared.reader.read(place, "", [number], info.size, self._size)
-        return portrait.normalised().image[0]
+        return self._prepared.reader.read(place, "", [number], info.size, self._size).normalised()
 
     def _row(self, name: str) -> int:
         row = self._prepared.table.find(name)

@@ -31,6 +31,7 @@ from reenact.cli.launching import set_launcher
 from reenact.data.datamodules.base import ReenactmentDataModule
 from reenact.errors import ReenactError
 from reenact.methods.registry import find_foundation, find_method_of_preset
+from reenact.metrics.metric_names import list_foreground
 from reenact.models.common.checkpoint import check_foundation, check_resumable, load_weights
 from reenact.models.common.module import PortraitModule
 from reenact.models.common.rebuild import check_recorded
@@ -125,6 +126,7 @@ class ReenactCLI(LightningCLI):
         """Build the trainer with the loggers and callbacks that every run has."""
         self.datamodule.serve(self.model.needs)
         check_needs(self.model, self.datamodule, self.request.command)
+        self._serve_metrics()
         if self.request.command == "fit":
             check_recorded(self.model)
             self._check_foundation()
@@ -150,6 +152,17 @@ class ReenactCLI(LightningCLI):
         if config.sync_batchnorm and self.request.command == "fit":
             check_synchronised(trainer)
         return trainer
+
+    def _serve_metrics(self) -> None:
+        """Let held-out portraits have masks where metrics read them; raises `ReenactError` for data without any."""
+        suite: MetricSuite = self._get(self.config_init, "metrics")
+        on_person = list_foreground([choice.name for choice in suite.choices])
+        if on_person and not self.datamodule.describe().mask:
+            raise ReenactError(
+                f"--metrics.names: {on_person[0]} is measured on the person and the data has no masks; the synthetic"
+                f" world has them: leave out --data, or {MASKS}"
+            )
+        self.datamodule.tests_with_masks = bool(on_person)
 
     def _check_foundation(self) -> None:
         """Refuse a network beside the trained one that is of another method or face model than the preset's."""

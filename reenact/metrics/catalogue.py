@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from reenact.errors import ReenactError
-from reenact.metrics import images, readers, temporal
+from reenact.metrics import foreground, images, readers, temporal
 from reenact.metrics.distributions import FrechetDistance, KernelDistance, VideoDistance
 from reenact.metrics.faces import AKD, CSIM, FaceDistance
 from reenact.metrics.frame_metric import FrameMetric
-from reenact.metrics.metric_names import PARTS, PIXELS, Reference, find_reference, parse_metric
+from reenact.metrics.metric_names import FOREGROUND, PARTS, PIXELS, Reference, find_reference, parse_metric
 from reenact.metrics.networks import NETWORKS, PROBE
 from reenact.metrics.perceptual import LPIPS, LayerDistance
 
@@ -24,6 +24,8 @@ PIXEL_METRICS: dict[str, Callable[[], FrameMetric]] = {
     "ms_ssim": images.MSSSIM,
     "flicker": temporal.Flicker,
     "flicker.excess": temporal.FlickerExcess,
+    "psnr.foreground": foreground.ForegroundPSNR,
+    "ssim.foreground": foreground.ForegroundSSIM,
 }
 """Metrics without a network; `metric_names.PIXELS` has their names."""
 
@@ -59,8 +61,7 @@ def build_metric(text: str) -> Metric:
     assert name.network is not None
     reference = find_reference(name)
     if name.family == "lpips":
-        probe = name.network == PROBE
-        return LayerDistance(readers.layer_reader(name.network)) if probe else LPIPS(_cast_any(name.network))
+        return _build_perceptual(name.network, of_person=name.part == FOREGROUND)
     if name.family in ("akd", "jitter"):
         points = readers.landmark_reader(name.network)
         return AKD(points, reference) if name.family == "akd" else temporal.Jitter(points, name.part == "excess")
@@ -75,6 +76,13 @@ def build_metric(text: str) -> Metric:
     return FaceDistance(
         name.family, _cast_any(name.part), readers.face_reader(name.network), _cast_any(norm), reference
     )
+
+
+def _build_perceptual(network: str, *, of_person: bool) -> FrameMetric:
+    if network == PROBE:
+        reader = readers.layer_reader(network)
+        return foreground.ForegroundLayerDistance(reader) if of_person else LayerDistance(reader)
+    return foreground.ForegroundLPIPS(_cast_any(network)) if of_person else LPIPS(_cast_any(network))
 
 
 def _cast_any(value: object) -> Any:  # noqa: ANN401  # `parse_metric` checked it against the literals

@@ -46,11 +46,16 @@ def ssim(generated: Tensor, target: Tensor) -> Tensor:
     with `gaussian_weights=True, sigma=1.5, use_sample_covariance=False`. The mean over the whole picture, borders
     mirrored, that torchmetrics gives by default is another number.
     """
-    values = []
+    return torch.stack([values.mean(dtype=torch.float64) for values in map_similarity(generated, target)])
+
+
+def map_similarity(generated: Tensor, target: Tensor) -> Tensor:
+    """(B, 3, H - 10, W - 10) structural similarity at each place where the window fits: the numbers under `ssim`."""
+    maps = []
     for first, second in zip(_centre_range(generated), _centre_range(target), strict=True):
         level, contrast = _local_similarity(first, second)
-        values.append((level * contrast).mean(dtype=torch.float64))
-    return torch.stack(values)
+        maps.append(level * contrast)
+    return torch.stack(maps)
 
 
 def ms_ssim(generated: Tensor, target: Tensor) -> Tensor:

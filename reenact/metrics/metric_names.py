@@ -16,9 +16,13 @@ Reference = Literal["target", "source", "driving"]
 Norm = Literal["l1", "sum", "l2", "l2sq", "rmse", "degrees"]
 """Mean or sum of absolute differences, Euclidean distance or its square, root of the mean square, or the mean absolute
 difference in degrees."""
+FOREGROUND = "foreground"
+"""Part of the names of metrics that are measured on the person alone."""
 PIXELS: dict[str, Reference] = {
     **dict.fromkeys(("l1", "psnr", "ssim", "ms_ssim", "flicker"), "target"),
     "flicker.excess": "driving",
+    "psnr.foreground": "target",
+    "ssim.foreground": "target",
 }
 """Metrics without a network -> their references."""
 PARTS = {
@@ -28,6 +32,8 @@ PARTS = {
     "p_rmse": ("rotation", "pose"),
 }
 """Parts of a face that a distance can compare."""
+VARIANTS = {"jitter": ("excess",), "lpips": (FOREGROUND,)}
+"""Parts of the names of families that have variants."""
 ASSUMED: dict[str, Reference] = {"csim": "source", "lpips": "target"}
 """Reference of a family whose name states none; of the others it is the driving frame."""
 
@@ -88,7 +94,7 @@ def _check_parts(text: str, name: Name) -> None:
             allowed = "no norm" if rmse else f"a norm: .{', .'.join(_allowed_norms(name))}"
             raise ReenactError(f"The metric {text!r} takes {allowed}")
         return
-    parts = ("excess",) if name.family == "jitter" else ()
+    parts = VARIANTS.get(name.family, ())
     fixed = name.family in ("lpips", "jitter", "fvd") and name.reference is not None
     if name.norm or (name.part and name.part not in parts) or fixed:
         raise ReenactError(f"There is no metric {text!r}: {name.family} has no such variant; docs/metrics.md lists all")
@@ -115,6 +121,11 @@ def find_reference(name: Name) -> Reference:
     if name.reference is not None:
         return name.reference
     return "source" if name.part == "identity" else ASSUMED.get(name.family, "driving")
+
+
+def list_foreground(names: Sequence[str]) -> list[str]:
+    """The metrics of some names that are measured on the person and need masks of it."""
+    return [text for text in names if parse_metric(text).part == FOREGROUND]
 
 
 def check_metrics(names: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Literal
@@ -33,13 +34,22 @@ def layer_distance(first: list[Tensor], second: list[Tensor]) -> Tensor:
         first: Layers (B, C, H, W) of a network.
         second: The same of other pictures.
     """
+    maps = _map_unit_differences(first, second)
+    return torch.stack([values.mean((1, 2)) / a.shape[1] for values, a in zip(maps, first, strict=True)]).sum(0)
+
+
+def map_layer_distances(first: list[Tensor], second: list[Tensor]) -> list[Tensor]:
+    """Maps (B, H, W) of each layer whose means add to `layer_distance`."""
+    return [values / a.shape[1] for values, a in zip(_map_unit_differences(first, second), first, strict=True)]
+
+
+def _map_unit_differences(first: list[Tensor], second: list[Tensor]) -> Iterator[Tensor]:
+    """Squared differences (B, H, W) in float64 of the unit-length features of each layer."""
     # |a/|a| - b/|b||^2 = 2 - 2 cos: one pass over the layers, and no copy of them
-    terms = []
     for a, b in zip(first, second, strict=True):
         lengths = (a.square().sum(1) * b.square().sum(1)).sqrt().clamp_min(1e-12)
         cosines = (a * b).sum(1) / lengths
-        terms.append((2 - 2 * cosines.double()).mean((1, 2)) / a.shape[1])
-    return torch.stack(terms).sum(0)
+        yield 2 - 2 * cosines.double()
 
 
 class LayerDistance(FrameMetric):
@@ -70,13 +80,17 @@ def weighted_distance(first: list[Tensor], second: list[Tensor], heads: list[Ten
         second: The same of other pictures.
         heads: (C,) weights of the squared differences, of each layer.
     """
-    terms = []
+    maps = map_weighted_distances(first, second, heads)
+    return torch.stack([places.mean((1, 2), dtype=torch.float64) for places in maps]).sum(0)
+
+
+def map_weighted_distances(first: list[Tensor], second: list[Tensor], heads: list[Tensor]) -> Iterator[Tensor]:
+    """Map (B, H, W) of each layer whose means add to `weighted_distance`, of the same arguments."""
     for a, b, head in zip(first, second, heads, strict=True):
         (length_a, own_a), (length_b, own_b) = (_weigh_layer(layer, head) for layer in (a, b))
         both = F.conv2d(a * b, head[None, :, None, None]).squeeze(1)
         places = own_a / length_a.square() + own_b / length_b.square() - 2 * both / (length_a * length_b)
-        terms.append(places.clamp_min(0).mean((1, 2), dtype=torch.float64))
-    return torch.stack(terms).sum(0)
+        yield places.clamp_min(0)
 
 
 def _weigh_layer(layer: Tensor, head: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,7 +116,7 @@ class LPIPS(FrameMetric):
 
     def values(self, generated: Frames, reference: Frames) -> Tensor:
         """(B,) distances."""
-        heads = [layer.model[-1].weight.flatten() for layer in self._reader.network(generated.image.device).lins]
+        heads = self._reader.heads(generated.image.device)
         return weighted_distance(generated.read(self._reader), reference.read(self._reader), heads)
 
 
@@ -120,6 +134,10 @@ class BackboneLayers:
     def network(self, device: torch.device) -> Any:  # noqa: ANN401  # lpips has no types
         """The package's own, on a device."""
         return _build_lpips(self.name).to(device)
+
+    def heads(self, device: torch.device) -> list[Tensor]:
+        """(C,) weights of the squared differences, of each layer."""
+        return [layer.model[-1].weight.flatten() for layer in self.network(device).lins]
 
 
 @cache

@@ -84,6 +84,7 @@ class Frames:
     Args:
         image: (B, 3, H, W) in [-1, 1]; values a little beyond are clamped.
         name: What to call them in messages.
+        mask: (B, 1, H, W) share of each pixel that shows the person, for metrics of the person alone.
 
     Raises:
         ReenactError: if a value is no number, or the range is another.
@@ -92,8 +93,9 @@ class Frames:
     memory: Memory | None = None
     """Readings of earlier pictures, for real pictures that come again."""
 
-    def __init__(self, image: Tensor, name: str = "the frames") -> None:
+    def __init__(self, image: Tensor, name: str = "the frames", mask: Tensor | None = None) -> None:
         check_values(image, name)
+        self.mask = mask
         self.name = name
         self.given = image
         """The pictures as they came."""
@@ -207,6 +209,7 @@ class Scene:
     def part(self, rows: slice) -> Scene:
         """Some of its frames."""
         generated, source, driving = (
-            Frames(frames.given[rows], frames.name) for frames in (self.generated, self.source, self.driving)
+            Frames(frames.given[rows], frames.name, None if frames.mask is None else frames.mask[rows])
+            for frames in (self.generated, self.source, self.driving)
         )
         return Scene(generated, source, driving, self.same_identity)

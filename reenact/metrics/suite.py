@@ -171,7 +171,7 @@ def scene_of(image: Tensor, pair: PortraitPair) -> Scene:
         image: (B, 3, H, W) or (B, T, 3, H, W) in [-1, 1].
         pair: The batch.
     """
-    driving, source = pair.driving.image, pair.source.image
+    driving, source, mask = pair.driving.image, pair.source.image, pair.driving.mask
     if image.ndim == 5:
         source = source[:, None].expand(-1, image.shape[1], -1, -1, -1)
     generated, target, source_frames = (
@@ -180,7 +180,7 @@ def scene_of(image: Tensor, pair: PortraitPair) -> Scene:
     return Scene(
         generated=Frames(generated, "the generated frames"),
         source=Frames(source_frames, "the source frames"),
-        driving=Frames(target, "the driving frames"),
+        driving=Frames(target, "the driving frames", None if mask is None else mask.flatten(0, -4)),
         same_identity=pair.same_identity,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,14 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 from cli.conftest import place  # noqa: F401 - a fixture
 from cli.standins import NoiseData
-from data.made_store import add_clip, made_store, made_writer
+from data.made_store import add_clip, made_arrays, made_store, made_writer
 from PIL import Image
 from safetensors.torch import save_file
 from skimage.metrics import peak_signal_noise_ratio
 
 from reenact.callbacks.score_files import read_scores
 from reenact.cli import main
-from reenact.data.store.reader import Store
+from reenact.data.store.reader import Store, StoreInfo
+from reenact.data.store.writer import StoreWriter, fields_of
 from reenact.faces.portrait import to_image
 from reenact.media.video_writer import VideoWriter
 from reenact.nn import probe as probe_module
@@ -137,6 +139,29 @@ def test_a_store_is_read_at_the_results_size(tmp_path):
         ("p3", 4, 100),
         ("p3", 5, 100),
     ]
+
+
+def test_the_person_is_scored_where_the_target_has_masks(sets, tmp_path):
+    """Results are right on the left half, which is the person, and wrong elsewhere."""
+    mask = np.zeros((3, SIDE, SIDE), np.bool_)
+    mask[..., : SIDE // 2] = True
+    arrays = replace(made_arrays(3), mask=mask)
+    writer = StoreWriter(tmp_path / "store", StoreInfo("head", SIDE, {}, fields_of(arrays)))
+    add_clip(writer, "ann#1", 3, arrays=arrays)
+    store = Store(tmp_path / "store")
+    real = to_image(store.read(store.clip("ann#1"), range(3)).normalised().image)
+    results = write(tmp_path / "left", {"ann#1": np.where(mask[..., None], real, 255 - real).astype(np.uint8)})
+    words = ["--metrics", "psnr.foreground", "psnr", "-o", tmp_path / "out"]
+    assert main(["evaluate", "--generated", *map(str, [results, "--target", tmp_path / "store", *words])]) == 0
+    scores = loader(tmp_path / "out")
+    assert scores["psnr.foreground"]["value"] == 100
+    assert scores["psnr"]["value"] < 20
+    made, targets, *_ = sets
+    words[-1] = tmp_path / "without"
+    assert main(["evaluate", "--generated", *map(str, [made, "--target", targets, *words])]) == 0
+    scores = loader(tmp_path / "without")
+    assert scores["psnr.foreground"]["value"] is None
+    assert scores["psnr.foreground"]["note"].startswith("it is measured on the person: name a store with masks")
 
 
 def test_single_pictures_arrays_and_videos(tmp_path):

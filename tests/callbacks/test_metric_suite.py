@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 from cli.conftest import place  # noqa: F401 - a fixture
 from cli.standins import Method
+from data.made_store import SIZE, add_clip, made_arrays
 from safetensors.torch import load_file
 
 from reenact.callbacks.metric_suite import MetricSuite, _Extremes
 from reenact.cli import main
 from reenact.data.datamodules import Synthetic
+from reenact.data.store.reader import StoreInfo
+from reenact.data.store.writer import StoreWriter, fields_of
 from reenact.metrics.distributions import compute_moments, frechet_distance
 from reenact.metrics.readers import feature_size
 from reenact.models.common.base import Reenactment
@@ -50,6 +55,29 @@ def test_metrics_have_loaders_and_steps_of_their_own(place):  # noqa: F811 - the
     assert (Path("run") / "pictures" / "val_self_worst_0000002.png").is_file()
     assert main(["test", "--ckpt_path", "run/checkpoints/last.ckpt", "--metrics.names", names, "--out", "test"]) == 0
     assert scored(Path("test")) == {"test_cross_0000000": ["flicker.excess"], "test_self_0000000": first}
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_masks_come_to_held_out_portraits_where_a_metric_reads_them(place, masked, capsys):  # noqa: F811 - the fixture
+    arrays = made_arrays(12)
+    if masked:
+        arrays = replace(arrays, mask=np.ones((12, SIZE, SIZE), np.bool_))
+    writer = StoreWriter(Path("store"), StoreInfo("head", SIZE, {}, fields_of(arrays)))
+    for name, split in (("a#1", "train"), ("b#1", "test"), ("c#1", "test")):
+        add_clip(writer, name, 12, split, arrays)
+    words = ["--data", "reenact.data.datamodules.Clips", "--data.root", "store", "--data.num_val_pairs", "2"]
+    words += ["--metrics.names", "[psnr, psnr.foreground]", "--trainer.max_steps", "1"]
+    code = main(["fit", "--model", "standin", *words, "--out", "run"])
+    if not masked:
+        assert code == 2
+        assert "--metrics.names: psnr.foreground is measured on the person and the data has no masks;" in (
+            capsys.readouterr().err
+        )
+        return
+    assert code == 0
+    rows = pq.read_table("run/scores/val_self_0000001.parquet").to_pylist()
+    assert len(rows) == 2
+    assert all(row["psnr.foreground"] == pytest.approx(row["psnr"]) for row in rows)
 
 
 def test_another_loader_is_refused(place, capsys):  # noqa: F811 - the fixture

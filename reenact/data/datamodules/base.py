@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from abc import abstractmethod
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,8 @@ class ReenactmentDataModule(LightningDataModule):
         self.sources = sources
         self.max_broken = max_broken
         self.needs = EVERYTHING
+        self.tests_with_masks = False
+        """Held-out portraits have masks of the person whether or not the method reads them, for metrics."""
         self._listed = None if pairs is None else read_pairs(pairs)
 
     @property
@@ -154,9 +157,14 @@ class ReenactmentDataModule(LightningDataModule):
         return self.needs.clip_length > 1
 
     @property
-    def unread(self) -> tuple[str, ...]:
-        """Arrays of a store that the method does not need."""
-        return tuple(name for name in ("landmarks", "mask") if not getattr(self.needs, name))
+    def test_contents(self) -> Contents:
+        """Parts of held-out portraits: those that the method needs, and masks where metrics read them."""
+        return replace(self.needs, mask=self.needs.mask or self.tests_with_masks)
+
+    def list_unread(self, split: str) -> tuple[str, ...]:
+        """Arrays of a store that nothing reads in the portraits of the split `train` or `test`."""
+        contents = self.needs if split == "train" else self.test_contents
+        return tuple(name for name in ("landmarks", "mask") if not getattr(contents, name))
 
     def process_batch_size(self, processes: int) -> int:
         """Training pairs per batch of each of some processes.
@@ -271,7 +279,7 @@ class ReenactmentDataModule(LightningDataModule):
             )
         if not len(prepared.table.names):
             raise ReenactError(f"--data.sources {self.sources} has no usable clip; prepare it again")
-        return StoreClips(prepared, prepared.table.index(None), self.size, self.unread)
+        return StoreClips(prepared, prepared.table.index(None), self.size, self.list_unread("test"))
 
     def _loader(
         self,

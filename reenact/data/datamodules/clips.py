@@ -127,4 +127,4 @@ def store_clips(store: Store | Shards, split: str, settings: ReenactmentDataModu
             f"{store.root} has no usable {split} clip of {shortest} frames or more; "
             f"see `reenact prepare --status {store.root}`"
         )
-    return StoreClips(store, index, settings.size, settings.unread)
+    return StoreClips(store, index, settings.size, settings.list_unread(split))

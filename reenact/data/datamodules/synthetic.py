@@ -87,13 +87,13 @@ class Synthetic(ReenactmentDataModule):
 
     def train_clips(self) -> ClipSource:
         """The people 0 to `identities`."""
-        return self._people(0, self.identities)
+        return self._people(0, self.identities, self.needs)
 
     def test_clips(self) -> ClipSource:
         """Clips of the people after those of the training set."""
-        return self._people(self.identities, self.test_identities)
+        return self._people(self.identities, self.test_identities, self.test_contents)
 
-    def _people(self, first: int, count: int) -> ClipSource:
+    def _people(self, first: int, count: int, contents: Contents) -> ClipSource:
         from reenact.data.synthetic.clips import SyntheticClips  # the renderer's imports are slow, and help needs none
 
         return SyntheticClips(
@@ -102,5 +102,5 @@ class Synthetic(ReenactmentDataModule):
             clips_per_identity=self.clips_per_identity,
             frames_per_clip=self.frames_per_clip,
             size=self.size,
-            contents=self.needs,
+            contents=contents,
         )

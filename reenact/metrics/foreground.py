@@ -49,7 +49,7 @@ def average_over_person(values: Tensor, person: Tensor) -> Tensor:
 
     NaN where the person has no place.
     """
-    weights = F.adaptive_avg_pool2d(person, values.shape[-2:])[:, 0].double()
+    weights = F.adaptive_avg_pool2d(person, (values.shape[-2], values.shape[-1]))[:, 0].double()
     return (values.double() * weights).sum((1, 2)) / weights.sum((1, 2))
 
 

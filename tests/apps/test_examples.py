@@ -8,16 +8,22 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from pytorch_lightning import Trainer
 
 from reenact.data.prepare import pipeline
+from reenact.data.synthetic.write_store import write_synthetic_store
+from reenact.errors import ReenactError
 from reenact.media.video import probe_video
 from reenact.media.video_writer import VideoWriter
 from reenact.metrics.catalogue import PIXEL_METRICS
 from reenact.metrics.metric_names import PIXELS
+from reenact.models.export3d_clebs import CLeBSModule
+from reenact.models.export3d_clebs.network import CLeBSConfig
 from reenact.world import World
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-TESTED = ("animate_portrait", "compare_checkpoints", "train_on_clips")
+TESTED = ("animate_portrait", "compare_checkpoints", "show_expressions", "train_on_clips")
 
 
 def load_main(name: str) -> Callable[[list[str]], None]:
@@ -52,6 +58,25 @@ def test_compare_checkpoints(checkpoint: Path, capsys: pytest.CaptureFixture[str
     assert first == second
     assert 5 < float(first[1]) < 25
     assert 0 < float(first[3]) < 0.2
+
+
+def test_show_expressions(tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store, encoder = tmp_path / "store", tmp_path / "clebs.ckpt"
+    write_synthetic_store(store, identities=2, test_identities=0, frames_per_clip=6, size=16, workers=1)
+    sizes = CLeBSConfig(components=3, width=8, hidden=8, image_widths=[4], image_blocks=1)
+    trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu", enable_progress_bar=False)
+    trainer.strategy.connect(CLeBSModule(network=sizes))
+    trainer.save_checkpoint(encoder)
+    options = ["--people", "2", "--frames", "6"]
+    load_main("show_expressions")([str(encoder), str(store), str(tmp_path / "out.png"), *options])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[-3:-1]] == ["coefficients", "codes"]
+    assert lines[-1].endswith("out.png: 6 frames of 2 people")
+    assert Image.open(tmp_path / "out.png").size == (840, 460)
+    with pytest.raises(ReenactError, match="2 people of the store have two clips: lower --people 3"):
+        load_main("show_expressions")([str(encoder), str(store), str(tmp_path / "out.png"), "--people", "3"])
+    with pytest.raises(ReenactError, match="which has no expression encoder"):
+        load_main("show_expressions")([str(checkpoint), str(store), str(tmp_path / "out.png")])
 
 
 def test_train_on_clips(

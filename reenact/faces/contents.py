@@ -33,6 +33,8 @@ class Contents:
     """Driving frames of a training sample; 1 for pictures."""
     clip_stride: int = 1
     """Frames from one driving frame to the next; 0 for frames from anywhere in the clip, in ascending order."""
+    test_stride: int = 1
+    """Frames from one to the next of those around a held-out picture; 1 for a method that plays them as a video."""
     window: int = 0
     """Frames on either side of a portrait whose face parameters come with it."""
     mirrors: bool = True

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from reenact.data.datamodules.clips import Clips
+from reenact.data.pairs.frames import list_around
 from reenact.data.pairs.lists import NamedPair, read_pairs, write_pairs
 from reenact.data.pairs.plans import write_plan
 from reenact.data.store.pack import pack
@@ -168,6 +169,22 @@ def test_a_method_of_clips_drives_a_clip_as_a_whole(root, tmp_path):
     assert first.driving.frame.tolist() == [list(range(15))]
     assert second.driving.frame.tolist() == [7]
     assert second.around.frame.tolist() == [[5, 6, 7, 8]]
+
+
+@pytest.mark.parametrize(
+    ("start", "stride", "around"),
+    [
+        (7, 3, [1, 4, 7, 10]),
+        (2, 3, [2, 5, 8, 11]),
+        (13, 3, [4, 7, 10, 13]),
+        (7, 5, [2, 7, 12]),
+        (0, 1, [0, 1, 2, 3]),
+        (14, 1, [11, 12, 13, 14]),
+    ],
+)
+def test_frames_around_one_keep_a_stride(start, stride, around):
+    """A clip of 15 frames: it has fewer than four where the stride is wide."""
+    assert list(list_around(start, 15, Contents(clip_length=4, test_stride=stride))) == around
 
 
 def test_cross_pairs_with_other_sources_need_no_list(root, portraits):

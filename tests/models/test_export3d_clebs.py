@@ -12,14 +12,16 @@ from zoo import SIZE, Pairs, loader, portrait, trainer
 from reenact.data.pairs.sampling import TrainingPairs
 from reenact.data.synthetic.clips import SyntheticClips
 from reenact.errors import ReenactError
+from reenact.faces.params import FaceParams
 from reenact.faces.portrait import PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.models.common.checkpoint import load_method, load_module, load_weights
 from reenact.models.common.expression_basis import BasisConfig, ExpressionBasis, orthonormalise_columns
 from reenact.models.export3d_clebs import CLeBSModule
+from reenact.models.export3d_clebs.alignment import align_faces, locate_faces
 from reenact.models.export3d_clebs.losses import compare_codes, compute_contrast, count_matches
 from reenact.models.export3d_clebs.module import CLeBSOptimisation, Contrast
-from reenact.models.export3d_clebs.network import CLeBSConfig
+from reenact.models.export3d_clebs.network import CLeBSConfig, ContrastiveEncoders
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SMALL = CLeBSConfig(components=3, width=8, hidden=8, image_widths=[4, 8], image_blocks=1, reduction=2)
@@ -131,6 +133,49 @@ def test_matches_are_counted_among_the_pictures_of_a_clip():
     assert count_matches(cosines) == pytest.approx(2 / 3)
 
 
+def landmarks_in_squares(params: FaceParams) -> torch.Tensor:
+    """Landmarks (N, 68, 2) of resting faces in the squares that `locate_faces` puts around them."""
+    model = load_face_model("head")
+    corners = model.vertices(params, model.landmark_vertices.flatten())
+    points = model.project(corners, params.camera)[..., :2].unflatten(1, (68, -1))
+    points = (points * model.landmark_weights[..., None]).sum(2)
+    sampling = locate_faces(model, params)
+    return (points - sampling[:, None, :, 2]) @ sampling[:, :, :2].inverse().mT
+
+
+def test_squares_hold_faces_upright_whatever_their_place_size_and_tilt():
+    still = load_face_model("head").neutral(4)
+    camera = still.camera * torch.tensor([[1.0, 1, 1], [0.6, 1, 1], [1, 1, 1], [1, 1, 1]])
+    camera[2, 1:] += torch.tensor([0.02, -0.03])
+    tilt = torch.tensor([[0.0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0.4]])
+    points = landmarks_in_squares(replace(still, camera=camera, global_pose=tilt))
+    torch.testing.assert_close(points, points[:1].expand_as(points), atol=1e-3, rtol=0)
+    assert points[0, 33].abs().max() < 1e-5
+    assert points[0].abs().max() < 1
+    eyes = points[0, 36:48].mean(0)
+    assert eyes[0].abs() < 0.02
+    assert eyes[1] < -0.3
+
+
+def test_the_expression_does_not_move_the_square():
+    params = portrait(3, 0, "a").params
+    moved = replace(params, expression=params.expression + 1, jaw_pose=params.jaw_pose + 0.2)
+    model = load_face_model("head")
+    assert torch.equal(locate_faces(model, moved), locate_faces(model, params))
+    turned = replace(params, global_pose=params.global_pose + 0.2)
+    assert not torch.allclose(locate_faces(model, turned), locate_faces(model, params))
+
+
+def test_pictures_are_cut_to_faces_where_a_side_is_given():
+    params, image = portrait(2, 0, "a").params, torch.rand(2, 3, 32, 32)
+    encoders = ContrastiveEncoders(load_face_model("head"), replace(SMALL, face_side=24)).eval()
+    square = align_faces(load_face_model("head"), image, params, 24)
+    assert square.shape == (2, 3, 24, 24)
+    torch.testing.assert_close(encoders.encode_pictures(image, params), encoders.image(square))
+    whole = ContrastiveEncoders(load_face_model("head"), SMALL).eval()
+    torch.testing.assert_close(whole.encode_pictures(image, params), whole.image(image))
+
+
 def test_fits_validates_tests_and_is_read_back(tmp_path):
     module = build(form="printed")
     run = trainer(tmp_path, max_steps=3)
@@ -161,6 +206,17 @@ def test_the_frames_around_a_picture_are_evaluated(tmp_path):
     torch.testing.assert_close(run.callback_metrics["val/self/matches"], count_matches(cosines))
 
 
+def test_a_held_out_clip_shorter_than_the_contrast_has_no_number(tmp_path):
+    module = build().eval()
+    run = trainer(tmp_path)
+    data = Clips()
+    short = portrait(FRAMES - 1, 7, "a").split(FRAMES - 1)
+    pairs = [PortraitPair(data.cross[0].source, data.cross[0].driving, short)]
+    data.val_dataloader = lambda: {"self": loader(pairs), "cross": loader(pairs)}
+    run.validate(module, data, verbose=False)
+    assert "val/self/matches" not in run.callback_metrics
+
+
 def test_resumes_exactly(tmp_path):
     def fit(epochs, resume=None):
         module = build()
@@ -185,7 +241,8 @@ def test_not_a_number_stops_the_run_and_names_the_clips(tmp_path):
 
 def test_a_clip_shorter_than_the_contrast_is_refused():
     needs = CLeBSModule(network=SMALL).needs
-    assert (needs.clip_length, needs.clip_stride, needs.mirrors) == (33, 3, False)
+    assert (needs.clip_length, needs.clip_stride, needs.test_stride, needs.mirrors) == (33, 3, 3, False)
+    assert CLeBSModule(network=SMALL, contrast=Contrast(stride=0)).needs.test_stride == 1
     TrainingPairs(SyntheticClips(0, range(1), 1, 97, SIZE), 0, 0.0, needs)
     with pytest.raises(ReenactError, match="No clip has the 97 frames that training needs; prepare longer clips"):
         TrainingPairs(SyntheticClips(0, range(1), 1, 96, SIZE), 0, 0.0, needs)

@@ -34,6 +34,21 @@ def draw_frames(num_frames: int, form: Contents, min_distance: int, draw: np.ran
     return [int(draw.integers(num_frames)), *driving]
 
 
+def list_around(start: int, num_frames: int, form: Contents) -> range:
+    """Frames of a clip around one, which is among them: as many as a sample has, or as the clip has at the stride.
+
+    Args:
+        start: The frame.
+        num_frames: Length of the clip.
+        form: Number of frames, and the stride between those of tests.
+    """
+    stride = form.test_stride
+    after = (num_frames - 1 - start) // stride
+    before = min(start // stride, max(form.clip_length // 2, form.clip_length - 1 - after))
+    first = start - before * stride
+    return range(first, first + min(form.clip_length, before + 1 + after) * stride, stride)
+
+
 def _draw_apart(num_frames: int, form: Contents, distance: int, draw: np.random.Generator) -> list[int]:
     """Draw a source that leaves room for the driving frames, then those."""
     frames = np.arange(num_frames)

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from reenact.data.clips import ClipSource
 from reenact.data.pairs.broken_clips import ATTEMPTS, BrokenClips
 from reenact.data.pairs.drawn_pairs import WHOLE, PairList, choose_clips
-from reenact.data.pairs.frames import count_least_frames, draw_frames
+from reenact.data.pairs.frames import count_least_frames, draw_frames, list_around
 from reenact.data.pairs.samples import form_clip, mirror
 from reenact.errors import ReenactError
 from reenact.faces.contents import EVERYTHING, Contents
@@ -101,8 +101,8 @@ class TrainingPairs(Dataset[PortraitPair]):
 class TestPairs(Dataset[PortraitPair]):
     """Dataset of the pairs of a list.
 
-    A method of clips gets a driving frame together with the frames of its clip around it, as many as its samples have
-    or as the clip has, and all frames of a clip that is driven as a whole.
+    A method of clips gets a driving frame together with the frames of its clip around it (`frames.list_around`), as
+    many as its samples have or as the clip has, and all frames of a clip that is driven as a whole.
 
     Args:
         clips: The driving frames.
@@ -153,10 +153,9 @@ class TestPairs(Dataset[PortraitPair]):
         length = self._clips.index.count_frames(clip)
         if start == WHOLE:
             return PortraitPair(source=source, driving=form_clip(self._clips.read(clip, range(length), window)))
-        first = max(0, min(start - self._form.clip_length // 2, length - self._form.clip_length))
-        frames = range(first, min(first + self._form.clip_length, length))
+        frames = list_around(start, length, self._form)
         around = self._clips.read(clip, frames, window)
-        return PortraitPair(source=source, driving=around[start - first], around=form_clip(around))
+        return PortraitPair(source=source, driving=around[frames.index(start)], around=form_clip(around))
 
 
 @lru_cache(maxsize=4)

@@ -13,7 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact.faces.model import FaceModel
+from reenact.faces.params import FaceParams
 from reenact.models.common.expression_basis import BasisConfig, ExpressionBasis
+from reenact.models.export3d_clebs.alignment import align_faces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,9 @@ class CLeBSConfig(BasisConfig):
     """Blocks of each stage."""
     reduction: int = 8
     """Factor by which the channels are fewer inside of the squeeze."""
+    face_side: int | None = None
+    """Side in pixels of the squares around upright faces to which pictures are cut first (`alignment`); None for data
+    whose pictures are cut like that."""
 
 
 class ContrastiveEncoders(nn.Module):
@@ -39,8 +44,16 @@ class ContrastiveEncoders(nn.Module):
     def __init__(self, face_model: FaceModel, config: CLeBSConfig) -> None:
         super().__init__()
         self.config = config
+        self.face_model = face_model
         self.expression = ExpressionBasis(face_model, config)
         self.image = SqueezeResNet(config.image_widths, config.image_blocks, config.reduction, config.width)
+
+    def encode_pictures(self, image: Tensor, params: FaceParams) -> Tensor:
+        """Codes (N, d) of pictures (N, 3, H, W); the parameters (N) tell where their faces are."""
+        if self.config.face_side is not None:
+            image = align_faces(self.face_model, image, params, self.config.face_side)
+        code: Tensor = self.image(image)
+        return code
 
 
 class SqueezeResNet(nn.Module):

@@ -12,7 +12,13 @@ pytest.importorskip("diffusers", reason="needs the extra diffusion")
 from reenact.models.magicportrait.config import GuidanceConfig, Sampling, UNetConfig
 from reenact.models.magicportrait.denoiser import Denoiser, FrameNorm
 from reenact.models.magicportrait.guidance_encoder import GuidanceEncoders
-from reenact.models.magicportrait.official import rename_guidance, rename_motion
+from reenact.models.magicportrait.official import (
+    read_guidance_config,
+    read_unet_config,
+    rename_guidance,
+    rename_motion,
+    rename_release,
+)
 from reenact.models.magicportrait.reference import AppearanceNet, find_self_attentions
 from reenact.models.magicportrait.sampler import build_scheduler, combine_predictions, sample_latents
 from reenact.models.magicportrait.training import weigh_velocities
@@ -209,3 +215,35 @@ def test_long_videos_are_the_official_ones(tensors, appearance, denoiser, prompt
 
     latents = sample_latents(predict, tensors["input/long_init_latents"], Sampling(steps=2))
     close(latents, tensors["output/long/final_latents"])
+
+
+def test_the_released_files_fill_our_networks(official, appearance, denoiser, encoders):
+    assert read_unet_config(official["denoising_unet"], 8) == CONFIG
+    assert read_guidance_config(official["guidance_encoder_depth"], 8) == GuidanceConfig(widths=[16, 32, 32, 32])
+    state, report = rename_release(official)
+    for name, network in (("appearance", appearance), ("denoiser", denoiser), ("guidance", encoders)):
+        held = {key: value for key, value in network.state_dict().items() if not key.endswith("pos_embed.pe")}
+        named = {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
+        assert held.keys() == named.keys()
+        assert all(torch.equal(value, named[key]) for key, value in held.items())
+    assert report == [
+        "left out: 42 weights of motion_module, fixed codes of the frames' places",
+        *(
+            f"left out: 114 weights of guidance_encoder_{kind}, attentions that the released code never runs"
+            for kind in KINDS
+        ),
+    ]
+
+
+def test_whole_unets_are_cut_to_what_is_read(official):
+    whole = {**official, "reference_unet": official["reference_unet"] | {"conv_out.bias": torch.zeros(4)}}
+    timed = {"down_blocks.0.motion_modules.0.temporal_transformer.norm.weight": torch.zeros(32)}
+    whole["denoising_unet"] = official["denoising_unet"] | timed
+    del whole["motion_module"]
+    state, report = rename_release(whole)
+    assert "appearance.unet.conv_out.bias" not in state
+    assert not any("motion_modules" in name for name in state)
+    assert report[:2] == [
+        "left out: 1 weights of reference_unet, layers whose results the released code does not read",
+        "left out: 1 weights of denoising_unet, motion modules that motion_module has",
+    ]

@@ -1,4 +1,4 @@
-"""The protocol of MagicPortrait; its network is not part of the package."""
+"""The protocol of MagicPortrait; its networks are here, its method is not part of the package yet."""
 
 from __future__ import annotations
 

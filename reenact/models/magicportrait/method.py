@@ -10,6 +10,8 @@ METHOD = Method(
     title="MagicPortrait",
     summary="latent video diffusion, guided by renders of FLAME",
     motion="latent video diffusion, FLAME renders",
+    status="planned; its networks are here",
+    page="magicportrait.md",
     needs="face parameters",
     paper="arXiv 2504.21497",
     crops={"magicportrait": CropRule(function="reenact.models.magicportrait.crop:crop_first_frame")},

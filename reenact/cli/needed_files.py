@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
+import torch
 from pytorch_lightning import Trainer
 
 from reenact.cli.lightning import ReenactCLI
@@ -35,7 +36,8 @@ def find_needed_files(preset: str, scale: str) -> tuple[str, ...]:
     arguments = expand_request(request)
     quiet.begin_logging()
     try:
-        model: PortraitModule = Plan(request, arguments, ExitStack()).model
+        with torch.device("meta"):  # its weights take no memory
+            model: PortraitModule = Plan(request, arguments, ExitStack()).model
     finally:
         quiet.close_logging()
     foundation = find_foundation(preset)

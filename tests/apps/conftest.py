@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -98,32 +99,31 @@ def known_clip(world: World, path: Path, found: np.ndarray | None = None) -> Fac
     )
 
 
-@pytest.fixture(scope="session")
-def loaded_methods() -> dict[tuple[Path, int, str], ReenactmentModule]:
-    """Methods by file, time of the file and device; loading one takes longer than most of what a test does with it."""
-    return {}
+LOADED: dict[tuple[Path, int, str], ReenactmentModule] = {}
+"""Methods by file, time of the file and device; loading one takes longer than most of what a test does with it."""
+
+
+def load_once(path: Path, device: torch.device, settings: Mapping[str, str]) -> ReenactmentModule:
+    """Load a method, with changed settings anew; what is set on its network stays there."""
+    if settings or not path.is_file():
+        return load_method(path, device, settings=settings)
+    key = (path.resolve(), path.stat().st_mtime_ns, str(device))
+    if key not in LOADED:
+        LOADED[key] = load_method(path, device)
+    module = copy(LOADED[key])
+    module._modules = {**module._modules, "network": copy(module.network)}
+    return module
 
 
 @pytest.fixture
-def known_faces(
-    monkeypatch: pytest.MonkeyPatch, world: World, loaded_methods: dict[tuple[Path, int, str], ReenactmentModule]
-) -> Callable[[str, np.ndarray], None]:
+def known_faces(monkeypatch: pytest.MonkeyPatch, world: World) -> Callable[[str, np.ndarray], None]:
     """Makes `animate` and `edit` know the faces, and load a file once; the function says which frames show no face."""
     missing: dict[str, np.ndarray] = {}
-
-    def load_once(path: Path, device: torch.device, settings: Mapping[str, str]) -> ReenactmentModule:
-        if settings or not path.is_file():
-            return load_method(path, device, settings=settings)
-        key = (path, path.stat().st_mtime_ns, str(device))
-        if key not in loaded_methods:
-            loaded_methods[key] = load_method(path, device)
-        return loaded_methods[key]
-
-    monkeypatch.setattr(animator, "load_method", load_once)
 
     def open_known(path: Path, *_: Any, **__: Any) -> FaceClip:
         return known_clip(world, path, missing.get(path.name))
 
+    monkeypatch.setattr(animator, "load_method", load_once)
     monkeypatch.setattr(animate, "open_clip", open_known)
     monkeypatch.setattr(edit, "open_clip", open_known)
     monkeypatch.setattr(edit_start, "open_clip", open_known)

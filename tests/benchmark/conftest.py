@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -73,6 +74,28 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     made = Runs()
     monkeypatch.setattr(job, "run_command", made)
     return made
+
+
+@pytest.fixture(scope="session")
+def finished_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the runs of tables that are finished, by the words of their command."""
+    return tmp_path_factory.mktemp("tables")
+
+
+@pytest.fixture
+def finish(table: Path, runs: Runs, finished_tables: Path) -> Callable[..., None]:
+    """Bring the working folder into the state after the small table is run, which is run once for all tests."""
+
+    def run(*words: str) -> None:
+        folder = finished_tables / ("-".join(words) or "whole")
+        if not folder.is_dir():
+            assert main(["benchmark", str(table), *words]) == 0
+            shutil.copytree("runs", folder)
+        else:
+            shutil.copytree(folder, "runs")
+        runs.forget()
+
+    return run
 
 
 @pytest.fixture

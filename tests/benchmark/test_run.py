@@ -116,32 +116,29 @@ def test_an_interrupted_table_goes_on(table, runs):
     assert numbers()["fast"]["self.psnr"]
 
 
-def test_training_goes_on_from_its_last_checkpoint(table, runs):
+def test_training_goes_on_from_its_last_checkpoint(table, runs, finish):
     """Interrupted in training: the folder has a checkpoint and is not marked as done."""
-    assert benchmark(table, "--row", "one") == 0
+    finish("--row", "one")
     (run,) = Path("runs/benchmark/models").iterdir()
     (run / "done.json").unlink()
     change(table, title="Another title")
-    runs.forget()
     assert benchmark(table, "--row", "one") == 0
     assert runs.words[0] == ("fit", str(run))
     assert runs.kinds == ["fit"]  # at its end already, and the same weights have their scores
 
 
-def test_a_training_without_a_checkpoint_starts_again(table, runs):
-    assert benchmark(table, "--row", "one") == 0
+def test_a_training_without_a_checkpoint_starts_again(table, runs, finish):
+    finish("--row", "one")
     (run,) = Path("runs/benchmark/models").iterdir()
     (run / "done.json").unlink()
     (run / "checkpoints" / "last.ckpt").unlink()
-    runs.forget()
     assert benchmark(table, "--row", "one") == 0
     assert runs.kinds[0] == "fit"
     assert (run / "checkpoints" / "last.ckpt").is_file()
 
 
-def test_a_changed_option_runs_its_row_alone(table, runs):
-    assert benchmark(table) == 0
-    runs.forget()
+def test_a_changed_option_runs_its_row_alone(table, runs, finish):
+    finish()
     content = yaml.safe_load(table.read_text())
     content["rows"][1]["overrides"]["model.lr"] = 0.125
     change(table, rows=content["rows"])
@@ -159,8 +156,8 @@ def test_all_rows_on_the_world_are_drawn_at_the_size_of_the_scale(table, runs):
         assert yaml.safe_load(Path(run, "config.yaml").read_text())["data"]["init_args"]["size"] == 8
 
 
-def test_rows_that_were_not_asked_for_are_kept_and_say_so(table, runs):
-    assert benchmark(table) == 0
+def test_rows_that_were_not_asked_for_are_kept_and_say_so(table, runs, finish):
+    finish()
     before = numbers()["one"]
     assert "earlier" not in before["notes"]
     assert benchmark(table, "--row", "fast") == 0
@@ -169,20 +166,18 @@ def test_rows_that_were_not_asked_for_are_kept_and_say_so(table, runs):
     assert "earlier" not in numbers()["fast"]["notes"]
 
 
-def test_changed_metrics_score_again_without_training(table, runs):
-    assert benchmark(table, "--row", "one") == 0
-    runs.forget()
+def test_changed_metrics_score_again_without_training(table, runs, finish):
+    finish("--row", "one")
     columns = yaml.safe_load(table.read_text())["columns"]
     change(table, columns=[*columns, {**columns[0], "id": "self.ssim", "metric": "ssim"}])
     assert benchmark(table, "--row", "one") == 0
     assert runs.kinds == ["test"]
 
 
-def test_other_weights_are_scored_again(table, runs):
-    assert benchmark(table, "--row", "one", "fast") == 0
+def test_other_weights_are_scored_again(table, runs, finish):
+    finish()
     checkpoints = [run / "checkpoints" / "last.ckpt" for run in Path("runs/benchmark/models").iterdir()]
     before = numbers()["one"]["self.psnr"]
-    runs.forget()
     for checkpoint in checkpoints:
         assert benchmark(table, "--row", "one", "--checkpoint", f"one={checkpoint}") == 0
     assert "fit" not in runs.kinds
@@ -190,9 +185,8 @@ def test_other_weights_are_scored_again(table, runs):
     assert "given checkpoint last.ckpt" in numbers()["one"]["notes"]
 
 
-def test_a_training_is_repeated_for_its_methods_version_not_for_its_code(table, runs, monkeypatch):
-    assert benchmark(table, "--row", "one") == 0
-    runs.forget()
+def test_a_training_is_repeated_for_its_methods_version_not_for_its_code(table, runs, finish, monkeypatch):
+    finish("--row", "one")
     monkeypatch.setattr(inputs, "hash_code", lambda modules: "another")
     assert benchmark(table, "--row", "one") == 0
     assert runs.kinds == ["test"]

@@ -81,11 +81,11 @@ def limit_rays(origins: Tensor, directions: Tensor, side: float) -> Rays:
     walls = torch.stack([(sign * side / 2 - origins) / directions for sign in (-1, 1)])
     # A ray that is parallel to a wall and lies in it divides zero by zero, which fmin and fmax leave out.
     near = torch.fmin(walls[0], walls[1]).amax(-1)
-    far = torch.fmax(walls[0], walls[1]).amin(-1)
-    rays = Rays(origins, directions, near, far)
+    end = torch.fmax(walls[0], walls[1]).amin(-1)
+    rays = Rays(origins, directions, near, end)
     closest = rays.nearest()
-    hits = far > near
-    return rays._replace(near=torch.where(hits, near, closest), far=torch.where(hits, far, closest))
+    hits = end > near
+    return rays._replace(near=torch.where(hits, near, closest), far=torch.where(hits, end, closest))
 
 
 def render_rays(field: Field, rays: Rays, sampling: RaySampling, random: BatchDraws | None = None) -> Rendering:

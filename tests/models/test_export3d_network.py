@@ -6,6 +6,8 @@ import pytest
 import torch
 from zoo import SIZE, portrait
 
+from reenact.apps.edit_script import list_doubtful_edits
+from reenact.apps.sweep import parse_sweep
 from reenact.errors import ReenactError
 from reenact.faces.registry import load_face_model
 from reenact.models.common.expression_basis import BasisConfig
@@ -120,6 +122,15 @@ def test_a_weight_of_the_basis_is_set_alone(network):
     for name, reason in {"basis.3": "no such control; did you mean", "basis.0": "25 is out of range"}.items():
         with pytest.raises(ReenactError, match=reason):
             network.set_control(state, motion, name, 25)
+
+
+def test_turns_beyond_sixty_degrees_are_doubted(network):
+    def list_doubts(text):
+        return list_doubtful_edits(network, [edit for step in parse_sweep(text) for edit in step.edits])
+
+    assert list_doubts("orbit:60:15:8") == []
+    (doubt,) = list_doubts("orbit:75:15:8")
+    assert doubt.startswith("yaw 75 is beyond 60 degrees")
 
 
 def test_layers_without_a_basis_have_no_control_of_it():

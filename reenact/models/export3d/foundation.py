@@ -37,11 +37,11 @@ def load_expressions(path: Path, network: Export3D) -> tuple[dict[str, Tensor], 
         )
     state = checkpoint["state_dict"]
     weights = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
-    for name, own in network.expression.state_dict().items():
-        shape = tuple(weights[name].shape) if name in weights else None
-        if shape != tuple(own.shape):
+    for name, value in network.expression.state_dict().items():
+        shape, right_shape = tuple(weights[name].shape) if name in weights else None, tuple(value.shape)
+        if shape != right_shape:
             raise ReenactError(
-                f"--model.clebs {path} has {name} of the shape {shape}, and this network {tuple(own.shape)}: give both"
+                f"--model.clebs {path} has {name} of the shape {shape}, and this network {right_shape}: give both"
                 " the same components, width and hidden of --model.network.basis, and data of one face model"
             )
     return weights, torch.frombuffer(bytearray.fromhex(hash_weights(weights)), dtype=torch.uint8)

@@ -24,7 +24,7 @@ from reenact.faces.registry import load_face_model
 from reenact.media.video_writer import VideoWriter
 from reenact.tracking import landmark_placer
 
-SIDE, FRAMES = 200, 3
+SIDE, FRAMES = 200, 6
 STAGE_NAMES = stage_names()
 
 

@@ -47,6 +47,8 @@ SETTINGS = {
     "data.num_workers": "1",
     "trainer.max_steps": "900",
     "trainer.val_check_interval": "900",
+    # Half the channels where the picture is largest: a sixth less time, and 0.4 dB less.
+    "model.network.widths": "[8, 16, 32, 32, 64]",
     # At 30, the tiny scale's factor, the displacements of 96 pixels leave the picture in the first ten steps.
     "model.optimisation.head_lr_factor": "10",
     "model.optimisation.milestones": "[540, 675, 765, 830]",
@@ -79,7 +81,7 @@ def main() -> None:
     trained = time.perf_counter()
     checkpoint = options.out / "checkpoints" / "last.ckpt"
     module = load_method(checkpoint)
-    data = Synthetic(size=module.image_size, batch_size=8, num_workers=0, num_test_pairs=options.pairs)
+    data = Synthetic(size=module.image_size, batch_size=8, num_workers=1, num_test_pairs=options.pairs)
     reached = judge(module, data)
     draw_picture(module, data, options.out / "quickstart.png")
     animate(checkpoint, options.out)

@@ -136,14 +136,7 @@ class ClipReader:
         """
         numbers = range(place.num_frames) if frames is None else frames
         self._check_frames(place, numbers)
-        start = place.arrays_start
-        (head,) = self._bytes(place, [(place.arrays, start, start + min(self._files.peek, place.arrays_size))])
-        end = 8 + int.from_bytes(head[:8], "little")
-        if len(head) < end <= _LARGEST_HEADER:
-            (head,) = self._bytes(place, [(place.arrays, start, start + end)])
-        tables = self._tables(place, head[8:end])
-        read_tables = {name: table for name, table in tables.items() if name not in unread}
-        return self._rows(place, head, end, read_tables, numbers)
+        return self._read_rows(place, numbers, numbers, unread)
 
     def _read_window(
         self, place: ClipPlace, frames: Sequence[int], window: int, unread: Collection[str]
@@ -151,11 +144,25 @@ class ClipReader:
         """Read the rows of N frames, and those of the face parameters (N, 2 window + 1) around each, in one go."""
         self._check_frames(place, frames)
         around = list_window(frames, window, place.num_frames)
-        numbers, rows = np.unique(around, return_inverse=True)
-        rows = rows.reshape(around.shape)
-        near = self.arrays(place, numbers.tolist(), unread)
-        arrays = {name: array[rows[:, window]] for name, array in near.items()}
-        return arrays, {name: near[name][rows] for name in PARAMS if name in near}
+        numbers = sorted({*around.ravel().tolist()})
+        rows = np.searchsorted(numbers, around)
+        arrays = self._read_rows(place, frames, numbers, unread)
+        windows = {name: arrays[name][rows] for name in PARAMS if name in arrays}
+        return {**arrays, **{name: array[:, window] for name, array in windows.items()}}, windows
+
+    def _read_rows(
+        self, place: ClipPlace, frames: Sequence[int], near: Sequence[int], unread: Collection[str]
+    ) -> dict[str, NDArray[Any]]:
+        """Read the rows of the face parameters that belong to the frames `near`, and other rows that do to `frames`."""
+        start = place.arrays_start
+        (head,) = self._bytes(place, [(place.arrays, start, start + min(self._files.peek, place.arrays_size))])
+        end = 8 + int.from_bytes(head[:8], "little")
+        if len(head) < end <= _LARGEST_HEADER:
+            (head,) = self._bytes(place, [(place.arrays, start, start + end)])
+        tables = self._tables(place, head[8:end])
+        read_tables = {name: table for name, table in tables.items() if name not in unread}
+        numbers = {name: near if name in PARAMS else frames for name in read_tables}
+        return self._rows(place, head, end, read_tables, numbers)
 
     def _check_frames(self, place: ClipPlace, frames: Sequence[int]) -> None:
         wrong = next((frame for frame in frames if not 0 <= frame < place.num_frames), None)
@@ -179,13 +186,15 @@ class ClipReader:
         return tables
 
     def _rows(
-        self, place: ClipPlace, head: bytes, end: int, tables: dict[str, _Table], numbers: Sequence[int]
+        self, place: ClipPlace, head: bytes, end: int, tables: dict[str, _Table], numbers: dict[str, Sequence[int]]
     ) -> dict[str, NDArray[Any]]:
-        runs = _group_runs(numbers)
+        """Rows of the frame numbers of each table; the one row of a table serves all frames."""
+        groups = {id(frames): _group_runs(frames) for frames in numbers.values()}
+        runs = {name: groups[id(numbers[name])] if table.shape[0] > 1 else [(0, 1)] for name, table in tables.items()}
         spans = [
             (end + table.start + first * table.row_size, end + table.start + last * table.row_size)
-            for table in tables.values()
-            for first, last in (runs if table.shape[0] > 1 else [(0, 1)])
+            for name, table in tables.items()
+            for first, last in runs[name]
         ]
         start = place.arrays_start
         later_ranges = [(place.arrays, start + first, start + last) for first, last in spans if last > len(head)]
@@ -193,12 +202,12 @@ class ClipReader:
         parts = iter([head[first:last] if last <= len(head) else next(rest) for first, last in spans])
         arrays: dict[str, NDArray[Any]] = {}
         for name, table in tables.items():
-            data = bytearray().join(next(parts) for _ in (runs if table.shape[0] > 1 else [0]))
-            count = len(numbers) if table.shape[0] > 1 else 1
+            data = bytearray().join(next(parts) for _ in runs[name])
+            count = len(numbers[name]) if table.shape[0] > 1 else 1
             if len(data) != count * table.row_size:
                 raise self._damaged(place, place.arrays)
             rows = np.frombuffer(data, table.kind).reshape(count, *table.shape[1:])
-            arrays[name] = rows if count == len(numbers) else np.repeat(rows, len(numbers), axis=0)
+            arrays[name] = rows if count == len(numbers[name]) else np.repeat(rows, len(numbers[name]), axis=0)
         return arrays
 
     def _pictures(self, place: ClipPlace, places: NDArray[np.int64], stored_size: int, size: int) -> NDArray[np.uint8]:

@@ -175,7 +175,10 @@ def animate(
         animator.prepare(read_portrait(source_face, 0, animator.network.needs)).pose(animator.motion)
     driving_face = _smooth_clip(open_clip(driving, animator.target, rule, driving_face_index, driving_clip), smoothing)
     check_missing(driving_face, on_missing)
-    reference = reference_number(reference_frame, source_face, driving_face, animator.face_model)
+    by_coefficients = animator.transfer.renormalise_scale and mode != "relative"
+    reference = reference_number(
+        reference_frame, source_face, driving_face, animator.face_model, by_coefficients=by_coefficients
+    )
     anchor = anchor_number(reference_frame, source_face, driving_face)
     source_face, driving_face = _align_faces(animator, source_face, driving_face, reference, anchor)
     if rule == "per_frame" and not parts:

@@ -15,15 +15,20 @@ from reenact.errors import ReenactError
 from reenact.faces.landmarks import inter_ocular_distance
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
+from reenact.faces.vector import MotionVector
 from reenact.tracking.face_clip import FaceClip
 
 CHUNK = 64
 """Faces posed at once."""
 SAME = 0.05
 """Mean distance of landmarks, in distances of the outer eye corners, below which two pictures are one."""
+EXPRESSION_SHARE, ANGLE_SHARE = 0.3, 0.7
+"""Weights of expression and angles in PIRenderer's choice of a reference frame."""
 
 
-def reference_number(which: str, source: FaceClip, driving: FaceClip, face_model: FaceModel | None) -> int:
+def reference_number(
+    which: str, source: FaceClip, driving: FaceClip, face_model: FaceModel | None, *, by_coefficients: bool = False
+) -> int:
     """The number of the reference frame.
 
     Args:
@@ -33,6 +38,7 @@ def reference_number(which: str, source: FaceClip, driving: FaceClip, face_model
         source: The source.
         driving: T driving frames.
         face_model: The face model of both; None where the method is driven by pictures.
+        by_coefficients: Face parameters are compared as PIRenderer does, instead of by the landmarks they pose.
 
     Raises:
         ReenactError: if the number is none or no frame has it, or nothing is known to compare faces by.
@@ -49,9 +55,9 @@ def reference_number(which: str, source: FaceClip, driving: FaceClip, face_model
     if which in ("auto", "best"):
         start = first_found(source)
         if face_model is not None and source.params is not None and driving.params is not None:
-            return int(
-                rows[_most_alike(source.params[start : start + 1], driving.params[torch.from_numpy(rows)], face_model)]
-            )
+            compare = nearest_coefficients if by_coefficients else _most_alike
+            first, others = source.params[start : start + 1], driving.params[torch.from_numpy(rows)]
+            return int(rows[compare(first, others, face_model)])
         if source.landmarks is None or driving.landmarks is None:
             raise ReenactError("--reference-frame best: no landmarks are known to compare the faces by; give a number")
         return int(rows[nearest_points(source.landmarks[start], driving.landmarks[rows])])
@@ -110,6 +116,18 @@ def _most_alike(source: FaceParams, driving: FaceParams, face_model: FaceModel) 
         same_person = replace(chunk, shape=source.shape.expand(len(chunk.shape), -1))
         distances.append(torch.linalg.vector_norm(_pose_landmarks(same_person, face_model) - target, dim=-1).mean(-1))
     return int(torch.cat(distances).argmin())
+
+
+def nearest_coefficients(source: FaceParams, driving: FaceParams, face_model: FaceModel) -> int:
+    """Return the number of the driving frame (T, ...) whose coefficients are nearest to the source's (1, ...).
+
+    It is `find_crop_norm_ratio` of PIRenderer's released code: 0.3 times the mean absolute difference of the expression
+    coefficients and 0.7 times that of the angles in radians, which are those of every joint of the face model.
+    """
+    vector = MotionVector(face_model)
+    difference = (vector.of(driving) - vector.of(source)).abs()
+    expression, angles = (difference[:, part].mean(-1) for part in (vector.expression, vector.angles))
+    return int((EXPRESSION_SHARE * expression + ANGLE_SHARE * angles).argmin())
 
 
 def _pose_landmarks(params: FaceParams, face_model: FaceModel) -> Tensor:

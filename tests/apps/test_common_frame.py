@@ -10,7 +10,7 @@ import torch
 
 from reenact.apps.common_frame import align_shots, share_frame, share_size
 from reenact.apps.head_mask import head_mask
-from reenact.apps.reference import reference_number
+from reenact.apps.reference import nearest_coefficients, reference_number
 from reenact.faces.camera import carry_camera
 from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.landmarks import inter_ocular_distance
@@ -175,6 +175,33 @@ def test_reference_frame_is_the_source_s_own_where_the_clip_holds_it(head):
     track = walk(head)
     source, driving = clip_of(track.rows(slice(5, 6)), head), clip_of(track, head, Fraction(25))
     assert reference_number("auto", source, driving, head) == 5
+
+
+def test_coefficients_are_compared_as_pirenderer_does(head):
+    """0.3 times the mean difference of the expression plus 0.7 times that of the angles, worked out by hand."""
+    joints = 5  # root, neck, jaw and both eyes
+    driving = head.neutral(4)
+    driving.expression[0, 2] = -0.4
+    driving.global_pose[1, 1] = 0.1
+    driving.global_pose[2, 0], driving.expression[2, 0] = -0.03, 0.15
+    driving.camera[3] = 2.0
+    driving.jaw_pose[3, 0] = 0.06
+    expression, angle = 0.3 / head.num_expression, 0.7 / (3 * joints)
+    distances = [0.4 * expression, 0.1 * angle, 0.03 * angle + 0.15 * expression, 0.06 * angle]
+    order = sorted(range(4), key=lambda frame: distances[frame])
+    assert len({round(distance, 6) for distance in distances}) == 4
+    for count in range(4):  # without the nearest ones the next is chosen
+        rows = sorted(order[count:])
+        assert rows[nearest_coefficients(head.neutral(1), driving[torch.tensor(rows)], head)] == order[count]
+
+
+def test_renormalised_scale_has_the_reference_of_the_coefficients(head):
+    track = walk(head)
+    source, driving = clip_of(track.rows(slice(0, 1)), head), clip_of(track, head, Fraction(25))
+    params = head.neutral(8)
+    params.expression[:7] = 1.0
+    source, driving = replace(source, params=head.neutral(1)), replace(driving, params=params)
+    assert reference_number("best", source, driving, head, by_coefficients=True) == 7
 
 
 def test_paste_back_leaves_a_plain_background_as_it_was(head):

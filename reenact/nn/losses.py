@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reenact.errors import ReenactError
 from reenact.nn.frozen import Frozen
 from reenact.nn.perceptual import FEATURES, LEAST_SIDES, PerceptualKind, assets_of
 from reenact.nn.resample import AntiAliasDown
@@ -41,6 +42,23 @@ class ImageWeights:
     """Difference of the discriminator's features, each layer's mean."""
     perceptual: PerceptualKind = "imagenet"
     """Network of the perceptual terms, or none of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainWeights:
+    """Weights of methods that compare images by a fixed network alone, without a discriminator."""
+
+    pixel: float = 0.0
+    """Mean absolute error of the result, where no paper has it."""
+    perceptual: PerceptualKind = "imagenet"
+    """Network of the perceptual terms, or none of them."""
+    both_directions: bool = True
+    """Drive each picture of a pair by the other, which doubles the batch."""
+
+    def check_terms(self) -> None:
+        """Raise `ReenactError` where nothing would be minimised."""
+        if self.perceptual == "none" and not self.pixel:
+            raise ReenactError("--model.losses.perceptual none leaves no loss: set --model.losses.pixel 1")
 
 
 class PerceptualTerms:

@@ -249,3 +249,15 @@ def test_not_a_number_stops_the_run_and_names_the_clips(module, tmp_path):
         run.fit(module, batches)
     for name, parameter in module.named_parameters():
         assert torch.equal(parameter, before[name]), name
+
+
+def test_no_loss_weight_rewards_the_error(case):
+    module = case.make()
+    losses = module.arguments.get("losses") or {}
+    weights = [name for name, value in losses.items() if isinstance(value, float)]
+    for name in weights:
+        module.arguments["losses"] = {**losses, name: -1.0}
+        with pytest.raises(ReenactError, match=rf"--model\.losses\.{name} -1 would reward the error: give 0"):
+            module.check_losses()
+    module.arguments["losses"] = losses
+    module.check_losses()

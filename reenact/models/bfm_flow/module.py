@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.models.bfm_flow.config import BFMFlowConfig
 from reenact.models.bfm_flow.network import BFMFlow
 from reenact.models.common.module import Losses, ReenactmentModule
 from reenact.models.common.training import Optimisation, PlainTraining
-from reenact.nn.losses import PerceptualTerms, to_unit
-from reenact.nn.perceptual import PerceptualKind
+from reenact.nn.losses import PerceptualTerms, PlainWeights, to_unit
 
 
 @dataclass(frozen=True, kw_only=True)
-class BFMFlowLosses:
+class BFMFlowLosses(PlainWeights):
     """Weights of the losses, equation (10)."""
 
     content: float = 1.0
     """Difference of the perceptual network's layers at four scales, equation (8)."""
     style: float = 250.0
     """Difference of their Gram matrices at full size, equation (9)."""
-    pixel: float = 0.0
-    """Mean absolute error of the result; not in the paper."""
-    perceptual: PerceptualKind = "imagenet"
-    """Network of content and style, or none of them."""
     both_directions: bool = False
     """Drive each picture of a pair by the other, which doubles the batch, as PIRenderer does."""
 
@@ -70,9 +64,9 @@ class BFMFlowModule(PlainTraining, ReenactmentModule):
         self.image_losses = PerceptualTerms(losses.perceptual)
 
     def check_losses(self) -> None:
-        """Raise `ReenactError` where nothing would be minimised."""
-        if self.losses.perceptual == "none" and not self.losses.pixel:
-            raise ReenactError("--model.losses.perceptual none leaves no loss: set --model.losses.pixel 1")
+        """Raise `ReenactError` as the base class, and where nothing would be minimised."""
+        super().check_losses()
+        self.losses.check_terms()
 
     def compute_losses(self, batch: PortraitPair) -> Losses:
         """Content and style of the result against the driving image."""

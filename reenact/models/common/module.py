@@ -116,9 +116,17 @@ class PortraitModule(LightningModule):
     def check_losses(self) -> None:
         """Check, before training, that the method can be trained by the losses as they are set.
 
+        A subclass that overrides this calls it.
+
         Raises:
-            ReenactError: if a loss that the method stands on could never be computed.
+            ReenactError: if a weight is below 0, or a loss that the method stands on could never be computed.
         """
+        losses = self.arguments.get("losses")
+        for name, weight in losses.items() if isinstance(losses, dict) else ():
+            if isinstance(weight, float | int) and not weight >= 0:
+                raise ReenactError(
+                    f"--model.losses.{name} {weight:g} would reward the error: give 0, which leaves it out, or more"
+                )
 
     def load_losses(self) -> None:
         """Load the frozen networks of the losses, when training is about to start.

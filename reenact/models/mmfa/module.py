@@ -142,8 +142,10 @@ class MMFAModule(AdversarialTraining[MMFAReenactment], ReenactmentModule):
         """Check that the landmark terms have a detector.
 
         Raises:
-            ReenactError: if they are weighed and there is none: the run would be that of `mmfa_exp_c`.
+            ReenactError: as the base class, and if they are weighed and there is none: the run would be that of
+                `mmfa_exp_c`.
         """
+        super().check_losses()
         if self.losses.landmarks == "none" and any(self._landmark_weights):
             raise ReenactError(
                 "the landmark loss (eq. 9) is weighed and has no detector: set --model.losses.landmarks mediapipe "

@@ -14,12 +14,11 @@ from reenact.faces.registry import load_face_model
 from reenact.models.common.module import Losses, ReenactmentModule
 from reenact.models.common.training import Optimisation, PlainTraining
 from reenact.models.pirenderer.network import PIRenderer, PIRendererConfig
-from reenact.nn.losses import PerceptualTerms, to_unit
-from reenact.nn.perceptual import PerceptualKind
+from reenact.nn.losses import PerceptualTerms, PlainWeights, to_unit
 
 
 @dataclass(frozen=True, kw_only=True)
-class PIRendererLosses:
+class PIRendererLosses(PlainWeights):
     """Weights and kinds of the losses."""
 
     final: float = 4.0
@@ -30,10 +29,6 @@ class PIRendererLosses:
     """Perceptual distance of the warped source."""
     pixel: float = 0.0
     """Mean absolute error of the result, and of the warped source before there is one; not in the released code."""
-    perceptual: PerceptualKind = "imagenet"
-    """Network of the perceptual terms, or none of them."""
-    both_directions: bool = True
-    """Drive each picture of a pair by the other, which doubles the batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +84,9 @@ class PIRendererModule(PlainTraining, ReenactmentModule):
         return self.optimisation.warp_steps == 0
 
     def check_losses(self) -> None:
-        """Raise `ReenactError` where nothing would be minimised."""
-        if self.losses.perceptual == "none" and not self.losses.pixel:
-            raise ReenactError("--model.losses.perceptual none leaves no loss: set --model.losses.pixel 1")
+        """Raise `ReenactError` as the base class, and where nothing would be minimised."""
+        super().check_losses()
+        self.losses.check_terms()
 
     def configure_callbacks(self) -> Sequence[Callback] | Callback:
         """Average the weights while training."""

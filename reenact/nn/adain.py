@@ -11,9 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact.nn.blocks import LEAK, double_size, halve_size
+from reenact.nn.layout import has_inner_channels
 
 HIDDEN = 128
 """Width of the layer between a code and the scales and shifts that it gives."""
+INSTANCE_EPS = 1e-5
+"""What PyTorch's instance norm adds to a variance."""
 
 
 class LayerNorm2d(nn.GroupNorm):
@@ -25,6 +28,14 @@ class LayerNorm2d(nn.GroupNorm):
 
     def __init__(self, channels: int) -> None:
         super().__init__(1, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise maps."""
+        if not has_inner_channels(x):
+            return super().forward(x)
+        # PyTorch's group norm loses digits where channels are innermost.
+        normalised = F.layer_norm(_list_pixels(x).flatten(1), (x[0].numel(),), eps=self.eps).view(_list_pixels(x).shape)
+        return _place_pixels(torch.addcmul(self.bias, normalised, self.weight), x)
 
 
 class AdaIN(nn.Module):
@@ -43,7 +54,7 @@ class AdaIN(nn.Module):
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """Normalise maps and modulate them."""
-        return self.modulate(F.instance_norm(x), code)
+        return self.modulate(normalise_instances(x), code)
 
     def modulate(self, normalised: Tensor, code: Tensor) -> Tensor:
         """Modulate maps that are normalised already."""
@@ -70,7 +81,7 @@ class AdaINDownBlock(nn.Module):
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """Apply the block."""
-        return self.continue_from(F.instance_norm(x), code)
+        return self.continue_from(normalise_instances(x), code)
 
     def continue_from(self, normalised: Tensor, code: Tensor) -> Tensor:
         """Apply the block to maps that are normalised already."""
@@ -99,7 +110,7 @@ class AdaINUpBlock(nn.Module):
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """Apply the block."""
-        normalised = F.instance_norm(x)
+        normalised = normalise_instances(x)
         y = self.conv_0(_activate(self.norm_0.modulate(normalised, code)))
         y = self.conv_1(_activate(self.norm_1(y, code)))
         out: Tensor = self.conv_s(_activate(self.norm_s.modulate(normalised, code))) + y
@@ -161,6 +172,25 @@ class LayerNormUpBlock(LayerNormBlock):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
         return super().forward(double_size(x))
+
+
+def normalise_instances(x: Tensor) -> Tensor:
+    """Instance norm of maps (B, C, H, W), in their memory format."""
+    if not has_inner_channels(x):
+        return F.instance_norm(x)
+    pixels = _list_pixels(x)
+    centred = pixels - pixels.mean(1, keepdim=True)
+    return _place_pixels(centred * torch.rsqrt(centred.square().mean(1, keepdim=True) + INSTANCE_EPS), x)
+
+
+def _list_pixels(x: Tensor) -> Tensor:
+    """Pixels (B, H W, C) of maps (B, C, H, W) whose channels are innermost."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def _place_pixels(pixels: Tensor, like: Tensor) -> Tensor:
+    """Maps of the size of `like` of pixels (B, H W, C)."""
+    return pixels.unflatten(1, like.shape[-2:]).permute(0, 3, 1, 2)
 
 
 def _activate(modulated: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from reenact.nn.blocks import (
     halve_size,
 )
 from reenact.nn.conv import SpectralConv2d, batch_norm_affine, plain_conv
+from reenact.nn.layout import has_inner_channels
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -98,8 +99,10 @@ def split_phases(conv: nn.Conv2d | nn.Conv3d) -> nn.Conv2d:
 def join_phases(phases: Tensor) -> Tensor:
     """Interleave phases (B, 4 C, H + 1, W + 1) to maps (B, C, 2H, 2W)."""
     height, width = phases.shape[-2] - 1, phases.shape[-1] - 1
-    parts = phases.view(len(phases), 2, 2, -1, height + 1, width + 1)
-    out = phases.new_empty(len(phases), parts.shape[3], 2 * height, 2 * width)
+    parts = phases.unflatten(1, (2, 2, -1))
+    size = len(phases), parts.shape[3], 2 * height, 2 * width
+    order = torch.channels_last if has_inner_channels(phases) else torch.contiguous_format
+    out = torch.empty(size, dtype=phases.dtype, device=phases.device, memory_format=order)
     for row in range(2):
         for column in range(2):
             part = parts[:, row, column, :, row : row + height, column : column + width]

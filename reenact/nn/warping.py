@@ -8,10 +8,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reenact.nn.adain import AdaINDownBlock, AdaINUpBlock, LayerNorm2d
+from reenact.nn.adain import AdaINDownBlock, AdaINUpBlock, LayerNorm2d, normalise_instances
 from reenact.nn.blocks import LEAK
 
 FIRST_KERNEL = 7
@@ -68,7 +67,7 @@ class AdaINEncoder(nn.Module):
 
     def begin(self, image: Tensor) -> Tensor:
         """Normalised features (B, C, H, W) of the first layer, in which no code has a part."""
-        return F.instance_norm(self.input_layer(image))
+        return normalise_instances(self.input_layer(image))
 
     def continue_from(self, start: Tensor, code: Tensor) -> list[Tensor]:
         """Features after each halving, given what `begin` returns."""

@@ -15,7 +15,9 @@ from reenact.models.bfm_flow.generator import BFMFlowGenerator
 from reenact.models.bfm_flow.module import BFMFlowLosses, BFMFlowModule
 from reenact.models.bfm_flow.network import BFMFlow
 from reenact.models.common.base import Transfer
+from reenact.nn.layout import has_inner_channels
 from reenact.nn.spade import InstanceSpade
+from reenact.nn.winograd import WinogradConv2d
 
 TOY = {"code": 16, "motion_width": 8, "motion_largest": 16, "motion_halvings": 3, "motion_doublings": 2, "width": 8,
        "largest": 16, "halvings": 2, "blocks": 1, "hidden": 8, "window": 0, "initial_std": None}  # fmt: skip
@@ -216,3 +218,21 @@ def test_training_without_a_loss_is_refused():
     module = BFMFlowModule("head", BFMFlowConfig(**TOY), BFMFlowLosses(perceptual="none"))
     with pytest.raises(ReenactError, match=r"leaves no loss: set --model\.losses\.pixel 1"):
         module.check_losses()
+
+
+@torch.no_grad()
+def test_wide_networks_paint_the_same_by_fewer_products():
+    """Several frames at once on the processor, and each alone."""
+    torch.manual_seed(0)
+    network = BFMFlow(
+        BFMFlowConfig(**{**TOY, "width": 64, "largest": 128, "hidden": 128}), load_face_model("head")
+    ).eval()
+    folded = network.folded()
+    assert any(isinstance(part, WinogradConv2d) for part in folded.modules())
+    source, driving = portrait(1, 0, "a"), portrait(3, 1, "b")
+    images = network(source, driving).image
+    state = folded.encode(source)
+    assert has_inner_channels(state.image)
+    torch.testing.assert_close(folded.perform(state, folded.read(driving)).image, images, atol=1e-4, rtol=0)
+    alone = folded.perform(state, folded.read(driving[1:2])).image
+    torch.testing.assert_close(alone, images[1:2], atol=1e-4, rtol=0)

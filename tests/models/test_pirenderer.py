@@ -18,11 +18,16 @@ from reenact.models.common.checkpoint import load_method
 from reenact.models.common.convert import convert
 from reenact.models.pirenderer.editing import EditingNetwork
 from reenact.models.pirenderer.module import PIRendererLosses, PIRendererModule, PIRendererOptimisation
-from reenact.models.pirenderer.network import PIRendererConfig
+from reenact.models.pirenderer.network import PIRenderer, PIRendererConfig
 from reenact.models.pirenderer.released_grid import warp_as_released
+from reenact.nn.layout import has_inner_channels
 from reenact.nn.warping import MappingNetwork, WarpingNetwork
+from reenact.nn.winograd import WinogradConv2d
 
 pytestmark = pytest.mark.filterwarnings("ignore")
+
+WIDE = {"code": 16, "warping_width": 8, "warping_halvings": 3, "warping_doublings": 2, "editing_width": 64,
+        "editing_halvings": 2, "residual_blocks": 1, "largest": 128, "initial_std": None}  # fmt: skip
 
 
 def count(module):
@@ -247,3 +252,19 @@ def test_the_coefficients_are_those_of_the_face_model(bfm):
     for name, length in lengths.items():
         module = PIRendererModule(name, CONFIG, PIRendererLosses(perceptual="pixels"))
         assert module.network.mapping_net.first[0].in_channels == length
+
+
+@torch.no_grad()
+def test_wide_networks_paint_the_same_by_fewer_products():
+    """Several frames at once on the processor, and each alone."""
+    torch.manual_seed(0)
+    network = PIRenderer(PIRendererConfig(**WIDE), load_face_model("head")).eval()
+    folded = network.folded()
+    assert any(isinstance(part, WinogradConv2d) for part in folded.modules())
+    source, driving = portrait(1, 0, "a"), portrait(3, 1, "b")
+    images = network(source, driving).image
+    state = folded.encode(source)
+    assert has_inner_channels(state.image)
+    torch.testing.assert_close(folded.perform(state, folded.read(driving)).image, images, atol=1e-4, rtol=0)
+    alone = folded.perform(state, folded.read(driving[1:2])).image
+    torch.testing.assert_close(alone, images[1:2], atol=1e-4, rtol=0)

@@ -7,14 +7,17 @@ alone, both are those of an empty render, of which a few pixels tell everything.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact.models.bfm_flow.generator import BFMFlowGenerator
+from reenact.nn.adain import normalise_instances
 from reenact.nn.conv import plain_conv
 from reenact.nn.fold import fold_blocks
+from reenact.nn.layout import has_inner_channels
 from reenact.nn.spade import InstanceSpade, InstanceSpadeBlock
 
 BACKGROUND = -1.0
@@ -50,27 +53,42 @@ class FoldedSpade(nn.Module):
 
     def forward(self, x: Tensor, render: Tensor) -> Tensor:
         """Normalise and modulate maps (B, C, h, w) by a render (B, 3, h, w)."""
-        gamma, beta = self._modulation(render).chunk(2, dim=1)
-        return F.leaky_relu_(torch.addcmul(beta, F.instance_norm(x), gamma), self.slope)
+        height, width = x.shape[-2:]
+        normalised = normalise_instances(x)
+        if has_inner_channels(x):
+            render = render.contiguous(memory_format=torch.channels_last)
+        if min(height, width) < EMPTY:
+            return F.leaky_relu_(_modulate(normalised, self._convolve(render)), self.slope)
+        out = _modulate(normalised, self.empty[:, :, REACH : REACH + 1, REACH : REACH + 1])
+        for region, maps in self._list_regions(render):
+            out[region] = _modulate(normalised[region], maps)
+        return F.leaky_relu_(out, self.slope)
 
     def _convolve(self, render: Tensor) -> Tensor:
+        """1 + gamma and beta (B, 2 C, h, w) of a render."""
         maps: Tensor = self.modulate(F.relu_(self.shared(render)))
         return maps
 
-    def _modulation(self, render: Tensor) -> Tensor:
-        """1 + gamma and beta, (B, 2 C, h, w)."""
+    def _list_regions(self, render: Tensor) -> Iterator[tuple[tuple[slice, ...], Tensor]]:
+        """Places that differ from the middle of an empty render, with their maps: the borders, then the face."""
         height, width = render.shape[-2:]
-        if min(height, width) < EMPTY:
-            return self._convolve(render)
         rows, columns = (_spread_pixels(count, render.device) for count in (height, width))
-        maps = self.empty[:, :, rows[:, None], columns].repeat(len(render), 1, 1, 1)
+        low, high, every = slice(REACH), slice(-REACH, None), slice(None)
+        for vertical, horizontal in ((low, every), (high, every), (every, low), (every, high)):
+            border = self.empty[:, :, rows[vertical, None], columns[horizontal]]
+            yield (every, every, vertical, horizontal), border
         face = (render != BACKGROUND).any(1).any(0)
         if bool(face.any()):
             (top, bottom), (left, right) = _span(face.any(1), height), _span(face.any(0), width)
-            (high, low), (first, last) = _widen(top, bottom, height), _widen(left, right, width)
-            part = self._convolve(render[..., high:low, first:last])
-            maps[..., top:bottom, left:right] = part[..., top - high : bottom - high, left - first : right - first]
-        return maps
+            (first_row, last_row), (first, last) = _widen(top, bottom, height), _widen(left, right, width)
+            part = self._convolve(render[..., first_row:last_row, first:last])
+            inner = slice(top - first_row, bottom - first_row), slice(left - first, right - first)
+            yield (every, every, slice(top, bottom), slice(left, right)), part[..., *inner]
+
+
+def _modulate(normalised: Tensor, maps: Tensor) -> Tensor:
+    gamma, beta = maps.chunk(2, dim=1)
+    return torch.addcmul(beta, normalised, gamma)
 
 
 def _spread_pixels(count: int, device: torch.device) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from reenact.nn.adain import LayerNormBlock, LayerNormDownBlock, LayerNormUpBlock
 from reenact.nn.blocks import LEAK
+from reenact.nn.layout import has_inner_channels
 from reenact.nn.resample import warp
 from reenact.nn.spade import InstanceSpadeBlock
 
@@ -97,4 +98,7 @@ def transport_features(features: Tensor, flow: Tensor, occlusion: Tensor) -> Ten
     size = features.shape[-2:]
     if flow.shape[-2:] != size:
         flow, occlusion = (F.interpolate(value, size, mode="bilinear") for value in (flow, occlusion))
-    return warp(features, flow) * occlusion
+    warped = warp(features, flow)
+    if has_inner_channels(features):
+        warped = warped.contiguous(memory_format=torch.channels_last)
+    return warped * occlusion

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
@@ -31,8 +32,10 @@ from reenact.models.common.base import Reenactment, SourceState, Transfer
 from reenact.models.common.controls import Control, find_control
 from reenact.models.common.parameter_driven import ParameterDriven
 from reenact.nn.adain import initialise_normal
+from reenact.nn.layout import bring_channels_inside
 from reenact.nn.resample import warp
 from reenact.nn.whole_batch import BatchDraws
+from reenact.nn.winograd import use_winograd
 
 IDENTITY = "shape."
 """Beginning of the names of controls that no source takes."""
@@ -115,6 +118,8 @@ class BFMFlow(ParameterDriven[BFMFlowState]):
 
     optional_parts: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     transfer = Transfer(renormalise_scale=True)
+    is_folded = False
+    """True in the form for inference."""
 
     def __init__(self, config: BFMFlowConfig, face_model: FaceModel) -> None:
         super().__init__()
@@ -138,11 +143,12 @@ class BFMFlow(ParameterDriven[BFMFlowState]):
         """
         self._check_size(source.image)
         params = self.read(source)
+        image = bring_channels_inside(source.image) if self.is_folded else source.image
         return BFMFlowState(
             motion=params,
-            image=source.image,
-            features=self.generator.encode(source.image),
-            start=self.completion.begin(source.image),
+            image=image,
+            features=self.generator.encode(image),
+            start=self.completion.begin(image),
             geometry=self._place_source(params, source.image),
             reflectance=self._colour_source(params),
         )
@@ -176,13 +182,15 @@ class BFMFlow(ParameterDriven[BFMFlowState]):
         return {name: control for name, control in super().controls().items() if not name.startswith(IDENTITY)}
 
     def folded(self) -> Self:
-        """This network for inference: less arithmetic, no gradients; unchanged weights are shared."""
+        """A copy for inference: less arithmetic, no gradients; the face model is shared."""
         network = self.__new__(type(self))
         nn.Module.__init__(network)
         for name in ("config", "face_model", "needs"):
             setattr(network, name, getattr(self, name))
-        network.completion = self.completion.eval().requires_grad_(False)
+        network.completion = copy.deepcopy(self.completion).requires_grad_(False)
         network.generator = fold_generator(self.generator)
+        use_winograd(network)
+        network.is_folded = True
         return network.eval()
 
     def _check_size(self, image: Tensor) -> None:

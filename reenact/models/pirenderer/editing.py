@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact.nn.adain import AdaINResBlock, LayerNormBlock, LayerNormDownBlock, LayerNormUpBlock
+from reenact.nn.layout import has_inner_channels
 
 
 class EditingEncoder(nn.Module):
@@ -35,6 +37,8 @@ class EditingEncoder(nn.Module):
     def continue_from(self, start: Tensor, warped: Tensor) -> list[Tensor]:
         """Features, finest first, from the share of `begin`, of batch 1 or B, and the warped source (B, 3, H, W)."""
         conv = self._first_convolution()
+        if has_inner_channels(start):
+            warped = warped.contiguous(memory_format=torch.channels_last)
         x = start + F.conv2d(warped, conv.weight[:, 3:], padding=conv.padding)
         features = [self.first.model[1:](x)]
         for i in range(self.halvings):

@@ -21,8 +21,10 @@ from reenact.models.pirenderer.editing import EditingNetwork
 from reenact.models.pirenderer.released_grid import warp_as_released
 from reenact.nn.adain import initialise_normal
 from reenact.nn.fold import fold_blocks
+from reenact.nn.layout import bring_channels_inside
 from reenact.nn.warping import MappingNetwork, WarpingNetwork
 from reenact.nn.whole_batch import BatchDraws
+from reenact.nn.winograd import use_winograd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +112,8 @@ class PIRenderer(ParameterDriven[PIRendererState]):
     """
 
     transfer = Transfer(renormalise_scale=True)
+    is_folded = False
+    """True in the form for inference."""
 
     def __init__(self, config: PIRendererConfig, face_model: FaceModel) -> None:
         super().__init__()
@@ -142,7 +146,7 @@ class PIRenderer(ParameterDriven[PIRendererState]):
                 f"PIRenderer needs images whose sides are multiples of {self.stride}, {2 * self.stride} or more, not"
                 f" {width}x{height}"
             )
-        image = source.image
+        image = bring_channels_inside(source.image) if self.is_folded else source.image
         return PIRendererState(
             self.read(source),
             image=image,
@@ -166,8 +170,11 @@ class PIRenderer(ParameterDriven[PIRendererState]):
         return warp_as_released(state.image, self.warpping_net.continue_from(state.warping_start, code))
 
     def folded(self) -> Self:
-        """A copy for inference: doublings at the coarse size, no gradients."""
-        return fold_blocks(copy.deepcopy(self).eval())
+        """A copy for inference: less arithmetic, no gradients."""
+        network = fold_blocks(copy.deepcopy(self).eval())
+        use_winograd(network)
+        network.is_folded = True
+        return network
 
     def _encode_motion(self, motion: FaceParams) -> Tensor:
         """Codes (B, D) of windows (B, 27), or of single frames (B), which are repeated."""

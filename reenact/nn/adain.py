@@ -190,7 +190,7 @@ def _list_pixels(x: Tensor) -> Tensor:
 
 def _place_pixels(pixels: Tensor, like: Tensor) -> Tensor:
     """Maps of the size of `like` of pixels (B, H W, C)."""
-    return pixels.unflatten(1, like.shape[-2:]).permute(0, 3, 1, 2)
+    return pixels.view(len(like), *like.shape[-2:], -1).permute(0, 3, 1, 2)
 
 
 def _activate(modulated: Tensor) -> Tensor:

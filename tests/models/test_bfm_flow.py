@@ -236,3 +236,10 @@ def test_wide_networks_paint_the_same_by_fewer_products():
     torch.testing.assert_close(folded.perform(state, folded.read(driving)).image, images, atol=1e-4, rtol=0)
     alone = folded.perform(state, folded.read(driving[1:2])).image
     torch.testing.assert_close(alone, images[1:2], atol=1e-4, rtol=0)
+
+
+def test_a_source_with_another_camera_is_refused():
+    source = portrait(1, 0, "a")
+    source.params = replace(source.params, camera=torch.ones(1, 7))
+    with pytest.raises(ReenactError, match="have 7 camera values where 3 are read: prepare them with"):
+        CASES["bfm_flow-base"].make().eval().network.encode(source)

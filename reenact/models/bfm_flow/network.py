@@ -139,10 +139,12 @@ class BFMFlow(ParameterDriven[BFMFlowState]):
         """Features, mesh and colours of the source.
 
         Raises:
-            ReenactError: if the source lacks face parameters, texture or light, or the networks can't read its size.
+            ReenactError: if the source lacks face parameters, texture or light, or has the parameters of another face
+                model, or the networks can't read its size.
         """
         self._check_size(source.image)
         params = self.read(source)
+        self.completion.read_coefficients(params)  # refuses those of another face model
         image = bring_channels_inside(source.image) if self.is_folded else source.image
         return BFMFlowState(
             motion=params,

@@ -137,8 +137,8 @@ class PIRenderer(ParameterDriven[PIRendererState]):
         """Everything of the source before the first layer that a motion has a part in.
 
         Raises:
-            ReenactError: if the source has no face parameters, or its size is no multiple of the coarsest stride or has
-                one pixel left there, which has no norm.
+            ReenactError: if the source has no face parameters or those of another model, or its size is no multiple of
+                the coarsest stride or has one pixel left there, which has no norm.
         """
         height, width = source.image.shape[-2:]
         if height % self.stride or width % self.stride or height * width <= self.stride**2:
@@ -147,8 +147,10 @@ class PIRenderer(ParameterDriven[PIRendererState]):
                 f" {width}x{height}"
             )
         image = bring_channels_inside(source.image) if self.is_folded else source.image
+        params = self.read(source)
+        self.vector.of(params)  # refuses those of another face model
         return PIRendererState(
-            self.read(source),
+            params,
             image=image,
             warping_start=self.warpping_net.begin(image),
             editing_start=self.editing_net.begin(image),

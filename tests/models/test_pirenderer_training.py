@@ -36,6 +36,7 @@ def numbers(tmp_path_factory):
 
 def test_beats_copying_the_source_of_strangers(numbers):
     assert numbers["psnr"].mean() > numbers["copied_psnr"].mean() + 1
+    assert numbers["error"].mean() < 0.8 * numbers["copied_error"].mean()
 
 
 def test_mouths_follow_a_little(numbers):

@@ -25,7 +25,7 @@ from reenact.data.clips import StoreClips
 from reenact.data.store.prepared import open_prepared
 from reenact.errors import ReenactError
 from reenact.models.common.checkpoint import load_module
-from reenact.models.common.expression_basis import ExpressionBasis
+from reenact.models.common.expression_basis import ExpressionBasis, join_expression
 
 SIDE, MARGIN, RADIUS = 420, 40, 5
 """Pixels of a panel, of the space above it and of a point's radius."""
@@ -61,7 +61,7 @@ def read_codes(encoder: ExpressionBasis, clips: StoreClips, numbers: Sequence[in
         params = clips.read(number, places.tolist()).params
         if params is None:
             raise ReenactError("the store has no face parameters: prepare it with them")
-        raw.append(encoder.join_coefficients(params).double().numpy())
+        raw.append(join_expression(params, encoder.joints).double().numpy())
         codes.append(encoder(params).double().numpy())
     people = np.repeat(np.arange(len(numbers)), frames)
     return PersonCodes(raw=np.concatenate(raw), codes=np.concatenate(codes), people=people)

@@ -67,7 +67,7 @@ class Part:
     suite: Suite
     absent: list[Score]
     """Metrics that can't be computed here, with the reason."""
-    shown: list[Sample] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
 
     def scores(self) -> list[Score]:
         """All metrics asked for."""
@@ -200,8 +200,8 @@ def _score_part(part: Part, batch_size: int, device: torch.device) -> None:
     batch: list[Sample] = []
     for match in track(part.matches, f"scoring {part.kind}", console=open_progress_console(), transient=True):
         for sample in iterate_samples(part.generated, part.target, part.sources, match):
-            if len(part.shown) < SHOWN and sample.result_frame == 0:
-                part.shown.append(sample)
+            if len(part.samples) < SHOWN and sample.result_frame == 0:
+                part.samples.append(sample)
             if batch and (len(batch) == batch_size or batch[0].generated.shape != sample.generated.shape):
                 _update_suite(part, batch, device)
                 batch = []
@@ -270,8 +270,8 @@ def _write_scores(parts: Iterable[Part], out: Path, about: dict[str, object]) ->
     (out / "pictures").mkdir()
     for part in parts:
         write_rows(part.suite.rows, out / f"frames_{part.kind}.parquet")
-        size = part.shown[0].generated.shape
-        samples = [sample for sample in part.shown if sample.generated.shape == size]
+        size = part.samples[0].generated.shape
+        samples = [sample for sample in part.samples if sample.generated.shape == size]
         columns = {
             **({} if part.sources is None else {"source": torch.stack([_source_image(s) for s in samples])}),
             "driving": torch.stack([sample.driving for sample in samples]),

@@ -43,7 +43,7 @@ def comma_separated(report: Report) -> str:
     writer.writerow(["row", "method", "model", *(c.column.id + k for c in report.measured for k in kinds), "notes"])
     for line in report.lines:
         row = line.result.row
-        numbers = [n for cell in line.cells for n in (cell.ours, cell.paper, cell.difference)]
+        numbers = [n for cell in line.cells for n in (cell.measured, cell.paper, cell.difference)]
         notes = sorted({*line.notes, *(cell.note for cell in line.cells if cell.note)})
         notes_text = "; ".join(report.footnotes[number - 1] for number in notes)
         writer.writerow(

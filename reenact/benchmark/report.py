@@ -19,7 +19,7 @@ class Cell:
     """One number, the paper's, and their difference."""
 
     column: Column
-    ours: float | None = None
+    measured: float | None = None
     paper: float | None = None
     difference: float | None = None
     """Ours less the paper's; none where another network or other data make them incomparable."""
@@ -34,7 +34,7 @@ class Cell:
 
     def ours_text(self) -> str:
         """Return our number, `n/a` where a footnote says why there is none, `-` where the row has none at all."""
-        return "n/a" if self.ours is None and self.note is not None else self.text(self.ours)
+        return "n/a" if self.measured is None and self.note is not None else self.text(self.measured)
 
     def plain(self) -> str:
         """`ours (paper, difference)`, as far as they are there."""
@@ -159,7 +159,7 @@ def _build_cell(measured: Measured, result: Result, notes: _Footnotes, own_data:
     note = notes.number(score.note) if score.note else None
     # As printed: equal numbers are both the best.
     leads = best is not None and column_text(column, score.value) == column_text(column, best)
-    return Cell(column=column, ours=score.value, paper=paper, difference=difference, note=note, best=leads)
+    return Cell(column=column, measured=score.value, paper=paper, difference=difference, note=note, best=leads)
 
 
 def column_text(column: Column, value: float) -> str:

@@ -58,7 +58,7 @@ def table_content(report: Report) -> tuple[list[str | int], list[list[Any]]]:
             line.result.row.id,
             line.result.row.method,
             line.result.row.model or "",
-            *(number for cell in line.cells for number in (cell.ours, cell.paper, cell.difference)),
+            *(number for cell in line.cells for number in (cell.measured, cell.paper, cell.difference)),
         ]
         for line in report.lines
     ]

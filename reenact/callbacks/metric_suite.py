@@ -110,13 +110,17 @@ class MetricSuite(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuse unknown metrics and missing weights before anything runs; raises `ReenactError`."""
+        check_metrics(self.list_names())
+
+    def list_names(self) -> list[str]:
+        """List the names of the chosen metrics; raises `ReenactError` if the option is no list of them."""
         for choice in self.choices:
             if choice.name[:1] in ("[", "{"):  # a list or choice that is none is taken for a name
                 raise ReenactError(
                     f"--metrics.names: {choice.name} is no list of metrics, each a name or"
                     " {name: fid[inception], loaders: [cross], every_n_steps: 5000}"
                 )
-        check_metrics([choice.name for choice in self.choices])
+        return [choice.name for choice in self.choices]
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start over with the metrics that are due, keeping what was read in the real frames."""

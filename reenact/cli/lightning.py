@@ -156,7 +156,7 @@ class ReenactCLI(LightningCLI):
     def _serve_metrics(self) -> None:
         """Let held-out portraits have masks where metrics read them; raises `ReenactError` for data without any."""
         suite: MetricSuite = self._get(self.config_init, "metrics")
-        on_person = list_foreground([choice.name for choice in suite.choices])
+        on_person = list_foreground(suite.list_names())
         if on_person and not self.datamodule.describe().mask:
             raise ReenactError(
                 f"--metrics.names: {on_person[0]} is measured on the person and the data has no masks; the synthetic"

@@ -79,14 +79,14 @@ def _read_coordinates(path: Path, num_vertices: int) -> tuple[NDArray[np.int64],
     """Vertices (N,) and their UV coordinates (N, 2), each pair of a vertex and a coordinate once."""
     try:
         lines = [line.split() for line in path.read_text(encoding="ascii", errors="strict").splitlines()]
-        coordinates = np.array([words[1:3] for words in lines if words[:1] == ["vt"]], np.float64).reshape(-1, 2)
-        corners = [corner.split("/")[:2] for words in lines if words[:1] == ["f"] for corner in words[1:]]
+        coordinates = np.array([fields[1:3] for fields in lines if fields[:1] == ["vt"]], np.float64).reshape(-1, 2)
+        corners = [corner.split("/")[:2] for fields in lines if fields[:1] == ["f"] for corner in fields[1:]]
         pairs = np.unique(np.array(corners, np.int64).reshape(-1, 2), axis=0) - 1
     except FileNotFoundError:
         raise ReenactError(f"{path} does not exist: {_UV_REMEDY}") from None
     except (OSError, ValueError) as error:
         raise ReenactError(f"{path} is no Wavefront file with UV coordinates ({error}): {_UV_REMEDY}") from error
-    vertices = sum(words[:1] == ["v"] for words in lines)
+    vertices = sum(fields[:1] == ["v"] for fields in lines)
     whole = len(pairs) and pairs.min() >= 0 and pairs[:, 1].max() < len(coordinates) and np.isfinite(coordinates).all()
     if vertices != num_vertices or not whole or not np.array_equal(np.unique(pairs[:, 0]), np.arange(num_vertices)):
         raise ReenactError(

@@ -16,7 +16,7 @@ from reenact.nn.layout import has_inner_channels
 HIDDEN = 128
 """Width of the layer between a code and the scales and shifts that it gives."""
 INSTANCE_EPS = 1e-5
-"""What PyTorch's instance norm adds to a variance."""
+"""Constant that PyTorch's instance norm adds to a variance."""
 
 
 class LayerNorm2d(nn.GroupNorm):

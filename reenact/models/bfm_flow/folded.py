@@ -79,11 +79,11 @@ class FoldedSpade(nn.Module):
             yield (every, every, vertical, horizontal), border
         face = (render != BACKGROUND).any(1).any(0)
         if bool(face.any()):
-            (top, bottom), (left, right) = _span(face.any(1), height), _span(face.any(0), width)
-            (first_row, last_row), (first, last) = _widen(top, bottom, height), _widen(left, right, width)
+            (top, bottom), (start, end) = _span(face.any(1), height), _span(face.any(0), width)
+            (first_row, last_row), (first, last) = _widen(top, bottom, height), _widen(start, end, width)
             part = self._convolve(render[..., first_row:last_row, first:last])
-            inner = slice(top - first_row, bottom - first_row), slice(left - first, right - first)
-            yield (every, every, slice(top, bottom), slice(left, right)), part[..., *inner]
+            inner = slice(top - first_row, bottom - first_row), slice(start - first, end - first)
+            yield (every, every, slice(top, bottom), slice(start, end)), part[..., *inner]
 
 
 def _modulate(normalised: Tensor, maps: Tensor) -> Tensor:

@@ -174,7 +174,7 @@ class Export3D(ParameterDriven[Export3DState]):
         return extend_params(super().read(driving), self.expression)
 
     def controls(self) -> Mapping[str, Control]:
-        """Those of the face model, and the weights of the basis vectors."""
+        """Controls of the face model, and the weights of the basis vectors."""
         controls = {**super().controls(), **dict(list_basis_controls(self.expression))}
         turns = {name: replace(controls[name], trusted=TRUSTED_TURN) for name in ("yaw", "pitch")}
         return controls | turns

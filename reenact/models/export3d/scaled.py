@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SLOPE = 0.2
-"""Of leaky ReLUs."""
+"""Negative slope of leaky ReLUs."""
 
 
 class ScaledConv2d(nn.Conv2d):

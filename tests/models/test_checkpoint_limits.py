@@ -140,6 +140,18 @@ def test_a_seed_is_no_size(name, accepted):
             build_fitting(Noisy, module.arguments, weights, "x.ckpt")
 
 
+class Phased(FOMMModule):
+    def __init__(self, losses: Noise | None = None) -> None:
+        super().__init__(network=SMALL, discriminator=DiscriminatorConfig([2]))
+        self.arguments = {"losses": asdict(losses or Noise())}
+
+
+def test_a_step_of_the_training_is_no_size():
+    module = Phased(Noise(layers=300_000))
+    weights = dict(module.state_dict())
+    assert build_fitting(Phased, module.arguments, weights, "x.ckpt").arguments == module.arguments
+
+
 RESUMED = {
     "loops": {"loops": 3},
     "no loops": {"loops": None},

@@ -25,8 +25,8 @@ from reenact.models.common.settings import change_settings
 SPARE = 2**26
 """Numbers that a module may hold beyond those of its file: networks that judge or guide it are in no checkpoint."""
 LARGEST = 8192
-"""Largest integer among the arguments but for seeds and those of the optimisation, unless a tensor of the file is as
-long. The memory of a module is bounded on its own; this bounds loops and lists that a constructor makes without
+"""Largest integer among the arguments but for seeds and those that training alone reads, unless a tensor of the file
+is as long. The memory of a module is bounded on its own; this bounds loops and lists that a constructor makes without
 parameters."""
 SPARE_TENSORS = 1000
 """Tensors that a module may hold beyond those of its file."""
@@ -84,7 +84,8 @@ def build_fitting(
     """
     tensors = check_weights(weights, name)
     longest = max((max(tensor.shape, default=0) for tensor in tensors.values()), default=0)
-    _check_integers({key: value for key, value in arguments.items() if key != "optimisation"}, longest, name)
+    sizes = {key: value for key, value in arguments.items() if key not in cls.training_arguments}
+    _check_integers(sizes, longest, name)
     if settings:
         _refuse_training_settings(cls, settings)
         arguments = change_settings(argument_hints(cls), arguments, settings)

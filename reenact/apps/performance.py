@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reenact.apps.animator import Animator
+from reenact.apps.animator import Animator, PlayedFrame
 from reenact.apps.compose import Composer, View
 from reenact.apps.head_mask import head_mask
 from reenact.apps.timeline import Timeline, pick_items
@@ -45,7 +46,8 @@ class Performance:
         """The frames of the result.
 
         A still source is encoded once. A moving one is encoded frame by frame, and in relative motion the driving
-        change is applied to its face in the anchor frame, so that a clip driven by itself stays as it is.
+        change is applied to its face in the anchor frame, so that a clip driven by itself stays as it is. Each shot is
+        played as a video of its own, so that no window of time reaches over a cut.
 
         Args:
             timeline: Which frames meet.
@@ -57,11 +59,11 @@ class Performance:
         Raises:
             ReenactError: if a file turns out damaged.
         """
-        drivings = self._prepare_batches(timeline, self._refer_to(reference, anchor))
+        played = self._play_shots(timeline, self._refer_to(reference, anchor), progress, work)
         sources = self._read_views(self.source, timeline.source, self.composer.paste_back or self.composer.side_by_side)
         others = self._read_views(self.driving, timeline.driving, self.composer.side_by_side)
         outside = self.driving.reaches_out(timeline.driving)
-        for number, frame in enumerate(self.animator.play(drivings, progress, work)):
+        for number, frame in enumerate(played):
             face_leaves = frame.landmarks is not None and np.abs(frame.landmarks).max() > 1
             self.outside += int(outside[number] or face_leaves)
             region = None
@@ -69,21 +71,35 @@ class Performance:
                 region = pasted_region(self.source, int(timeline.source[number]), frame.landmarks)
             yield self.composer.frame(frame.picture, next(sources), next(others), region)
 
-    def _prepare_batches(self, timeline: Timeline, anchor: Portrait | None) -> Iterator[Portrait]:
-        """Driving portraits in batches; the source is prepared before each where it moves, before the first if not.
+    def _play_shots(
+        self, timeline: Timeline, anchor: Portrait | None, progress: ReportProgress, work: Path | None
+    ) -> Iterator[PlayedFrame]:
+        """Play the shots between the cuts one after another."""
+        sources = pick_items(self.source.images(), timeline.source)
+        drivings = pick_items(self.driving.images(), timeline.driving)
+        if self.source.fps is None:
+            needs = self.animator.network.needs
+            self.animator.prepare(self.source.portraits(timeline.source[:1], [next(sources)], needs))
+        first = 0
+        for number, shot in enumerate(timeline.split_shots(self.driving.cuts, self.source.cuts)):
+            batches = self._prepare_batches(shot, sources, drivings, anchor)
+            report = partial(_report_part, progress, first / len(timeline), len(shot) / len(timeline))
+            yield from self.animator.play(batches, report, None if work is None else work / f"shot-{number}")
+            first += len(shot)
+
+    def _prepare_batches(
+        self, shot: Timeline, sources: Iterator[Image], drivings: Iterator[Image], anchor: Portrait | None
+    ) -> Iterator[Portrait]:
+        """Driving portraits of a shot in batches; a source that moves is prepared before each.
 
         Driving portraits have no window: `Reenactor.play` lays windows over the motions of the result.
         """
         needs = self.animator.network.needs
-        sources = pick_items(self.source.images(), timeline.source)
-        drivings = pick_items(self.driving.images(), timeline.driving)
-        for start in range(0, len(timeline), self.batch_size):
-            part = timeline.part(start, self.batch_size)
+        for start in range(0, len(shot), self.batch_size):
+            part = shot.part(start, self.batch_size)
             if self.source.fps is not None:
                 images = list(itertools.islice(sources, len(part)))
                 self.animator.prepare(self.source.portraits(part.source, images, needs), anchor)
-            elif start == 0:
-                self.animator.prepare(self.source.portraits(part.source[:1], [next(sources)], needs))
             images = list(itertools.islice(drivings, len(part)))
             yield self.driving.portraits(part.driving, images, replace(needs, window=0))
 
@@ -106,6 +122,11 @@ class Performance:
             self.animator.refer_to(read_portrait(self.driving, reference, needs))
         moves = transfer.mode == "relative" and self.source.fps is not None
         return read_portrait(self.source, anchor, needs) if moves else None
+
+
+def _report_part(progress: ReportProgress, start: float, share: float, fraction: float) -> None:
+    """Report the finished fraction of a part of the work as that of the whole."""
+    progress(start + share * fraction)
 
 
 def pasted_region(clip: FaceClip, number: int, result: NDArray[np.float32] | None) -> NDArray[np.float32] | None:

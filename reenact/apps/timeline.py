@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, TypeVar
@@ -40,6 +41,20 @@ class Timeline:
     def keep(self, mask: NDArray[np.bool_]) -> Timeline:
         """Only the frames where the (N,) mask holds."""
         return Timeline(self.fps, self.driving[mask], self.source[mask])
+
+    def split_shots(self, driving_cuts: Sequence[int], source_cuts: Sequence[int]) -> list[Timeline]:
+        """Split the frames at the cuts of either clip.
+
+        Args:
+            driving_cuts: Rising numbers of the driving frames that begin a shot.
+            source_cuts: The same of the source.
+        """
+        begins = np.zeros(len(self), np.bool_)
+        for numbers, cuts in ((self.driving, driving_cuts), (self.source, source_cuts)):
+            shots = np.searchsorted(np.array(cuts, np.int64), numbers, side="right")
+            begins[1:] |= np.diff(shots) != 0
+        edges = [0, *np.flatnonzero(begins).tolist(), len(self)]
+        return [self.part(start, end - start) for start, end in itertools.pairwise(edges)]
 
 
 def make_timeline(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -55,6 +56,38 @@ def test_a_method_may_see_all_frames_first(checkpoint, world, clips, monkeypatch
     expected = play_frames(checkpoint, world, clips / source, clips / "1.mp4", composer)
     monkeypatch.setattr(PWM, "play", play_whole)
     np.testing.assert_array_equal(play_frames(checkpoint, world, clips / source, clips / "1.mp4", composer), expected)
+
+
+def test_each_shot_is_played_as_a_video_of_its_own(checkpoint, world, clips, tmp_path, monkeypatch):
+    shots, fractions = [], []
+
+    def play_shot(self, frames, progress=None, work=None):
+        batches = list(frames)
+        shots.append((sum(len(motion.camera) for _, motion in batches), work.name))
+        progress(1.0)
+        yield from (self.perform(*batch) for batch in batches)
+
+    monkeypatch.setattr(PWM, "play", play_shot)
+    source, driving = (known_clip(world, clips / name) for name in ("2.mp4", "1.mp4"))
+    timeline = make_timeline((len(driving), driving.fps), (len(source), source.fps), "min")
+
+    def play(cuts: tuple[int, ...]) -> np.ndarray:
+        performance = Performance(
+            animator=Animator(checkpoint, Transfer(mode="relative"), device="cpu"),
+            source=source,
+            driving=replace(driving, cuts=cuts),
+            composer=Composer(side_by_side=True),
+            batch_size=5,
+        )
+        return np.stack(list(performance.frames(timeline, progress=fractions.append, work=tmp_path)))
+
+    whole = play(())
+    assert (shots, fractions) == ([(len(timeline), "shot-0")], [1])
+    shots.clear(), fractions.clear()
+    parts = play((4, 7))
+    assert shots == [(4, "shot-0"), (3, "shot-1"), (len(timeline) - 7, "shot-2")]
+    np.testing.assert_allclose(fractions, np.array([4, 7, len(timeline)]) / len(timeline))
+    assert np.abs(parts.astype(int) - whole).max() <= 1  # a method without windows draws the same
 
 
 def test_the_layout_shows_each_frame_of_the_driving_video_in_its_place(checkpoint, world, clips):

@@ -31,6 +31,15 @@ def test_length(length: str, frames: int) -> None:
     assert (np.diff(timeline.source) >= 0).all()
 
 
+def test_shots_begin_at_the_cuts_of_either_clip() -> None:
+    timeline = make_timeline((10, Fraction(25)), (20, Fraction(50)), "min")
+    shots = timeline.split_shots([3], [3, 14])  # frames 3 and 14 of the source meet the driving frames 1 (2) and 7
+    assert [shot.driving.tolist() for shot in shots] == [[0], [1, 2], [3, 4, 5, 6], [7, 8, 9]]
+    assert [len(shot) for shot in timeline.split_shots([], [])] == [10]
+    kept = timeline.keep(np.arange(10) != 3)  # a cut in a frame that is left out still parts the shots
+    assert [shot.driving.tolist() for shot in kept.split_shots([3], [])] == [[0, 1, 2], [4, 5, 6, 7, 8, 9]]
+
+
 def test_stills_alone_give_one_frame() -> None:
     assert len(make_timeline((1, None), (1, None), "min")) == 1
 

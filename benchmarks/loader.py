@@ -42,9 +42,10 @@ from reenact.data.datamodules.loader import start_worker
 from reenact.data.pairs.samplers import EpochSampler
 from reenact.data.pairs.samples import collate
 from reenact.data.pairs.sampling import TrainingPairs
+from reenact.data.store.clip_arrays import ClipArrays, list_fields
 from reenact.data.store.clip_table import ClipIndex
 from reenact.data.store.reader import MANIFEST, ClipRecord, Store, StoreInfo
-from reenact.data.store.writer import ClipArrays, StoreWriter, fields_of
+from reenact.data.store.writer import StoreWriter
 from reenact.faces.contents import Contents
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, PortraitPair, to_tensor
@@ -91,7 +92,7 @@ def made_arrays(frames: int) -> ClipArrays:
 
 def make(root: Path, clips: int, frames: int, size: int, mp4s: int) -> None:
     """The store, and the first clips as H.264 files as a camera or a downloader leaves them."""
-    writer = StoreWriter(root / "store", StoreInfo("head", size, {}, fields_of(made_arrays(2))))
+    writer = StoreWriter(root / "store", StoreInfo("head", size, {}, list_fields(made_arrays(2))))
     (root / "mp4").mkdir(exist_ok=True)
     for clip in range(clips):
         name = f"p{clip // 4:03}#{clip:03}"

@@ -20,8 +20,9 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from reenact.callbacks.score_files import read_scores
 from reenact.cli import main
+from reenact.data.store.clip_arrays import list_fields
 from reenact.data.store.reader import Store, StoreInfo
-from reenact.data.store.writer import StoreWriter, fields_of
+from reenact.data.store.writer import StoreWriter
 from reenact.faces.portrait import to_image
 from reenact.media.video_writer import VideoWriter
 from reenact.nn import probe as probe_module
@@ -146,7 +147,7 @@ def test_the_person_is_scored_where_the_target_has_masks(sets, tmp_path):
     mask = np.zeros((3, SIDE, SIDE), np.bool_)
     mask[..., : SIDE // 2] = True
     arrays = replace(made_arrays(3), mask=mask)
-    writer = StoreWriter(tmp_path / "store", StoreInfo("head", SIDE, {}, fields_of(arrays)))
+    writer = StoreWriter(tmp_path / "store", StoreInfo("head", SIDE, {}, list_fields(arrays)))
     add_clip(writer, "ann#1", 3, arrays=arrays)
     store = Store(tmp_path / "store")
     real = to_image(store.read(store.clip("ann#1"), range(3)).normalised().image)

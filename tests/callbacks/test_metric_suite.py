@@ -20,8 +20,9 @@ from safetensors.torch import load_file
 from reenact.callbacks.metric_suite import MetricSuite, _Extremes
 from reenact.cli import main
 from reenact.data.datamodules import Synthetic
+from reenact.data.store.clip_arrays import list_fields
 from reenact.data.store.reader import StoreInfo
-from reenact.data.store.writer import StoreWriter, fields_of
+from reenact.data.store.writer import StoreWriter
 from reenact.metrics.distributions import compute_moments, frechet_distance
 from reenact.metrics.readers import feature_size
 from reenact.models.common.base import Reenactment
@@ -62,7 +63,7 @@ def test_masks_come_to_held_out_portraits_where_a_metric_reads_them(place, maske
     arrays = made_arrays(12)
     if masked:
         arrays = replace(arrays, mask=np.ones((12, SIZE, SIZE), np.bool_))
-    writer = StoreWriter(Path("store"), StoreInfo("head", SIZE, {}, fields_of(arrays)))
+    writer = StoreWriter(Path("store"), StoreInfo("head", SIZE, {}, list_fields(arrays)))
     for name, split in (("a#1", "train"), ("b#1", "test"), ("c#1", "test")):
         add_clip(writer, name, 12, split, arrays)
     words = ["--data", "reenact.data.datamodules.Clips", "--data.root", "store", "--data.num_val_pairs", "2"]

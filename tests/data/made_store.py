@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from media.made_videos import grey
 
+from reenact.data.store.clip_arrays import ClipArrays, list_fields
 from reenact.data.store.reader import ClipRecord, StoreInfo
-from reenact.data.store.writer import ClipArrays, StoreWriter, fields_of
+from reenact.data.store.writer import StoreWriter
 from reenact.faces.params import FaceParams
 
 SIZE = 32
@@ -54,7 +55,7 @@ def made_arrays(frames: int, seed: int = 0) -> ClipArrays:
 
 
 def made_writer(root: Path) -> StoreWriter:
-    return StoreWriter(root, StoreInfo("head", SIZE, {"crop": "fomm"}, fields_of(made_arrays(2))))
+    return StoreWriter(root, StoreInfo("head", SIZE, {"crop": "fomm"}, list_fields(made_arrays(2))))
 
 
 def add_clip(

@@ -20,7 +20,7 @@ from reenact.data.prepare.job import Job, Settings
 from reenact.data.prepare.stage import Stage
 from reenact.data.prepare.stage_list import stage_names
 from reenact.data.store.reader import Store
-from reenact.data.store.writer import failed_record
+from reenact.data.store.writer import build_failed_record
 from reenact.errors import ReenactError
 
 from .faults import make_faults
@@ -39,7 +39,7 @@ def job_in(folder, device="cpu") -> Job:
 
 
 def row(name="a"):
-    return failed_record(name, split="train", identity="a", source="a", key="", reason="made")
+    return build_failed_record(name, split="train", identity="a", source="a", key="", reason="made")
 
 
 def stage(name, device, clips):

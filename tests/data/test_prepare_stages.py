@@ -19,8 +19,8 @@ from reenact.data.prepare import job as job_module
 from reenact.data.prepare import prepare, runner, stage_list, stages
 from reenact.data.prepare.job import Job, Settings
 from reenact.data.prepare.stage_list import find_stages, stage_keys, stage_names
+from reenact.data.store.manifest_writer import StoreWriteError
 from reenact.data.store.reader import Store
-from reenact.data.store.writer import StoreWriteError
 from reenact.errors import ReenactError
 from reenact.estimators.registry import FaceFinder
 from reenact.faces.registry import load_face_model

@@ -28,7 +28,7 @@ from reenact.data.store.prepared import open_prepared
 from reenact.data.store.reader import Store
 from reenact.data.store.root_files import INDEX, MANIFEST
 from reenact.data.store.shards import Shards
-from reenact.data.store.writer import failed_record
+from reenact.data.store.writer import build_failed_record
 from reenact.errors import ReenactError
 
 from .made_store import add_clip, made_store, made_writer
@@ -192,7 +192,7 @@ def test_a_store_that_grew_or_changed_is_packed_again(tmp_path):
     out = tmp_path / "out"
     pack(store, out=out, shard_size=SHARD)
     writer = made_writer(store)
-    writer.put(failed_record("bad", split="train", identity="bad", source="", key="", reason="no face"))
+    writer.put(build_failed_record("bad", split="train", identity="bad", source="", key="", reason="no face"))
     add_clip(writer, "p9#0", 14)
     pack(store, out=out, shard_size=SHARD)
     assert same(samples(out), samples(store))

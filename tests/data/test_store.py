@@ -12,9 +12,10 @@ from safetensors.numpy import load_file, save_file
 
 from reenact.data.store import clip_files
 from reenact.data.store.clip_files import PARAMS
+from reenact.data.store.manifest_writer import StoreWriteError
 from reenact.data.store.reader import Store, clip_stem
 from reenact.data.store.root_files import MANIFEST
-from reenact.data.store.writer import StoreWriteError, StoreWriter, failed_record
+from reenact.data.store.writer import StoreWriter, build_failed_record
 from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
 from reenact.faces.portrait import to_image
@@ -77,7 +78,9 @@ def test_the_picture_file_is_a_video_that_others_play(root):
 
 def test_clips_by_split_and_status(root):
     writer = made_writer(root)
-    writer.put(failed_record("bad", split="train", identity="bad", source="bad.mp4", key="k", reason="shows no face"))
+    writer.put(
+        build_failed_record("bad", split="train", identity="bad", source="bad.mp4", key="k", reason="shows no face")
+    )
     store = Store(root)
     assert store.table.split_names == ("test", "train")
     assert [clip.name for clip in store.clips("test")] == ["p2#0", "p2#1", "p3#0", "p3#1"]

@@ -15,9 +15,11 @@ from reenact.data.coefficients.rows import build_params
 from reenact.data.coefficients.sources import ClipRows, CoefficientClip, find_lmdb_clips, find_mat_clips
 from reenact.data.layouts.folders import identity_of
 from reenact.data.prepare.job import Settings, store_info
+from reenact.data.store.clip_arrays import ClipArrays
 from reenact.data.store.frame_file import resize_square
+from reenact.data.store.manifest_writer import StoreWriteError
 from reenact.data.store.reader import ClipRecord
-from reenact.data.store.writer import ClipArrays, StoreWriteError, StoreWriter, failed_record
+from reenact.data.store.writer import StoreWriter, build_failed_record
 from reenact.errors import ReenactError
 from reenact.faces.crop import Crop
 from reenact.faces.model import FaceModel
@@ -127,7 +129,9 @@ def _add_clip(writer: StoreWriter, model: FaceModel, clip: CoefficientClip, size
     except ReenactError as error:
         identity = identity_of(clip.name)
         writer.put(
-            failed_record(clip.name, split=clip.split, identity=identity, source=clip.source, key="", reason=str(error))
+            build_failed_record(
+                clip.name, split=clip.split, identity=identity, source=clip.source, key="", reason=str(error)
+            )
         )
         return False
     return True

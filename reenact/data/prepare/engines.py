@@ -19,7 +19,7 @@ from reenact.data.prepare.runner import load_tools, run_stages
 from reenact.data.prepare.stage import Device
 from reenact.data.prepare.stage_list import count_clips, find_stages, pick_device, stage_names
 from reenact.data.store.reader import ClipRecord
-from reenact.data.store.writer import StoreWriter, failed_record
+from reenact.data.store.writer import StoreWriter, build_failed_record
 
 ATTEMPTS = 5
 """Workers that a clip may cost before it is taken for the cause."""
@@ -101,7 +101,7 @@ def quarantine_clip(clip: ClipInput, writer: StoreWriter, cause: str) -> ClipRec
 
     Its key is empty, so that the next run tries it again.
     """
-    record = failed_record(
+    record = build_failed_record(
         clip.name,
         split=clip.split,
         identity=clip.identity,

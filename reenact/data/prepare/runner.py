@@ -25,7 +25,7 @@ from reenact.data.prepare.stage import Stage
 from reenact.data.prepare.stage_list import clip_key, count_clips, pick_device, pick_stages, record_of, stage_keys
 from reenact.data.prepare.work import ClipTask, Work
 from reenact.data.store.reader import ClipRecord
-from reenact.data.store.writer import StoreWriter, failed_record, make_folder, work_stem
+from reenact.data.store.writer import StoreWriter, build_failed_record, make_folder, work_stem
 
 
 def run_stages(
@@ -175,7 +175,7 @@ def _finish_clip(task: ClipTask, writer: StoreWriter) -> ClipRecord | None:
 
 
 def _record_failure(clip: ClipInput, key: str, status: str, reason: str, writer: StoreWriter) -> ClipRecord:
-    record = failed_record(
+    record = build_failed_record(
         clip.name, split=clip.split, identity=clip.identity, source=clip.source, key=key, reason=reason, status=status
     )
     writer.put(record)

@@ -21,7 +21,7 @@ from safetensors.numpy import save
 
 from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.prepare.job import Settings
-from reenact.data.store.writer import StoreWriteError
+from reenact.data.store.manifest_writer import StoreWriteError
 from reenact.errors import ReenactError
 
 Array = NDArray[Any]

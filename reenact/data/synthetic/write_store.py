@@ -16,8 +16,10 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import track
 
+from reenact.data.store.clip_arrays import ClipArrays, list_fields
+from reenact.data.store.manifest_writer import check_store_folder
 from reenact.data.store.reader import ClipRecord, StoreInfo
-from reenact.data.store.writer import ClipArrays, StoreWriter, check_store_folder, fields_of
+from reenact.data.store.writer import StoreWriter
 from reenact.data.synthetic.clips import person_name
 from reenact.errors import ReenactError
 from reenact.faces.crop import Crop
@@ -90,7 +92,7 @@ def write_synthetic_store(
     takes = _Takes(world=world, clips=clips_per_identity, frames=frames, size=size, masks=masks)
     _, arrays = _render_clip(takes, 0, 0, frames[:1])
     recipe = {"world": str(world), "every": str(every), "frames": str(frames_per_clip)}
-    info = StoreInfo("head", size, recipe, fields_of(arrays))
+    info = StoreInfo("head", size, recipe, list_fields(arrays))
     people = [("train" if person < identities else "test", person) for person in range(identities + test_identities)]
     _check_splits(StoreWriter(out, info), people)
     with ExitStack() as stack:

@@ -20,7 +20,9 @@ from reenact.data.prepare.results import (
 from reenact.data.prepare.stage import Stage
 from reenact.data.prepare.stage_list import record_of
 from reenact.data.prepare.work import ClipTask, Result
-from reenact.data.store.writer import ClipArrays, StoreWriteError, make_folder
+from reenact.data.store.clip_arrays import ClipArrays
+from reenact.data.store.manifest_writer import StoreWriteError
+from reenact.data.store.writer import make_folder
 from reenact.errors import ReenactError
 from reenact.media.pictures import write_image
 from reenact.media.video import Image

@@ -19,7 +19,7 @@ from reenact.data.prepare.results import (
 )
 from reenact.data.prepare.stage import Device, Stage, finder_device
 from reenact.data.prepare.work import ClipTask, Result
-from reenact.data.store.writer import param_arrays
+from reenact.data.store.clip_arrays import split_params
 from reenact.errors import ReenactError
 from reenact.estimators.registry import find_regressor_entry
 from reenact.faces.appearance import choose_frames
@@ -108,7 +108,7 @@ class ParametersStage(Stage):
                     batches.add(number, image, points)
         batches.finish()
         return [
-            None if task.reason else Result({}, param_arrays(batches.parameters(number, shot_of(task).visible)))
+            None if task.reason else Result({}, split_params(batches.parameters(number, shot_of(task).visible)))
             for number, task in enumerate(tasks)
         ]
 
@@ -120,7 +120,7 @@ class ParametersStage(Stage):
             numbers = choose_frames(track.visible)
             images = frames_at(task, track.frames[numbers])
             params = measure_appearance(params, tools.face_model, numbers, images, [crop] * len(numbers))
-        return Result({}, {"error": error, **param_arrays(params)})
+        return Result({}, {"error": error, **split_params(params)})
 
 
 class CameraStage(Stage):
@@ -152,7 +152,7 @@ class CameraStage(Stage):
         # not `>`: a network's numbers may be no numbers
         if not mean <= task.settings.max_error:
             raise ReenactError(f"does not fit a face: landmarks are off by {mean:.0%} of the inter-ocular distance")
-        return Result({"error": mean}, param_arrays(params))
+        return Result({"error": mean}, split_params(params))
 
     def describe_clip(self, task: ClipTask) -> dict[str, Any]:
         """Fields of the clip's row."""

@@ -68,14 +68,19 @@ class ReenactCLI(LightningCLI):
             subclass_mode_data=True,
             save_config_kwargs={"overwrite": True},
             seed_everything_default=SEED,
-            parser_kwargs={"exit_on_error": False, request.command: {"exit_on_error": False}},
+            parser_kwargs={"exit_on_error": False},
             auto_configure_optimizers=False,
-            args=[request.command, *arguments],
+            load_from_checkpoint_support=False,  # checkpoints hold a method's settings themselves
+            args=list(arguments),
         )
 
-    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # static there; one command is enough here
-        """The chosen command alone: four parsers would take four times as long to build."""
-        return {self.request.command: LightningCLI.subcommands()[self.request.command]}
+    def setup_parser(
+        self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
+    ) -> None:
+        """Build the parser of the chosen command alone: one above it would check every value once more."""
+        self._subcommand_method_arguments: dict[str, list[str]] = {}
+        self.parser = self._prepare_subcommand_parser(Trainer, self.request.command, **main_kwargs)
+        self._subcommand_parsers = {self.request.command: self.parser}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the run folder, checkpoints and pictures, and what follows from other options."""
@@ -102,10 +107,19 @@ class ReenactCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse without Lightning's warning about words that do not come from the process."""
         assert isinstance(args, list)
-        self.config = parser.parse_args(args)
+        self.config = Namespace(subcommand=self.request.command)  # type: ignore[no-untyped-call]
+        self.config[self.request.command] = parser.parse_args(args)
 
     def _parse_ckpt_path(self) -> None:
         """Nothing: Lightning would put a checkpoint's settings over those of the command line."""
+
+    def instantiate_classes(self) -> None:
+        """Build data, model and trainer."""
+        settings = self.config[self.request.command]
+        self.config_init = {self.request.command: self.parser.instantiate_classes(settings)}
+        self.datamodule = self._get(self.config_init, "data")
+        self.model = self._get(self.config_init, "model")
+        self.trainer = self.instantiate_trainer()
 
     def before_instantiate_classes(self) -> None:
         """Claim the run folder and tell the logger of it."""

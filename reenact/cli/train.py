@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from docstring_parser import DocstringStyle
 from jsonargparse import set_parsing_settings
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
@@ -78,7 +79,9 @@ def check_run(request: Request, arguments: list[str]) -> None:
 @contextmanager
 def _parse_arguments(request: Request, arguments: list[str]) -> Iterator[None]:
     """Let the parser import what the request names, and raise its refusals as one sentence."""
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    # Only a page of options shows docstrings; reading all their forms takes longer than the rest of the parse.
+    style = DocstringStyle.AUTO if request.shows_options else DocstringStyle.GOOGLE
+    set_parsing_settings(docstring_parse_attribute_docstrings=request.shows_options, docstring_parse_style=style)
     try:
         with limited_classes(request.classes, [*allowed_packages(), *list_offered_packages()]):
             for path in request.classes:

@@ -70,6 +70,12 @@ class Request:
         """The run folder, known after `expand_request`."""
         return Path(self.names["out"])
 
+    @property
+    def shows_options(self) -> bool:
+        """True where the parser prints a page of options, with their descriptions."""
+        words = [word.partition("=")[0] for word in self.rest]
+        return self.all_options or any(word.endswith(".help") or word == "--print_config" for word in words)
+
 
 def parse_request(command: str, arguments: list[str]) -> Request:
     """Sort the words of a command line.

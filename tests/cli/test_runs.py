@@ -250,6 +250,14 @@ def test_every_option_is_listed_with_those_of_the_model(place, capsys):
     assert "--model.face_model" not in page
 
 
+def test_a_run_reads_no_sources_for_descriptions_of_options(place, monkeypatch):
+    def fail(component, **options):
+        pytest.fail(f"the parser read the source of {component}")
+
+    monkeypatch.setattr("docstring_parser.parse_from_object", fail)
+    assert main(["fit", "--model", "standin", "--out", "run", "--trainer.max_steps", "1"]) == 0
+
+
 def test_the_settings_are_printed_on_request_and_nothing_runs(place, capsys):
     assert main(["fit", "--model", "standin", "--trainer.max_steps", "7", "--print_config"]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["trainer"]["max_steps"] == 7

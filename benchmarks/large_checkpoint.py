@@ -21,7 +21,7 @@ from torch import nn
 from reenact.apps.export import export
 from reenact.faces.contents import Contents
 from reenact.models.common.checkpoint import load_module, saved_settings
-from reenact.models.common.module import PortraitModule
+from reenact.models.common.portrait_module import PortraitModule
 
 WIDTH = 2048
 

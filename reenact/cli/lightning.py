@@ -33,7 +33,7 @@ from reenact.errors import ReenactError
 from reenact.methods.registry import find_foundation, find_method_of_preset
 from reenact.metrics.metric_names import list_foreground
 from reenact.models.common.checkpoint import check_foundation, check_resumable, load_weights
-from reenact.models.common.module import PortraitModule
+from reenact.models.common.portrait_module import PortraitModule
 from reenact.models.common.rebuild import check_recorded
 from reenact.runs import quiet, wandb_key
 from reenact.runs.arguments import Request

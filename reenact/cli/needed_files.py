@@ -10,7 +10,7 @@ from pytorch_lightning import Trainer
 
 from reenact.cli.lightning import ReenactCLI
 from reenact.methods.registry import find_foundation
-from reenact.models.common.module import PortraitModule
+from reenact.models.common.portrait_module import PortraitModule
 from reenact.runs import quiet
 from reenact.runs.arguments import expand_request, parse_request
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from reenact.cli import main
-from reenact.models.common.module import PortraitModule
+from reenact.models.common.portrait_module import PortraitModule
 from reenact.packages import allow_packages
 from reenact.runs import presets
 

@@ -19,7 +19,7 @@ from reenact.cli.lightning import ReenactCLI
 from reenact.cli.signatures import read_signature
 from reenact.methods.registry import list_methods
 from reenact.metrics import catalogue
-from reenact.models.common.module import PortraitModule
+from reenact.models.common.portrait_module import PortraitModule
 from reenact.models.pwm.module import DiscriminatorConfig, PWMModule
 from reenact.models.pwm.network import PWMConfig
 from reenact.runs import presets

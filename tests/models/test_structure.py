@@ -13,7 +13,7 @@ from zoo import CASES, pair
 
 import reenact
 from reenact.methods.registry import list_methods
-from reenact.models.common.module import PortraitModule
+from reenact.models.common.portrait_module import PortraitModule
 from reenact.nn.whole_batch import BatchDraws
 
 ROOT = Path(reenact.__file__).parent

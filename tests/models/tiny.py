@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reenact.cli.options import import_class
-from reenact.models.common.module import PortraitModule
+from reenact.models.common.portrait_module import PortraitModule
 from reenact.models.common.rebuild import build_module
 from reenact.runs import presets
 

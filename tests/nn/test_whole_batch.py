@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from reenact.models.common.module import PortraitModule
+from reenact.models.common.portrait_module import PortraitModule
 from reenact.models.mmfa.losses import relative_invariance, shake_images
 from reenact.nn import whole_batch
 from reenact.nn.thin_plate import RandomWarp

@@ -16,9 +16,10 @@ from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.methods import Method
 from reenact.models.common import forward_check
 from reenact.models.common.base import Reenactment, Reenactor, SourceState, Transfer
-from reenact.models.common.module import Losses, ReenactmentModule
+from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.official_files import read_folder
 from reenact.models.common.official_settings import Setting
+from reenact.models.common.portrait_module import Losses
 from reenact.models.common.training import Optimisation, PlainTraining
 
 METHOD = Method(

@@ -15,8 +15,9 @@ from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.methods import Method
 from reenact.models.common.base import Reenactment, ReportProgress, SourceState, ignore_progress
-from reenact.models.common.module import Losses, ReenactmentModule
+from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.parameter_driven import ParameterDriven
+from reenact.models.common.portrait_module import Losses
 from reenact.models.common.training import Optimisation, PlainTraining
 
 METHOD = Method(

@@ -16,7 +16,8 @@ from reenact.methods import Method
 from reenact.models.common.base import Reenactment, Reenactor, SourceState, Transfer
 from reenact.models.common.controls import Control
 from reenact.models.common.face_controls import list_parameter_controls, set_parameter
-from reenact.models.common.module import Losses, ReenactmentModule
+from reenact.models.common.module import ReenactmentModule
+from reenact.models.common.portrait_module import Losses
 from reenact.models.common.retarget import FIELDS_OF_PART, retarget
 from reenact.models.common.training import Optimisation, PlainTraining
 

@@ -22,7 +22,7 @@ from reenact.cli import foundations, main
 from reenact.errors import ReenactError
 from reenact.media.video import VideoReader
 from reenact.models.common.checkpoint import load_method, load_weights
-from reenact.models.common.module import PortraitModule
+from reenact.models.common.portrait_module import PortraitModule
 
 FEW = ["--data.num_workers", "0", "--data.num_val_pairs", "2", "--data.num_test_pairs", "2", "--data.identities", "3"]
 FIT = ["fit", "--model", "two_stages", *FEW, "--pictures.every_n_steps", "0"]

@@ -8,7 +8,8 @@ from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.models.bfm_flow.config import BFMFlowConfig
 from reenact.models.bfm_flow.network import BFMFlow
-from reenact.models.common.module import Losses, ReenactmentModule
+from reenact.models.common.module import ReenactmentModule
+from reenact.models.common.portrait_module import Losses
 from reenact.models.common.training import Optimisation, PlainTraining
 from reenact.nn.losses import PerceptualTerms, PlainWeights, to_unit
 

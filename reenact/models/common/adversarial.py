@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler, MultiStepLR
 
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import PortraitPair
-from reenact.models.common.module import Losses, PortraitModule
+from reenact.models.common.portrait_module import Losses, PortraitModule
 from reenact.models.common.training import Schedule, clip_gradients
 from reenact.nn.whole_batch import BatchDraws
 

@@ -14,7 +14,8 @@ from reenact.faces.registry import load_face_model
 from reenact.models.common.checkpoint_file import SETTINGS, WEIGHTS, read_checkpoint
 from reenact.models.common.class_names import config_class_path, find_class
 from reenact.models.common.header import Header, check_header, check_same_class
-from reenact.models.common.module import PortraitModule, ReenactmentModule
+from reenact.models.common.module import ReenactmentModule
+from reenact.models.common.portrait_module import PortraitModule
 from reenact.models.common.rebuild import build_fitting, check_weights, compare_weights
 from reenact.packages import allow_packages
 

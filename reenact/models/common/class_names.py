@@ -16,7 +16,7 @@ from reenact.methods.registry import (
     list_methods,
 )
 from reenact.models.common.header import Header, is_zoo_class
-from reenact.models.common.module import PortraitModule
+from reenact.models.common.portrait_module import PortraitModule
 from reenact.packages import OPTION, is_allowed
 
 

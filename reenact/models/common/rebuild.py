@@ -19,7 +19,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from reenact.errors import ReenactError
 from reenact.models.common.checkpoint_file import first_line
 from reenact.models.common.large_weights import build_around
-from reenact.models.common.module import PortraitModule
+from reenact.models.common.portrait_module import PortraitModule
 from reenact.models.common.settings import change_settings
 
 SPARE = 2**26

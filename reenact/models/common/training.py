@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from reenact.faces.portrait import PortraitPair
-from reenact.models.common.module import Losses, PortraitModule
+from reenact.models.common.portrait_module import Losses, PortraitModule
 
 
 @dataclass(frozen=True, kw_only=True)

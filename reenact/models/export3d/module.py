@@ -16,7 +16,8 @@ from reenact.faces.params import FaceParams
 from reenact.faces.portrait import PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.models.common.adversarial import AdversarialOptimisation, AdversarialTraining
-from reenact.models.common.module import Losses, ReenactmentModule
+from reenact.models.common.module import ReenactmentModule
+from reenact.models.common.portrait_module import Losses
 from reenact.models.export3d.discriminator import CameraDiscriminator, DiscriminatorConfig
 from reenact.models.export3d.foundation import check_digest, load_expressions
 from reenact.models.export3d.network import Export3D, Export3DConfig, Export3DReenactment

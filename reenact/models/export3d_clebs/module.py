@@ -11,7 +11,7 @@ from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
-from reenact.models.common.module import Losses
+from reenact.models.common.portrait_module import Losses
 from reenact.models.common.training import Optimisation, PlainTraining
 from reenact.models.export3d_clebs.losses import ContrastForm, compare_codes, compute_contrast, count_matches
 from reenact.models.export3d_clebs.network import CLeBSConfig, ContrastiveEncoders

@@ -12,7 +12,8 @@ from torch import Tensor
 from reenact.faces.portrait import PortraitPair
 from reenact.models.common.adversarial import AdversarialTraining, head_groups
 from reenact.models.common.keypoints import HEADS, DiscriminatorConfig, KeypointOptimisation
-from reenact.models.common.module import Losses, ReenactmentModule, Stage
+from reenact.models.common.module import ReenactmentModule
+from reenact.models.common.portrait_module import Losses, Stage
 from reenact.models.face_vid2vid.network import FaceVid2Vid, FaceVid2VidConfig, FaceVid2VidReenactment
 from reenact.nn.discriminator import MultiScaleDiscriminator
 from reenact.nn.head_pose import HeadPose, PoseKind

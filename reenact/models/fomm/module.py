@@ -13,7 +13,8 @@ from torch import Tensor
 from reenact.faces.portrait import PortraitPair
 from reenact.models.common.adversarial import AdversarialTraining, head_groups
 from reenact.models.common.keypoints import HEADS, DiscriminatorConfig, KeypointOptimisation
-from reenact.models.common.module import Losses, ReenactmentModule
+from reenact.models.common.module import ReenactmentModule
+from reenact.models.common.portrait_module import Losses
 from reenact.models.fomm.generator import Keypoints
 from reenact.models.fomm.network import FOMM, FOMMConfig, FOMMReenactment
 from reenact.nn.discriminator import MultiScaleDiscriminator

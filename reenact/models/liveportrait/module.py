@@ -16,7 +16,8 @@ from reenact.errors import ReenactError
 from reenact.faces.portrait import PortraitPair
 from reenact.models.common.adversarial import AdversarialTraining, head_groups
 from reenact.models.common.keypoints import HEADS, DiscriminatorConfig, KeypointOptimisation
-from reenact.models.common.module import Losses, ReenactmentModule, Stage
+from reenact.models.common.module import ReenactmentModule
+from reenact.models.common.portrait_module import Losses, Stage
 from reenact.models.liveportrait.losses import guide_loss
 from reenact.models.liveportrait.network import LivePortrait, LivePortraitConfig, LivePortraitReenactment
 from reenact.models.liveportrait.regions import REDUCTIONS, cut_parts

@@ -13,7 +13,8 @@ from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.common.adversarial import AdversarialOptimisation, AdversarialTraining, head_groups
 from reenact.models.common.keypoints import HEADS, DiscriminatorConfig
-from reenact.models.common.module import Losses, ReenactmentModule, Stage
+from reenact.models.common.module import ReenactmentModule
+from reenact.models.common.portrait_module import Losses, Stage
 from reenact.models.mmfa.estimators import MMFAConfig
 from reenact.models.mmfa.losses import (
     ASSETS,

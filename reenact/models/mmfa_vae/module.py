@@ -14,7 +14,7 @@ from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
 from reenact.faces.portrait import PortraitPair
 from reenact.models.common.adversarial import AdversarialOptimisation, AdversarialTraining
-from reenact.models.common.module import Losses
+from reenact.models.common.portrait_module import Losses
 from reenact.models.mmfa_vae.frozen import FrozenMMFA, check_same, load_frozen
 from reenact.models.mmfa_vae.network import ExpressionDiscriminator, ExpressionVAE, Reconstruction, VAEConfig
 from reenact.nn.whole_batch import BatchDraws

@@ -11,7 +11,8 @@ from pytorch_lightning.callbacks import EMAWeightAveraging
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
-from reenact.models.common.module import Losses, ReenactmentModule
+from reenact.models.common.module import ReenactmentModule
+from reenact.models.common.portrait_module import Losses
 from reenact.models.common.training import Optimisation, PlainTraining
 from reenact.models.pirenderer.network import PIRenderer, PIRendererConfig
 from reenact.nn.losses import PerceptualTerms, PlainWeights, to_unit

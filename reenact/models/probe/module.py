@@ -21,7 +21,7 @@ from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.faces.rotation import rotation_angle
 from reenact.faces.vector import ParameterVector, head_rotation
-from reenact.models.common.module import Losses
+from reenact.models.common.portrait_module import Losses
 from reenact.models.common.training import Optimisation, PlainTraining
 from reenact.models.probe.damage import reframe_portrait, spoil_images
 from reenact.nn.probe import Probe, ProbeReading, resize_to_side

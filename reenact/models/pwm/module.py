@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from reenact.faces.portrait import PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.models.common.adversarial import AdversarialOptimisation, AdversarialTraining, head_groups
-from reenact.models.common.module import Losses, ReenactmentModule
+from reenact.models.common.module import ReenactmentModule
+from reenact.models.common.portrait_module import Losses
 from reenact.models.pwm.network import PWM, PWMConfig, PWMReenactment, check_widths
 from reenact.nn.blocks import DownBlock
 from reenact.nn.losses import PYRAMID, ImageLosses, ImageWeights, to_unit

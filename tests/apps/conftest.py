@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from copy import copy
+from copy import deepcopy
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -104,26 +104,28 @@ LOADED: dict[tuple[Path, int, str], ReenactmentModule] = {}
 
 
 def load_once(path: Path, device: torch.device, settings: Mapping[str, str]) -> ReenactmentModule:
-    """Load a method, with changed settings anew; what is set on its network stays there."""
+    """Return a method of its own to each caller; those with changed settings are read from the file."""
     if settings or not path.is_file():
         return load_method(path, device, settings=settings)
     key = (path.resolve(), path.stat().st_mtime_ns, str(device))
     if key not in LOADED:
         LOADED[key] = load_method(path, device)
-    module = copy(LOADED[key])
-    module._modules = {**module._modules, "network": copy(module.network)}
-    return module
+    return deepcopy(LOADED[key])
+
+
+@pytest.fixture(autouse=True)
+def _load_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(animator, "load_method", load_once)
 
 
 @pytest.fixture
 def known_faces(monkeypatch: pytest.MonkeyPatch, world: World) -> Callable[[str, np.ndarray], None]:
-    """Makes `animate` and `edit` know the faces, and load a file once; the function says which frames show no face."""
+    """Makes `animate` and `edit` know the faces; the function says which frames show no face."""
     missing: dict[str, np.ndarray] = {}
 
     def open_known(path: Path, *_: Any, **__: Any) -> FaceClip:
         return known_clip(world, path, missing.get(path.name))
 
-    monkeypatch.setattr(animator, "load_method", load_once)
     monkeypatch.setattr(animate, "open_clip", open_known)
     monkeypatch.setattr(edit, "open_clip", open_known)
     monkeypatch.setattr(edit_start, "open_clip", open_known)

@@ -97,7 +97,7 @@ class Network(ParameterDriven[State]):
             colours = mix_frames(colours)
             progress((step + 1) / steps)
             if work is not None:
-                work.mkdir(exist_ok=True)
+                work.mkdir(parents=True, exist_ok=True)
                 torch.save(colours, work / f"{step}.pt")
         yield self.draw(states[0], colours[0])
 

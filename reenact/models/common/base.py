@@ -160,8 +160,9 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
             frames: batches of consecutive frames (B), drawn as they are needed; a still source has one state object of
                 batch 1 for all of them, a moving source a state of the batch of each motion.
             progress: called with the finished fraction of the work by a method that works before its first result.
-            work: folder for intermediate files, which the method creates if it writes any and the caller removes at
-                the end; what lies in it is of an interrupted run of the same inputs and settings. None: in memory.
+            work: folder for intermediate files, which the method creates, with its parents, if it writes any and the
+                caller removes at the end; what lies in it is of an interrupted run of the same inputs and settings.
+                None: in memory.
 
         Returns:
             As many frames in the same order, in batches of any size.

@@ -28,6 +28,8 @@ HIDDEN = (
     r"You're resuming from a checkpoint that ended before the epoch ended",
     # The state after a step is the one to go on from.
     r"Using ModelCheckpoint with manual optimization",
+    # A stage that trains a part alone leaves the rest in evaluation.
+    r"Found .* module\(s\) in eval mode at the start of training",
     # A resumed run goes on in its own folder.
     r"Checkpoint directory .* exists and is not empty",
 )

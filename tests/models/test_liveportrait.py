@@ -4,14 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from zoo import CASES, SIZE, portrait
+from zoo import CASES, SIZE, Pairs, loader, pair, portrait, trainer
 
+from reenact.errors import ReenactError
 from reenact.models.common.base import Transfer
 from reenact.models.liveportrait.landmarks import GUIDED, guide_points, measure_openings
 from reenact.models.liveportrait.losses import guide_loss
 from reenact.models.liveportrait.motion import KEYPOINTS, POINTS_OF_REGION
-from reenact.models.liveportrait.regions import cut_parts
+from reenact.models.liveportrait.regions import cut_parts, mask_features, mask_shoulders
+from reenact.models.liveportrait.second_stage import compute_retargeting_losses, retarget_portraits
 from reenact.nn.euler import angles_of, rotation_of
+from reenact.nn.whole_batch import BatchDraws
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +111,102 @@ def test_stage_1_trains_neither_stitching_nor_openings():
     assert not trained & {id(p) for p in module.network.stitching.parameters()}
     batch = portrait(2, 0, "a")
     assert module.train()(batch, batch).image.shape == (2, 3, SIZE, SIZE)
+
+
+def test_masks_lie_where_the_landmarks_are():
+    landmarks = torch.full((1, 68, 2), 16.0)
+    landmarks[0, 48], landmarks[0, 54] = torch.tensor([10.0, 20.0]), torch.tensor([20.0, 25.0])
+    landmarks[0, 49:54], landmarks[0, 55:] = landmarks[0, 48], landmarks[0, 54]
+    lips = mask_features(landmarks, 32)["lips"]
+    assert lips[0, 0, 18:27, 8:22].all()
+    assert lips.sum() == 9 * 14
+    chin = landmarks.clone()
+    chin[0, 8, 1] = 24.0
+    shoulders = mask_shoulders((landmarks, chin), 0.5, 32)
+    assert not shoulders[0, 0, :29].any()  # 25 + 0.5 (25 - 16): the lowest of the starts
+    assert shoulders[0, 0, 30:].all()
+
+
+@pytest.fixture(scope="module")
+def second():
+    torch.manual_seed(0)
+    return CASES["liveportrait_retargeting"].make()
+
+
+def test_stage_2_trains_the_small_networks_alone(tmp_path):
+    module = CASES["liveportrait_retargeting"].make()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    run = trainer(tmp_path, max_steps=2, limit_val_batches=1)
+    run.fit(module, Pairs(2))
+    changed = {name for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
+    assert {name.split(".")[2] for name in changed} == {"stitching", "eyes", "lips"}
+    assert all(name.startswith("network.stitching.") for name in changed)
+
+
+class FixedLandmarks:
+    """A detector that finds the same landmarks in every picture."""
+
+    def __init__(self, points):
+        self.points = points
+
+    def locate(self, image):
+        return None
+
+    def read(self, image, region):
+        return self.points.expand(len(image), -1, -1)
+
+
+def small_faces():
+    """Pairs whose landmarks lie in the middle of the picture."""
+    batch = pair(4)
+    for side in (batch.source, batch.driving):
+        side.landmarks = side.landmarks * 0.4 + 6
+    return batch
+
+
+def measure_losses(module, batch, detector):
+    draws = BatchDraws(torch.Generator().manual_seed(0))
+    result = retarget_portraits(module.network, batch, draws, 0.8)
+    losses = compute_retargeting_losses(batch, result, module.retargeting, detector)
+    return result, {name: value.item() for name, value in losses.items()}
+
+
+def test_stage_2_keeps_what_should_stay(second, tmp_path):
+    batch = small_faces()
+    first = measure_losses(second, batch, FixedLandmarks(torch.rand(68, 2)))[1]
+    second.retargeting = replace(second.retargeting, opening=0.0, offsets=0.0)
+    trainer(tmp_path, max_steps=30, limit_val_batches=0).fit(second, loader([batch]))
+    last = measure_losses(second, batch, FixedLandmarks(torch.rand(68, 2)))[1]
+    for name in ("shoulders", "rest_eyes", "rest_lips"):
+        assert 0 < last[name] < 0.9 * first[name], name
+
+
+def test_openings_of_results_are_those_that_were_asked_for(second):
+    points = torch.rand(68, 2)
+    left, right, lips = measure_openings(points)
+    second.retargeting = replace(second.retargeting, opening=1.0)
+    result, losses = measure_losses(second, small_faces(), FixedLandmarks(points))
+    wanted = ((left + right) / 2 - result.eye_target).abs().mean()
+    assert losses["opening_eyes"] == pytest.approx(wanted.item(), rel=1e-4)
+    assert losses["opening_lips"] == pytest.approx((lips - result.lip_target).abs().mean().item(), rel=1e-4)
+    assert result.eye_target.min() >= 0
+    assert result.eye_target.max() <= 0.8
+
+
+def test_stage_2_stitches_the_motion_of_other_people(second):
+    batch = small_faces()
+    result, _ = measure_losses(second, batch, FixedLandmarks(torch.rand(68, 2)))
+    network = second.network
+    state, driving = network.encode(batch.source), network.read(batch.driving)
+    others = replace(driving[torch.tensor([3, 0, 1, 2])], scale=state.motion.scale)
+    places = others.keypoints(state.canonical)
+    stitched = places + network.stitching.stitch_offsets(state.keypoints, places)
+    torch.testing.assert_close(result.image, network.render(state, stitched).image)
+
+
+def test_a_weight_of_stage_2_below_0_is_refused(second):
+    before = second.retargeting
+    second.retargeting = replace(before, rest=-1.0)
+    with pytest.raises(ReenactError, match=r"--model\.retargeting\.rest -1 is below 0: give 0 or more"):
+        second.check_losses()
+    second.retargeting = before

@@ -15,11 +15,9 @@ from reenact.models.common.base import Transfer
 from reenact.models.common.keypoints import DiscriminatorConfig
 from reenact.models.mmfa.estimators import AffineEstimator, AffineMaps, ExpressionMaps, MMFAConfig
 from reenact.models.mmfa.losses import (
-    ASSETS,
     GROUPS,
     GUIDES,
     MESH,
-    LandmarkDetector,
     canonical_consistency,
     compute_equivariance,
     expression_invariance,
@@ -33,6 +31,7 @@ from reenact.models.mmfa.module import MMFALosses, MMFAModule
 from reenact.models.mmfa.network import FaceMotion
 from reenact.nn.euler import rotation_of
 from reenact.nn.frozen import Frozen
+from reenact.nn.landmark_detector import DETECTOR_ASSETS, LandmarkDetector
 from reenact.nn.whole_batch import BatchDraws
 from reenact.runs import presets
 
@@ -199,10 +198,10 @@ def weigh(**weights):
 @pytest.mark.parametrize("kind", ["mediapipe", "fan"])
 def test_photographs_need_the_detector_s_file(kind):
     weighed = weigh(landmarks=kind, reconstruction_face=0.0)
-    assert ASSETS[kind][0] in weighed.assets("fit")
+    assert DETECTOR_ASSETS[kind][0] in weighed.assets("fit")
     unweighed = replace(weighed.losses, landmarks_face=0.0, landmarks_mouth=0.0, landmarks_pupils=0.0)
     weighed.losses = unweighed
-    assert ASSETS[kind][0] not in weighed.assets("fit")
+    assert DETECTOR_ASSETS[kind][0] not in weighed.assets("fit")
 
 
 def test_landmarks_that_nothing_detects_are_refused():

@@ -1,7 +1,7 @@
 """Readings of LivePortrait in 2D landmarks: openings of eyes and lips, and the points that keypoints are guided to.
 
 The official code measures 203 landmarks of its own network; the same places of the iBUG-68 layout are measured here,
-since every estimator of the package gives those. Left and right are those of the picture.
+since every estimator of the package gives those, and of MediaPipe's 478. Left and right are those of the picture.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ Pair = tuple[tuple[int, ...], tuple[int, ...]]
 _EYE_HEIGHTS: Final[dict[int, tuple[Pair, Pair]]] = {
     68: (((37, 38), (41, 40)), ((43, 44), (47, 46))),
     203: (((6,), (18,)), ((30,), (42,))),
+    478: (((159,), (145,)), ((386,), (374,))),
 }
 _EYE_WIDTHS: Final[dict[int, tuple[Pair, Pair]]] = {
     68: (((36,), (39,)), ((42,), (45,))),
     203: (((0,), (12,)), ((24,), (36,))),
+    478: (((33,), (133,)), ((362,), (263,))),
 }
 _LIPS: Final[dict[int, tuple[Pair, Pair]]] = {
     68: (((62,), (66,)), ((48,), (54,))),
     203: (((90,), (102,)), ((48,), (66,))),
+    478: (((13,), (14,)), ((61,), (291,))),
 }
 """The inner lips' height, and the width of the mouth."""
 _LEAST: Final = 1e-6
@@ -51,7 +54,7 @@ lips, 14 and 20 smile.
 
 
 def measure_openings(landmarks: Tensor) -> Tensor:
-    """Openings (..., 3) of the left eye, the right eye and the lips in landmarks (..., 68 or 203, 2) of any unit.
+    """Openings (..., 3) of the left eye, the right eye and the lips in landmarks (..., 68, 203 or 478, 2) of any unit.
 
     An opening is a height over a width: 0 is closed, an open eye has about 0.35.
     """

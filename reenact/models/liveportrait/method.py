@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from reenact.methods import CropRule, Method, Recipe
+from reenact.methods import CropRule, Foundation, Method, Recipe
 from reenact.models.liveportrait.released import RELEASED_WEIGHTS
 
 METHOD = Method(
@@ -18,7 +18,11 @@ METHOD = Method(
     status="here; reproduces the official code's tensors, training from the paper",
     page="liveportrait.md",
     class_path="reenact.models.liveportrait.LivePortraitModule",
-    presets={"liveportrait": "stage 1: everything but stitching and retargeting"},
+    presets={
+        "liveportrait": "stage 1: everything but stitching and retargeting",
+        "liveportrait_retargeting": "stage 2: stitching, openings of eyes and lips, on a stage 1 that stays as it is",
+    },
+    stands_on={"liveportrait_retargeting": Foundation(preset="liveportrait", option="weights")},
     crops={"liveportrait": CropRule(function="reenact.models.liveportrait.crop:crop_along_face")},
     recipes={"liveportrait": Recipe(crop="liveportrait", size=512, fps=Fraction(25))},
     assets=(RELEASED_WEIGHTS,),

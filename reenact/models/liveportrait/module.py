@@ -1,4 +1,4 @@
-"""Training of LivePortrait, stage 1: everything but stitching and retargeting (section 3.2 of the paper).
+"""Training of LivePortrait in two stages: everything but stitching and retargeting, then these two alone.
 
 The paper gives no weights and no code of training exists; `docs/methods/liveportrait.md` says what is chosen here.
 """
@@ -6,8 +6,8 @@ The paper gives no weights and no code of training exists; `docs/methods/livepor
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,11 +21,21 @@ from reenact.models.common.portrait_module import Losses, Stage
 from reenact.models.liveportrait.losses import guide_loss
 from reenact.models.liveportrait.network import LivePortrait, LivePortraitConfig, LivePortraitReenactment
 from reenact.models.liveportrait.regions import REDUCTIONS, cut_parts
+from reenact.models.liveportrait.second_stage import (
+    RetargetedPortraits,
+    RetargetingLosses,
+    compute_retargeting_losses,
+    retarget_portraits,
+)
 from reenact.nn.euler import angles_of, rotation_of
 from reenact.nn.head_pose import HeadPose, PoseKind
+from reenact.nn.landmark_detector import DETECTOR_ASSETS, LandmarkDetector
 from reenact.nn.losses import ImageLosses, ImageWeights, deformation_prior, keypoint_prior, to_unit
 from reenact.nn.thin_plate import RandomWarp
+from reenact.nn.whole_batch import BatchDraws
 
+TrainedPart = Literal["portrait", "retargeting"]
+"""Stage of the training: everything but stitching and retargeting (section 3.2), or these alone (section 3.3)."""
 WHOLE = "whole"
 """Name of the discriminator of whole pictures, beside those of face and lips."""
 LEAST_SIDE = 16
@@ -50,17 +60,20 @@ class LivePortraitLosses(ImageWeights):
     """Network that tells the angles while training: Hopenet, or the shipped probe on the synthetic world."""
 
 
-class LivePortraitModule(AdversarialTraining[LivePortraitReenactment], ReenactmentModule):
+class LivePortraitModule(AdversarialTraining[LivePortraitReenactment | RetargetedPortraits], ReenactmentModule):
     """LivePortrait with its discriminators, losses and schedule.
 
     Args:
         network: widths, depths, and what is done beside the transfer of motion.
         discriminator: widths of each of the three discriminators.
-        losses: weights of the losses.
+        losses: weights of the losses of stage 1.
         optimisation: learning rates, milestones, accumulation, clipping.
+        stage: the part that is trained; the rest of the network stays as it is.
+        retargeting: weights of the losses of stage 2.
     """
 
     method = "liveportrait"
+    training_arguments = frozenset({"losses", "optimisation", "stage", "retargeting"})
     network: LivePortrait
     image_losses: ImageLosses
     optimisation: KeypointOptimisation
@@ -71,16 +84,21 @@ class LivePortraitModule(AdversarialTraining[LivePortraitReenactment], Reenactme
         discriminator: DiscriminatorConfig | None = None,
         losses: LivePortraitLosses | None = None,
         optimisation: KeypointOptimisation | None = None,
+        stage: TrainedPart = "portrait",
+        retargeting: RetargetingLosses | None = None,
     ) -> None:
         network = network or LivePortraitConfig()
         discriminator = discriminator or DiscriminatorConfig()
         losses = losses or LivePortraitLosses()
         optimisation = optimisation or KeypointOptimisation()
+        retargeting = retargeting or RetargetingLosses()
         arguments = {
             "network": network,
             "discriminator": discriminator,
             "losses": losses,
             "optimisation": optimisation,
+            "stage": stage,
+            "retargeting": retargeting,
         }
         if discriminator.keypoints:
             raise ReenactError(
@@ -88,19 +106,47 @@ class LivePortraitModule(AdversarialTraining[LivePortraitReenactment], Reenactme
             )
         discriminators = nn.ModuleDict({name: discriminator.build(0) for name in (WHOLE, *REDUCTIONS)})
         super().__init__(LivePortrait(network), discriminators, optimisation, arguments)
-        self.network.stitching.requires_grad_(False)
+        self.stage = stage
+        self.network.requires_grad_(not self.is_second)
+        self.network.stitching.requires_grad_(self.is_second)
         self.losses = losses
+        self.retargeting = retargeting
         self.image_losses = ImageLosses(losses, judged=bool(losses.gan))
         self._teacher: HeadPose | None = None
+        self._detector: LandmarkDetector | None = None
+        self.train()
+
+    @property
+    def is_second(self) -> bool:
+        """True in stage 2."""
+        return self.stage == "retargeting"
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and evaluation; in stage 2 the frozen network stays in evaluation."""
+        super().train(mode)
+        self.network.train(mode and not self.is_second)
+        return self
+
+    def check_losses(self) -> None:
+        """Check the weights of both stages; errors as of `PortraitModule`."""
+        super().check_losses()
+        for name, value in asdict(self.retargeting).items():
+            if isinstance(value, float) and not value >= 0:
+                raise ReenactError(f"--model.retargeting.{name} {value:g} is below 0: give 0 or more")
 
     def load_losses(self) -> None:
-        """Load the perceptual network and the teacher; raises `ReenactError` if weights are missing."""
+        """Load the networks of the losses of the stage; raises `ReenactError` if weights are missing."""
+        if self.is_second:
+            self._detector = LandmarkDetector(self.retargeting.landmarks)
+            return
         super().load_losses()
         if self.losses.head_pose:
             self._teacher = HeadPose(self.losses.teacher)
 
     def assets(self, stage: Stage) -> tuple[str, ...]:
         """Return the names in `reenact.assets` without which training (`fit`) or use of the method can't start."""
+        if self.is_second:
+            return DETECTOR_ASSETS.get(self.retargeting.landmarks, ()) if stage == "fit" else ()
         taught = stage == "fit" and self.losses.head_pose and self.losses.teacher == "hopenet"
         return (*super().assets(stage), *(("hopenet",) if taught else ()))
 
@@ -110,11 +156,22 @@ class LivePortraitModule(AdversarialTraining[LivePortraitReenactment], Reenactme
         check_side(self.network.config, size)
 
     def generator_groups(self) -> list[dict[str, Any]]:
-        """The dense motion's heads apart from the rest."""
+        """The dense motion's heads apart from the rest; in stage 2 the small networks."""
+        if self.is_second:
+            return super().generator_groups()
         return head_groups(self.network, HEADS, self.optimisation.generator_lr * self.optimisation.head_lr_factor)
 
-    def generator_losses(self, batch: PortraitPair, result: LivePortraitReenactment) -> Losses:
-        """Perceptual, adversarial and feature terms of picture, face and lips, and those of keypoints."""
+    def run_network(self, batch: PortraitPair, random: BatchDraws) -> LivePortraitReenactment | RetargetedPortraits:
+        """Reenact a batch; in stage 2, stitch it and open its eyes and lips."""
+        if self.is_second:
+            return retarget_portraits(self.network, batch, random, self.retargeting.largest_opening)
+        return super().run_network(batch, random)
+
+    def generator_losses(self, batch: PortraitPair, result: LivePortraitReenactment | RetargetedPortraits) -> Losses:
+        """Perceptual, adversarial and feature terms of picture, face and lips, and those of keypoints, or stage 2's."""
+        if isinstance(result, RetargetedPortraits):
+            assert self._detector is not None
+            return compute_retargeting_losses(batch, result, self.retargeting, self._detector)
         reals, fakes = _cut_pictures(batch, batch.driving.image), _cut_pictures(batch, result.image)
         losses: Losses = {}
         for name, fake in fakes.items():
@@ -124,8 +181,12 @@ class LivePortraitModule(AdversarialTraining[LivePortraitReenactment], Reenactme
             losses |= self.image_losses.judge(self.discriminator.get_submodule(name), real, {suffix: fake})
         return losses | self.keypoint_losses(batch, result)
 
-    def discriminator_losses(self, batch: PortraitPair, result: LivePortraitReenactment) -> Losses:
-        """The result against the driving image, as a whole and at face and lips."""
+    def discriminator_losses(
+        self, batch: PortraitPair, result: LivePortraitReenactment | RetargetedPortraits
+    ) -> Losses:
+        """The result against the driving image, as a whole and at face and lips; stage 2 has no such term."""
+        if isinstance(result, RetargetedPortraits):
+            return {}
         reals, fakes = _cut_pictures(batch, batch.driving.image), _cut_pictures(batch, result.image)
         losses: Losses = {}
         for name, fake in fakes.items():

@@ -1,4 +1,4 @@
-"""MMFA's own losses (eq. 7, 8, 9 and 15, guided keypoints), and the detectors of landmarks for eq. (9).
+"""MMFA's own losses (eq. 7, 8, 9 and 15, guided keypoints), and the landmarks that eq. (9) compares.
 
 The paper counts 145 landmarks, 120 of the face, 20 of the mouth and 5 of the pupils, and names neither them nor the
 detector. MediaPipe's network here gives 145 of its 478 points: 115, 20 and 10, five to a pupil.
@@ -7,18 +7,13 @@ detector. MediaPipe's network here gives 145 of its 478 points: 115, 20 and 10, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from reenact.nn.face_mesh import load_face_mesh
-from reenact.nn.fan import load_fan
-from reenact.nn.frozen import Frozen
-from reenact.nn.probe import load_probe
 from reenact.nn.whole_batch import BatchDraws, mean_over_processes
 
 InvarianceKind = Literal["cosine", "relative"]
@@ -30,9 +25,8 @@ GUIDES_ON_MOUTH = 4
 """Number of the first guides, which lie on the mouth."""
 SPANS = [(2, 3), (0, 1), (13, 2), (4, 3), (14, 11), (9, 11), (10, 12)]
 """Pairs of guides whose distances expressions change: lips, their corners, lips to nose and chin, brows."""
-LandmarkKind = Literal["mediapipe", "fan", "probe", "none"]
-"""MediaPipe's network, 145 of its 478 points; face-alignment's, 68 points; the shipped probe, which finds 68 points on
-heads of the synthetic world; or no such term."""
+LandmarkChoice = Literal["mediapipe", "fan", "probe", "none"]
+"""A `LandmarkKind`, of MediaPipe's 478 points 145; or no such term."""
 
 _CONTOUR = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
             148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
@@ -59,50 +53,7 @@ MESH = LandmarkGroups((*_CONTOUR, *_EYES, *_BROWS, *_OTHER_LIPS, *_NOSE), _MOUTH
 """Groups of MediaPipe's 478 points: the edges that it names oval, eyes, brows and lips, the line of the nose, the
 irises."""
 IBUG68 = LandmarkGroups(tuple(range(48)), tuple(range(48, 68)))
-GROUPS: dict[LandmarkKind, LandmarkGroups] = {"mediapipe": MESH, "fan": IBUG68, "probe": IBUG68}
-ASSETS: dict[LandmarkKind, tuple[str, ...]] = {"mediapipe": ("mediapipe",), "fan": ("fan2d",)}
-"""Names in `reenact.assets` of the files that each detector needs."""
-
-
-class LandmarkDetector:
-    """A frozen, differentiable detector, loaded when it is built.
-
-    Args:
-        kind: which; not `none`.
-
-    Raises:
-        ReenactError: if its file is missing or damaged.
-    """
-
-    def __init__(self, kind: LandmarkKind) -> None:
-        self.groups = GROUPS[kind]
-        load: dict[LandmarkKind, Callable[[], nn.Module]] = {
-            "mediapipe": load_face_mesh,
-            "fan": load_fan,
-            "probe": load_probe,
-        }
-        self._network = Frozen(load[kind])
-        self._network.load()
-
-    def locate(self, image: Tensor) -> Tensor | None:
-        """Locate the faces of images (B, 3, H, H) in [-1, 1], for `read`; None where the network reads all of it.
-
-        The result is read in the driving image's regions, so that both are seen alike and gradients go through the
-        network alone.
-        """
-        locate: Callable[[Tensor], Tensor] | None = getattr(self._network.follow(image.float()), "locate", None)
-        return locate(image) if locate else None
-
-    def read(self, image: Tensor, region: Tensor | None) -> Tensor:
-        """Points (B, N, 2) in normalised device coordinates of images (B, 3, H, H) in [-1, 1]; differentiable.
-
-        The probe runs at the caller's precision: bfloat16 moves its points by up to 0.02, by less than 0.004 on
-        average.
-        """
-        image = image.float()
-        network = self._network.follow(image)
-        points: Tensor = network(image).landmarks if region is None else network(image, region)
-        return points
+GROUPS: dict[LandmarkChoice, LandmarkGroups] = {"mediapipe": MESH, "fan": IBUG68, "probe": IBUG68}
 
 
 def landmark_distance(

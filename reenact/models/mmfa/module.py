@@ -17,12 +17,10 @@ from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.portrait_module import Losses, Stage
 from reenact.models.mmfa.estimators import MMFAConfig
 from reenact.models.mmfa.losses import (
-    ASSETS,
     GROUPS,
     GUIDES,
     InvarianceKind,
-    LandmarkDetector,
-    LandmarkKind,
+    LandmarkChoice,
     canonical_consistency,
     compute_equivariance,
     expression_invariance,
@@ -35,6 +33,7 @@ from reenact.models.mmfa.losses import (
 from reenact.models.mmfa.network import MMFA, MMFAReenactment
 from reenact.nn.discriminator import MultiScaleDiscriminator
 from reenact.nn.frozen import Frozen
+from reenact.nn.landmark_detector import DETECTOR_ASSETS, LandmarkDetector
 from reenact.nn.losses import ImageLosses, ImageWeights, PerceptualLoss, deformation_prior, keypoint_prior, to_unit
 from reenact.nn.resample import AntiAliasDown
 from reenact.nn.thin_plate import RandomWarp
@@ -71,7 +70,7 @@ class MMFALosses(ImageWeights):
     """The first 15 keypoints at landmarks, of source and driving image (not the paper's)."""
     guide_changes: float = 0.0
     """Distances between those keypoints, as they change from source to driving image (not the paper's)."""
-    landmarks: LandmarkKind = "mediapipe"
+    landmarks: LandmarkChoice = "mediapipe"
     """The detector of landmarks."""
 
 
@@ -137,6 +136,7 @@ class MMFAModule(AdversarialTraining[MMFAReenactment], ReenactmentModule):
         if self.losses.reconstruction_face:
             self._faces = PerceptualLoss("vggface")
         if self._reads_landmarks:
+            assert self.losses.landmarks != "none"
             self._detector = LandmarkDetector(self.losses.landmarks)
 
     def check_losses(self) -> None:
@@ -178,7 +178,7 @@ class MMFAModule(AdversarialTraining[MMFAReenactment], ReenactmentModule):
         if stage == "use":
             return pose
         faces = ("vggface",) if self.losses.reconstruction_face else ()
-        points = ASSETS.get(self.losses.landmarks, ()) if self._reads_landmarks else ()
+        points = DETECTOR_ASSETS.get(self.losses.landmarks, ()) if self._reads_landmarks else ()
         return (*super().assets(stage), *faces, *pose, *points)
 
     def frozen_parts(self) -> dict[str, Frozen[Any]]:
@@ -248,7 +248,7 @@ class MMFAModule(AdversarialTraining[MMFAReenactment], ReenactmentModule):
         losses: Losses = {}
         if any(self._landmark_weights):
             fake = detector.read(result.image, region)
-            losses["landmarks"] = landmark_distance(fake, real, detector.groups, self._landmark_weights)
+            losses["landmarks"] = landmark_distance(fake, real, GROUPS[weights.landmarks], self._landmark_weights)
         if weights.guide or weights.guide_changes:
             source = batch.source.image
             sides = detector.read(source, detector.locate(source)), real
@@ -264,7 +264,7 @@ class MMFAModule(AdversarialTraining[MMFAReenactment], ReenactmentModule):
         return motion.keypoints(canonical, self.network.decoder(motion.expression, canonical))
 
 
-def _check_guide(kind: LandmarkKind, keypoints: int) -> None:
+def _check_guide(kind: LandmarkChoice, keypoints: int) -> None:
     if kind not in ("probe", "fan"):
         raise ReenactError(
             f"keypoints are guided by 68 landmarks, and the detector is {kind}: set --model.losses.landmarks probe or "

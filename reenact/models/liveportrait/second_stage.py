@@ -1,0 +1,131 @@
+"""Stage 2 of LivePortrait's training: stitching and the openings of eyes and lips (eqs. 5 and 6 of the paper).
+
+Everything else is frozen. The source as it is, `I_recon`, is drawn from its own keypoints; stitching must leave the
+shoulders as they are there while another person's motion moves the head, and the openings everything but eyes or lips.
+The paper gives no weights and does not say how shoulders are found; `docs/methods/liveportrait.md` says what is chosen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from reenact.faces.fields import TensorFields
+from reenact.faces.portrait import PortraitPair
+from reenact.models.common.module import Losses
+from reenact.models.liveportrait.landmarks import measure_openings
+from reenact.models.liveportrait.network import LivePortrait
+from reenact.models.liveportrait.regions import mask_features, mask_shoulders
+from reenact.nn.landmark_detector import LandmarkDetector, LandmarkKind
+from reenact.nn.whole_batch import BatchDraws
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetargetingLosses:
+    """Weights of the losses of stage 2, and what they measure by."""
+
+    shoulders: float = 1.0
+    """Change of the shoulders that stitching leaves."""
+    rest: float = 1.0
+    """Change of the picture outside the eyes, or outside the lips, when these open or close."""
+    opening: float = 1.0
+    """Distance of the openings of the result from those that were asked for."""
+    offsets: float = 0.01
+    """Mean size of all offsets of keypoints."""
+    landmarks: LandmarkKind = "mediapipe"
+    """Network that measures openings in results; the paper names none."""
+    shoulder_gap: float = 0.2
+    """Distance from the chin to the rows that count as shoulders, in heights of the face."""
+    largest_opening: float = 0.8
+    """Largest opening that is asked for; they are drawn evenly from 0 on."""
+
+
+@dataclass
+class RetargetedPortraits(TensorFields):
+    """Results of the three small networks for B sources, and what led to them."""
+
+    image: Tensor
+    """(B, 3, H, W) in [-1, 1]: the source with another person's motion, stitched."""
+    rebuilt: Tensor
+    """(B, 3, H, W) the source as it is."""
+    eyes: Tensor
+    """(B, 3, H, W) the source with its eyes opened or closed."""
+    lips: Tensor
+    """(B, 3, H, W) the source with its lips opened or closed."""
+    stitch_offsets: Tensor
+    """(B, K, 3) of stitching."""
+    eye_offsets: Tensor
+    """(B, K, 3) of the eyes."""
+    lip_offsets: Tensor
+    """(B, K, 3) of the lips."""
+    eye_target: Tensor
+    """(B, 1) opening of both eyes that was asked for."""
+    lip_target: Tensor
+    """(B, 1) opening of the lips that was asked for."""
+
+
+def retarget_portraits(
+    network: LivePortrait, batch: PortraitPair, random: BatchDraws, largest: float
+) -> RetargetedPortraits:
+    """Run the small networks on the sources of a batch, with gradients to them alone.
+
+    Rotation, place and expression of a driving head are those of the batch's previous pair, of another person in
+    nearly every batch; the scale stays the source's, as in absolute motion.
+
+    Args:
+        network: in evaluation mode.
+        batch: B pairs.
+        random: draws the openings.
+        largest: opening to draw.
+    """
+    with torch.no_grad():
+        state = network.encode(batch.source)
+        driving = network.read(batch.driving).map(lambda value: value.roll(1, 0))
+        rebuilt = network.render(state, state.keypoints).image
+        places = replace(driving, scale=state.motion.scale).keypoints(state.canonical)
+    source, small = state.keypoints, network.stitching
+    openings = state.motion.openings.to(source.dtype)
+    targets = largest * random.uniform(len(source), 2, 1).to(openings)
+    offsets = (
+        small.stitch_offsets(source, places),
+        small.eye_offsets(source, openings[:, :2], targets[:, 0]),
+        small.lip_offsets(source, openings[:, 2:], targets[:, 1]),
+    )
+    starts = torch.cat((places, source, source))
+    image, eyes, lips = network.render(type(state).cat([state] * 3), starts + torch.cat(offsets)).image.chunk(3)
+    return RetargetedPortraits(
+        image=image, rebuilt=rebuilt, eyes=eyes, lips=lips,
+        stitch_offsets=offsets[0], eye_offsets=offsets[1], lip_offsets=offsets[2],
+        eye_target=targets[:, 0], lip_target=targets[:, 1],
+    )  # fmt: skip
+
+
+def compute_retargeting_losses(
+    batch: PortraitPair, result: RetargetedPortraits, weights: RetargetingLosses, detector: LandmarkDetector
+) -> Losses:
+    """Weighted terms of the three networks."""
+    source, driving = batch.source.landmarks, batch.driving.landmarks
+    assert source is not None
+    assert driving is not None
+    side = result.image.shape[-1]
+    shoulders = mask_shoulders((source, driving.roll(1, 0)), weights.shoulder_gap, side)
+    features = mask_features(source, side)
+    region = detector.locate(result.rebuilt)
+    openings = {
+        "eyes": measure_openings(detector.read(result.eyes, region))[:, :2].mean(1, keepdim=True) - result.eye_target,
+        "lips": measure_openings(detector.read(result.lips, region))[:, 2:] - result.lip_target,
+    }
+    offsets = {"stitching": result.stitch_offsets, "eyes": result.eye_offsets, "lips": result.lip_offsets}
+    losses = {"shoulders": weights.shoulders * _measure_change(result.image, result.rebuilt, shoulders)}
+    for name, image in (("eyes", result.eyes), ("lips", result.lips)):
+        losses[f"rest_{name}"] = weights.rest * _measure_change(image, result.rebuilt, ~features[name])
+        losses[f"opening_{name}"] = weights.opening * openings[name].abs().mean()
+    return losses | {f"offsets_{name}": weights.offsets * value.abs().mean() for name, value in offsets.items()}
+
+
+def _measure_change(image: Tensor, rebuilt: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute difference under masks (B, 1, H, W), in units of the range of colours; 0 where a mask is empty."""
+    change = (image - rebuilt).abs().mean(1, keepdim=True) / 2
+    return ((change * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3)).clamp(min=1)).mean()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import PortraitPair
-from reenact.models.common.module import Losses
+from reenact.models.common.portrait_module import Losses
 from reenact.models.liveportrait.landmarks import measure_openings
 from reenact.models.liveportrait.network import LivePortrait
 from reenact.models.liveportrait.regions import mask_features, mask_shoulders

@@ -1,6 +1,7 @@
 """Official LivePortrait folders: the fixture's weights in the released format."""
 
 import json
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -10,9 +11,10 @@ import torch.nn.functional as F
 import yaml
 from safetensors.torch import load_file, save_file
 
-from reenact.apps import animate
+from reenact.apps import animate, edit
 from reenact.cli import main
 from reenact.errors import ReenactError
+from reenact.estimators.registry import load_face_finder
 from reenact.faces.crop import Crop
 from reenact.faces.portrait import Portrait
 from reenact.media.pictures import write_image
@@ -189,6 +191,75 @@ def test_weights_for_people_are_read_in_a_folder_of_animals(folder, tmp_path, co
     (tmp_path / "animals").mkdir()
     people = folder.rename(tmp_path / "animals" / "liveportrait")
     assert convert(people, tmp_path / "ours.ckpt", config=config).is_file()
+
+
+def spoil_missing(folder, tensors):
+    (folder / "base_models" / "motion_extractor.pth").unlink()
+    return folder
+
+
+def spoil_version(folder, tensors):
+    state = state_of(tensors, "warping_module")
+    older = {name: value for name, value in state.items() if not name.startswith("fourth")}
+    torch.save(older, folder / "base_models" / "warping_module.pth")
+    return folder
+
+
+def spoil_species(folder, tensors):
+    return folder.rename(folder.parent / "liveportrait_animals")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (spoil_missing, r"lacks base_models/motion_extractor\.pth"),
+        (spoil_version, r"does not fit liveportrait"),
+        (spoil_species, r"weights for animals"),
+    ],
+)
+def test_bad_folders_get_one_sentence_on_the_command_line(
+    spoil, sentence, folder, tensors, config, tmp_path, read_refusal
+):
+    out = tmp_path / "ours.ckpt"
+    read_refusal(sentence, "convert", spoil(folder, tensors), "--out", out, "--config", config)
+    assert not out.exists()
+
+
+@pytest.fixture
+def read_refusal(capsys):
+    """Runs a command that must end with exit code 2 and one line."""
+
+    def run(sentence, *words):
+        assert main([str(word) for word in words]) == 2
+        *_, line = capsys.readouterr().err.splitlines()
+        assert re.search(sentence, line), line
+        assert "Traceback" not in line
+
+    return run
+
+
+def test_bad_use_gets_one_sentence_on_the_command_line(folder, config, tmp_path, monkeypatch, read_refusal):
+    """Openings out of range, a source without a face, data of another size than the decoder's."""
+    checkpoint, out = convert(folder, tmp_path / "ours.ckpt", config=config), tmp_path / "out.png"
+    world, edited = World(0), ("edit", "--checkpoint", checkpoint, "--source", tmp_path / "0.png", "-o", out)
+    write_image(tmp_path / "0.png", world.sequence(0, 0, [0], FRAME)[0][0])
+    write_image(tmp_path / "grey.png", np.full((FRAME, FRAME, 3), 128, np.uint8))
+    with monkeypatch.context() as patch:
+        patch.setattr(edit, "open_clip", lambda path, *_, **__: open_known(world, path))
+        patch.setattr(target, "load_face_finder", lambda device: None)
+        for name in ("eyes.opening", "lips.opening"):
+            for value in ("-0.1", "0.9"):
+                read_refusal(rf"{name} {value} is out of range: give 0 to 0\.8", *edited, "--set", f"{name}={value}")
+    pytest.importorskip("dlib")
+    monkeypatch.setattr(target, "load_face_finder", lambda device: load_face_finder("dlib"))
+    inputs = ("--source", tmp_path / "grey.png", "--driving", tmp_path / "0.png")
+    read_refusal(r"grey\.png shows no face", "animate", "--checkpoint", checkpoint, *inputs, "-o", out)
+    data = ("--data.size", 256, "--model.network.side", 512)
+    read_refusal(
+        r"makes pictures of 512 pixels, and the data has 256", "fit", "--model", "liveportrait", *data,
+        "--out", tmp_path / "run", "--trainer.max_steps", 1,
+    )  # fmt: skip
+    assert not out.exists()
 
 
 def test_full_size_layout_is_the_official_one(parity, tmp_path):

@@ -1,24 +1,21 @@
 """Two processes give what one gives."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+import torch.multiprocessing as mp
 
 from metrics.made_networks import write_backbone
-from metrics.two_processes import NAMES
+from metrics.two_processes import NAMES, score_one, score_two
 
 
 @pytest.fixture(scope="module")
 def values(tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
     write_backbone(folder, "squeeze")
-    tests = Path(__file__).resolve().parents[1]
-    environment = {**os.environ, "PYTHONPATH": f"{tests}:{tests.parent}", "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, tests / "metrics" / "two_processes.py", folder], env=environment, check=True)
+    # Forked: a spawned process would import all of it again.
+    mp.start_processes(score_two, (folder,), nprocs=2, start_method="fork")
+    mp.start_processes(score_one, (folder,), nprocs=1, start_method="fork")
     return [json.loads((folder / f"{name}.json").read_text()) for name in ("one", "two")]
 
 

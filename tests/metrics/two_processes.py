@@ -1,15 +1,13 @@
-"""Run by test_distributed: scores frames in one process or two, of which one has more, and writes the values."""
+"""Processes of test_distributed: score frames alone or as one of two, of which one has more, and write the values."""
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
-from metrics.conftest import random_probe
+from metrics.conftest import CACHES, random_probe
 from metrics.made_networks import SmallI3D
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.metrics import catalogue, probe_reader, sets
@@ -61,16 +59,22 @@ def score(videos: list[int], out: Path | None) -> None:
         out.write_text(json.dumps(values))
 
 
-def run(rank: int, folder: Path) -> None:
-    torch.set_num_threads(1)
+def score_two(rank: int, folder: Path) -> None:
+    """Score the videos as one of two processes."""
+    _set_up(folder)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     score([0, 1] if rank == 0 else [2], folder / "two.json" if rank == 0 else None)
     dist.destroy_process_group()
 
 
-if __name__ == "__main__":
-    place = Path(sys.argv[1])
-    os.environ["REENACT_HOME"] = str(place)
+def score_one(_: int, folder: Path) -> None:
+    """Score the videos alone."""
+    _set_up(folder)
+    score(list(VIDEOS), folder / "one.json")
+
+
+def _set_up(folder: Path) -> None:
+    os.environ["REENACT_HOME"] = str(folder)
     torch.set_num_threads(1)
-    mp.start_processes(run, (place,), nprocs=2, start_method="fork")  # a spawned process would import it all again
-    score(list(VIDEOS), place / "one.json")
+    for cache in CACHES:
+        cache.cache_clear()

@@ -134,7 +134,7 @@ def known_features(monkeypatch):
 
 def test_it_does_not_collapse(checkpoints, known_features, tmp_path):
     module = vae(checkpoints, optimisation=VAEOptimisation(generator_lr=3e-3, discriminator_lr=1.5e-3))
-    run = trainer(tmp_path, max_steps=300)
+    run = trainer(tmp_path, max_steps=300, check_val_every_n_epoch=33)  # once, in the last whole epoch
     data = Pairs(1)
     data.train_dataloader = lambda: loader(known_features[:9])
     data.val_dataloader = lambda: {"self": loader(known_features[9:]), "cross": loader([])}

@@ -180,7 +180,7 @@ def normalise_instances(x: Tensor) -> Tensor:
         return F.instance_norm(x)
     pixels = _list_pixels(x)
     centred = pixels - pixels.mean(1, keepdim=True)
-    return _place_pixels(centred * torch.rsqrt(centred.square().mean(1, keepdim=True) + INSTANCE_EPS), x)
+    return _place_pixels(centred * torch.rsqrt((centred * centred).mean(1, keepdim=True) + INSTANCE_EPS), x)
 
 
 def _list_pixels(x: Tensor) -> Tensor:

@@ -22,7 +22,9 @@ from reenact.nn.blocks import (
     halve_size,
 )
 from reenact.nn.conv import SpectralConv2d, batch_norm_affine, plain_conv
+from reenact.nn.folded_spade import FoldedSpadeDecoder
 from reenact.nn.layout import has_inner_channels
+from reenact.nn.spade import SpadeDecoder
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -187,6 +189,8 @@ def fold_blocks(module: Module) -> Module:
             setattr(module, name, FoldedResBlock(child))
         elif isinstance(child, SpadeResBlock):
             setattr(module, name, FoldedSpadeResBlock(child))
+        elif isinstance(child, SpadeDecoder):
+            setattr(module, name, FoldedSpadeDecoder(child))
         elif isinstance(child, SpectralConv2d):
             setattr(module, name, child.folded())
         else:

@@ -1,4 +1,4 @@
-"""Run by test_prepare_stages: prepares a folder in processes that are killed, or two at once; imports once, then forks.
+"""Processes of test_prepare_stages: forks that prepare a folder and are killed, or two at once.
 
 Each line of LOG is a clip and a stage whose result was kept.
 """
@@ -10,23 +10,20 @@ import signal
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 
-from data.made_faces import Squares, fit_in_one_step
 from reenact.data.layouts.folders import find_inputs
 from reenact.data.prepare import engines, job
 from reenact.data.prepare.work import Work
 from reenact.data.store.writer import StoreWriter
-from reenact.estimators.registry import FaceFinder
-
-torch.set_num_threads(1)
-
 
 save_plainly = Work.save
 
 
 def prepare(raw, out, log):
+    """Prepare a folder in this process, a fork of the tests' whose fixtures replace the estimators."""
+    torch.set_num_threads(1)
+
     def save(self, stage, *rest):
         save_plainly(self, stage, *rest)
         with log.open("a") as opened:
@@ -35,9 +32,6 @@ def prepare(raw, out, log):
     Work.save = save
     settings = job.Settings(face_model="head", landmarks="dlib", crop="fomm", size=32)
     task = job.Job(out=out, settings=settings, face_model="head")
-    squares = Squares()
-    job.load_face_finder = lambda *_: FaceFinder(squares, squares)
-    fit_in_one_step(pytest.MonkeyPatch())
     engines.PAUSE = 0.02
     engines.InlineEngine().run(find_inputs(raw), task, lambda _: None, lambda _: None)
 
@@ -69,14 +63,8 @@ def child(work):
     os._exit(0)
 
 
-def main(how, raw, out, log):
-    raw, out, log = Path(raw), Path(out), Path(log)
-    prepare(raw, out.with_name("warm"), log)  # torch and numba take seconds for what they do for the first time
-    log.unlink()
-    if how == "together":
-        processes = [child(lambda: prepare(raw, out, log)) for _ in range(2)]
-        assert [os.waitpid(process, 0)[1] for process in processes] == [0, 0]
-        return
+def prepare_killed(raw, out, log):
+    """Prepare a folder into a store for each instant, with a kill there and once more; the last one in peace."""
     for instant in range(50):
         paths = raw, out / str(instant), log.with_name(f"log{instant}")
         end = os.waitpid(child(lambda paths=paths, n=instant: (kill_before(n), prepare(*paths))), 0)[1]
@@ -86,5 +74,7 @@ def main(how, raw, out, log):
         assert os.waitpid(child(lambda paths=paths: prepare(*paths)), 0)[1] == 0
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def prepare_together(raw, out, log):
+    """Prepare a folder in two processes at once."""
+    processes = [child(lambda: prepare(raw, out, log)) for _ in range(2)]
+    assert [os.waitpid(process, 0)[1] for process in processes] == [0, 0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 import sys
 from dataclasses import replace
 from fractions import Fraction
@@ -26,6 +25,7 @@ from reenact.estimators.registry import FaceFinder
 from reenact.faces.registry import load_face_model
 from reenact.media.pictures import write_image
 
+from .killed_prepare import prepare_killed, prepare_together
 from .made_faces import Squares, fit_in_one_step, picture, walk, write_clip
 
 NAMES = stage_names()
@@ -77,17 +77,10 @@ def rows(root):
     return [replace(clip, seconds={}) for clip in Store(root).clips(status=None)]
 
 
-def run_script(how, tmp_path, out):
-    script = Path(__file__).with_name("killed_prepare.py")
-    environment = os.environ | {"PYTHONPATH": str(script.parents[1]), "OMP_NUM_THREADS": "1"}
-    words = [sys.executable, script, how, tmp_path / "raw", out, tmp_path / "log"]
-    subprocess.run([str(word) for word in words], check=True, timeout=900, env=environment)
-
-
 def test_killed_at_any_instant_it_goes_on_and_ends_the_same(tmp_path):
     (tmp_path / "raw").mkdir()
-    write_clip(tmp_path / "raw" / "anna#1.mp4", walk(4))
-    run_script("killed", tmp_path, tmp_path / "stores")
+    run(write_clip(tmp_path / "raw" / "anna#1.mp4", walk(4)), tmp_path / "warm")  # before the forks: the first is slow
+    prepare_killed(tmp_path / "raw", tmp_path / "stores", tmp_path / "log")
     stores = sorted((tmp_path / "stores").iterdir(), key=lambda path: int(path.name))
     # Stages, two files of the clip, its preview in two steps, its row, the end of its work; and one in peace.
     assert len(stores) == len(NAMES) + 6 + 1
@@ -102,8 +95,9 @@ def test_killed_at_any_instant_it_goes_on_and_ends_the_same(tmp_path):
 def test_two_runs_at_once_share_the_work(tmp_path):
     (tmp_path / "raw").mkdir()
     for name in "abcd":
-        write_clip(tmp_path / "raw" / f"{name}.mp4", walk(3))
-    run_script("together", tmp_path, tmp_path / "store")
+        clip = write_clip(tmp_path / "raw" / f"{name}.mp4", walk(3))
+    run(clip, tmp_path / "warm")  # before the forks: the first is slow
+    prepare_together(tmp_path / "raw", tmp_path / "store", tmp_path / "log")
     done = sorted((tmp_path / "log").read_text().splitlines())
     assert done == sorted(f"{name}.mp4 {stage}" for name in "abcd" for stage in NAMES)
     assert len(rows(tmp_path / "store")) == 4

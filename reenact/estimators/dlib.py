@@ -103,7 +103,7 @@ class DlibLandmarks:
     name = "dlib"
 
     def __init__(self) -> None:
-        self._predictor = _import_dlib().shape_predictor(find_weights("shape_predictor_68_face_landmarks.dat"))
+        self._predictor = _load_predictor(find_weights("shape_predictor_68_face_landmarks.dat"))
 
     def landmarks(self, image: Image, box: FaceBox) -> Points:
         """(68, 2) landmarks of the face in a box of `DlibDetector`."""
@@ -175,6 +175,12 @@ def _import_dlib() -> Any:  # noqa: ANN401  # dlib has no types
     except ImportError as error:
         raise ReenactError(f"dlib is not installed: {install_hint('dlib')}, or choose another estimator") from error
     return dlib
+
+
+@cache
+def _load_predictor(path: str) -> Any:  # noqa: ANN401  # dlib has no types
+    """Read the 100 MB of the shape predictor once in a process; it holds no state."""
+    return _import_dlib().shape_predictor(path)
 
 
 def _to_boxes(detections: Any) -> list[FaceBox]:  # noqa: ANN401  # dlib has no types

@@ -62,7 +62,9 @@ def made_arrays(seed: int = 0, shapes: int = 300, expressions: int = 100) -> dic
     places = landmark_template()
     front = np.flatnonzero(points[:, 2] > 0)
     triples = front[cKDTree(points[front, :2]).query(places, 3)[1]]
-    faces = np.concatenate([triples, rng.integers(0, VERTICES, (TRIANGLES - 68, 3))])
+    near = cKDTree(points).query(points, 4)[1]  # small triangles, as a mesh has them: large ones take long to draw
+    faces = np.concatenate([triples, near[:, :3], near[:, [0, 2, 3]]])[:TRIANGLES]
+    rng.integers(0, VERTICES, (TRIANGLES - 68, 3))  # so that the numbers drawn below stay as they were
     basis = _smooth_fields(points, 60, 0.004, rng)
     directions = np.zeros((VERTICES, 3, shapes + expressions))
     directions[..., :30] = basis[..., :30]

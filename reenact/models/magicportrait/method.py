@@ -1,8 +1,10 @@
-"""The protocol of MagicPortrait; its networks are here, its method is not part of the package yet."""
+"""MagicPortrait for the registry."""
 
 from __future__ import annotations
 
-from reenact.methods import CropRule, Method, PairPlan, Recipe
+from reenact.install import install_hint
+from reenact.methods import CropRule, Foundation, Method, PairPlan, Recipe
+from reenact.models.magicportrait.released import AUTOENCODER
 
 METHOD = Method(
     name="magicportrait",
@@ -10,10 +12,21 @@ METHOD = Method(
     title="MagicPortrait",
     summary="latent video diffusion, guided by renders of FLAME",
     motion="latent video diffusion, FLAME renders",
-    status="planned; its networks are here",
-    page="magicportrait.md",
     needs="face parameters",
     paper="arXiv 2504.21497",
+    class_path="reenact.models.magicportrait.MagicPortraitModule",
+    presets={
+        "magicportrait_image": "stage 1: pictures, each by itself",
+        "magicportrait": "stage 2: motion modules, on clips of 12 frames",
+    },
+    stands_on={"magicportrait": Foundation(preset="magicportrait_image", option="weights")},
+    assets=(AUTOENCODER,),
+    converter="reenact.models.magicportrait.convert",
+    packages=("diffusers",),
+    install=install_hint("diffusion"),
+    status="here; reproduces the official code's tensors, training from the paper",
+    page="magicportrait.md",
+    toys="reenact.models.magicportrait.toys:list_toys",
     crops={"magicportrait": CropRule(function="reenact.models.magicportrait.crop:crop_first_frame")},
     # arXiv 2504.21497, section IV (512); `crop_process.py` of the released code (crop).
     recipes={"magicportrait": Recipe(crop="magicportrait", size=512)},

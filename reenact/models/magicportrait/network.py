@@ -1,0 +1,220 @@
+"""MagicPortrait as a `Reenactor`: a picture or a video is denoised from the reference's features and guidance maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from reenact.errors import ReenactError
+from reenact.faces.contents import Contents
+from reenact.faces.model import FaceModel
+from reenact.faces.params import FaceParams
+from reenact.faces.portrait import Portrait
+from reenact.models.common.base import Reenactment, ReportProgress, SourceState, Transfer, ignore_progress
+from reenact.models.common.parameter_driven import ParameterDriven
+from reenact.models.magicportrait.autoencoder import build_autoencoder
+from reenact.models.magicportrait.config import MagicPortraitConfig
+from reenact.models.magicportrait.denoiser import Denoiser
+from reenact.models.magicportrait.guidance_encoder import GuidanceEncoders
+from reenact.models.magicportrait.maps import align_structure, draw_maps
+from reenact.models.magicportrait.reference import AppearanceNet, Bank
+from reenact.models.magicportrait.sampler import combine_predictions, draw_noise, sample_latents
+from reenact.nn.whole_batch import BatchDraws
+
+PROMPT_SEED = 0
+"""Seed of the embedding of the prompt before that of a text encoder takes its place."""
+
+
+@dataclass
+class MagicPortraitState(SourceState):
+    """Everything that the source alone decides."""
+
+    motion: FaceParams
+    """Face parameters of the source."""
+    image: Tensor
+    """(B, 3, H, W) in [-1, 1]."""
+    bank: Bank
+    """Features of the source."""
+
+
+@dataclass
+class MagicPortraitReenactment(Reenactment):
+    """A result with the maps that guided it."""
+
+    depth: Tensor | None = None
+    """(B, 3, H, W) or (B, T, 3, H, W) in [0, 1], as the other maps; None where the network does not read it."""
+    normal: Tensor | None = None
+    """Normals."""
+    render: Tensor | None = None
+    """Lit face."""
+    landmarks: Tensor | None = None
+    """Dots at the landmarks."""
+
+    def pictures(self) -> dict[str, Tensor]:
+        """The maps and the result."""
+        maps = {"depth": self.depth, "normal": self.normal, "render": self.render, "landmarks": self.landmarks}
+        pictures = {name: 2 * image - 1 for name, image in maps.items() if image is not None}
+        return {**pictures, **super().pictures()}
+
+
+class MagicPortrait(ParameterDriven[MagicPortraitState]):
+    """Reference, guidance encoders and denoiser around an autoencoder that is not trained.
+
+    Motions are face parameters (B), or clips of them (B, T). Texture and light are always the source's.
+
+    Args:
+        config: sizes and sampler.
+        face_model: the model whose parameters the portraits carry.
+    """
+
+    transfer: ClassVar[Transfer] = Transfer(parts=("pose", "jaw", "expression", "eyes"))
+    moving_source = False
+
+    def __init__(self, config: MagicPortraitConfig, face_model: FaceModel) -> None:
+        super().__init__()
+        rendered = "render" in config.guidance.maps
+        if rendered:
+            face_model.check_texture()
+        self.config = config
+        self.face_model = face_model
+        self.needs = Contents(
+            params=True,
+            texture=rendered,
+            light=rendered,
+            clip_length=config.clip_length if config.temporal else 1,
+            clip_stride=config.clip_stride if config.temporal else 1,
+        )
+        self.autoencoder = build_autoencoder(config)
+        self.appearance = AppearanceNet(config.unet)
+        self.denoiser = Denoiser(config.unet, temporal=config.temporal, fusion=config.fusion)
+        self.guidance = GuidanceEncoders(config.guidance, config.unet.channels[0])
+        draw = torch.Generator().manual_seed(PROMPT_SEED)
+        self.register_buffer("prompt", torch.randn(1, config.prompt_tokens, config.unet.prompt_width, generator=draw))
+        self.prompt: Tensor
+
+    def encode(self, source: Portrait) -> MagicPortraitState:
+        """Features of the source, rounded as the sampler's settings say.
+
+        Raises:
+            ReenactError: if the source lacks face parameters, or the networks can't read its size.
+        """
+        self.check_size(source.image)
+        bank = self.appearance(self.autoencoder.encode(source.image), self.prompt)
+        if self.config.sampling.bank_precision == "float16":
+            bank = tuple(tokens.half() for tokens in bank)
+        return MagicPortraitState(motion=self.read(source), image=source.image, bank=bank)
+
+    @torch.no_grad()
+    def perform(
+        self, state: MagicPortraitState, motion: FaceParams, random: BatchDraws | None = None
+    ) -> MagicPortraitReenactment:
+        """Sample pictures (B), each as the first frame of a video, or whole clips (B, T).
+
+        The noise is that of the sampler's seed; training draws its own and samples nothing.
+        """
+        clip = motion if len(motion.leading) == 2 else motion.split(1)
+        count, frames = clip.leading
+        maps, features = self.guide(state, clip)
+        noise = self._draw_noise(state.image, range(frames)).expand(count, -1, -1, -1, -1)
+        latents = sample_latents(
+            lambda noisy, timestep, chosen: self._predict(state.bank, noisy, timestep, features[:, :, chosen]),
+            noise,
+            self.config.sampling,
+        )
+        image = self._decode(latents.transpose(1, 2).flatten(0, 1)).view(count, frames, *state.image.shape[1:])
+        if len(motion.leading) == 1:
+            image, maps = image[:, 0], {name: values[:, 0] for name, values in maps.items()}
+        return MagicPortraitReenactment(image, **maps)
+
+    @torch.no_grad()
+    def play(
+        self,
+        frames: Iterable[tuple[MagicPortraitState, FaceParams]],
+        progress: ReportProgress = ignore_progress,
+        work: Path | None = None,
+    ) -> Iterator[MagicPortraitReenactment]:
+        """Sample the frames of a video together; the first stage, which knows nothing of time, one by one.
+
+        Features of the maps and latents lie in main memory, and the windows come to the device one at a time.
+        """
+        if not self.config.temporal:
+            for state, motion in frames:
+                yield self.perform(state, motion)
+            return
+        motions: list[FaceParams] = []
+        features: list[Tensor] = []
+        for state, motion in frames:
+            motions.append(motion)
+            features.append(self.guide(state, motion.map(lambda value: value[None]))[1].cpu())
+        if not motions:
+            return
+        whole, bank, device = torch.cat(features, 2), state.bank, state.image.device
+
+        def predict(noisy: Tensor, timestep: Tensor, chosen: list[int]) -> Tensor:
+            velocity = self._predict(bank, noisy.to(device), timestep.to(device), whole[:, :, chosen].to(device))
+            return velocity.to(noisy.device)
+
+        noise = self._draw_noise(state.image, range(whole.shape[2])).cpu()
+        latents = sample_latents(predict, noise, self.config.sampling, progress)[0].transpose(0, 1)
+        start = 0
+        for motion in motions:
+            count = len(motion.camera)
+            aligned = align_structure(state.motion, motion)
+            maps = draw_maps(self.face_model, aligned, state.image.shape[-1], self.config.guidance.maps)
+            image = self._decode(latents[start : start + count].to(device))
+            start += count
+            yield MagicPortraitReenactment(image, **maps)
+
+    def guide(self, state: MagicPortraitState, clip: FaceParams) -> tuple[dict[str, Tensor], Tensor]:
+        """Draw and encode the maps of clips (B, T), see `guide_from`."""
+        return self.guide_from(state.motion, clip, state.image.shape[-1])
+
+    def guide_from(self, source: FaceParams, clip: FaceParams, size: int) -> tuple[dict[str, Tensor], Tensor]:
+        """Draw the maps (B, T, 3, H, W) of clips (B, T), and encode them to features (B, C, T, h, w)."""
+        aligned = align_structure(source, clip).merged()
+        maps = draw_maps(self.face_model, aligned, size, self.config.guidance.maps)
+        features = self.guidance(maps)
+        features = features.view(*clip.leading, *features.shape[1:]).transpose(1, 2)
+        return {name: image.reshape(*clip.leading, 3, size, size) for name, image in maps.items()}, features
+
+    def check_size(self, image: Tensor) -> None:
+        """Raise `ReenactError` if the networks can't read pictures of this size."""
+        height, width = image.shape[-2:]
+        stride = self.config.stride
+        if height != width or height % stride:
+            raise ReenactError(
+                f"{type(self).__name__} needs square images whose sides are multiples of {stride}, not {width}x{height}"
+            )
+
+    def _draw_noise(self, image: Tensor, frames: Iterable[int]) -> Tensor:
+        side = image.shape[-1] // self.config.factor
+        shape = (self.config.unet.latent, side, side)
+        return draw_noise(self.config.sampling.seed, list(frames), shape).to(image.device)
+
+    def _predict(self, bank: Bank, latents: Tensor, timestep: Tensor, features: Tensor) -> Tensor:
+        """Predict velocities with classifier-free guidance, which leaves the reference out and keeps the maps."""
+        guided: Tensor = self.denoiser(latents, timestep, self.prompt, features, bank)
+        scale = self.config.sampling.guidance
+        if scale == 1:
+            return guided
+        plain: Tensor = self.denoiser(latents, timestep, self.prompt, features, None)
+        return combine_predictions(plain, guided, scale)
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        chunk = self.config.sampling.decode_chunk
+        starts = range(0, len(latents), chunk)
+        return torch.cat([self.autoencoder.decode(latents[at : at + chunk]) for at in starts]).clamp(-1, 1)
+
+
+def list_stages(network: nn.Module) -> Mapping[str, list[nn.Parameter]]:
+    """Return the trainable weights of the first stage (`image`) and of the second (`temporal`)."""
+    stages: dict[str, list[nn.Parameter]] = {"image": [], "temporal": []}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            stages["temporal" if ".motion_modules." in name else "image"].append(parameter)
+    return stages

@@ -1,0 +1,189 @@
+"""MagicPortrait's videos and training; its tensors are held in test_magicportrait_parity.py."""
+
+from dataclasses import replace
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from zoo import portrait, trainer
+
+pytest.importorskip("diffusers", reason="needs the extra diffusion")
+
+from reenact.errors import ReenactError
+from reenact.faces.portrait import PortraitPair
+from reenact.faces.registry import load_face_model
+from reenact.models.common.base import Transfer
+from reenact.models.magicportrait.config import GuidanceConfig, MagicPortraitConfig, Sampling, UNetConfig
+from reenact.models.magicportrait.module import MagicPortraitModule
+from reenact.models.magicportrait.network import MagicPortrait
+from reenact.models.magicportrait.sampler import draw_noise, sample_latents
+from reenact.models.magicportrait.toys import build_toy
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def head():
+    return load_face_model("head")
+
+
+@pytest.fixture(scope="module")
+def video():
+    torch.manual_seed(0)
+    module = build_toy(temporal=True).eval()
+    module.network.requires_grad_(False)
+    return module.network
+
+
+def set_sampling(network, **changes):
+    """The same network with other settings of its sampler."""
+    network.config = replace(network.config, sampling=replace(network.config.sampling, **changes))
+    return network
+
+
+@torch.no_grad()
+def test_the_source_keeps_its_place_shape_and_light(video):
+    source, driving = portrait(1, 0, "a"), portrait(3, 1, "b")
+    driving.params.camera[:, 0] *= 0.7
+    state = video.encode(source)
+    motion = video.retarget(state, video.read(driving), video.transfer)
+    assert torch.equal(motion.camera, source.params.camera.expand(3, -1))
+    assert torch.equal(motion.shape, source.params.shape.expand(3, -1))
+    assert torch.equal(motion.expression, driving.params.expression)
+    unaligned = video.retarget(state, video.read(driving), Transfer(parts=(*video.transfer.parts, "shape")))
+    assert torch.equal(unaligned.shape, driving.params.shape)
+
+
+def play(network, source, driving, size=3):
+    state, motion = network.encode(source), network.read(driving)
+    pieces = ((state, motion[at : at + size]) for at in range(0, len(driving.image), size))
+    return torch.cat([result.image for result in network.play(pieces)])
+
+
+@torch.no_grad()
+def test_a_video_is_the_same_in_any_batches_and_runs(video):
+    set_sampling(video, steps=2, overlap=1, guidance=3.5)
+    source, driving = portrait(1, 0, "a"), portrait(6, 1, "a")
+    whole = play(video, source, driving)
+    torch.testing.assert_close(play(video, source, driving, size=6), whole, atol=1e-5, rtol=0)
+    assert whole.shape == (6, 3, 32, 32)
+
+
+@torch.no_grad()
+def test_twenty_steps_from_a_seed_are_the_same_to_the_bit(video):
+    set_sampling(video, steps=20, guidance=1.0)
+    source, driving = portrait(1, 0, "a"), portrait(2, 1, "a")
+    assert torch.equal(play(video, source, driving), play(video, source, driving))
+
+
+@torch.no_grad()
+def test_frames_of_a_window_know_each_other_and_windows_without_overlap_do_not(video):
+    set_sampling(video, steps=2, overlap=0, guidance=1.0)
+    source, driving = portrait(1, 0, "a"), portrait(8, 1, "a")
+    whole = play(video, source, driving)
+    other = portrait(8, 7, "a")
+    changed = type(driving).cat([driving[:7], other[7:]])
+    again = play(video, source, changed)
+    assert torch.equal(again[:4], whole[:4])
+    assert all((again[frame] - whole[frame]).abs().max() > 1e-4 for frame in range(4, 8))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("wrap", [False, True])
+def test_a_window_alone_is_that_of_a_longer_video(video, wrap):
+    source, driving = portrait(1, 0, "a"), portrait(8, 1, "a")
+    state = video.encode(source)
+    clip = video.read(driving).map(lambda value: value[None])
+    features = video.guide(state, clip)[1]
+    noise = draw_noise(5, range(8), (48, 8, 8))
+    sampling = Sampling(steps=3, window=4, overlap=0, wrap=wrap)
+
+    def sample(frames):
+        def predict(noisy, timestep, chosen):
+            numbers = [frames[place] for place in chosen]
+            return video.denoiser(noisy, timestep, video.prompt, features[:, :, numbers], state.bank)
+
+        return sample_latents(predict, noise[:, :, frames], sampling)
+
+    assert torch.equal(sample(range(8))[:, :, 4:], sample(range(4, 8)))
+
+
+def test_noise_is_a_frames_own():
+    assert torch.equal(draw_noise(1, range(24), (2, 3, 3))[:, :, 5:7], draw_noise(1, [5, 6], (2, 3, 3)))
+    assert not torch.equal(draw_noise(1, [0], (2, 3, 3)), draw_noise(2, [0], (2, 3, 3)))
+
+
+@torch.no_grad()
+def test_progress_ends_with_the_work(video):
+    set_sampling(video, steps=2, overlap=0, guidance=1.0)
+    fractions = []
+    state = video.encode(portrait(1, 0, "a"))
+    list(video.play([(state, video.read(portrait(8, 1, "a")))], fractions.append))
+    assert fractions == [0.25, 0.5, 0.75, 1.0]
+
+
+class Clips(pl.LightningDataModule):
+    def train_dataloader(self):
+        draw = portrait(8, 1, "a").split(4)
+        pair = PortraitPair(portrait(2, 0, "a"), draw)
+        return torch.utils.data.DataLoader([pair], batch_size=None)
+
+
+def test_the_second_stage_trains_its_motion_modules_alone(tmp_path):
+    torch.manual_seed(0)
+    module = build_toy(temporal=True)
+    assert module.reaches_all
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(module, Clips())
+    changed = {name for name, value in module.state_dict().items() if not torch.equal(before[name], value)}
+    assert changed
+    assert all(".motion_modules." in name for name in changed)
+    assert len(changed) == sum(parameter.requires_grad for parameter in module.parameters())
+
+
+def test_the_second_stage_starts_as_the_first():
+    image, video = build_toy(), build_toy(temporal=True)
+    fresh = set(video.state_dict()) - set(image.state_dict())
+    assert not set(image.state_dict()) - set(video.state_dict())
+    assert all(name.startswith(MagicPortraitModule.may_start_fresh) for name in fresh)
+
+
+TINY = {"unet": UNetConfig(channels=[8, 8], layers=1, heads=2, groups=4, latent=48, prompt_width=4)}
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Sampling(overlap=12), "overlap=12 must be from 0 to less than the window of 12 frames"),
+        (lambda: Sampling(steps=0), "steps=0 must be from 1 to 1000"),
+        (lambda: GuidanceConfig(maps=[]), "must name one map or several"),
+        (lambda: MagicPortraitConfig(autoencoder="patches"), "must be 192, the channels of the autoencoder patches"),
+        (
+            lambda: MagicPortraitConfig(sampling=Sampling(window=33)),
+            "must be at most --model.network.unet.motion_length",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_in_one_sentence(build, message):
+    with pytest.raises(ReenactError, match=message):
+        build()
+
+
+def test_pictures_of_other_sizes_are_refused(video):
+    with pytest.raises(ReenactError, match="square images whose sides are multiples of 8, not 36x36"):
+        video.check_size(torch.zeros(1, 3, 36, 36))
+
+
+def test_a_map_for_ablation_takes_the_place_of_the_others(head):
+    config = MagicPortraitConfig(
+        temporal=False, autoencoder="patches", prompt_tokens=1,
+        guidance=GuidanceConfig(maps=["landmarks"], widths=[4, 8, 8], attention=False), fusion="add", **TINY,
+    )  # fmt: skip
+    config = replace(config, sampling=Sampling(steps=1))
+    network = MagicPortrait(config, head).eval()
+    assert not network.needs.texture
+    source = portrait(1, 0, "a")
+    with torch.no_grad():
+        result = network(source, source)
+    assert list(result.pictures()) == ["landmarks", "result"]
+    assert torch.isfinite(result.image).all()

@@ -16,7 +16,8 @@ from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.models.common.base import Reenactment
-from reenact.models.common.module import Losses, ReenactmentModule, Stage
+from reenact.models.common.module import ReenactmentModule
+from reenact.models.common.portrait_module import Losses, Stage
 from reenact.models.common.training import Optimisation, PlainTraining
 from reenact.models.magicportrait.autoencoder import VAE_ASSET, StableDiffusionAutoencoder
 from reenact.models.magicportrait.config import TIMESTEPS, Betas, MagicPortraitConfig

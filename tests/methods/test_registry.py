@@ -54,6 +54,7 @@ ZOO = [
     "bfm_flow",
     "export3d",
     "export3d_clebs",
+    "magicportrait",
 ]
 
 

@@ -30,10 +30,10 @@ def test_the_folded_decoder_draws_the_same_pictures(precision, tolerance):
             for _ in range(15):
                 part.weight()
     style = torch.randn(2, 64, 8, 8)
-    wanted = decoder.eval()(style)
+    plain = decoder.eval()(style)
     folded = FoldedSpadeDecoder(decoder).eval()
     assert any(isinstance(part, WinogradConv2d) for part in folded.modules())
     with torch.autocast("cpu", precision, enabled=precision == torch.bfloat16):
         picture = folded(style)
-    assert wanted.std() > 0.03
-    torch.testing.assert_close(picture.float(), wanted, atol=tolerance, rtol=0)
+    assert plain.std() > 0.03
+    torch.testing.assert_close(picture.float(), plain, atol=tolerance, rtol=0)

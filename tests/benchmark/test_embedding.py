@@ -58,9 +58,9 @@ def test_the_gradient_is_that_of_the_divergence():
 
 
 def test_groups_stay_groups_and_noise_stays_mixed():
-    place = map_to_plane(groups(0.3), steps=400)
+    place = map_to_plane(groups(0.3), steps=800)
     assert share_of_own_neighbours(place) > 0.98
-    np.testing.assert_array_equal(map_to_plane(groups(0.3), steps=400), place)
+    np.testing.assert_array_equal(map_to_plane(groups(0.3), steps=800), place)
     noise = np.random.default_rng(2).normal(size=(len(LABELS), 16))
     assert share_of_own_neighbours(map_to_plane(noise, steps=400)) < 0.5
 

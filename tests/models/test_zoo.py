@@ -141,7 +141,7 @@ class StopsWhenLearned(pl.Callback):
 def test_learns_a_batch(module, tmp_path):
     """Better than one blurred picture for all, which leaves two thirds of the error of the copied source."""
     stop = StopsWhenLearned(pair(4), 0.6)
-    run = trainer(tmp_path, max_steps=60, limit_val_batches=0, callbacks=[stop])
+    run = trainer(tmp_path, max_steps=120, limit_val_batches=0, callbacks=[stop])
     run.fit(module.train(), loader([stop.batch]))
     assert min(stop.errors) < stop.share * stop.before
 

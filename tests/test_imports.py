@@ -48,6 +48,12 @@ MAY_USE = {
 
 def imported(path: Path) -> Iterator[tuple[int, str]]:
     """Line and room of each import from this package, wherever in the file it stands."""
+    for line, parts in imported_names(path):
+        yield line, parts[1]
+
+
+def imported_names(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line and parts of the dotted name of each import from this package, wherever in the file it stands."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: relative imports hide the room"
@@ -59,7 +65,16 @@ def imported(path: Path) -> Iterator[tuple[int, str]]:
         for name in names:
             parts = name.split(".")
             if parts[0] == "reenact" and len(parts) > 1:
-                yield node.lineno, parts[1]
+                yield node.lineno, parts
+
+
+def list_imported_files(path: Path) -> set[Path]:
+    """Files of this package that a file imports; `__init__.py`, which collects names for users, is none of them."""
+    files = set()
+    for _, parts in imported_names(path):
+        places = (PACKAGE.joinpath(*parts[1:end]).with_suffix(".py") for end in range(2, len(parts) + 1))
+        files.update(place for place in places if place.is_file())
+    return files
 
 
 @pytest.mark.parametrize("room", sorted(MAY_USE))
@@ -76,6 +91,13 @@ def test_a_room_imports_only_what_it_may(room):
 def test_every_room_has_its_arrows():
     rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert rooms == set(MAY_USE) | {"assets", "methods"}
+
+
+def test_files_import_each_other_in_no_circle():
+    files = {path: list_imported_files(path) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
+    while free := {path for path, others in files.items() if not others & files.keys()}:
+        files = {path: others for path, others in files.items() if path not in free}
+    assert not files, "these files are in a circle, or import one that is"
 
 
 @pytest.mark.parametrize("name", sorted(EVERYBODY))

@@ -21,7 +21,8 @@ from reenact.benchmark import data
 from reenact.methods.registry import list_methods
 from reenact.metrics.network_hashes import hash_networks
 from reenact.paths import hash_file
-from reenact.runs.arguments import expand_request, parse_request
+from reenact.runs.arguments import expand_request
+from reenact.runs.request import parse_request
 
 PACKAGE = Path(__file__).resolve().parents[1]
 LENGTH = 12

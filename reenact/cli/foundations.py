@@ -13,9 +13,10 @@ from reenact.data.store.byte_ranges import is_url
 from reenact.errors import ReenactError
 from reenact.methods.method import Foundation
 from reenact.runs import quiet
-from reenact.runs.arguments import Request, expand_request, parse_request
+from reenact.runs.arguments import expand_request
 from reenact.runs.foundations import find_value, list_foundation_options
 from reenact.runs.processes import is_first, shared_foundation
+from reenact.runs.request import Request, parse_request
 from reenact.runs.run_folder import RUNS
 
 

@@ -36,9 +36,9 @@ from reenact.models.common.checkpoint import check_foundation, check_resumable, 
 from reenact.models.common.portrait_module import PortraitModule
 from reenact.models.common.rebuild import check_recorded
 from reenact.runs import quiet, wandb_key
-from reenact.runs.arguments import Request
 from reenact.runs.foundations import find_value
 from reenact.runs.processes import is_first, share_run_folder
+from reenact.runs.request import Request
 from reenact.runs.run_folder import hold_run_folder, record_run
 
 REMEDY = "make a store with: reenact prepare FOLDER --out STORE, and name it with --data clips --data.root STORE"

@@ -21,9 +21,10 @@ from reenact.cli import help_pages
 from reenact.cli.commands import COMMANDS, TRAINER_COMMANDS
 from reenact.errors import ReenactError, suggest_names
 from reenact.packages import allow_packages
-from reenact.runs.arguments import expand_request, parse_request
+from reenact.runs.arguments import expand_request
 from reenact.runs.foundations import find_missing_foundation
 from reenact.runs.processes import is_first, share_foundation
+from reenact.runs.request import parse_request
 from reenact.runs.run_folder import remove_unused
 
 BAD_INPUT = 2

@@ -12,7 +12,8 @@ from reenact.cli.lightning import ReenactCLI
 from reenact.methods.registry import find_foundation
 from reenact.models.common.portrait_module import PortraitModule
 from reenact.runs import quiet
-from reenact.runs.arguments import expand_request, parse_request
+from reenact.runs.arguments import expand_request
+from reenact.runs.request import parse_request
 
 
 class Plan(ReenactCLI):

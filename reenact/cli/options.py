@@ -18,8 +18,8 @@ from pytorch_lightning import Trainer
 from reenact.callbacks.checkpoint import Checkpoints
 from reenact.callbacks.pictures import Pictures
 from reenact.runs import presets
-from reenact.runs.arguments import FIXED, OPTION_KINDS
 from reenact.runs.class_limits import check_class
+from reenact.runs.request import FIXED, OPTION_KINDS
 
 
 def known_options(class_path: str | None) -> list[str]:

@@ -26,9 +26,9 @@ from reenact.models.common.class_names import check_import, needs_allowing
 from reenact.models.common.module import ReenactmentModule
 from reenact.packages import OPTION, allowed_packages
 from reenact.runs import quiet
-from reenact.runs.arguments import Request
 from reenact.runs.class_limits import limited_classes
 from reenact.runs.processes import is_first
+from reenact.runs.request import Request
 from reenact.runs.run_folder import LAST, discard_run_folder
 
 BAD_INPUT = 2

@@ -3,112 +3,24 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from reenact.errors import ReenactError
+from reenact.methods.method import Method
 from reenact.methods.registry import check_packages, find_method
-from reenact.packages import OPTION
 from reenact.runs import presets
 from reenact.runs.class_limits import check_classes
 from reenact.runs.foundations import find_saved_foundation
 from reenact.runs.processes import is_first, shared_run
+from reenact.runs.request import CHECKPOINTS, Request
 from reenact.runs.run_folder import RUNS, checkpoint_of, new_run
 from reenact.runs.saved_run import load_settings, run_of, title_of
 
-CHECKPOINTS = ("ckpt_path", "weights")
-"""Options that name a checkpoint: to go on from or to test, and to start a new training from."""
-
-PACKAGE_OPTION = (OPTION.removeprefix("--"), OPTION.removeprefix("--").replace("-", "_"))
-"""Spellings of the option that allows the classes of a package."""
-
-OPTION_KINDS = (*presets.KINDS, "out", *CHECKPOINTS)
-"""Options read here; their order on the command line does not matter."""
-
-FIXED = {
-    "model.face_model": "the data says which face model its parameters live in",
-    "trainer.default_root_dir": "it is the run folder; set --out",
-    "checkpoint.dirpath": "it lies in the run folder; set --out",
-    "data.clip_length": "the method says how long its clips are",
-}
-"""Options that follow from others, with the reason."""
-
 LOGGER_PACKAGES = {"wandb": "wandb", "tensorboard": "tensorboard"}
-
-
-@dataclass(kw_only=True)
-class Request:
-    """One command line of `fit`, `validate`, `test` or `predict`, taken apart."""
-
-    command: str
-    names: dict[str, str] = field(default_factory=dict)
-    """The values of `OPTION_KINDS` that were given."""
-    configs: list[Path] = field(default_factory=list)
-    """The user's own files, in their order."""
-    packages: list[str] = field(default_factory=list)
-    """Packages that `--allow-package` names."""
-    saved: dict[str, Any] = field(default_factory=dict)
-    """Settings that a checkpoint brings where nothing else names a model: its own, and the values of its run."""
-    classes: list[str] = field(default_factory=list)
-    """Class paths that the person, a preset or the checkpoint names; known after `expand_request`."""
-    rest: list[str] = field(default_factory=list)
-    """Every other word, in its order."""
-    all_options: bool = False
-    """True where `--help-all` is among the words."""
-    title: str = ""
-    """The preset's or method's name, for the run folder and the first line; known after `expand_request`."""
-    run_title: str = ""
-    """The name that the checkpoint's run had."""
-    resumes: bool = False
-    """True where the run continues in the folder of an earlier one."""
-
-    @property
-    def out(self) -> Path:
-        """The run folder, known after `expand_request`."""
-        return Path(self.names["out"])
-
-    @property
-    def shows_options(self) -> bool:
-        """True where the parser prints a page of options, with their descriptions."""
-        words = [word.partition("=")[0] for word in self.rest]
-        return self.all_options or any(word.endswith(".help") or word == "--print_config" for word in words)
-
-
-def parse_request(command: str, arguments: list[str]) -> Request:
-    """Sort the words of a command line.
-
-    Raises:
-        ReenactError: if an option lacks its value.
-    """
-    request = Request(command=command)
-    position = 0
-    while position < len(arguments):
-        option, equals, value = arguments[position].partition("=")
-        kind = {"-c": "config", "--config": "config"}.get(option, option.removeprefix("--"))
-        position += 1
-        if option == "--help-all":
-            request.all_options = True
-            continue
-        if kind.replace(".init_args.", ".") in FIXED:
-            raise ReenactError(f"{option}: can't be set; {FIXED[kind.replace('.init_args.', '.')]}")
-        if not option.startswith("-") or kind not in (*OPTION_KINDS, "config", *PACKAGE_OPTION):
-            request.rest.append(arguments[position - 1])
-            continue
-        if not equals:
-            if position == len(arguments) or arguments[position].startswith("-"):
-                raise ReenactError(f"{option}: a value is missing{_list_choices(kind)}")
-            value = arguments[position]
-            position += 1
-        if kind == "config":
-            request.configs.append(Path(value))
-        elif kind in PACKAGE_OPTION:
-            request.packages.append(value)
-        else:
-            request.names[kind] = value
-    return request
 
 
 def expand_request(request: Request) -> list[str]:
@@ -128,25 +40,13 @@ def expand_request(request: Request) -> list[str]:
     for path, content in zip(request.configs, contents, strict=True):
         check_classes(content, str(path))
         request.classes += _class_paths(content)
-    keys = {key for content in contents for key in content} | set(request.names) | set(request.saved)
-    if "model" not in keys:
-        typo = next(
-            (word for word in request.rest if get_close_matches(word.partition("=")[0], ["--model"], 1, 0.8)), None
-        )
-        if typo is not None:
-            raise ReenactError(f"{typo}: no such option; did you mean --model?")
-        preset_names = ", ".join(presets.preset_names("model"))
-        raise ReenactError(f"--model is missing: name a method ({preset_names}), or give --ckpt_path or --config")
-    if "data" not in keys:
-        request.names["data"] = "synthetic"
-    if "scale" not in keys and "model" in request.names:
-        request.names["scale"] = default_scale(request.names.get("data"))
+    _choose_defaults(request, {key for content in contents for key in content})
     whole = [path for path in request.configs if "class_path" in presets.load_preset(path).get("model", {})]
     tweaks = [path for path in request.configs if path not in whole]
     named = _preset_files(request)
     request.classes += [path for file in named for path in _class_paths(presets.load_preset(file))]
-    methods = [find_method(presets.method_of(class_path) or "") for class_path in request.classes]
-    for method in filter(None, methods):
+    methods = [method for path in request.classes if (method := find_method(presets.method_of(path) or "")) is not None]
+    for method in methods:
         check_packages(method)
     request.title = _run_title(request)
     if "out" not in request.names:
@@ -157,17 +57,40 @@ def expand_request(request: Request) -> list[str]:
     for kind in ("model", "data"):
         arguments += _class_path(request, kind)
     arguments += request.rest
-    if "ckpt_path" in request.names and (run := run_of(Path(request.names["ckpt_path"]))) is not None:
-        for method in filter(None, methods):
-            arguments += find_saved_foundation(run, method, arguments)
+    return arguments + _name_files(request, methods, arguments)
+
+
+def _choose_defaults(request: Request, file_keys: set[str]) -> None:
+    """Fill in the data and the scale where neither options nor files name them.
+
+    Raises:
+        ReenactError: if nothing names a model.
+    """
+    keys = file_keys | set(request.names) | set(request.saved)
+    if "model" not in keys:
+        typos = [word for word in request.rest if get_close_matches(word.partition("=")[0], ["--model"], 1, 0.8)]
+        if typos:
+            raise ReenactError(f"{typos[0]}: no such option; did you mean --model?")
+        preset_names = ", ".join(presets.preset_names("model"))
+        raise ReenactError(f"--model is missing: name a method ({preset_names}), or give --ckpt_path or --config")
+    if "data" not in keys:
+        request.names["data"] = "synthetic"
+    if "scale" not in keys and "model" in request.names:
+        request.names["scale"] = default_scale(request.names.get("data"))
+
+
+def _name_files(request: Request, methods: Sequence[Method], arguments: Sequence[str]) -> list[str]:
+    """Return the words of the foundation, the logger, the run folder and the checkpoint, which follow all settings."""
+    options: list[str] = []
+    run = run_of(Path(request.names["ckpt_path"])) if "ckpt_path" in request.names else None
+    if run is not None:
+        for method in methods:
+            options += find_saved_foundation(run, method, [*arguments, *options])
     if request.names.get("logger") == "none":
-        arguments += ["--trainer.logger", "false"]
-    arguments += ["--out", request.names["out"]]
+        options += ["--trainer.logger", "false"]
     # A run whose settings are used may itself have gone on from a checkpoint.
-    arguments += ["--ckpt_path", request.names.get("ckpt_path", "null")]
-    if "weights" in request.names:
-        arguments += ["--weights", request.names["weights"]]
-    return arguments
+    options += ["--out", request.names["out"], "--ckpt_path", request.names.get("ckpt_path", "null")]
+    return [*options, "--weights", request.names["weights"]] if "weights" in request.names else options
 
 
 def default_scale(data: str | None) -> str:
@@ -277,9 +200,3 @@ def _run_title(request: Request) -> str:
             return earlier[1]
         path = path or content.get("model", {}).get("class_path", "")
     return presets.method_of(path) or path.rpartition(".")[2]
-
-
-def _list_choices(kind: str) -> str:
-    if kind not in presets.KINDS:
-        return ""
-    return f"; known: {', '.join(presets.preset_names(kind))}"

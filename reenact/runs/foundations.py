@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reenact.errors import ReenactError
 from reenact.methods.method import Foundation, Method
 from reenact.methods.registry import find_foundation
 from reenact.packages import OPTION
 from reenact.runs import presets
+from reenact.runs.request import Request
 from reenact.runs.saved_run import FILE
-
-if TYPE_CHECKING:
-    from reenact.runs.arguments import Request
 
 NAMES = ("data", "scale", "trainer")
 """Presets that hold for a foundation as for what stands on it."""

@@ -11,7 +11,8 @@ from reenact.errors import ReenactError
 from reenact.methods.registry import collect_pair_plans, list_methods
 from reenact.metrics.metric_names import parse_metric
 from reenact.runs import presets
-from reenact.runs.arguments import expand_request, parse_request
+from reenact.runs.arguments import expand_request
+from reenact.runs.request import parse_request
 
 OURS = {"quick"}
 

@@ -11,7 +11,8 @@ import yaml
 
 from reenact.errors import ReenactError
 from reenact.runs import presets
-from reenact.runs.arguments import default_scale, expand_request, parse_request
+from reenact.runs.arguments import default_scale, expand_request
+from reenact.runs.request import parse_request
 from reenact.runs.saved_run import load_settings
 
 from .conftest import save

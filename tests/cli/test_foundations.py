@@ -8,9 +8,10 @@ import yaml
 from reenact.cli.needed_files import find_needed_files
 from reenact.errors import ReenactError
 from reenact.methods import Foundation, Method, registry
-from reenact.runs.arguments import expand_request, parse_request
+from reenact.runs.arguments import expand_request
 from reenact.runs.foundations import find_missing_foundation, list_foundation_options
 from reenact.runs.processes import share_foundation, shared_foundation
+from reenact.runs.request import parse_request
 
 FIT = ["--model", "mmfa_vae", "--out", "run"]
 

@@ -23,8 +23,9 @@ from reenact.models.common.portrait_module import PortraitModule
 from reenact.models.pwm.module import DiscriminatorConfig, PWMModule
 from reenact.models.pwm.network import PWMConfig
 from reenact.runs import presets
-from reenact.runs.arguments import expand_request, parse_request
+from reenact.runs.arguments import expand_request
 from reenact.runs.class_limits import limited_classes
+from reenact.runs.request import parse_request
 
 from .conftest import save
 

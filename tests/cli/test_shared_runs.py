@@ -15,7 +15,8 @@ from reenact.errors import ReenactError
 from reenact.methods.registry import scan_methods
 from reenact.models.common.checkpoint import load_method
 from reenact.packages import allow_packages
-from reenact.runs.arguments import expand_request, parse_request
+from reenact.runs.arguments import expand_request
+from reenact.runs.request import parse_request
 from reenact.runs.run_folder import checkpoint_of, record_run
 
 from .conftest import HERE, save

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from reenact.faces.head.model import LID_FOLLOW
 from reenact.faces.params import FaceParams
-from reenact.world.actor import Actor, head_model
+from reenact.world.actor import Actor
+from reenact.world.head_arrays import head_model
 from reenact.world.light import Light
 from reenact.world.motion import Manner, compute_motion
 from reenact.world.people import collect_texture

@@ -8,122 +8,20 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
-from reenact.faces.head import Head
-from reenact.faces.registry import load_face_model
-from reenact.world.canvas import Canvas, ear_chart, project_to_chart
 from reenact.world.complexion import paint_skin
-from reenact.world.hair import Scalp, Skull, make_hair
-from reenact.world.kernels import (
-    CLOTH,
-    EYE,
-    F32,
-    FRAME,
-    HAIR,
-    I32,
-    MOUTH,
-    SKIN,
-    TEETH,
-    TONGUE,
-    add_occlusion,
-    pose_points,
-    rasterize,
-    vertex_normals,
-)
+from reenact.world.hair import make_hair
+from reenact.world.head_arrays import HeadArrays, head_arrays, head_model
+from reenact.world.kernels import CLOTH, EYE, F32, FRAME, HAIR, I32, MOUTH, TEETH, TONGUE, pose_points
+from reenact.world.occlusion import bake_occlusion
 from reenact.world.people import Person, draw_person
 from reenact.world.rng import IDENTITY, open_stream
 from reenact.world.shading import encode_picture
-from reenact.world.textures import draw_tiles
 from reenact.world.wear import Piece, build_glasses, build_torso
 
 Array = NDArray[np.float64]
 BODY = 5
 """Number of the bone that carries shoulders and clothes; bones 0 to 4 are the head's joints."""
-CULL = np.array([1, 1, 0, 0, 0, 0, 0, 0], np.uint8)
-"""Materials whose back faces are never seen."""
-_PART_MATERIAL = {
-    "mouth_bag": MOUTH,
-    "left_eyeball": EYE,
-    "right_eyeball": EYE,
-    "upper_teeth": TEETH,
-    "lower_teeth": TEETH,
-    "tongue": TONGUE,
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeadArrays:
-    """The built-in head's buffers as arrays, and what is laid over the mean head once."""
-
-    mean: Array
-    basis: Array
-    """(V, 3, S + E) displacements in metres per identity and expression coefficient."""
-    joints: Array
-    joint_basis: Array
-    weights: Array
-    faces: I32
-    material: NDArray[np.uint8]
-    """(F,) material of each face."""
-    expression: F32
-    """(E, V, 3) expression basis, laid out for posing."""
-    charted: F32
-    """(V, 2) place in the skin chart."""
-    canvas: Canvas
-    landmark_vertices: Array
-    """(68, 3) landmarks of the mean head, metres."""
-    num_shape: int
-    skin: NDArray[np.int64]
-    """Vertices of the skin."""
-    skull: Skull
-    scalp: Scalp
-    near: cKDTree
-    """Search tree over the skin's mean vertices."""
-
-
-@lru_cache(maxsize=1)
-def head_model() -> Head:
-    """Load the built-in head, once per process."""
-    model = load_face_model("head")
-    assert isinstance(model, Head)
-    return model
-
-
-@lru_cache(maxsize=1)
-def head_arrays() -> HeadArrays:
-    """The built-in head as arrays."""
-    head = head_model()
-    mean = head.mean_vertices.double().numpy()
-    faces = head.faces.numpy().astype(np.int32)
-    names = [_PART_MATERIAL.get(name, SKIN) for name in head.part_names]
-    material = np.array(names, np.uint8)[head.part.numpy()]
-    landmarks = head.landmarks68(head.mean_vertices[None])[0].double().numpy()
-    normals = np.empty(mean.shape, np.float32)
-    vertex_normals(mean.astype(np.float32), faces, normals)
-    skin = np.unique(faces[material == SKIN])
-    ears = head.part.numpy() == head.part_names.index("ears")
-    charted = project_to_chart(mean)
-    ear_vertices = np.unique(faces[ears])
-    charted[ear_vertices] = ear_chart(mean[ear_vertices])
-    canvas = Canvas.of(mean, faces[material == SKIN], charted, ears[material == SKIN], landmarks)
-    return HeadArrays(
-        mean=mean,
-        basis=head.basis.double().numpy(),
-        joints=head.joints.double().numpy(),
-        joint_basis=head.joint_basis.double().numpy(),
-        weights=head.skinning_weights.double().numpy(),
-        faces=faces,
-        material=material,
-        expression=np.ascontiguousarray(head.basis[..., head.num_shape :].permute(2, 0, 1).numpy()),
-        charted=charted,
-        canvas=canvas,
-        scalp=Scalp.of(canvas.place, canvas.ear),
-        landmark_vertices=landmarks,
-        num_shape=head.num_shape,
-        skin=skin,
-        skull=Skull(mean[skin], normals[skin].astype(np.float64)),
-        near=cKDTree(mean[skin]),
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,54 +111,6 @@ def _extra_weights(points: Array, material: int) -> Array:
         body[:] = 1
     weights[:, 1], weights[:, BODY] = 1 - body, body
     return weights
-
-
-def bake_occlusion(points: F32, faces: I32, material: NDArray[np.uint8], attributes: F32, side: int = 96) -> F32:
-    """(V,) ambient occlusion, 0 dark to 1 open, from z-buffers seen from 14 directions around."""
-    normals = np.empty_like(points)
-    vertex_normals(points, faces, normals)
-    hit, weight = np.zeros(len(points), np.float32), np.full(len(points), 1e-6, np.float32)
-    index, depth = np.empty((side, side), np.int32), np.empty((side, side), np.float32)
-    bary = np.empty((side, side, 2), np.float32)
-    count = 14
-    for n in range(count):
-        z = 1 - (2 * n + 1) / count * 0.93
-        azimuth = n * 2.399963
-        flat = np.sqrt(1 - z * z)
-        towards = np.array([flat * np.cos(azimuth), 0.25 + flat * np.sin(azimuth), z])
-        towards /= np.linalg.norm(towards)
-        screen = seen_from(towards, points, np.array([0.0, -0.02, 0.0]), 0.25, side)
-        rasterize(screen, faces, material, CULL, attributes, draw_tiles()["strands"], side, index, bary, depth)
-        add_occlusion(screen, normals, towards.astype(np.float32), depth, 1.6, hit, weight)
-    return hit / weight
-
-
-def compute_view(towards: Array) -> Array:
-    """(3, 3) rotation from space to a screen (x right, y down, z away) seen from a unit direction."""
-    right = np.cross([0.0, 1.0, 0.0], towards)
-    right /= np.linalg.norm(right)
-    return np.stack([right, -np.cross(towards, right), -towards])
-
-
-def seen_from(towards: Array, points: F32, centre: Array, reach: float, side: int) -> F32:
-    """(V, 3) points on a square screen that looks at them from a direction; depth in the same unit.
-
-    Spelled out, because a library's matrix product may add up in another order on another machine.
-
-    Args:
-        towards: (3,) unit vector to the viewer.
-        points: (V, 3).
-        centre: (3,) what the screen's middle shows.
-        reach: half the side of what it shows.
-        side: its side in samples.
-    """
-    axes, unit = compute_view(towards), side / (2 * reach)
-    screen = np.empty_like(points)
-    for axis in range(3):
-        row = (axes[axis] * unit).astype(np.float32)
-        shift = np.float32((side / 2 if axis < 2 else 0.0) - unit * (axes[axis] * centre).sum())
-        screen[:, axis] = row[0] * points[:, 0] + row[1] * points[:, 1] + row[2] * points[:, 2] + shift
-    return screen
 
 
 @lru_cache(maxsize=256)

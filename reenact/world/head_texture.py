@@ -14,7 +14,8 @@ from scipy.linalg import block_diag
 from scipy.optimize import nnls
 
 from reenact.faces.head.texture import FILE, SHARE_STEP
-from reenact.world.actor import Actor, build_actor, head_arrays, head_model
+from reenact.world.actor import Actor, build_actor
+from reenact.world.head_arrays import head_arrays, head_model
 from reenact.world.kernels import EYE, MOUTH, SKIN, TEETH, TONGUE
 from reenact.world.light import clip_light
 from reenact.world.people import collect_texture, draw_person

@@ -20,7 +20,7 @@ from reenact.world.kernels import SKIN
 from reenact.world.kernels import vertex_normals as world_normals
 from reenact.world.light import evaluate_harmonics
 from reenact.world.people import draw_person
-from reenact.world.renderer import _tabulate_srgb
+from reenact.world.scene import _tabulate_srgb
 
 from .made_bfm import write_bfm
 from .made_flame import made_arrays

@@ -17,6 +17,7 @@ from reenact.faces.appearance import choose_frames, fit_appearance
 from reenact.faces.crop import Crop
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import to_image
+from reenact.faces.registry import is_same_model
 from reenact.media.video import Image
 from reenact.tracking.face_clip import FaceClip
 from reenact.tracking.read_face import CropMotion, read_face_file
@@ -106,7 +107,7 @@ def _check_store(store: Store, target: Target) -> None:
     """Refuse a store whose parameters are of another face model or origin than the target's."""
     if target.face_model is None:
         return
-    if store.info.face_model != target.face_model.name:
+    if not is_same_model(store.info.face_model, target.face_model.name):
         raise ReenactError(
             f"{store.root} has parameters of the face model {store.info.face_model!r} and the checkpoint needs "
             f"{target.face_model.name!r}; prepare the store with --face-model {target.face_model.name}"

@@ -18,7 +18,6 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 from pytorch_lightning.strategies import DDPStrategy
 
-from reenact import assets
 from reenact.callbacks.checkpoint import Checkpoints
 from reenact.callbacks.held_out import HeldOut
 from reenact.callbacks.metric_suite import MetricSuite
@@ -27,6 +26,7 @@ from reenact.callbacks.partial_transfer import PartialTransfer
 from reenact.callbacks.pictures import Pictures
 from reenact.callbacks.predictions import PredictedPictures
 from reenact.callbacks.progress import progress_bar
+from reenact.cli.data_needs import MASKS, REMEDY, check_needs
 from reenact.cli.launching import set_launcher
 from reenact.data.datamodules.base import ReenactmentDataModule
 from reenact.errors import ReenactError
@@ -41,8 +41,6 @@ from reenact.runs.processes import is_first, share_run_folder
 from reenact.runs.request import Request
 from reenact.runs.run_folder import hold_run_folder, record_run
 
-REMEDY = "make a store with: reenact prepare FOLDER --out STORE, and name it with --data clips --data.root STORE"
-MASKS = "make a store with: reenact world --masks --out STORE, and name it with --data clips --data.root STORE"
 SEED = 0
 """Runs are the same twice unless another seed is asked for."""
 
@@ -291,30 +289,6 @@ def check_synchronised(trainer: Trainer) -> None:
             "batch norm cannot be synchronised on CPUs: set --trainer.sync_batchnorm false, by which each process"
             " normalises its own share of the batch"
         )
-
-
-def check_needs(model: PortraitModule, data: ReenactmentDataModule, command: str) -> None:
-    """Hold what the method needs against the data and the files of this machine.
-
-    Raises:
-        ReenactError: if something is missing; the message has the command that makes it.
-    """
-    needs = model.needs
-    missing = needs.find_missing(data.describe())
-    if missing:
-        missing_text = " and ".join(missing)
-        remedy = REMEDY
-        if needs.texture or needs.light:
-            remedy = remedy.replace("STORE,", "STORE (with --parameters fit, or deca for FLAME),", 1)
-        if needs.mask and not data.describe().mask:
-            remedy = f"the synthetic world has them: leave out --data, or {MASKS}"
-        raise ReenactError(
-            f"{type(model).__name__} needs {missing_text} of every portrait and the data has none; {remedy}"
-        )
-    if command == "fit":
-        model.check_losses()
-        model.check_image_size(data.size)
-    assets.require_all(model.assets("fit" if command == "fit" else "use"))
 
 
 def _wandb_id(request: Request) -> str:

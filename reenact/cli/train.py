@@ -15,8 +15,9 @@ from pytorch_lightning.strategies.launchers.subprocess_script import _Subprocess
 
 from reenact.callbacks.checkpoint import Checkpoints
 from reenact.cli import sentences
+from reenact.cli.data_needs import check_needs
 from reenact.cli.launching import PATIENCE, end_processes
-from reenact.cli.lightning import ReenactCLI, check_needs
+from reenact.cli.lightning import ReenactCLI
 from reenact.cli.needed_files import Plan
 from reenact.cli.options import known_options, print_all_options
 from reenact.cli.system_errors import from_system

@@ -9,11 +9,13 @@ joints of their own, so these poses are not read.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -72,14 +74,13 @@ class Bfm(FaceModel):
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """Read an official file; the name is `bfm` and eight hexadecimal digits that tell two models apart.
+        """Read an official file; the name is `bfm` and two fingerprints of eight hexadecimal digits (`name_model`).
 
         Raises:
             ReenactError: as `bfm_file.read_bfm`.
         """
         arrays = read_bfm(path)
-        digest = hashlib.sha256(arrays.mean_shape.tobytes() + arrays.expression_basis.tobytes())
-        return cls(arrays, f"bfm-{digest.hexdigest()[:8]}")
+        return cls(arrays, name_model(arrays))
 
     def _vertices(self, params: FaceParams, subset: Tensor | None) -> Tensor:
         unposed = self._unposed(params, subset)
@@ -135,6 +136,24 @@ class Bfm(FaceModel):
         x, y = -centre[0], -(centre[1] + 0.1 * side)
         focal = 2 * (DISTANCE - centre[2]) / side
         return torch.stack([focal, focal, x * 0, x * 0, x, y, x * 0 - DISTANCE])
+
+
+def name_model(arrays: BfmArrays) -> str:
+    """Return `bfm`, the fingerprint of mean shape and expression, and that of everything else, such as the identity.
+
+    Stores and checkpoints of earlier versions record the first fingerprint alone (`registry.is_same_model`).
+    """
+    motion = arrays.mean_shape, arrays.expression_basis
+    person = arrays.shape_basis, arrays.mean_texture, arrays.texture_basis
+    mesh = arrays.triangles, arrays.landmarks, arrays.skin
+    return "-".join(("bfm", _fingerprint(motion), _fingerprint((*person, *mesh))))
+
+
+def _fingerprint(parts: Iterable[NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.tobytes())
+    return digest.hexdigest()[:8]
 
 
 def split_coefficients(vector: Tensor) -> dict[str, Tensor]:

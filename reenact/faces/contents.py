@@ -58,6 +58,11 @@ def _list_parts() -> list[Field[Any]]:
     return [entry for entry in fields(Contents) if entry.metadata]
 
 
+APPEARANCE_SOURCE = (
+    "the stage `parameters` of `reenact prepare` writes texture and light with --parameters fit, deep3d, deca, emoca or"
+    " deca+smirk"
+)
+"""Where texture and light of a store come from, for messages."""
 IMAGES = Contents()
 """Images alone."""
 EVERYTHING = Contents(params=True, landmarks=True, texture=True, light=True)

@@ -10,7 +10,7 @@ from reenact.errors import ReenactError
 from reenact.faces.model import FaceModel
 
 FLAME_NAME = re.compile(r"flame(20\d\d)?(-[0-9a-f]{8})?")
-BFM_NAME = re.compile(r"bfm(-[0-9a-f]{8})?")
+BFM_NAME = re.compile(r"bfm(-[0-9a-f]{8}){0,2}")
 
 
 def load_face_model(spec: str) -> FaceModel:
@@ -51,7 +51,7 @@ def _cached_flame(spec: str) -> FaceModel:
 
     path = assets.require_asset("flame")
     model = Flame.from_file(path)
-    if not _same_model(spec, model.name):
+    if not _same_flame(spec, model.name):
         raise ReenactError(f"{path} is {model.name}, but {spec} is asked for: put that file in its place")
     return model
 
@@ -63,12 +63,24 @@ def _cached_bfm(spec: str) -> FaceModel:
     parts = assets.locate_asset("bfm_2009")
     path = assets.locate_asset("bfm") or (parts / "01_MorphableModel.mat" if parts else assets.require_asset("bfm"))
     model = Bfm.from_file(path)
-    if spec not in ("bfm", model.name):
+    if not is_same_model(spec, model.name):
         raise ReenactError(f"{path} is {model.name}, but {spec} is asked for: put that file in its place")
     return model
 
 
-def _same_model(short_name: str, full_name: str) -> bool:
+def is_same_model(recorded: str, name: str) -> bool:
+    """Return True if two names are those of one face model, as far as the shorter one tells.
+
+    A Basel Face Model has two fingerprints, of which stores and checkpoints of earlier versions record the first alone.
+    """
+    if recorded == name:
+        return True
+    if not (BFM_NAME.fullmatch(recorded) and BFM_NAME.fullmatch(name)):
+        return False
+    return recorded.startswith(f"{name}-") or name.startswith(f"{recorded}-")
+
+
+def _same_flame(short_name: str, full_name: str) -> bool:
     """Return True if a full name matches a name that may leave out year and fingerprint."""
     year, fingerprint = _split_name(short_name)
     full_year, full_fingerprint = _split_name(full_name)

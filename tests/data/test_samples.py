@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from reenact.cli.lightning import check_needs
+from reenact.cli.data_needs import check_needs
 from reenact.data.clips import StoreClips
 from reenact.data.datamodules.clips import Clips
 from reenact.data.pairs.drawn_pairs import choose_clips, cross_pairs

@@ -163,7 +163,7 @@ def test_the_folded_generator_paints_the_same():
 def test_a_source_without_texture_names_the_stage_of_prepare(network):
     source = portrait(1, 0, "a")
     source.params = replace(source.params, texture=None)
-    with pytest.raises(ReenactError, match="needs texture of the source: prepare the data with --parameters"):
+    with pytest.raises(ReenactError, match="needs texture of the source: the stage `parameters` of `reenact prepare`"):
         network.encode(source)
 
 

@@ -71,7 +71,7 @@ def test_a_mirrored_face_has_mirrored_maps(head, faces):
 
 
 def test_a_render_without_light_is_refused(head, faces):
-    with pytest.raises(ReenactError, match="needs light of every face: prepare the data with --parameters fit"):
+    with pytest.raises(ReenactError, match="needs light of every face: the stage `parameters` of `reenact prepare`"):
         draw_maps(head, replace(faces, light=None), 32, ("render",))
 
 

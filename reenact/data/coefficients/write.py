@@ -14,7 +14,7 @@ from rich.progress import track
 from reenact.data.coefficients.rows import build_params
 from reenact.data.coefficients.sources import ClipRows, CoefficientClip, find_lmdb_clips, find_mat_clips
 from reenact.data.layouts.folders import identity_of
-from reenact.data.prepare.job import Settings, store_info
+from reenact.data.prepare.job import Settings, keep_model_name, store_info
 from reenact.data.store.clip_arrays import ClipArrays
 from reenact.data.store.frame_file import resize_square
 from reenact.data.store.manifest_writer import StoreWriteError
@@ -71,7 +71,7 @@ def import_coefficients(
     _check_names(root, clips)
     rows = clips[0].read()
     build_params(rows.coefficients, rows.places, rows.side, rows.side, clips[0].source)
-    writer = StoreWriter(out, store_info(_record_settings(model, size, rows.fps)))
+    writer = StoreWriter(out, store_info(_record_settings(keep_model_name(out, model.name), size, rows.fps)))
     broken = 0
     for clip in track(clips, description="clips", console=open_progress_console()):
         record = writer.finished(clip.name, "")
@@ -90,10 +90,10 @@ def _check_names(root: Path, clips: list[CoefficientClip]) -> None:
         raise ReenactError(f"{root} has {count} clips of the name {name}; rename or remove one")
 
 
-def _record_settings(model: FaceModel, size: int, fps: Fraction) -> Settings:
+def _record_settings(model: str, size: int, fps: Fraction) -> Settings:
     """The settings by which `prepare` and the applications make clips alike."""
     return Settings(
-        face_model=model.name,
+        face_model=model,
         landmarks="face-alignment",
         crop=find_default_crop("videos"),
         size=size,

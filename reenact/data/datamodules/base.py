@@ -26,6 +26,7 @@ from reenact.data.store.prepared import open_prepared
 from reenact.errors import ReenactError
 from reenact.faces.contents import EVERYTHING, Contents
 from reenact.faces.portrait import PortraitPair
+from reenact.faces.registry import is_same_model
 
 
 class ReenactmentDataModule(LightningDataModule):
@@ -272,7 +273,7 @@ class ReenactmentDataModule(LightningDataModule):
             return None
         prepared = open_prepared(self.sources)
         lacks = self.describe().find_missing(Contents.from_arrays(prepared.info.fields))
-        if lacks or (self.face_model and prepared.info.face_model != self.face_model):
+        if lacks or (self.face_model and not is_same_model(prepared.info.face_model, self.face_model)):
             shortage = f"no {lacks[0]}" if lacks else f"parameters of the face model {prepared.info.face_model!r}"
             raise ReenactError(
                 f"--data.sources {self.sources} has {shortage}; prepare it with the settings of the data set itself"

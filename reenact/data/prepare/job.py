@@ -21,7 +21,7 @@ from reenact.estimators.registry import (
     load_regressor,
 )
 from reenact.faces.model import FaceModel
-from reenact.faces.registry import load_face_model
+from reenact.faces.registry import is_same_model, load_face_model
 from reenact.methods.choices import CropChoice
 from reenact.tracking.face_clip import OnMissing
 
@@ -115,7 +115,7 @@ class Tools:
     def face_model(self) -> FaceModel:
         """The face model; raises `ReenactError` if its file is missing or another one than at the start of the run."""
         model = load_face_model(self._job.face_model)
-        if model.name != self._job.settings.face_model:
+        if not is_same_model(self._job.settings.face_model, model.name):
             raise ReenactError(
                 f"{self._job.face_model} is {model.name} here, but {self._job.settings.face_model} where the run "
                 "began; give all machines the same file"
@@ -144,6 +144,15 @@ def lacks_appearance(root: Path) -> bool:
         return "texture" not in store.info.fields and bool(store.sources())
     except ReenactError:  # not a store yet, or one that the writer refuses in its own words
         return False
+
+
+def keep_model_name(root: Path, name: str) -> str:
+    """Return the name by which a store of an earlier version records the face model of this name; else the name."""
+    try:
+        recorded = Store(root).info.face_model
+    except ReenactError:  # not a store yet, or one that the writer refuses in its own words
+        return name
+    return recorded if is_same_model(recorded, name) else name
 
 
 def store_info(settings: Settings) -> StoreInfo:

@@ -20,7 +20,7 @@ from reenact.data.layouts.folders import has_fomm_layout
 from reenact.data.prepare.engine_local import LocalEngine
 from reenact.data.prepare.engines import Engine, InlineEngine
 from reenact.data.prepare.filling import MOST_NOTES, fill_store
-from reenact.data.prepare.job import Job, ParameterChoice, Settings, lacks_appearance
+from reenact.data.prepare.job import Job, ParameterChoice, Settings, keep_model_name, lacks_appearance
 from reenact.data.prepare.report import print_status
 from reenact.devices import pick_device
 from reenact.errors import ReenactError, suggest_names
@@ -125,7 +125,7 @@ def prepare(
     face_model, model = _load_model(face_model, parameters)
     boxes = None if detector in ("auto", library) else resolve_landmarks(detector)
     settings = Settings(
-        face_model=model.name,
+        face_model=keep_model_name(out, model.name),
         landmarks=library,
         crop=_auto_crop(input, dataset, clips, base.crop if base else None) if crop == "auto" else crop,
         size=size,

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact.errors import ReenactError
-from reenact.faces.contents import Contents
+from reenact.faces.contents import APPEARANCE_SOURCE, Contents
 from reenact.faces.guidance import (
     SourceGeometry,
     build_source_geometry,
@@ -218,8 +218,8 @@ class BFMFlow(ParameterDriven[BFMFlowState]):
         if params.texture is None or params.light is None:
             absent = "texture" if params.texture is None else "light"
             raise ReenactError(
-                f"{type(self).__name__} with a render needs {absent} of the source: prepare the data with"
-                " --parameters deep3d or fit, or train bfm_flow_fg_og"
+                f"{type(self).__name__} with a render needs {absent} of the source: {APPEARANCE_SOURCE}; or train"
+                " bfm_flow_fg_og"
             )
         return self.face_model.reflectance(params.texture)
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from reenact.errors import ReenactError
+from reenact.faces.contents import APPEARANCE_SOURCE
 from reenact.faces.guidance import FaceRaster, depth_map, landmark_map, normal_map, rasterize_face
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
@@ -60,8 +61,8 @@ def render_map(face_model: FaceModel, face: FaceRaster, params: FaceParams) -> T
     if params.texture is None or params.light is None:
         absent = "texture" if params.texture is None else "light"
         raise ReenactError(
-            f"MagicPortrait with a render needs {absent} of every face: prepare the data with --parameters fit or"
-            " deep3d, or leave the render out (--model.network.guidance.maps [depth,normal])"
+            f"MagicPortrait with a render needs {absent} of every face: {APPEARANCE_SOURCE}; or leave the render out"
+            " (--model.network.guidance.maps [depth,normal])"
         )
     normals = face_model.normals(params)
     reflectance = face_model.reflectance(params.texture)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,17 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from reenact.apps.clip_names import ARRAY, CLIP_SUFFIXES, NameIndex
 from reenact.data.store.prepared import open_prepared
 from reenact.data.store.root_files import is_prepared
 from reenact.errors import ReenactError
 from reenact.faces.portrait import Portrait, unit_range
 from reenact.media.listing import list_folder
-from reenact.media.pictures import PICTURE_SUFFIXES, open_picture, pictures_in, read_image
+from reenact.media.pictures import open_picture, pictures_in, read_image
 from reenact.media.video import VIDEO_SUFFIXES, VideoReader
 
-ARRAY = ".npy"
-"""Frames without loss: (T, H, W, 3) or (H, W, 3), bytes or numbers in [-1, 1]."""
-_SUFFIXES = PICTURE_SUFFIXES | VIDEO_SUFFIXES | {ARRAY}
 _EIGHT_BITS = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"})
 """Pillow's names of pictures whose values are bytes; it would cut others off at 255."""
 
@@ -93,7 +91,7 @@ class FolderGallery:
             raise ReenactError(f"{self.option} is not a folder; give a folder of pictures, videos or frame folders")
         self._paths: dict[str, Path] = {}
         for item in list_folder(path):
-            if not (item.is_dir() or item.suffix.lower() in _SUFFIXES):
+            if not (item.is_dir() or item.suffix.lower() in CLIP_SUFFIXES):
                 continue
             key = item.name if item.is_dir() else item.stem
             if key in self._paths:
@@ -241,42 +239,6 @@ class StoreGallery:
         row = self._prepared.table.find(name)
         assert row is not None  # names come from `find`
         return row
-
-
-class NameIndex:
-    """Clips by name, with or without the suffix of a file on either side.
-
-    Args:
-        names: The clips.
-        option: The option that they came from, for messages.
-    """
-
-    def __init__(self, names: Iterable[str], option: str) -> None:
-        self._option = option
-        self._names = dict.fromkeys(names)
-        self._bare: dict[str, list[str]] = {}
-        for name in self._names:
-            self._bare.setdefault(strip_suffix(name), []).append(name)
-
-    def find(self, name: str) -> str | None:
-        """Return the clip that a name means: of the same spelling, else of the same name without suffixes.
-
-        Raises:
-            ReenactError: if several clips have that name without their suffixes.
-        """
-        if name in self._names:
-            return name
-        same = self._bare.get(strip_suffix(name), [])
-        if len(same) > 1:
-            raise ReenactError(
-                f"{self._option} has {' and '.join(same[:2])}, and {name} may be either; name it with its suffix"
-            )
-        return same[0] if same else None
-
-
-def strip_suffix(name: str) -> str:
-    """Return a clip's name without the suffix of a picture, video or array file."""
-    return name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in _SUFFIXES else name
 
 
 def resize_to_match(image: Tensor, like: Tensor) -> Tensor:

@@ -7,25 +7,20 @@ three of the jaw, then the expression. Shape (S,) is one vector for all frames.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from scipy.linalg import solveh_banded
 from torch import Tensor
 
 from reenact.faces.contour import SLIDING, ContourLines
 from reenact.faces.face_size import size_by_shape
 from reenact.faces.model import FaceModel
+from reenact.faces.normal_equations import compute_jacobian, damp_diagonal, fill_frames, solve_chain
 from reenact.faces.params import FaceParams
 from reenact.faces.rotation import matrix_to_axis_angle
 
 CHUNK = 64
 """Frames whose Jacobian is computed at once."""
-DAMPING = 1e-4
-"""Levenberg's share of the diagonal."""
 POSE, CAMERA, JAW, EXPRESSION = slice(0, 3), slice(3, 6), slice(6, 9), slice(9, None)
 
 
@@ -101,7 +96,7 @@ class ClipFit:
         state = self.target.new_zeros(int(good.sum()), 9 + self.model.num_expression)
         state[:, POSE] = matrix_to_axis_angle(rotation).to(state)
         state[:, CAMERA] = self._start_camera(state, scale.to(state), good)
-        return _fill_frames(state, good)
+        return fill_frames(state, good)
 
     def select(self, frames: Tensor) -> ClipFit:
         """The problem of some of the frames."""
@@ -144,10 +139,10 @@ class ClipFit:
             shape_gradient = shape_gradient.sum(0) + prior @ shape.double()
             shape_hessian = shape_hessian.sum(0) + prior
             both = torch.cat([cross, gradient[..., None]], -1)
-            solved = torch.cholesky_solve(both, torch.linalg.cholesky(_damp_diagonal(hessian)))
+            solved = torch.cholesky_solve(both, torch.linalg.cholesky(damp_diagonal(hessian)))
             reduced = shape_hessian - (cross.mT @ solved[..., :-1]).sum(0)
             change = torch.linalg.solve(
-                _damp_diagonal(reduced), shape_gradient - (cross.mT @ solved[..., -1:]).sum(0)[:, 0]
+                damp_diagonal(reduced), shape_gradient - (cross.mT @ solved[..., -1:]).sum(0)[:, 0]
             )
             shape = shape - change.to(shape)
             state = state - (solved[..., -1] - solved[..., :-1] @ change).to(state)
@@ -161,14 +156,14 @@ class ClipFit:
             change = state.diff(dim=0) * smooth
             gradient[1:] += change
             gradient[:-1] -= change
-            state = state - _solve_chain(_damp_diagonal(hessian), smooth.double(), gradient).to(state)
+            state = state - solve_chain(damp_diagonal(hessian), smooth.double(), gradient).to(state)
         return state
 
     def spread(self, start: Tensor, key_state: Tensor, keys: Tensor) -> Tensor:
         """A first state (T, D): pose and camera of `start`, jaw and expression of the key frames, linear between."""
         is_key = torch.zeros(len(start), dtype=torch.bool)
         is_key[keys] = True
-        return torch.cat([start[:, :6], _fill_frames(key_state, is_key)[:, 6:]], 1)
+        return torch.cat([start[:, :6], fill_frames(key_state, is_key)[:, 6:]], 1)
 
     def _project(self, state: Tensor, shape: Tensor) -> Tensor:
         params = self.params(state, shape)
@@ -240,74 +235,13 @@ class ClipFit:
         size = residual.norm(dim=-1) / deviation
         weight = self.visible[frames] / deviation**2 * (3 / size.clamp(min=3))
         weight = weight[..., None].expand(-1, -1, 2).flatten(1)[..., None].double()
-        jacobian = _compute_jacobian(lambda value: self._project(value, shapes)[..., :2], state, mix)
+        jacobian = compute_jacobian(lambda value: self._project(value, shapes)[..., :2], state, mix)
         prior_gradient, prior = (part.double() for part in self._prior(state))
         error = residual.flatten(1)[..., None].double()
         weighted = (weight * jacobian).mT
         parts = [(weighted @ error)[..., 0] + prior_gradient, weighted @ jacobian + prior.diag_embed()]
         if with_shape:
-            by_shape = _compute_jacobian(lambda value: self._project(state, value)[..., :2], shapes, mix)
+            by_shape = compute_jacobian(lambda value: self._project(state, value)[..., :2], shapes, mix)
             shape_weighted = (weight * by_shape).mT
             parts += [weighted @ by_shape, (shape_weighted @ error)[..., 0], shape_weighted @ by_shape]
         return parts
-
-
-def _compute_jacobian(function: Callable[[Tensor], Tensor], value: Tensor, mix: Tensor) -> Tensor:
-    """Derivatives of landmarks by unknowns.
-
-    Args:
-        function: from (T, D) unknowns to (T, N, 2) vertices; frames do not depend on each other.
-        value: (T, D).
-        mix: (T, P, N) weights of the vertices in the landmarks.
-
-    Returns:
-        (T, 2 P, D) float64.
-    """
-
-    def column(direction: Tensor) -> Tensor:
-        derivative: Tensor = torch.func.jvp(function, (value,), (direction.expand_as(value),))[1]
-        return derivative
-
-    directions = torch.eye(value.shape[1], dtype=value.dtype, device=value.device)
-    with warnings.catch_warnings():
-        # Torch scripts its own decompositions when forward-mode differentiation is first used.
-        warnings.filterwarnings("ignore", message="`torch.jit.script", category=FutureWarning)
-        warnings.filterwarnings("ignore", message="`torch.jit.script", category=DeprecationWarning)
-        by_vertex = torch.func.vmap(column)(directions).permute(1, 2, 3, 0).flatten(2)
-    return (mix @ by_vertex).reshape(len(value), -1, value.shape[1]).double()
-
-
-def _damp_diagonal(matrix: Tensor) -> Tensor:
-    return matrix + (DAMPING * matrix.diagonal(dim1=-2, dim2=-1) + 1e-9).diag_embed()
-
-
-def _fill_frames(state: Tensor, good: Tensor) -> Tensor:
-    """Rows (T, D) for all frames from those of the good ones, linear between them and constant beyond."""
-    frames = np.flatnonzero(good.cpu().numpy())
-    every = np.arange(len(good))
-    columns = [np.interp(every, frames, column) for column in state.T.cpu().numpy()]
-    return torch.from_numpy(np.stack(columns, 1)).to(state)
-
-
-def _solve_chain(blocks: Tensor, smooth: Tensor, gradient: Tensor) -> Tensor:
-    """Solve the block-tridiagonal system whose off-diagonal blocks are the diagonal matrix -smooth.
-
-    Args:
-        blocks: (T, D, D) symmetric, without the smoothness.
-        smooth: (D,).
-        gradient: (T, D).
-    """
-    frames, size = gradient.shape
-    ends = torch.full((frames, 1), 2.0).to(smooth)
-    ends[0] -= 1
-    ends[-1] -= 1
-    blocks = blocks + (ends * smooth).diag_embed()
-    # upper banded storage: row `size - k` holds the k-th superdiagonal, aligned at its columns
-    banded = np.zeros((size + 1, frames * size))
-    dense, columns = blocks.cpu().numpy(), np.arange(frames) * size
-    for column in range(size):
-        for row in range(column + 1):
-            banded[size + row - column, columns + column] = dense[:, row, column]
-    banded[0, size:] = np.tile(-smooth.cpu().numpy(), frames - 1)
-    solution = solveh_banded(banded, gradient.double().cpu().numpy().ravel(), check_finite=False)
-    return torch.from_numpy(solution.reshape(frames, size)).to(gradient)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any, Self
@@ -16,29 +15,18 @@ from torch import Tensor
 
 from reenact import assets
 from reenact.errors import ReenactError
+from reenact.faces.flame_file import hash_arrays, read_embedding, read_flame_arrays
 from reenact.faces.flame_texture import NUM_TEXTURE, read_vertex_texture
 from reenact.faces.params import FaceParams
 from reenact.faces.rotation import axis_angle_to_matrix
 from reenact.faces.shading import DECA
-from reenact.faces.skinning import PARENTS, SkinnedFaceModel
-from reenact.faces.unpickle import load_arrays
+from reenact.faces.skinning import SkinnedFaceModel
 
-VERTICES, TRIANGLES, JOINTS = 5023, 9976, 5
 EXPRESSION_START = 300
 """Column of `shapedirs` at which expression begins (DECA, `decalib/models/FLAME.py`)."""
 CONTOUR_LIMIT = 39
 """Largest yaw, in whole degrees, that the dynamic jaw line knows (same file)."""
 REGIONS = ("face", "jaw", "neck", "eyes", "scalp")
-
-_SHAPES: dict[str, tuple[int, ...]] = {
-    "v_template": (VERTICES, 3),
-    "f": (TRIANGLES, 3),
-    "shapedirs": (VERTICES, 3),
-    "posedirs": (VERTICES, 3, 9 * (JOINTS - 1)),
-    "J_regressor": (JOINTS, VERTICES),
-    "kintree_table": (2, JOINTS),
-    "weights": (VERTICES, JOINTS),
-}
 
 
 class Flame(SkinnedFaceModel):
@@ -119,13 +107,12 @@ class Flame(SkinnedFaceModel):
         Raises:
             ReenactError: if a file is missing, damaged, malicious, or not FLAME.
         """
-        arrays = load_arrays(path)
-        _check_arrays(path, arrays)
+        arrays = read_flame_arrays(path)
         beside = path.with_name("landmark_embedding.npy")
         embedding = embedding or (beside if beside.is_file() else assets.locate_asset("flame_landmarks"))
         year = re.search(r"20(?:17|19|20|23)", "/".join(path.absolute().parts[-3:]))
-        name = f"flame{year[0] if year else ''}-{_hash_arrays(arrays)}"
-        return cls(arrays, None if embedding is None else _read_embedding(embedding), name)
+        name = f"flame{year[0] if year else ''}-{hash_arrays(arrays)}"
+        return cls(arrays, None if embedding is None else read_embedding(embedding), name)
 
     def landmarks68(self, vertices: Tensor) -> Tensor:
         """The 68 fixed landmarks (..., 68, 3); see `FaceModel.landmarks68`.
@@ -242,49 +229,6 @@ class Flame(SkinnedFaceModel):
 def _locate_texture() -> tuple[Path, Path] | None:
     texture, template = assets.locate_asset("flame_texture"), assets.locate_asset("flame_uv")
     return (texture, template) if texture and template else None
-
-
-def _check_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    """Refuse a file that is not FLAME, in one sentence."""
-    remedy = "give a FLAME generic_model.pkl of 2017, 2019, 2020 or 2023"
-    missing = [key for key in _SHAPES if not isinstance(arrays.get(key), np.ndarray)]
-    if missing:
-        raise ReenactError(f"{path} is not a FLAME model, it lacks {', '.join(missing)}: {remedy}")
-    for key, expected in _SHAPES.items():
-        shape = arrays[key].shape
-        if shape[: len(expected)] != expected or arrays[key].dtype.kind not in "iuf":
-            raise ReenactError(f"{path} is not a FLAME model, its {key} has shape {shape}: {remedy}")
-    parents = arrays["kintree_table"][0].astype(np.int64).astype(np.int32)
-    if arrays["shapedirs"].ndim != 3 or tuple(parents[1:]) != PARENTS[1:]:
-        raise ReenactError(f"{path} is not a FLAME model, its joints or bases are others: {remedy}")
-    corners = arrays["f"]
-    if corners.min() < 0 or corners.max() >= VERTICES or not all(np.isfinite(arrays[key]).all() for key in _SHAPES):
-        raise ReenactError(f"{path} is damaged, it holds impossible numbers: download it again")
-
-
-def _read_embedding(path: Path) -> dict[str, NDArray[Any]]:
-    entries = load_arrays(path)
-    shapes = {
-        "full_lmk_faces_idx": 68,
-        "full_lmk_bary_coords": 68 * 3,
-        "dynamic_lmk_faces_idx": 79 * 17,
-        "dynamic_lmk_bary_coords": 79 * 17 * 3,
-    }
-    for key, size in shapes.items():
-        value = entries.get(key, np.empty(0))
-        fits = isinstance(value, np.ndarray) and value.size == size and value.dtype.kind in "iuf"
-        if not fits or (key.endswith("idx") and not 0 <= value.min() <= value.max() < TRIANGLES):
-            raise ReenactError(
-                f"{path} is not DECA's landmark embedding (see {key}): take DECA's landmark_embedding.npy"
-            )
-    return entries
-
-
-def _hash_arrays(arrays: dict[str, NDArray[Any]]) -> str:
-    digest = hashlib.sha256()
-    for key in ("v_template", "shapedirs", "posedirs"):
-        digest.update(np.ascontiguousarray(arrays[key], np.float32).tobytes())
-    return digest.hexdigest()[:8]
 
 
 def _mirror_vertices(vertices: Tensor) -> Tensor:

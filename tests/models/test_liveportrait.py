@@ -10,9 +10,10 @@ from reenact.errors import ReenactError
 from reenact.models.common.base import Transfer
 from reenact.models.liveportrait.landmarks import GUIDED, guide_points, measure_openings
 from reenact.models.liveportrait.losses import guide_loss
+from reenact.models.liveportrait.module import LivePortraitModule
 from reenact.models.liveportrait.motion import KEYPOINTS, POINTS_OF_REGION
 from reenact.models.liveportrait.regions import cut_parts, mask_features, mask_shoulders
-from reenact.models.liveportrait.second_stage import compute_retargeting_losses, retarget_portraits
+from reenact.models.liveportrait.second_stage import RetargetingLosses, compute_retargeting_losses, retarget_portraits
 from reenact.nn.euler import angles_of, rotation_of
 from reenact.nn.whole_batch import BatchDraws
 
@@ -92,6 +93,30 @@ def test_eyes_and_lips_follow_the_driving_face(network, setting, field):
     assert not torch.equal(network.place_keypoints(state, motion), network.place_keypoints(state, plain))
 
 
+@pytest.fixture(scope="module")
+def first_stage():
+    """The network of a stage 1: its stitching and openings are fresh."""
+    return LivePortraitModule(CASES["liveportrait"].make().network.config).eval().requires_grad_(False).network
+
+
+@pytest.mark.parametrize("name", ["eyes.opening", "lips.opening"])
+def test_openings_of_a_stage_1_checkpoint_are_refused(network, first_stage, name):
+    refusal = rf"{name}: .* stage 1; train it by reenact fit --model liveportrait_retargeting --weights CHECKPOINT"
+    state = first_stage.encode(portrait(1, 0, "a"))
+    with pytest.raises(ReenactError, match=refusal):
+        first_stage.set_control(state, state.motion, name, 0.5)
+    assert first_stage.controls()[name].effect.endswith("needs stage 2")
+    assert not network.controls()[name].effect.endswith("needs stage 2")
+
+
+@pytest.mark.parametrize("setting", ["follow_eyes", "follow_lips", "calm_lips"])
+def test_settings_that_need_stage_2_are_refused_without_it(first_stage, monkeypatch, setting):
+    monkeypatch.setattr(first_stage, "config", replace(first_stage.config, **{setting: True}))
+    state = first_stage.encode(portrait(1, 0, "a"))
+    with pytest.raises(ReenactError, match=rf"network\.{setting}: .*liveportrait_retargeting"):
+        first_stage.retarget(state, state.motion, Transfer("relative"))
+
+
 def test_only_open_lips_are_calmed(network):
     state, driving = network.encode(portrait(1, 0, "a")), network.read(portrait(2, 1, "b"))
     before = network.config
@@ -167,14 +192,15 @@ def small_faces():
 def measure_losses(module, batch, detector):
     draws = BatchDraws(torch.Generator().manual_seed(0))
     result = retarget_portraits(module.network, batch, draws, 0.8)
-    losses = compute_retargeting_losses(batch, result, module.retargeting, detector)
+    losses = compute_retargeting_losses(batch, result, module.training_stage.weights, detector)
     return result, {name: value.item() for name, value in losses.items()}
 
 
 def test_stage_2_keeps_what_should_stay(second, tmp_path):
     batch = small_faces()
     first = measure_losses(second, batch, FixedLandmarks(torch.rand(68, 2)))[1]
-    second.retargeting = replace(second.retargeting, opening=0.0, offsets=0.0)
+    stage = second.training_stage
+    stage.weights = replace(stage.weights, opening=0.0, offsets=0.0)
     trainer(tmp_path, max_steps=30, limit_val_batches=0).fit(second, loader([batch]))
     last = measure_losses(second, batch, FixedLandmarks(torch.rand(68, 2)))[1]
     for name in ("shoulders", "rest_eyes", "rest_lips"):
@@ -184,7 +210,7 @@ def test_stage_2_keeps_what_should_stay(second, tmp_path):
 def test_openings_of_results_are_those_that_were_asked_for(second):
     points = torch.rand(68, 2)
     left, right, lips = measure_openings(points)
-    second.retargeting = replace(second.retargeting, opening=1.0)
+    second.training_stage.weights = replace(second.training_stage.weights, opening=1.0)
     result, losses = measure_losses(second, small_faces(), FixedLandmarks(points))
     wanted = ((left + right) / 2 - result.eye_target).abs().mean()
     assert losses["opening_eyes"] == pytest.approx(wanted.item(), rel=1e-4)
@@ -204,9 +230,7 @@ def test_stage_2_stitches_the_motion_of_other_people(second):
     torch.testing.assert_close(result.image, network.render(state, stitched).image)
 
 
-def test_a_weight_of_stage_2_below_0_is_refused(second):
-    before = second.retargeting
-    second.retargeting = replace(before, rest=-1.0)
+def test_a_weight_of_stage_2_below_0_is_refused():
+    module = LivePortraitModule(CASES["liveportrait"].make().network.config, retargeting=RetargetingLosses(rest=-1.0))
     with pytest.raises(ReenactError, match=r"--model\.retargeting\.rest -1 is below 0: give 0 or more"):
-        second.check_losses()
-    second.retargeting = before
+        module.check_losses()

@@ -1,63 +1,27 @@
-"""Training of LivePortrait in two stages: everything but stitching and retargeting, then these two alone.
-
-The paper gives no weights and no code of training exists; `docs/methods/liveportrait.md` says what is chosen here.
-"""
+"""LivePortrait's Lightning module, whose training has two stages."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Literal, Self
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from reenact.errors import ReenactError
 from reenact.faces.portrait import PortraitPair
-from reenact.models.common.adversarial import AdversarialTraining, head_groups
-from reenact.models.common.keypoints import HEADS, DiscriminatorConfig, KeypointOptimisation
+from reenact.models.common.adversarial import AdversarialTraining
+from reenact.models.common.keypoints import DiscriminatorConfig, KeypointOptimisation
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.portrait_module import Losses, Stage
-from reenact.models.liveportrait.losses import guide_loss
+from reenact.models.liveportrait.first_stage import WHOLE, LivePortraitLosses, PortraitStage
 from reenact.models.liveportrait.network import LivePortrait, LivePortraitConfig, LivePortraitReenactment
-from reenact.models.liveportrait.regions import REDUCTIONS, cut_parts
-from reenact.models.liveportrait.second_stage import (
-    RetargetedPortraits,
-    RetargetingLosses,
-    compute_retargeting_losses,
-    retarget_portraits,
-)
-from reenact.nn.euler import angles_of, rotation_of
-from reenact.nn.head_pose import HeadPose, PoseKind
-from reenact.nn.landmark_detector import DETECTOR_ASSETS, LandmarkDetector
-from reenact.nn.losses import ImageLosses, ImageWeights, deformation_prior, keypoint_prior, to_unit
-from reenact.nn.thin_plate import RandomWarp
+from reenact.models.liveportrait.regions import REDUCTIONS
+from reenact.models.liveportrait.second_stage import RetargetedPortraits, RetargetingLosses, RetargetingStage
+from reenact.models.liveportrait.training_stage import TrainingStage
 from reenact.nn.whole_batch import BatchDraws
 
 TrainedPart = Literal["portrait", "retargeting"]
 """Stage of the training: everything but stitching and retargeting (section 3.2), or these alone (section 3.3)."""
-WHOLE = "whole"
-"""Name of the discriminator of whole pictures, beside those of face and lips."""
-LEAST_SIDE = 16
-"""Side in pixels below which no picture is reduced for the perceptual network."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LivePortraitLosses(ImageWeights):
-    """Weights of the losses, each for the whole picture, the face and the lips where it is of pictures."""
-
-    equivariance: float = 20.0
-    """Distance of keypoints from where a warp of the image says they are."""
-    keypoint_prior: float = 10.0
-    """Keypoints apart from each other, at a mean depth."""
-    head_pose: float = 20.0 / 3
-    """Mean over the angles as the teacher says, in degrees."""
-    deformation: float = 5.0
-    """Weight of the size of the expression's deformations."""
-    guide: float = 1.0
-    """Distance of ten keypoints from landmarks of eyes and lips."""
-    teacher: PoseKind = "hopenet"
-    """Network that tells the angles while training: Hopenet, or the shipped probe on the synthetic world."""
 
 
 class LivePortraitModule(AdversarialTraining[LivePortraitReenactment | RetargetedPortraits], ReenactmentModule):
@@ -75,7 +39,6 @@ class LivePortraitModule(AdversarialTraining[LivePortraitReenactment | Retargete
     method = "liveportrait"
     training_arguments = frozenset({"losses", "optimisation", "stage", "retargeting"})
     network: LivePortrait
-    image_losses: ImageLosses
     optimisation: KeypointOptimisation
 
     def __init__(
@@ -106,25 +69,19 @@ class LivePortraitModule(AdversarialTraining[LivePortraitReenactment | Retargete
             )
         discriminators = nn.ModuleDict({name: discriminator.build(0) for name in (WHOLE, *REDUCTIONS)})
         super().__init__(LivePortrait(network), discriminators, optimisation, arguments)
-        self.stage = stage
-        self.network.requires_grad_(not self.is_second)
-        self.network.stitching.requires_grad_(self.is_second)
-        self.losses = losses
         self.retargeting = retargeting
-        self.image_losses = ImageLosses(losses, judged=bool(losses.gan))
-        self._teacher: HeadPose | None = None
-        self._detector: LandmarkDetector | None = None
+        self.training_stage: TrainingStage[Any] = (
+            RetargetingStage(retargeting) if stage == "retargeting" else PortraitStage(losses)
+        )
+        self.image_losses = self.training_stage.image_losses
+        self.network.requires_grad_(not self.training_stage.trains_retargeting)
+        self.network.stitching.requires_grad_(self.training_stage.trains_retargeting)
         self.train()
 
-    @property
-    def is_second(self) -> bool:
-        """True in stage 2."""
-        return self.stage == "retargeting"
-
     def train(self, mode: bool = True) -> Self:
-        """Switch between training and evaluation; in stage 2 the frozen network stays in evaluation."""
+        """Switch between training and evaluation; a frozen network stays in evaluation."""
         super().train(mode)
-        self.network.train(mode and not self.is_second)
+        self.network.train(mode and not self.training_stage.trains_retargeting)
         return self
 
     def check_losses(self) -> None:
@@ -136,19 +93,12 @@ class LivePortraitModule(AdversarialTraining[LivePortraitReenactment | Retargete
 
     def load_losses(self) -> None:
         """Load the networks of the losses of the stage; raises `ReenactError` if weights are missing."""
-        if self.is_second:
-            self._detector = LandmarkDetector(self.retargeting.landmarks)
-            return
         super().load_losses()
-        if self.losses.head_pose:
-            self._teacher = HeadPose(self.losses.teacher)
+        self.training_stage.load()
 
     def assets(self, stage: Stage) -> tuple[str, ...]:
         """Return the names in `reenact.assets` without which training (`fit`) or use of the method can't start."""
-        if self.is_second:
-            return DETECTOR_ASSETS.get(self.retargeting.landmarks, ()) if stage == "fit" else ()
-        taught = stage == "fit" and self.losses.head_pose and self.losses.teacher == "hopenet"
-        return (*super().assets(stage), *(("hopenet",) if taught else ()))
+        return (*super().assets(stage), *(self.training_stage.detector_assets if stage == "fit" else ()))
 
     def check_image_size(self, size: int) -> None:
         """Check the size of images against that of the decoder; errors as of `PortraitModule`."""
@@ -156,77 +106,23 @@ class LivePortraitModule(AdversarialTraining[LivePortraitReenactment | Retargete
         check_side(self.network.config, size)
 
     def generator_groups(self) -> list[dict[str, Any]]:
-        """The dense motion's heads apart from the rest; in stage 2 the small networks."""
-        if self.is_second:
-            return super().generator_groups()
-        return head_groups(self.network, HEADS, self.optimisation.generator_lr * self.optimisation.head_lr_factor)
+        """The parameter groups of the stage."""
+        return self.training_stage.list_groups(self.network, self.optimisation)
 
     def run_network(self, batch: PortraitPair, random: BatchDraws) -> LivePortraitReenactment | RetargetedPortraits:
-        """Reenact a batch; in stage 2, stitch it and open its eyes and lips."""
-        if self.is_second:
-            return retarget_portraits(self.network, batch, random, self.retargeting.largest_opening)
-        return super().run_network(batch, random)
+        """Compute the results of the stage, with gradients to the part that it trains."""
+        result: LivePortraitReenactment | RetargetedPortraits = self.training_stage.run(self.network, batch, random)
+        return result
 
     def generator_losses(self, batch: PortraitPair, result: LivePortraitReenactment | RetargetedPortraits) -> Losses:
-        """Perceptual, adversarial and feature terms of picture, face and lips, and those of keypoints, or stage 2's."""
-        if isinstance(result, RetargetedPortraits):
-            assert self._detector is not None
-            return compute_retargeting_losses(batch, result, self.retargeting, self._detector)
-        reals, fakes = _cut_pictures(batch, batch.driving.image), _cut_pictures(batch, result.image)
-        losses: Losses = {}
-        for name, fake in fakes.items():
-            suffix = "" if name == WHOLE else f"_{name}"
-            real = reals[name]
-            losses |= self.image_losses.compare_images(fake, real, f"reconstruction{suffix}", LEAST_SIDE)
-            losses |= self.image_losses.judge(self.discriminator.get_submodule(name), real, {suffix: fake})
-        return losses | self.keypoint_losses(batch, result)
+        """Terms of the network, as the stage weighs them."""
+        return self.training_stage.generator_losses(self.network, self.discriminator, batch, result, self.random())
 
     def discriminator_losses(
         self, batch: PortraitPair, result: LivePortraitReenactment | RetargetedPortraits
     ) -> Losses:
-        """The result against the driving image, as a whole and at face and lips; stage 2 has no such term."""
-        if isinstance(result, RetargetedPortraits):
-            return {}
-        reals, fakes = _cut_pictures(batch, batch.driving.image), _cut_pictures(batch, result.image)
-        losses: Losses = {}
-        for name, fake in fakes.items():
-            suffix = "" if name == WHOLE else f"_{name}"
-            losses |= self.image_losses.tell_apart(self.discriminator.get_submodule(name), reals[name], {suffix: fake})
-        return losses
-
-    def keypoint_losses(self, batch: PortraitPair, result: LivePortraitReenactment) -> Losses:
-        """Equivariance, priors of keypoints and expression, head pose, and guidance by landmarks."""
-        weights, reading, side = self.losses, result.reading, batch.driving.image.shape[-1]
-        crowded, depth = keypoint_prior(result.keypoints)
-        losses = {
-            "keypoint_prior": weights.keypoint_prior * (crowded + depth),
-            "deformation": weights.deformation * deformation_prior(reading.expression),
-        }
-        if weights.guide:
-            assert batch.source.landmarks is not None
-            assert batch.driving.landmarks is not None
-            guides = guide_loss(result.source_keypoints, batch.source.landmarks, side)
-            losses["guide"] = weights.guide * (guides + guide_loss(result.keypoints, batch.driving.landmarks, side))
-        if weights.equivariance:
-            losses["equivariance"] = weights.equivariance * self._measure_equivariance(batch, result)
-        if self._teacher is not None:
-            error = (reading.angles - self._tell_angles(batch.driving.image)).abs().mean()
-            losses["head_pose"] = weights.head_pose * error
-        return losses
-
-    def _measure_equivariance(self, batch: PortraitPair, result: LivePortraitReenactment) -> Tensor:
-        network = self.network
-        image = network.reduce_image(batch.driving.image)
-        warp = RandomWarp.draw(image, self.random())
-        reading = network.motion_extractor(warp.frame(image))
-        points = network.build_motion(batch.driving, reading).keypoints(result.canonical)
-        return F.l1_loss(warp.points(points[..., :2]), result.keypoints[..., :2])
-
-    def _tell_angles(self, image: Tensor) -> Tensor:
-        """Degrees (B, 3) of yaw, pitch and roll; the probe's rotation is taken apart in LivePortrait's order."""
-        assert self._teacher is not None
-        angles = self._teacher(image)
-        return angles if self._teacher.kind == "hopenet" else angles_of(rotation_of(angles).mT, "rows")
+        """Terms of the discriminators, as the stage weighs them."""
+        return self.training_stage.discriminator_losses(self.discriminator, batch, result)
 
 
 def check_side(config: LivePortraitConfig, size: int) -> None:
@@ -240,10 +136,3 @@ def check_side(config: LivePortraitConfig, size: int) -> None:
             f"LivePortrait makes pictures of {config.side} pixels, and the data has {size}: prepare them with --size"
             f" {config.side}, or set --data.size {config.side}; --model.network.side null trains at any size"
         )
-
-
-def _cut_pictures(batch: PortraitPair, image: Tensor) -> Mapping[str, Tensor]:
-    """The picture in [0, 1] and its face and lips, cut where the driving portrait has them."""
-    assert batch.driving.landmarks is not None
-    unit = to_unit(image)
-    return {WHOLE: unit, **cut_parts(unit, batch.driving.landmarks)}

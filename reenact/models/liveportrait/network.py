@@ -16,10 +16,11 @@ from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait
 from reenact.models.common.base import Reenactment, ReportProgress, Transfer, ignore_progress
-from reenact.models.common.controls import Control, check_value, find_control
+from reenact.models.common.controls import Control, ControlError, check_value, find_control
 from reenact.models.common.head_driven import HeadDriven
 from reenact.models.common.retarget import align_leading
 from reenact.models.common.volume import AppearanceConfig, VolumeReenactment, VolumeState
+from reenact.models.liveportrait.controls import OPENINGS, SLIDER_CONTROLS, UNTRAINED, list_openings
 from reenact.models.liveportrait.expressions import SLIDERS
 from reenact.models.liveportrait.landmarks import measure_openings
 from reenact.models.liveportrait.motion import KEYPOINTS, OPTIONAL_PARTS, PARTS, PortraitMotion, transfer_motion
@@ -35,17 +36,6 @@ from reenact.nn.whole_batch import BatchDraws
 
 CALM_LIPS = 0.03
 """Opening of the source's lips from which they are closed first, where that is set."""
-OPENINGS = {
-    "eyes.opening": Control(effect="opens both eyes", low=0.0, high=0.8, part="expression", limited=True),
-    "lips.opening": Control(effect="opens the lips", low=0.0, high=0.8, part="expression", limited=True),
-}
-"""Controls of the retargeting networks, heights over widths."""
-_SLIDER_CONTROLS = {
-    f"expression.{name}": Control(
-        effect=slider.effect, low=slider.low, high=slider.high, part="expression", limited=True
-    )
-    for name, slider in SLIDERS.items()
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +193,7 @@ class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
         """Transfer the driving face's motion by `transfer_motion`, and open eyes and lips as the settings say."""
         self.check_transfer(transfer)
         motion, config = transfer_motion(state.motion, driving, transfer, reference), self.config
+        self._check_followed()
         source = align_leading(state.motion, driving)
         places = state.keypoints.reshape(
             len(state.keypoints), *(1,) * (driving.scale.ndim - 2), *state.keypoints.shape[1:]
@@ -217,6 +208,13 @@ class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
             calm = torch.where(lips[..., None] >= CALM_LIPS, closed, 0.0)
             motion = replace(motion, calm_offsets=calm.expand_as(motion.expression))
         return motion
+
+    def _check_followed(self) -> None:
+        config, small = self.config, self.stitching
+        networks = {"follow_eyes": small.eyes, "follow_lips": small.lips, "calm_lips": small.lips}
+        for setting, network in networks.items():
+            if getattr(config, setting) and not network.is_trained:
+                raise ReenactError(f"network.{setting}{UNTRAINED}")
 
     def place_keypoints(self, state: LivePortraitState, motion: PortraitMotion) -> Tensor:
         """Places (B, K, 3) of the driving keypoints, stitched."""
@@ -260,22 +258,29 @@ class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
 
     def controls(self) -> Mapping[str, Control]:
         """Angles, place, scale and expression of the head, openings of eyes and lips, and sliders of the expression."""
-        return {**super().controls(), **OPENINGS, **_SLIDER_CONTROLS}
+        openings = list_openings(eyes=self.stitching.eyes.is_trained, lips=self.stitching.lips.is_trained)
+        return {**super().controls(), **openings, **SLIDER_CONTROLS}
 
     def set_control(self, state: LivePortraitState, motion: PortraitMotion, name: str, value: float) -> PortraitMotion:
         """Set one control; values out of range are refused, never clamped."""
-        if name not in OPENINGS and name not in _SLIDER_CONTROLS:
+        if name not in OPENINGS and name not in SLIDER_CONTROLS:
             return super().set_control(state, motion, name, value)
         check_value(name, find_control(name, self.controls(), type(self).__name__), value)
-        if name in _SLIDER_CONTROLS:
+        if name in SLIDER_CONTROLS:
             sliders = motion.sliders.clone()
-            sliders[..., list(_SLIDER_CONTROLS).index(name)] = value
+            sliders[..., list(SLIDER_CONTROLS).index(name)] = value
             return replace(motion, sliders=sliders)
-        openings, target = state.motion.openings, torch.full_like(state.motion.openings[..., :1], value)
+        return self._set_opening(state, motion, name, value)
+
+    def _set_opening(self, state: LivePortraitState, motion: PortraitMotion, name: str, value: float) -> PortraitMotion:
+        small, openings = self.stitching, state.motion.openings
+        target = torch.full_like(openings[..., :1], value)
+        if not (small.eyes if name == "eyes.opening" else small.lips).is_trained:
+            raise ControlError(name, UNTRAINED)
         if name == "eyes.opening":
-            offsets = self.stitching.eye_offsets(state.keypoints, openings[..., :2], target)
+            offsets = small.eye_offsets(state.keypoints, openings[..., :2], target)
             return replace(motion, eye_offsets=offsets.expand_as(motion.expression))
-        offsets = self.stitching.lip_offsets(state.keypoints, openings[..., 2:], target)
+        offsets = small.lip_offsets(state.keypoints, openings[..., 2:], target)
         return replace(motion, lip_offsets=offsets.expand_as(motion.expression))
 
     def folded(self) -> Self:

@@ -36,6 +36,12 @@ class OffsetNetwork(nn.Module):
         nn.init.zeros_(last.bias)
         self.mlp = nn.Sequential(*layers, last)
 
+    @property
+    def is_trained(self) -> bool:
+        """False as long as it moves nothing, as a fresh network; reads the weights of the last layer."""
+        last = self.mlp[-1]
+        return any(bool(parameter.any()) for parameter in last.parameters())
+
     def forward(self, vector: Tensor) -> Tensor:
         """Apply the layers."""
         out: Tensor = self.mlp(vector)

@@ -8,17 +8,20 @@ The paper gives no weights and does not say how shoulders are found; `docs/metho
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import PortraitPair
+from reenact.models.common.keypoints import KeypointOptimisation
 from reenact.models.common.portrait_module import Losses
 from reenact.models.liveportrait.landmarks import measure_openings
 from reenact.models.liveportrait.network import LivePortrait
 from reenact.models.liveportrait.regions import mask_features, mask_shoulders
-from reenact.nn.landmark_detector import LandmarkDetector, LandmarkKind
+from reenact.models.liveportrait.training_stage import TrainingStage
+from reenact.nn.landmark_detector import DETECTOR_ASSETS, LandmarkDetector, LandmarkKind
 from reenact.nn.whole_batch import BatchDraws
 
 
@@ -64,6 +67,49 @@ class RetargetedPortraits(TensorFields):
     """(B, 1) opening of both eyes that was asked for."""
     lip_target: Tensor
     """(B, 1) opening of the lips that was asked for."""
+
+
+class RetargetingStage(TrainingStage[RetargetedPortraits]):
+    """Training of stitching and of the openings of eyes and lips.
+
+    Args:
+        weights: of the losses.
+    """
+
+    trains_retargeting = True
+
+    def __init__(self, weights: RetargetingLosses) -> None:
+        self.weights = weights
+        self.detector_assets = DETECTOR_ASSETS.get(weights.landmarks, ())
+        self._detector: LandmarkDetector | None = None
+
+    def load(self) -> None:
+        """Load the network of the landmarks."""
+        self._detector = LandmarkDetector(self.weights.landmarks)
+
+    def list_groups(self, network: LivePortrait, optimisation: KeypointOptimisation) -> list[dict[str, Any]]:
+        """The three small networks."""
+        return [{"params": list(network.stitching.parameters())}]
+
+    def run(self, network: LivePortrait, batch: PortraitPair, random: BatchDraws) -> RetargetedPortraits:
+        """Stitch the sources of a batch and open their eyes and lips."""
+        return retarget_portraits(network, batch, random, self.weights.largest_opening)
+
+    def generator_losses(
+        self,
+        network: LivePortrait,
+        judges: nn.Module,
+        batch: PortraitPair,
+        result: RetargetedPortraits,
+        random: BatchDraws,
+    ) -> Losses:
+        """Terms of the three small networks."""
+        assert self._detector is not None
+        return compute_retargeting_losses(batch, result, self.weights, self._detector)
+
+    def discriminator_losses(self, judges: nn.Module, batch: PortraitPair, result: RetargetedPortraits) -> Losses:
+        """No terms: stage 2 has no discriminator."""
+        return {}
 
 
 def retarget_portraits(

@@ -1,0 +1,155 @@
+"""Stage 1 of LivePortrait's training: everything but stitching and retargeting (section 3.2 of the paper).
+
+The paper gives no weights and no code of training exists; `docs/methods/liveportrait.md` says what is chosen here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reenact.faces.portrait import PortraitPair
+from reenact.models.common.adversarial import head_groups
+from reenact.models.common.keypoints import HEADS, KeypointOptimisation
+from reenact.models.common.portrait_module import Losses
+from reenact.models.liveportrait.losses import guide_loss
+from reenact.models.liveportrait.network import LivePortrait, LivePortraitReenactment
+from reenact.models.liveportrait.regions import cut_parts
+from reenact.models.liveportrait.training_stage import TrainingStage
+from reenact.nn.euler import angles_of, rotation_of
+from reenact.nn.head_pose import HeadPose, PoseKind
+from reenact.nn.losses import ImageLosses, ImageWeights, deformation_prior, keypoint_prior, to_unit
+from reenact.nn.thin_plate import RandomWarp
+from reenact.nn.whole_batch import BatchDraws
+
+WHOLE = "whole"
+"""Name of the discriminator of whole pictures, beside those of face and lips."""
+LEAST_SIDE = 16
+"""Side in pixels below which no picture is reduced for the perceptual network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LivePortraitLosses(ImageWeights):
+    """Weights of the losses, each for the whole picture, the face and the lips where it is of pictures."""
+
+    equivariance: float = 20.0
+    """Distance of keypoints from where a warp of the image says they are."""
+    keypoint_prior: float = 10.0
+    """Keypoints apart from each other, at a mean depth."""
+    head_pose: float = 20.0 / 3
+    """Mean over the angles as the teacher says, in degrees."""
+    deformation: float = 5.0
+    """Weight of the size of the expression's deformations."""
+    guide: float = 1.0
+    """Distance of ten keypoints from landmarks of eyes and lips."""
+    teacher: PoseKind = "hopenet"
+    """Network that tells the angles while training: Hopenet, or the shipped probe on the synthetic world."""
+
+
+class PortraitStage(TrainingStage[LivePortraitReenactment]):
+    """Training of appearance, motion extractor, warping and decoder.
+
+    Args:
+        weights: of the losses.
+    """
+
+    trains_retargeting = False
+    image_losses: ImageLosses
+
+    def __init__(self, weights: LivePortraitLosses) -> None:
+        self.weights = weights
+        self.image_losses = ImageLosses(weights, judged=bool(weights.gan))
+        self.detector_assets = ("hopenet",) if weights.head_pose and weights.teacher == "hopenet" else ()
+        self._teacher: HeadPose | None = None
+
+    def load(self) -> None:
+        """Load the teacher of angles."""
+        if self.weights.head_pose:
+            self._teacher = HeadPose(self.weights.teacher)
+
+    def list_groups(self, network: LivePortrait, optimisation: KeypointOptimisation) -> list[dict[str, Any]]:
+        """The dense motion's heads apart from the rest."""
+        return head_groups(network, HEADS, optimisation.generator_lr * optimisation.head_lr_factor)
+
+    def run(self, network: LivePortrait, batch: PortraitPair, random: BatchDraws) -> LivePortraitReenactment:
+        """Reenact the batch."""
+        result: LivePortraitReenactment = network(batch.source, batch.driving, random)
+        return result
+
+    def generator_losses(
+        self,
+        network: LivePortrait,
+        judges: nn.Module,
+        batch: PortraitPair,
+        result: LivePortraitReenactment,
+        random: BatchDraws,
+    ) -> Losses:
+        """Perceptual, adversarial and feature terms of picture, face and lips, and those of keypoints."""
+        reals, fakes = _cut_pictures(batch, batch.driving.image), _cut_pictures(batch, result.image)
+        losses: Losses = {}
+        for name, fake in fakes.items():
+            suffix, real = _suffix_of(name), reals[name]
+            losses |= self.image_losses.compare_images(fake, real, f"reconstruction{suffix}", LEAST_SIDE)
+            losses |= self.image_losses.judge(judges.get_submodule(name), real, {suffix: fake})
+        return losses | self._keypoint_losses(network, batch, result, random)
+
+    def discriminator_losses(self, judges: nn.Module, batch: PortraitPair, result: LivePortraitReenactment) -> Losses:
+        """The result against the driving image, as a whole and at face and lips."""
+        reals, fakes = _cut_pictures(batch, batch.driving.image), _cut_pictures(batch, result.image)
+        losses: Losses = {}
+        for name, fake in fakes.items():
+            losses |= self.image_losses.tell_apart(judges.get_submodule(name), reals[name], {_suffix_of(name): fake})
+        return losses
+
+    def _keypoint_losses(
+        self, network: LivePortrait, batch: PortraitPair, result: LivePortraitReenactment, random: BatchDraws
+    ) -> Losses:
+        """Equivariance, priors of keypoints and expression, head pose, and guidance by landmarks."""
+        weights, reading, side = self.weights, result.reading, batch.driving.image.shape[-1]
+        crowded, depth = keypoint_prior(result.keypoints)
+        losses = {
+            "keypoint_prior": weights.keypoint_prior * (crowded + depth),
+            "deformation": weights.deformation * deformation_prior(reading.expression),
+        }
+        if weights.guide:
+            assert batch.source.landmarks is not None
+            assert batch.driving.landmarks is not None
+            guides = guide_loss(result.source_keypoints, batch.source.landmarks, side)
+            losses["guide"] = weights.guide * (guides + guide_loss(result.keypoints, batch.driving.landmarks, side))
+        if weights.equivariance:
+            losses["equivariance"] = weights.equivariance * _measure_equivariance(network, batch, result, random)
+        if self._teacher is not None:
+            error = (reading.angles - _tell_angles(self._teacher, batch.driving.image)).abs().mean()
+            losses["head_pose"] = weights.head_pose * error
+        return losses
+
+
+def _measure_equivariance(
+    network: LivePortrait, batch: PortraitPair, result: LivePortraitReenactment, random: BatchDraws
+) -> Tensor:
+    image = network.reduce_image(batch.driving.image)
+    warp = RandomWarp.draw(image, random)
+    reading = network.motion_extractor(warp.frame(image))
+    points = network.build_motion(batch.driving, reading).keypoints(result.canonical)
+    return F.l1_loss(warp.points(points[..., :2]), result.keypoints[..., :2])
+
+
+def _tell_angles(teacher: HeadPose, image: Tensor) -> Tensor:
+    """Degrees (B, 3) of yaw, pitch and roll; the probe's rotation is taken apart in LivePortrait's order."""
+    angles = teacher(image)
+    return angles if teacher.kind == "hopenet" else angles_of(rotation_of(angles).mT, "rows")
+
+
+def _suffix_of(name: str) -> str:
+    return "" if name == WHOLE else f"_{name}"
+
+
+def _cut_pictures(batch: PortraitPair, image: Tensor) -> Mapping[str, Tensor]:
+    """The picture in [0, 1] and its face and lips, cut where the driving portrait has them."""
+    assert batch.driving.landmarks is not None
+    unit = to_unit(image)
+    return {WHOLE: unit, **cut_parts(unit, batch.driving.landmarks)}

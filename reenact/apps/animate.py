@@ -169,7 +169,7 @@ def animate(
     animator.change_transfer(mode=mode, parts=tuple(parts) or None, strength=strength, **scales)
     _refuse_moving_source(source, animator)
     rule: CropMotion = ("fixed" if is_picture(source) else "per_frame") if crop == "auto" else crop
-    source_face = _smooth_clip(open_clip(source, animator.target, rule, face_index), smoothing)
+    source_face = _smooth_clip(open_clip(source, animator.source_target, rule, face_index), smoothing)
     check_missing(source_face, on_missing)
     if show != RESULT:  # an unknown name is refused before the driving video is tracked, which takes minutes
         animator.prepare(read_portrait(source_face, 0, animator.network.needs)).pose(animator.motion)

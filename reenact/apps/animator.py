@@ -116,7 +116,7 @@ class Animator:
         Raises:
             ReenactError: if the picture shows no face.
         """
-        portrait = self._portrait(source).to(self.device)
+        portrait = self._portrait(source, of_source=True).to(self.device)
         with autocast(self.device, self._precision):
             state: SourceState = self.network.encode(portrait)
         if anchor is not None:
@@ -286,6 +286,15 @@ class Animator:
             )
         return self._target
 
+    @property
+    def source_target(self) -> Target:
+        """Requirements on the faces of sources, whose crops are turned where no camera would have to turn with them.
+
+        Raises:
+            ReenactError: as `build_target`.
+        """
+        return replace(self.target, turned=self.face_model is None)
+
     @torch.inference_mode()
     def _read_motion(self, driving: Portrait) -> TensorFields:
         """The motion of the source that driving faces (batch B) give it, by the transfer."""
@@ -326,7 +335,7 @@ class Animator:
             points: Tensor | None = self.network.pose_landmarks(motion)
         return None if points is None else points.cpu().numpy()
 
-    def _portrait(self, image: Image | Portrait) -> Portrait:
+    def _portrait(self, image: Image | Portrait, *, of_source: bool = False) -> Portrait:
         """The portrait of a full frame, or the portraits as they are; raises `ReenactError` if these lack a part."""
         if isinstance(image, Portrait):
             missing = self.network.needs.find_missing(image.describe())
@@ -336,5 +345,5 @@ class Animator:
                     " or give the full frame"
                 )
             return image
-        clip = read_picture_face(Path("picture"), image, self.target)
+        clip = read_picture_face(Path("picture"), image, self.source_target if of_source else self.target)
         return clip.portraits(np.zeros(1, np.int64), [image], self.network.needs)

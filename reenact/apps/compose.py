@@ -16,6 +16,16 @@ View = tuple[Image, Crop]
 
 
 @dataclass(frozen=True)
+class PasteWeights:
+    """Weights by which a result is pasted back."""
+
+    region: NDArray[np.float32] | None = None
+    """(size, size) weights in [0, 1] of the result's pixels; None for all of them."""
+    feather: float = 0.08
+    """Width of the soft rim of the crop, as a fraction of its side."""
+
+
+@dataclass(frozen=True)
 class Composer:
     """Layout of result frames: paste-back, side by side, even sizes."""
 
@@ -29,7 +39,7 @@ class Composer:
         result: Image,
         source: View | None,
         driving: View | None,
-        region: NDArray[np.float32] | None = None,
+        weights: PasteWeights | None = None,
     ) -> Image:
         """One frame of the file.
 
@@ -37,11 +47,12 @@ class Composer:
             result: The network's picture (size, size, 3).
             source: The source's full frame, and where the face was cut from it; None where the layout shows none.
             driving: The same of the driving frame; None where there is none.
-            region: (size, size) weights of the result's pixels that are pasted back; all of them by default.
+            weights: By which the result is pasted back; all of it with a soft rim by default.
         """
         picture = result
         if self.paste_back and source is not None:
-            picture = source[1].paste_back(source[0], result, region=region)
+            weights = weights or PasteWeights()
+            picture = source[1].paste_back(source[0], result, weights.feather, weights.region)
         if self.side_by_side:
             others = [self._view(*item, len(result)) for item in (source, driving) if item]
             columns = [others[0], picture, *others[1:]]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ from reenact.apps.edit_surface import build_surface, find_surface
 from reenact.apps.face_input import open_clip
 from reenact.apps.notices import SYNTHETIC_NOTICE, saw_synthetic_only
 from reenact.apps.output import FrameBar, check_output, write_frames, write_surface
-from reenact.apps.performance import pasted_region, read_portrait
+from reenact.apps.performance import read_portrait, weigh_result
 from reenact.apps.provenance import make_mark
 from reenact.apps.sheets import labelled_grid
 from reenact.apps.timeline import STILL_FPS
@@ -31,7 +32,7 @@ from reenact.faces.fields import TensorFields
 from reenact.media.media_kinds import is_picture
 from reenact.media.mesh_files import is_mesh
 from reenact.media.video import Image
-from reenact.models.common.base import SourceState
+from reenact.models.common.base import Reenactor, SourceState
 from reenact.paths import PathLike, to_path
 from reenact.tracking.face_clip import FaceClip
 from reenact.tracking.target import ParameterSource
@@ -107,7 +108,7 @@ def edit(
     if is_mesh(out):
         find_surface(animator)
     check_edits(animator.network, request.list_edits())
-    face = open_clip(source, animator.target, face_index=face_index)
+    face = open_clip(source, animator.source_target, face_index=face_index)
     animator.prepare(read_portrait(face, 0, animator.network.needs))
     motions = build_motions(animator, build_start(animator, face, request), request)
     batches = (
@@ -118,12 +119,14 @@ def edit(
     if is_mesh(out):
         write_surface(out, build_surface(animator, motions[0]), mark)
     elif is_picture(out):
-        picture = _draw_picture(compose_frames(pose_motions(animator, batches), composer, face), request, options)
+        picture = _draw_picture(
+            compose_frames(pose_motions(animator, batches), composer, animator.network, face), request, options
+        )
         write_frames(out, iter([picture]), 1, STILL_FPS, mark, watermark=watermark)
     else:
         bar, rate = FrameBar(), Fraction(options.fps).limit_denominator(1001)
         with open_work_folder(out, {"checkpoint": checkpoint, "source": source, **request.list_inputs()}) as work:
-            frames = compose_frames(animator.play_motions(batches, bar.report, work), composer, face)
+            frames = compose_frames(animator.play_motions(batches, bar.report, work), composer, animator.network, face)
             write_frames(out, frames, len(motions), rate, mark, None, watermark, bar)
     doubts = list_doubtful_edits(animator.network, request.list_edits())
     return EditResult(out, len(motions), saw_synthetic_only(animator.module.recipe), tuple(doubts))
@@ -175,9 +178,11 @@ def pose_motions(animator: Animator, batches: Iterable[TensorFields]) -> Iterato
             yield PlayedFrame(picture, None if landmarks is None else landmarks[number])
 
 
-def compose_frames(frames: Iterable[PlayedFrame], composer: Composer, face: FaceClip) -> Iterator[Image]:
+def compose_frames(
+    frames: Iterable[PlayedFrame], composer: Composer, network: Reenactor[Any, Any], face: FaceClip
+) -> Iterator[Image]:
     """The frames of the file, laid out beside or in the source's picture."""
     source = next(face.images()), face.crops[0]
     for frame in frames:
-        region = pasted_region(face, 0, frame.landmarks) if composer.paste_back else None
-        yield composer.frame(frame.picture, source, None, region)
+        weights = weigh_result(network, face, 0, frame.landmarks) if composer.paste_back else None
+        yield composer.frame(frame.picture, source, None, weights)

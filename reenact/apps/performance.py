@@ -7,18 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reenact.apps.animator import Animator, PlayedFrame
-from reenact.apps.compose import Composer, View
+from reenact.apps.compose import Composer, PasteWeights, View
 from reenact.apps.head_mask import head_mask
 from reenact.apps.timeline import Timeline, pick_items
 from reenact.faces.contents import Contents
 from reenact.faces.portrait import Portrait
 from reenact.media.video import Image
-from reenact.models.common.base import ReportProgress, ignore_progress
+from reenact.models.common.base import Reenactor, ReportProgress, ignore_progress
 from reenact.tracking.face_clip import FaceClip
 
 
@@ -66,10 +67,12 @@ class Performance:
         for number, frame in enumerate(played):
             face_leaves = frame.landmarks is not None and np.abs(frame.landmarks).max() > 1
             self.outside += int(outside[number] or face_leaves)
-            region = None
+            weights = None
             if self.composer.paste_back:
-                region = pasted_region(self.source, int(timeline.source[number]), frame.landmarks)
-            yield self.composer.frame(frame.picture, next(sources), next(others), region)
+                weights = weigh_result(
+                    self.animator.network, self.source, int(timeline.source[number]), frame.landmarks
+                )
+            yield self.composer.frame(frame.picture, next(sources), next(others), weights)
 
     def _play_shots(
         self, timeline: Timeline, anchor: Portrait | None, progress: ReportProgress, work: Path | None
@@ -129,24 +132,30 @@ def _report_part(progress: ReportProgress, start: float, share: float, fraction:
     progress(start + share * fraction)
 
 
-def pasted_region(clip: FaceClip, number: int, result: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-    """Weights (size, size) of the pixels to paste back: around a frame's head and the result's.
+def weigh_result(
+    network: Reenactor[Any, Any], clip: FaceClip, number: int, result: NDArray[np.float32] | None
+) -> PasteWeights:
+    """Weights of the pixels to paste back: the method's own, or a region around a frame's head and the result's.
 
     Args:
+        network: The method.
         clip: The source.
         number: Its frame.
         result: (68, 2) landmarks of the result in normalised device coordinates, where they are known.
 
     Returns:
-        None where the source has no landmarks: the whole crop.
+        Those of the whole crop where the source has no landmarks.
     """
-    if clip.landmarks is None:
-        return None
     crop = clip.crops[number]
+    own = network.weigh_pasted(crop.size)
+    if own is not None:
+        return PasteWeights(own, feather=0.0)
+    if clip.landmarks is None:
+        return PasteWeights()
     faces = [crop.to_crop(clip.landmarks[number])]
     if result is not None:
         faces.append(crop.from_ndc(result))
-    return head_mask(np.stack(faces), crop.size)
+    return PasteWeights(head_mask(np.stack(faces), crop.size))
 
 
 def read_portrait(clip: FaceClip, number: int, needs: Contents) -> Portrait:

@@ -7,7 +7,8 @@ coordinates (NDC) span the crop's edges with [-1, 1]. Images are RGB uint8 (H, W
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, TypeVar
 
 import cv2
@@ -29,13 +30,15 @@ class Crop:
     """A square of the frame, resampled to `size` x `size` pixels; it may reach over the frame's edges."""
 
     left: float
-    """x of the square's left edge, in frame pixels."""
+    """x of the left edge of the upright square, in frame pixels."""
     top: float
-    """y of the square's upper edge, in frame pixels."""
+    """y of its upper edge, in frame pixels."""
     size_in_frame: float
     """Side of the square, in frame pixels."""
     size: int
     """Side of the crop image, in pixels."""
+    angle: float = 0.0
+    """Radians by which the square is turned about its centre, from the frame's x axis towards its y axis."""
 
     @classmethod
     def whole(cls, height: int, width: int) -> Self:
@@ -50,27 +53,29 @@ class Crop:
         return cls(x_min, y_min, size_in_frame, round(size))
 
     def to_array(self) -> NDArray[np.float64]:
-        """(4,) float64: left, top, size_in_frame, size."""
+        """(4,) float64: left, top, size_in_frame, size of an upright crop, as stores have them."""
+        assert not self.angle, "stores have upright crops"
         return np.array([self.left, self.top, self.size_in_frame, self.size], np.float64)
 
     def resized(self, size: int) -> Crop:
         """Crop of the same square in the frame at another resolution."""
-        return Crop(self.left, self.top, self.size_in_frame, size)
+        return replace(self, size=size)
 
     def grown(self, factor: float) -> Crop:
         """The square with `factor` times the side around the same centre, at the same resolution."""
         margin = (factor - 1) / 2 * self.size_in_frame
-        return Crop(self.left - margin, self.top - margin, factor * self.size_in_frame, self.size)
+        side = factor * self.size_in_frame
+        return replace(self, left=self.left - margin, top=self.top - margin, size_in_frame=side)
 
     def to_crop(self, points: Points) -> Points:
         """Frame pixels (..., 2) to crop pixels (..., 2)."""
-        moved: Points = (points - _build_like(points, self.left, self.top)) * (self.size / self.size_in_frame)
+        moved: Points = (self._turn(points, -self.angle) - _build_like(points, self.left, self.top)) * self._zoom
         return moved
 
     def to_frame(self, points: Points) -> Points:
         """Crop pixels (..., 2) to frame pixels (..., 2)."""
         moved: Points = points * (self.size_in_frame / self.size) + _build_like(points, self.left, self.top)
-        return moved
+        return self._turn(moved, self.angle)
 
     def to_ndc(self, points: Points) -> Points:
         """Crop pixels (..., 2) to NDC (..., 2)."""
@@ -81,7 +86,11 @@ class Crop:
         return (points + 1) * (self.size / 2)
 
     def ndc_to(self, other: Crop) -> tuple[float, float, float]:
-        """Scale a and shifts (bx, by) that take this crop's NDC to the other crop's: x' = a x + bx, y' = a y + by."""
+        """Scale a and shifts (bx, by) that take this crop's NDC to the other crop's: x' = a x + bx, y' = a y + by.
+
+        Both crops are upright.
+        """
+        assert self.angle == other.angle == 0, "turned crops differ by more than scale and shifts"
         scale = self.size_in_frame / other.size_in_frame
         shift_x = (2 * (self.left - other.left) + self.size_in_frame) / other.size_in_frame - 1
         shift_y = (2 * (self.top - other.top) + self.size_in_frame) / other.size_in_frame - 1
@@ -96,7 +105,8 @@ class Crop:
                 pixel of its `edge`, so that what a method learns from and moves has no dark bands.
         """
         shape, border = (self.size, self.size), _BORDERS[outside]
-        return _resample_image(image, self.size_in_frame / self.size, (self.left, self.top), shape, border)
+        left, top = self.to_frame(np.zeros(2))
+        return _resample_image(image, self.size_in_frame / self.size, (left, top), shape, border, self.angle)
 
     def paste_back(
         self, frame: Image, crop_image: Image, feather: float = 0.08, region: NDArray[np.float32] | None = None
@@ -113,25 +123,48 @@ class Crop:
             (H, W, 3) uint8; pixels outside the crop are the frame's own, to the bit.
         """
         height, width = frame.shape[:2]
-        x_min, x_max = (int(np.clip(np.floor(x), 0, width)) for x in (self.left, self.left + self.size_in_frame + 1))
-        y_min, y_max = (int(np.clip(np.floor(y), 0, height)) for y in (self.top, self.top + self.size_in_frame + 1))
+        corners = self.to_frame(self.size * np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)]))
+        low, high = np.floor(corners.min(0)), np.floor(corners.max(0) + 1)
+        (x_min, y_min), (x_max, y_max) = (np.clip(edge, 0, (width, height)).astype(int) for edge in (low, high))
         result = frame.copy()
         if x_min >= x_max or y_min >= y_max:
             return result
-        scale = self.size / self.size_in_frame
-        offset = ((x_min - self.left) * scale, (y_min - self.top) * scale)
-        pasted = _resample_image(crop_image, scale, offset, (y_max - y_min, x_max - x_min), cv2.BORDER_REPLICATE)
-        mask = np.minimum.outer(
-            _compute_ramp(y_min, y_max, self.top, self.size_in_frame, feather),
-            _compute_ramp(x_min, x_max, self.left, self.size_in_frame, feather),
-        )[..., None]
+        x, y = self.to_crop(np.array([x_min, y_min], np.float64))
+        shape = (y_max - y_min, x_max - x_min)
+        pasted = _resample_image(crop_image, self._zoom, (x, y), shape, cv2.BORDER_REPLICATE, -self.angle)
+        mask = self._weigh_rim((x_min, y_min), shape, feather)[..., None]
         if region is not None:
             weights = np.rint(255 * region).astype(np.uint8)
-            mask *= _resample_image(weights, scale, offset, mask.shape[:2])[..., None] / np.float32(255)
+            resampled = _resample_image(weights, self._zoom, (x, y), shape, angle=-self.angle)
+            mask *= resampled[..., None] / np.float32(255)
         before = result[y_min:y_max, x_min:x_max]
         blended = before + mask * (pasted.astype(np.float32) - before)
         result[y_min:y_max, x_min:x_max] = np.rint(blended).astype(np.uint8)
         return result
+
+    @property
+    def _zoom(self) -> float:
+        """Crop pixels to a pixel of the frame."""
+        return self.size / self.size_in_frame
+
+    def _turn(self, points: Points, angle: float) -> Points:
+        """Points (..., 2) of the frame, turned about the centre of the square; the same object where nothing turns."""
+        if not angle:
+            return points
+        centre = _build_like(points, self.left + self.size_in_frame / 2, self.top + self.size_in_frame / 2)
+        turned: Points = (points - centre) @ _build_like(points, *_list_rotation(angle)).reshape(2, 2) + centre
+        return turned
+
+    def _weigh_rim(self, start: tuple[int, int], shape: tuple[int, int], feather: float) -> NDArray[np.float32]:
+        """Weights (shape) in [0, 1] of frame pixels from column and row `start` on, soft inside the square's edge."""
+        (left, top), (height, width) = start, shape
+        columns = np.arange(left, left + width, dtype=np.float32) + np.float32(0.5)
+        rows = np.arange(top, top + height, dtype=np.float32) + np.float32(0.5)
+        if not self.angle:
+            across = _compute_ramp((columns - self.left) / self.size_in_frame, feather)
+            return np.minimum.outer(_compute_ramp((rows - self.top) / self.size_in_frame, feather), across)
+        places = self.to_crop(np.stack(np.meshgrid(columns, rows), -1)) / np.float32(self.size)
+        return _compute_ramp(places, feather).min(-1)
 
 
 def crop_of_region(region: tuple[float, float, float, float], height: int, width: int, size: int) -> Crop:
@@ -149,13 +182,14 @@ def crop_of_region(region: tuple[float, float, float, float], height: int, width
     return Crop((x_min + x_max - side) / 2, (y_min + y_max - side) / 2, side, size)
 
 
-def crop_from_landmarks(landmarks: NDArray[Any], rule: str, size: int = 256) -> Crop:
+def crop_from_landmarks(landmarks: NDArray[Any], rule: str, size: int = 256, *, turned: bool = False) -> Crop:
     """Cut a square around a face by a paper's rule.
 
     Args:
         landmarks: (68, 2) or, for one crop over a clip, (T, 68, 2), in frame pixels.
         rule: name of the rule, see `reenact.methods.CropRule`.
         size: side of the crop image in pixels.
+        turned: turn the square as the rule turns those of sources, by the first landmarks.
 
     Raises:
         ReenactError: if no method has such a rule.
@@ -163,7 +197,10 @@ def crop_from_landmarks(landmarks: NDArray[Any], rule: str, size: int = 256) -> 
     rules = collect_crop_rules()
     if rule not in rules:
         raise ReenactError(f"There is no crop rule {rule}: {suggest_names(rule, list(rules))}")
-    crop: Crop = load_object(rules[rule].function)(np.asarray(landmarks, np.float64).reshape(-1, 68, 2), size)
+    points = np.asarray(landmarks, np.float64).reshape(-1, 68, 2)
+    crop: Crop = load_object(rules[rule].function)(points, size)
+    if turned and rules[rule].angle is not None:
+        crop = replace(crop, angle=load_object(rules[rule].angle)(points[0]))
     return crop
 
 
@@ -189,16 +226,18 @@ def _resample_image(
     offset: tuple[float, float],
     shape: tuple[int, int],
     border: int = cv2.BORDER_CONSTANT,
+    angle: float = 0.0,
 ) -> Image:
-    """Sample `image` at scale * q + offset for every output point q, both in continuous pixels.
+    """Sample `image` at scale * R q + offset for every output point q, both in continuous pixels; R turns by an angle.
 
     A reduction samples several bilinear taps per output pixel and averages them, which keeps the geometry exact.
     """
     taps = max(1, round(scale))
     step = scale / taps
+    turn = np.reshape(_list_rotation(angle), (2, 2)).T
     # OpenCV's matrix maps indices, whose pixel centres lie half a pixel further
-    shift_x, shift_y = (step * 0.5 + value - 0.5 for value in offset)
-    matrix = np.array([[step, 0, shift_x], [0, step, shift_y]], np.float64)
+    shift = step * turn @ (0.5, 0.5) + offset - 0.5
+    matrix = np.column_stack((step * turn, shift))
     height, width = shape
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     fine = cv2.warpAffine(image, matrix, (width * taps, height * taps), flags=flags, borderMode=border)
@@ -207,11 +246,15 @@ def _resample_image(
     return np.asarray(cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _compute_ramp(start: int, stop: int, edge: float, side: float, feather: float) -> NDArray[np.float32]:
-    """Weight in [0, 1] of the pixels start..stop - 1 along one axis of a square, smooth from its edge inwards."""
-    position = (np.arange(start, stop, dtype=np.float32) + 0.5 - edge) / side
+def _compute_ramp(position: NDArray[np.float32], feather: float) -> NDArray[np.float32]:
+    """Weight in [0, 1] of positions along an axis of a square, in its sides, smooth from its edges inwards."""
     inside = np.minimum(position, 1 - position)
     if feather == 0:
         return np.where(inside >= 0, np.float32(1), np.float32(0))
     weight = np.clip(inside / np.float32(feather), 0, 1)
     return np.asarray(weight * weight * (3 - 2 * weight), np.float32)
+
+
+def _list_rotation(angle: float) -> tuple[float, float, float, float]:
+    """Rows, one after the other, of the matrix that turns points on its left from the x axis towards the y axis."""
+    return math.cos(angle), math.sin(angle), -math.sin(angle), math.cos(angle)

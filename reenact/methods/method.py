@@ -30,6 +30,9 @@ class CropRule:
     room: float = 1.0
     """Factor on the side of the crop of a single picture: crops of clips span their motion, and a picture shows none,
     but hair and the motion to come need the place."""
+    angle: str | None = None
+    """`module:function` of a function of landmarks (68, 2), which returns the radians by which the crop of a source is
+    turned; None where all crops are upright."""
     default_for: tuple[Default, ...] = ()
     """Uses of the rule where nobody names one."""
 

@@ -146,11 +146,14 @@ def crop_track(track: FaceTrack, target: Target, motion: CropMotion, room: float
         room: Factor on the side of a fixed crop.
     """
     if motion == "per_frame":
-        return [crop_from_landmarks(points, target.crop, target.size) for points in track.landmarks]
+        return [
+            crop_from_landmarks(points, target.crop, target.size, turned=target.turned) for points in track.landmarks
+        ]
     crops: list[Crop] = []
     for start, end in itertools.pairwise([0, *track.cuts, len(track)]):
         points, visible = track.landmarks[start:end], track.visible[start:end]
-        shot = crop_from_landmarks(points[visible] if visible.any() else points, target.crop, target.size)
+        shown, turned = points[visible] if visible.any() else points, target.turned and len(track) == 1
+        shot = crop_from_landmarks(shown, target.crop, target.size, turned=turned)
         crops += [shot.grown(room)] * len(points)
     return crops
 

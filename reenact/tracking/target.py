@@ -29,6 +29,8 @@ class Target:
     """Side of the network's input in pixels."""
     crop: str = field(default_factory=lambda: find_default_crop("synthetic"))
     """Name of the rule by which the face is cropped."""
+    turned: bool = False
+    """True where crops of single frames are turned as the rule says: those of a source without face parameters."""
     regressor: ParameterRegressor | None = None
     """Network that estimates the parameters; None where they are fitted to landmarks."""
     needs: Contents = IMAGES

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,9 @@ from hypothesis import strategies as st
 
 from reenact.faces.crop import Crop, crop_from_landmarks
 
-crops = st.builds(Crop, st.floats(-200, 400), st.floats(-200, 400), st.floats(20, 900), st.integers(16, 512))
+squares = (st.floats(-200, 400), st.floats(-200, 400), st.floats(20, 900), st.integers(16, 512))
+crops = st.builds(Crop, *squares)
+turned_crops = st.builds(Crop, *squares, angle=st.floats(-3.2, 3.2))
 
 
 def smooth_image(height, width):
@@ -15,7 +19,7 @@ def smooth_image(height, width):
     return np.stack([x, y, x * 0 + 7], -1).round().astype(np.uint8)
 
 
-@given(crops, st.lists(st.tuples(st.floats(-500, 1500), st.floats(-500, 1500)), min_size=1, max_size=8))
+@given(turned_crops, st.lists(st.tuples(st.floats(-500, 1500), st.floats(-500, 1500)), min_size=1, max_size=8))
 def test_points_go_there_and_back(crop, points):
     for frame in (np.array(points), torch.tensor(points, dtype=torch.float64)):
         inside = crop.to_ndc(crop.to_crop(frame))
@@ -38,9 +42,10 @@ def test_whole_frame_is_the_identity():
     np.testing.assert_array_equal(crop.paste_back(image, image), image)
 
 
+@pytest.mark.parametrize("angle", [0.0, 0.4])
 @pytest.mark.parametrize(("side", "size"), [(80, 80), (40, 120), (120, 40), (100, 64)])
-def test_pixels_and_points_agree(side, size):
-    crop = Crop(31.0, 17.0, side, size)
+def test_pixels_and_points_agree(side, size, angle):
+    crop = Crop(31.0, 27.0, side, size, angle=angle)
     image = crop.warp_to_crop(smooth_image(200, 200))
     y, x = np.mgrid[:size, :size] + 0.5
     expected = crop.to_frame(np.stack([x, y], -1))
@@ -68,14 +73,17 @@ def test_reduction_does_not_alias():
     assert np.abs(image.astype(int) - 127).max() <= 2
 
 
-@pytest.mark.parametrize("crop", [Crop(20.4, 30.7, 60.3, 128), Crop(-30.5, 50.25, 90, 64), Crop(60, 60, 90, 24)])
+OWN_CROPS = [Crop(20.4, 30.7, 60.3, 128), Crop(-30.5, 50.25, 90, 64), Crop(60, 60, 90, 24)]
+OWN_CROPS += [replace(crop, angle=-0.6) for crop in OWN_CROPS]
+
+
+@pytest.mark.parametrize("crop", OWN_CROPS)
 def test_paste_back_of_the_own_crop_changes_little(crop):
     frame = smooth_image(128, 128)
-    pasted = crop.paste_back(frame, crop.warp_to_crop(frame))
-    inside = np.zeros((128, 128), bool)
-    near = slice(max(0, int(crop.top) - 1), int(crop.top + crop.size_in_frame) + 2)
-    inside[near, max(0, int(crop.left) - 1) : int(crop.left + crop.size_in_frame) + 2] = True
-    np.testing.assert_array_equal(pasted[~inside], frame[~inside])
+    pasted = crop.paste_back(frame, crop.warp_to_crop(frame, outside="edge"))
+    places = crop.to_crop(np.stack(np.meshgrid(np.arange(128) + 0.5, np.arange(128) + 0.5), -1)) / crop.size
+    outside = ((places < 0) | (places > 1)).any(-1)
+    np.testing.assert_array_equal(pasted[outside], frame[outside])
     rim = 6
     difference = np.abs(pasted.astype(int) - frame)[rim:-rim, rim:-rim, :2]
     assert difference.max() <= 3
@@ -105,6 +113,21 @@ def landmarks_with_box(left, top, right, bottom):
     points = rng.uniform([left, top], [right, bottom], (68, 2))
     points[:2] = [left, top], [right, bottom]
     return points
+
+
+def test_the_crop_of_a_tilted_source_has_level_eyes():
+    rng = np.random.default_rng(0)
+    upright = np.zeros((68, 2))
+    upright[:] = rng.uniform(80, 120, (68, 2))
+    upright[[36, 39, 42, 45]], upright[[48, 54]] = [(85, 90), (95, 90), (105, 90), (115, 90)], [(92, 112), (108, 112)]
+    turn = np.array([(np.cos(0.5), np.sin(0.5)), (-np.sin(0.5), np.cos(0.5))])
+    tilted = (upright - 100) @ turn + 100
+    crop = crop_from_landmarks(tilted, "liveportrait", 64, turned=True)
+    assert crop.angle == pytest.approx(0.5)
+    expected = crop_from_landmarks(upright, "liveportrait", 64, turned=True)
+    np.testing.assert_allclose(crop.to_crop(tilted), expected.to_crop(upright), atol=1e-9)
+    assert crop_from_landmarks(tilted, "liveportrait", 64).angle == 0
+    assert crop_from_landmarks(tilted, "pwm", 64, turned=True).angle == 0
 
 
 def test_pwm_rule():

@@ -3,14 +3,18 @@
 import json
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from reenact.errors import ReenactError
+from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.portrait import Portrait
 from reenact.models.common.base import Transfer
+from reenact.models.liveportrait import source_video
 from reenact.models.liveportrait.convert import FILES, rename_part
 from reenact.models.liveportrait.crop import find_square
 from reenact.models.liveportrait.expressions import SLIDERS, move_expression
@@ -18,7 +22,7 @@ from reenact.models.liveportrait.landmarks import measure_openings
 from reenact.models.liveportrait.losses import wing_distance
 from reenact.models.liveportrait.motion import PortraitMotion
 from reenact.models.liveportrait.network import LivePortrait, LivePortraitConfig
-from reenact.models.liveportrait.smoothing import smooth_frames, smooth_values
+from reenact.models.liveportrait.source_video import keep_first_eyes, smooth_frames, smooth_values
 from reenact.nn.euler import angles_of, rotation_of
 from reenact.nn.keypoints import hull_ratio, sparse_motions
 from reenact.nn.resample import sample_image
@@ -249,22 +253,16 @@ def place(tensors, network, case):
 
 OUTSIDE = ("animal", "animal_stitched")
 """The pipeline of animals, whose weights are refused."""
-OPEN_EYES = 0.39
-"""Opening that the eyes of a source video get where they are closed in its first frame."""
+BATCHES = (slice(1), slice(1, 4))
+"""Frames of a video in batches of one and three."""
 
 
-def keep_first_eyes(network, state, motion, threshold):
-    """The motion with the eyes as far open as in the first frame of the source video (an option of the release)."""
-    first = state.motion.openings[:1, :2].mean(1, keepdim=True)
-    target = first if first.item() >= threshold else torch.full_like(first, OPEN_EYES)
-    offsets = network.stitching.eye_offsets(state.keypoints, state.motion.openings[:, :2], target)
-    return replace(motion, calm_offsets=motion.calm_offsets + offsets)
+def split_frames(state, motion):
+    return iter([(state[rows], motion[rows]) for rows in BATCHES])
 
 
-def smooth_in_batches(state, motion, variance):
-    """The motion of a video as `play` smooths it, in batches of one and three frames."""
-    batches = [(state[rows], motion[rows]) for rows in (slice(1), slice(1, 4))]
-    return PortraitMotion.cat([smoothed for _, smoothed in smooth_frames(iter(batches), variance)])
+def gather_motion(frames):
+    return PortraitMotion.cat([motion for _, motion in frames])
 
 
 def test_motion_of_a_still_source_is_not_smoothed(tensors, network):
@@ -275,7 +273,7 @@ def test_motion_of_a_still_source_is_not_smoothed(tensors, network):
         assert all(new is old for (_, new), (_, old) in zip(passed, batches, strict=True))
 
 
-def test_pipeline(tensors, description, network):
+def test_pipeline(tensors, description, network, monkeypatch):
     checked = []
     for name, settings in description["pipeline_cases"].items():
         case = {**description["pipeline_defaults"], **settings}
@@ -283,9 +281,12 @@ def test_pipeline(tensors, description, network):
             continue
         state, motion = place(tensors, network, case)
         if case["source"] == case["driving"] == "video":
-            motion = smooth_in_batches(state, motion, case["driving_smooth_observation_variance"])
+            motion = gather_motion(
+                smooth_frames(split_frames(state, motion), case["driving_smooth_observation_variance"])
+            )
         if case["flag_source_video_eye_retargeting"]:
-            motion = keep_first_eyes(network, state, motion, case["source_video_eye_retargeting_threshold"])
+            monkeypatch.setattr(source_video, "CLOSED_EYES", case["source_video_eye_retargeting_threshold"])
+            motion = gather_motion(keep_first_eyes(split_frames(state, motion), network.stitching))
         close(network.place_keypoints(state, motion), tensors[f"output/pipeline/{name}/x_d"], name)
         checked.append(name)
     assert len(checked) == 57
@@ -317,6 +318,32 @@ def test_crop(tensors):
     matrix = tensors["output/crop/68_norot/M_o2c"].double()
     assert matrix[0, 0].item() == pytest.approx(scale, abs=1e-6)
     close(matrix[:2, 2], 48 - scale * place.double(), "shift", 1e-3)
+
+
+def test_the_crop_of_a_source_is_turned(tensors):
+    points = tensors["input/crop/points_68"].double().numpy()
+    crop = crop_from_landmarks(points, "liveportrait", 96, turned=True)
+    close(torch.from_numpy(crop.to_crop(points)), tensors["output/crop/68_rot/points"].double(), "points", 1e-3)
+    back = crop.to_frame(crop.to_crop(points))
+    close(torch.from_numpy(back), tensors["input/crop/points_68"].double(), "frame", 1e-6)
+
+
+def test_results_are_pasted_by_the_official_mask(tensors, network):
+    """Official maps take centres of pixels to whole numbers, and sample single points where this package averages."""
+    matrix = tensors["output/paste/M_c2o"].double().numpy()[:2]
+    side = 512 * float(np.hypot(*matrix[:, 0]))
+    centre = matrix[:, :2] @ (255.5, 255.5) + matrix[:, 2] + 0.5
+    angle = float(np.arctan2(matrix[1, 0], matrix[0, 0]))
+    crop = Crop(*(centre - side / 2), side, 512, angle=angle)
+    photo = tensors["input/crop/photo"].numpy()
+    mask = network.weigh_pasted(512)
+    white = crop.paste_back(np.zeros_like(photo), np.full((512, 512, 3), 255, np.uint8), 0.0, mask)
+    close(torch.from_numpy(white[..., 0] / 255), tensors["output/paste/mask"].double(), "mask", 0.03)
+    face = cv2.resize(tensors["input/paste/face_small"].numpy(), (512, 512), interpolation=cv2.INTER_LINEAR)
+    pasted = crop.paste_back(photo, face, 0.0, mask)
+    difference = (torch.from_numpy(pasted).float() - tensors["output/paste/result"].float()).abs()
+    assert (difference > 3).float().mean() < 1e-3
+    assert difference.max() < 8
 
 
 def test_wing(tensors, description):

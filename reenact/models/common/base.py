@@ -9,6 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, get_args
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from reenact.errors import ReenactError
@@ -190,6 +192,13 @@ class Reenactor(nn.Module, ABC, Generic[State, Motion]):
 
         Applications count by them the frames in which the face leaves its crop, and paste around them. None where the
         method knows no landmarks.
+        """
+        return None
+
+    def weigh_pasted(self, size: int) -> NDArray[np.float32] | None:
+        """Weights (size, size) in [0, 1] by which its authors paste a whole result back into the source's picture.
+
+        None where nothing is known: a soft region around the head is pasted.
         """
         return None
 

@@ -1,6 +1,8 @@
-"""The crop of LivePortrait's official code (`src/utils/crop.py`), upright."""
+"""The crop of LivePortrait's official code (`src/utils/crop.py`)."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +20,7 @@ SHORTEST = 1e-3
 def crop_along_face(landmarks: NDArray[np.float64], size: int) -> Crop:
     """Cut a square whose size and centre are measured along the face, the mean over all frames.
 
-    The official code turns the crop of a source as well, so that its eyes are level; crops here are upright, as the
-    official code's are of driving videos.
+    The square is upright, as the official code's is of driving videos; that of a source is turned by `find_tilt`.
 
     Args:
         landmarks: (T, 68, 2) in frame pixels.
@@ -32,11 +33,7 @@ def crop_along_face(landmarks: NDArray[np.float64], size: int) -> Crop:
 
 def find_square(points: NDArray[np.float64], scale: float, shift: float) -> tuple[float, float, float]:
     """Centre and side of the square around a face (68, 2)."""
-    eyes = (points[36] + points[39] + points[42] + points[45]) / 4
-    mouth = (points[48] + points[54]) / 2
-    down = mouth - eyes
-    length = float(np.linalg.norm(down))
-    down = down / length if length > SHORTEST else np.array((0.0, 1.0))
+    down = _find_down(points)
     across = np.array((down[1], -down[0]))
     inside = np.stack((points @ across, points @ down), axis=-1)
     low, high = inside.min(0), inside.max(0)
@@ -44,3 +41,18 @@ def find_square(points: NDArray[np.float64], scale: float, shift: float) -> tupl
     middle = (low + high) / 2
     centre = middle[0] * across + middle[1] * down + shift * side * down
     return float(centre[0]), float(centre[1]), side
+
+
+def find_tilt(points: NDArray[np.float64]) -> float:
+    """Radians from the picture's x axis to the line across a face (68, 2), towards the picture's y axis."""
+    down = _find_down(points)
+    return math.atan2(-down[0], down[1])
+
+
+def _find_down(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unit vector from the eyes of a face (68, 2) to its mouth."""
+    eyes = (points[36] + points[39] + points[42] + points[45]) / 4
+    mouth = (points[48] + points[54]) / 2
+    down = mouth - eyes
+    length = float(np.linalg.norm(down))
+    return down / length if length > SHORTEST else np.array((0.0, 1.0))

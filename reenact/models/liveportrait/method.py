@@ -23,7 +23,12 @@ METHOD = Method(
         "liveportrait_retargeting": "stage 2: stitching, openings of eyes and lips, on a stage 1 that stays as it is",
     },
     stands_on={"liveportrait_retargeting": Foundation(preset="liveportrait", option="weights")},
-    crops={"liveportrait": CropRule(function="reenact.models.liveportrait.crop:crop_along_face")},
+    crops={
+        "liveportrait": CropRule(
+            function="reenact.models.liveportrait.crop:crop_along_face",
+            angle="reenact.models.liveportrait.crop:find_tilt",
+        )
+    },
     recipes={"liveportrait": Recipe(crop="liveportrait", size=512, fps=Fraction(25))},
     assets=(RELEASED_WEIGHTS,),
     converter="reenact.models.liveportrait.convert",

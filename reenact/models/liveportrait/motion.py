@@ -18,6 +18,7 @@ from reenact.models.common.retarget import (
     moving_parts,
     turn_rotation,
 )
+from reenact.models.common.volume import VolumeState
 from reenact.models.liveportrait.expressions import move_expression
 from reenact.models.liveportrait.motion_extractor import HeadReading
 from reenact.nn.euler import AnyComposition, rotation_of
@@ -99,6 +100,14 @@ class PortraitMotion(TensorFields):
         turned = multiply_matrices(canonical, self.rotation)
         expression = move_expression(self.expression, self.sliders)
         return self.scale[..., None] * (turned + expression) + self.translation[..., None, :]
+
+
+@dataclass
+class LivePortraitState(VolumeState):
+    """Encoded source."""
+
+    motion: PortraitMotion
+    """Pose, scale and expression of the source."""
 
 
 def transfer_motion(

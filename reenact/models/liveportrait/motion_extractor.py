@@ -16,11 +16,14 @@ from torch import Tensor, nn
 
 from reenact.faces.fields import TensorFields
 from reenact.nn.euler import BINS, angle_of
+from reenact.nn.keypoints import average_position, spatial_softmax
 
 EPSILON: Final = 1e-6
 """Epsilon of every layer norm, and of the mean that responses are divided by."""
 HEADS: Final = ("kp", "pitch", "yaw", "roll", "t", "exp", "scale")
 """Linear layers, `fc_` and the name."""
+TEMPERATURE: Final = 0.1
+"""Temperature of the softmax over the positions of a learned map."""
 FIRST_BIN: Final = -97.5
 """Degrees of the first bin; Hopenet and Face-vid2vid begin at -99."""
 
@@ -91,9 +94,11 @@ class MotionExtractor(nn.Module):
         keypoints: K.
         depths: blocks of each stage.
         widths: channels of each stage; the first has a quarter of the picture's size, each other half the one before.
+        places: number of learned maps of the first stage whose centres of mass the heads read beside the pooled vector;
+            the published network has none. Ours, for short training: pooled features must learn positions first.
     """
 
-    def __init__(self, keypoints: int, depths: Sequence[int], widths: Sequence[int]) -> None:
+    def __init__(self, keypoints: int, depths: Sequence[int], widths: Sequence[int], places: int = 0) -> None:
         super().__init__()
         stem = nn.Sequential(nn.Conv2d(3, widths[0], 4, stride=4), ChannelNorm(widths[0], eps=EPSILON))
         self.downsample_layers = nn.ModuleList([stem])
@@ -103,11 +108,13 @@ class MotionExtractor(nn.Module):
             nn.Sequential(*(Block(width) for _ in range(depth))) for depth, width in zip(depths, widths, strict=True)
         )
         self.norm = nn.LayerNorm(widths[-1], eps=EPSILON)
-        self.fc_kp = nn.Linear(widths[-1], 3 * keypoints)
-        self.fc_scale = nn.Linear(widths[-1], 1)
-        self.fc_pitch, self.fc_yaw, self.fc_roll = (nn.Linear(widths[-1], BINS) for _ in range(3))
-        self.fc_t = nn.Linear(widths[-1], 3)
-        self.fc_exp = nn.Linear(widths[-1], 3 * keypoints)
+        self.maps = nn.Conv2d(widths[0], places, 1) if places else None
+        inputs = widths[-1] + 2 * places
+        self.fc_kp = nn.Linear(inputs, 3 * keypoints)
+        self.fc_scale = nn.Linear(inputs, 1)
+        self.fc_pitch, self.fc_yaw, self.fc_roll = (nn.Linear(inputs, BINS) for _ in range(3))
+        self.fc_t = nn.Linear(inputs, 3)
+        self.fc_exp = nn.Linear(inputs, 3 * keypoints)
         # The scale has no activation: from around 0 it would grow with either sign. This start is our own.
         nn.init.ones_(self.fc_scale.bias)
 
@@ -122,8 +129,11 @@ class MotionExtractor(nn.Module):
 
     def heads(self, image: Tensor) -> dict[str, Tensor]:
         """The outputs of the linear layers by the names of the official code, of images (B, 3, H, W) in [0, 1]."""
-        pooled = self.features(image)[-1]
-        return {name: getattr(self, f"fc_{name}")(pooled) for name in HEADS}
+        first, *_, vector = self.features(image)
+        if self.maps is not None:
+            heat = spatial_softmax(self.maps(first), TEMPERATURE)
+            vector = torch.cat((vector, average_position(heat).flatten(1).to(vector.dtype)), dim=1)
+        return {name: getattr(self, f"fc_{name}")(vector) for name in HEADS}
 
     def forward(self, image: Tensor) -> HeadReading:
         """Read images (B, 3, H, W) in [0, 1]."""

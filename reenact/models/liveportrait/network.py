@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from reenact.errors import ReenactError
@@ -19,14 +21,22 @@ from reenact.models.common.base import Reenactment, ReportProgress, Transfer, ig
 from reenact.models.common.controls import Control, ControlError, check_value, find_control
 from reenact.models.common.head_driven import HeadDriven
 from reenact.models.common.retarget import align_leading
-from reenact.models.common.volume import AppearanceConfig, VolumeReenactment, VolumeState
+from reenact.models.common.volume import AppearanceConfig, VolumeReenactment
 from reenact.models.liveportrait.controls import OPENINGS, SLIDER_CONTROLS, UNTRAINED, list_openings
 from reenact.models.liveportrait.expressions import SLIDERS
 from reenact.models.liveportrait.landmarks import measure_openings
-from reenact.models.liveportrait.motion import KEYPOINTS, OPTIONAL_PARTS, PARTS, PortraitMotion, transfer_motion
+from reenact.models.liveportrait.motion import (
+    KEYPOINTS,
+    OPTIONAL_PARTS,
+    PARTS,
+    LivePortraitState,
+    PortraitMotion,
+    transfer_motion,
+)
 from reenact.models.liveportrait.motion_extractor import HeadReading, MotionExtractor
+from reenact.models.liveportrait.paste import build_paste_mask
 from reenact.models.liveportrait.retargeting import StitchingNetworks
-from reenact.models.liveportrait.smoothing import smooth_frames
+from reenact.models.liveportrait.source_video import keep_first_eyes, smooth_frames
 from reenact.models.liveportrait.warping import WarpingModule
 from reenact.nn.fold import fold_blocks
 from reenact.nn.hourglass import list_widths
@@ -48,6 +58,8 @@ class LivePortraitConfig(AppearanceConfig):
     """Blocks of each stage of the motion extractor."""
     widths: list[int] = field(default_factory=lambda: [96, 192, 384, 768])
     """Channels of each stage of the motion extractor."""
+    places: int = 0
+    """Learned maps of the motion extractor whose centres of mass are read too; 0, as published, for none."""
     decoder_width: int = 64
     """Channels of the decoder after its doublings."""
     spade_hidden: int = 128
@@ -67,6 +79,8 @@ class LivePortraitConfig(AppearanceConfig):
     smoothing: float = 0.0
     """Variance of the noise that is smoothed out of the motion of a source video, all of whose frames are then held in
     memory (`driving_smooth_observation_variance`); 0: none."""
+    first_eyes: bool = False
+    """Open the eyes of a source video as far as in its first frame (`flag_source_video_eye_retargeting`)."""
     multiplier: float = 1.0
     """Factor on the way of every keypoint from the source, after stitching (`driving_multiplier`)."""
 
@@ -75,14 +89,6 @@ class LivePortraitConfig(AppearanceConfig):
         """Images must have sides that are multiples of this."""
         stride: int = self.upscale * max(super().stride, 4 * 2 ** (len(self.widths) - 1))
         return stride
-
-
-@dataclass
-class LivePortraitState(VolumeState):
-    """Encoded source."""
-
-    motion: PortraitMotion
-    """Pose, scale and expression of the source."""
 
 
 @dataclass
@@ -123,7 +129,7 @@ class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
         self.appearance = AppearanceExtractor(
             config.width, config.largest, config.halvings, config.channels, config.depth, config.blocks, kernel=3
         )
-        self.motion_extractor = MotionExtractor(config.keypoints, config.depths, config.widths)
+        self.motion_extractor = MotionExtractor(config.keypoints, config.depths, config.widths, config.places)
         self.warping = WarpingModule(config.channels, config.depth, width, config.dense_motion())
         self.decoder = SpadeDecoder(width, config.decoder_width, config.spade_hidden, config.upscale)
         self.stitching = StitchingNetworks(config.keypoints)
@@ -211,7 +217,8 @@ class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
 
     def _check_followed(self) -> None:
         config, small = self.config, self.stitching
-        networks = {"follow_eyes": small.eyes, "follow_lips": small.lips, "calm_lips": small.lips}
+        eyes, lips = small.eyes, small.lips
+        networks = {"follow_eyes": eyes, "first_eyes": eyes, "follow_lips": lips, "calm_lips": lips}
         for setting, network in networks.items():
             if getattr(config, setting) and not network.is_trained:
                 raise ReenactError(f"network.{setting}{UNTRAINED}")
@@ -237,9 +244,12 @@ class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
         progress: ReportProgress = ignore_progress,
         work: Path | None = None,
     ) -> Iterator[Reenactment]:
-        """Perform the frames of one video, as `Reenactor.play`; the motion of a moving source is smoothed."""
-        if self.config.smoothing:
-            frames = smooth_frames(frames, self.config.smoothing)
+        """Perform the frames of one video, as `Reenactor.play`; a moving source is treated as the settings say."""
+        config = self.config
+        if config.smoothing:
+            frames = smooth_frames(frames, config.smoothing)
+        if config.first_eyes and not (config.follow_eyes or config.follow_lips):
+            frames = keep_first_eyes(frames, self.stitching)
         return super().play(frames, progress, work)
 
     def render(self, state: LivePortraitState, places: Tensor) -> VolumeReenactment:
@@ -255,6 +265,10 @@ class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
             mask=dense.mask,
             occlusion=dense.occlusion,
         )
+
+    def weigh_pasted(self, size: int) -> NDArray[np.float32]:
+        """The official mask: the whole crop, with a narrow rim."""
+        return build_paste_mask(size)
 
     def controls(self) -> Mapping[str, Control]:
         """Angles, place, scale and expression of the head, openings of eyes and lips, and sliders of the expression."""

@@ -1,4 +1,7 @@
-"""Smoothing of motions over a video (`src/utils/filter.py`): a random walk seen with noise, filtered both ways."""
+"""Motion of source videos over time: smoothed, with the eyes of the first frame.
+
+Smoothing is that of `src/utils/filter.py`: a random walk seen with noise, filtered both ways.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ import torch
 from torch import Tensor
 
 from reenact.models.common.base import SourceState
-from reenact.models.liveportrait.motion import PortraitMotion
+from reenact.models.liveportrait.motion import LivePortraitState, PortraitMotion
+from reenact.models.liveportrait.retargeting import StitchingNetworks
 
 State = TypeVar("State", bound=SourceState)
 
@@ -19,6 +23,10 @@ STEP_VARIANCE: Final = 1e-5
 """Variance of a value's step from frame to frame."""
 START_VARIANCE: Final = 1.0
 """Variance of a value before the first frame, about the first frame's."""
+CLOSED_EYES: Final = 0.18
+"""Opening below which the eyes of the first frame count as closed (`source_video_eye_retargeting_threshold`)."""
+OPEN_EYES: Final = 0.39
+"""Opening that they get then."""
 SMOOTHED: Final = ("rotation", "expression")
 """Fields of the motion that are smoothed."""
 
@@ -32,19 +40,49 @@ def smooth_frames(
         frames: batches of consecutive frames, as of `Reenactor.play`.
         variance: as of `smooth_values`.
     """
-    iterator = iter(frames)
-    batches = list(itertools.islice(iterator, 2))
-    is_still = len(batches) == 2 and batches[0][0] is batches[1][0]
-    if is_still or all(len(state.motion.first_tensor()) < len(motion.scale) for state, motion in batches):
-        yield from itertools.chain(batches, iterator)
+    moves, frames = _find_moving(frames)
+    if not moves:
+        yield from frames
         return
-    batches += iterator
+    batches = list(frames)
     whole = PortraitMotion.cat([motion for _, motion in batches])
     source = PortraitMotion.cat([_expand_motion(state, motion) for state, motion in batches])
     smoothed, start = smooth_motion(whole, source, variance), 0
     for state, motion in batches:
         yield state, smoothed[start : start + len(motion.scale)]
         start += len(motion.scale)
+
+
+def keep_first_eyes(
+    frames: Iterable[tuple[LivePortraitState, PortraitMotion]], networks: StitchingNetworks
+) -> Iterator[tuple[LivePortraitState, PortraitMotion]]:
+    """Open the eyes of a moving source as far as in the first frame; frames of a still one pass as they come.
+
+    Args:
+        frames: batches of consecutive frames, as of `Reenactor.play`.
+        networks: give the offsets.
+    """
+    moves, frames = _find_moving(frames)
+    target: Tensor | None = None
+    for state, motion in frames:
+        if moves:
+            eyes = state.motion.openings[..., :2]
+            if target is None:
+                first = eyes[:1].mean(-1, keepdim=True)
+                target = torch.where(first < CLOSED_EYES, torch.full_like(first, OPEN_EYES), first)
+            offsets = networks.eye_offsets(state.keypoints, eyes, target)
+            motion = replace(motion, calm_offsets=motion.calm_offsets + offsets)
+        yield state, motion
+
+
+def _find_moving(frames: Iterable[tuple[State, PortraitMotion]]) -> tuple[bool, Iterator[tuple[State, PortraitMotion]]]:
+    """Tell whether the source of a video moves, which has a state of its own for each frame; and the same frames."""
+    iterator = iter(frames)
+    batches = list(itertools.islice(iterator, 2))
+    moves = any(len(state.motion.first_tensor()) > 1 for state, _ in batches) or (
+        len(batches) == 2 and batches[0][0] is not batches[1][0]
+    )
+    return moves, itertools.chain(batches, iterator)
 
 
 def _expand_motion(state: SourceState, motion: PortraitMotion) -> PortraitMotion:

@@ -18,7 +18,7 @@ from reenact.media.pictures import read_image, write_image
 from reenact.media.video import VideoReader, probe_video
 from reenact.media.video_writer import VideoWriter
 from reenact.tracking.face_track import FaceTrack
-from reenact.tracking.read_face import crop_track
+from reenact.tracking.read_face import CropMotion, crop_track
 from reenact.tracking.target import Target
 from reenact.world import World
 
@@ -121,3 +121,19 @@ def test_from_files_to_file(tmp_path: Path, checkpoint: Path, frame: np.ndarray)
     (result,) = VideoReader(tmp_path / "out.mp4")
     untouched = np.abs(result[:, :60].astype(int) - read_image(tmp_path / "source.png")[:, :60])
     assert untouched.mean() < 4  # watermark and compression alone
+
+
+@pytest.mark.parametrize(
+    ("frames", "motion", "turned", "is_turned"),
+    [(1, "fixed", True, True), (3, "per_frame", True, True), (3, "fixed", True, False), (1, "fixed", False, False)],
+)
+def test_crops_of_single_frames_of_a_source_are_turned(
+    target: Target, frames: int, motion: CropMotion, turned: bool, is_turned: bool
+) -> None:
+    points = np.random.default_rng(0).uniform(80, 120, (68, 2)).astype(np.float32)
+    track = FaceTrack(
+        landmarks=np.repeat(points[None], frames, 0), visible=np.ones(frames, np.bool_), frames=np.arange(frames),
+        cuts=(), width=200, height=200,
+    )  # fmt: skip
+    source = replace(target, face_model=None, crop="liveportrait", turned=turned)
+    assert [crop.angle != 0 for crop in crop_track(track, source, motion)] == [is_turned] * frames

@@ -163,8 +163,8 @@ class Crop:
         if not self.angle:
             across = _compute_ramp((columns - self.left) / self.size_in_frame, feather)
             return np.minimum.outer(_compute_ramp((rows - self.top) / self.size_in_frame, feather), across)
-        places = self.to_crop(np.stack(np.meshgrid(columns, rows), -1)) / np.float32(self.size)
-        return _compute_ramp(places, feather).min(-1)
+        places = self.to_crop(np.stack(np.meshgrid(columns, rows), -1)) / self.size
+        return np.asarray(_compute_ramp(places.astype(np.float32), feather).min(-1), np.float32)
 
 
 def crop_of_region(region: tuple[float, float, float, float], height: int, width: int, size: int) -> Crop:
@@ -199,9 +199,8 @@ def crop_from_landmarks(landmarks: NDArray[Any], rule: str, size: int = 256, *, 
         raise ReenactError(f"There is no crop rule {rule}: {suggest_names(rule, list(rules))}")
     points = np.asarray(landmarks, np.float64).reshape(-1, 68, 2)
     crop: Crop = load_object(rules[rule].function)(points, size)
-    if turned and rules[rule].angle is not None:
-        crop = replace(crop, angle=load_object(rules[rule].angle)(points[0]))
-    return crop
+    find_angle = rules[rule].angle
+    return replace(crop, angle=load_object(find_angle)(points[0])) if turned and find_angle else crop
 
 
 def find_face_box(landmarks: NDArray[np.float64]) -> tuple[float, float, float, float]:

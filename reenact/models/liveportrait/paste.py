@@ -16,4 +16,4 @@ def build_paste_mask(size: int) -> NDArray[np.float32]:
     place = (np.arange(size) + 0.5) * (SIDE / size) - 0.5
     outside = np.maximum(np.maximum(RIM - place, place - (SIDE - RIM)), 0)
     distance = np.hypot(outside[:, None], outside)
-    return (np.floor(255 * np.clip(1 - distance / RIM, 0, 1)) / 255).astype(np.float32)
+    return np.asarray(np.floor(255 * np.clip(1 - distance / RIM, 0, 1)) / 255, np.float32)

@@ -8,7 +8,7 @@ coordinates (NDC) span the crop's edges with [-1, 1]. Images are RGB uint8 (H, W
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Literal, Self, TypeVar
 
 import cv2
@@ -37,6 +37,7 @@ class Crop:
     """Side of the square, in frame pixels."""
     size: int
     """Side of the crop image, in pixels."""
+    _: KW_ONLY
     angle: float = 0.0
     """Radians by which the square is turned about its centre, from the frame's x axis towards its y axis."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,9 +22,10 @@ from reenact.models.magicportrait.autoencoder import build_autoencoder
 from reenact.models.magicportrait.config import MagicPortraitConfig
 from reenact.models.magicportrait.denoiser import Denoiser
 from reenact.models.magicportrait.guidance_encoder import GuidanceEncoders
+from reenact.models.magicportrait.latent_files import LatentFiles, LatentsInMemory
 from reenact.models.magicportrait.maps import align_structure, draw_maps
 from reenact.models.magicportrait.reference import AppearanceNet, Bank
-from reenact.models.magicportrait.sampler import combine_predictions, draw_noise, sample_latents
+from reenact.models.magicportrait.sampler import combine_predictions, draw_noise, sample_latents, sample_video
 from reenact.nn.whole_batch import BatchDraws
 
 PROMPT_SEED = 0
@@ -120,7 +122,8 @@ class MagicPortrait(ParameterDriven[MagicPortraitState]):
         clip = motion if len(motion.leading) == 2 else motion.split(1)
         count, frames = clip.leading
         maps, features = self.guide(state, clip)
-        noise = self._draw_noise(state.image, range(frames)).expand(count, -1, -1, -1, -1)
+        noise = draw_noise(self.config.sampling.seed, range(frames), self._latent_shape(state.image))
+        noise = noise.to(state.image.device).expand(count, -1, -1, -1, -1)
         latents = sample_latents(
             lambda noisy, timestep, chosen: self._predict(state.bank, noisy, timestep, features[:, :, chosen]),
             noise,
@@ -140,35 +143,33 @@ class MagicPortrait(ParameterDriven[MagicPortraitState]):
     ) -> Iterator[MagicPortraitReenactment]:
         """Sample the frames of a video together; the first stage, which knows nothing of time, one by one.
 
-        Features of the maps and latents lie in main memory, and the windows come to the device one at a time.
+        The latents lie in files in `work`, from which an interrupted run goes on, or in main memory where there is no
+        `work`. The device holds one window at a time, whatever the length of the video.
         """
         if not self.config.temporal:
             for state, motion in frames:
                 yield self.perform(state, motion)
             return
-        motions: list[FaceParams] = []
-        features: list[Tensor] = []
-        for state, motion in frames:
-            motions.append(motion)
-            features.append(self.guide(state, motion.map(lambda value: value[None]))[1].cpu())
-        if not motions:
+        pieces = [(state, motion.to("cpu")) for state, motion in frames]
+        if not pieces:
             return
-        whole, bank, device = torch.cat(features, 2), state.bank, state.image.device
+        state = pieces[0][0]  # the source is still
+        whole, device = FaceParams.cat([motion for _, motion in pieces]), state.image.device
 
         def predict(noisy: Tensor, timestep: Tensor, chosen: list[int]) -> Tensor:
-            velocity = self._predict(bank, noisy.to(device), timestep.to(device), whole[:, :, chosen].to(device))
-            return velocity.to(noisy.device)
+            _, features = self.guide(state, whole[torch.tensor(chosen)].map(lambda value: value[None]).to(device))
+            return self._predict(state.bank, noisy.to(device), timestep.to(device), features).to(noisy.device)
 
-        noise = self._draw_noise(state.image, range(whole.shape[2])).cpu()
-        latents = sample_latents(predict, noise, self.config.sampling, progress)[0].transpose(0, 1)
-        start = 0
-        for motion in motions:
-            count = len(motion.camera)
-            aligned = align_structure(state.motion, motion)
+        store = LatentsInMemory() if work is None else LatentFiles(work)
+        count, shape = len(whole.camera), self._latent_shape(state.image)
+        draw = partial(draw_noise, self.config.sampling.seed, shape=shape)
+        size = (1, shape[0], count, *shape[1:])
+        latents = sample_video(predict, draw, size, self.config.sampling, store, progress)[0].transpose(0, 1)
+        for start in range(0, count, self.config.sampling.decode_chunk):
+            part = slice(start, start + self.config.sampling.decode_chunk)
+            aligned = align_structure(state.motion, whole[part].to(device))
             maps = draw_maps(self.face_model, aligned, state.image.shape[-1], self.config.guidance.maps)
-            image = self._decode(latents[start : start + count].to(device))
-            start += count
-            yield MagicPortraitReenactment(image, **maps)
+            yield MagicPortraitReenactment(self._decode(latents[part].to(device)), **maps)
 
     def guide(self, state: MagicPortraitState, clip: FaceParams) -> tuple[dict[str, Tensor], Tensor]:
         """Draw and encode the maps of clips (B, T), see `guide_from`."""
@@ -191,10 +192,10 @@ class MagicPortrait(ParameterDriven[MagicPortraitState]):
                 f"{type(self).__name__} needs square images whose sides are multiples of {stride}, not {width}x{height}"
             )
 
-    def _draw_noise(self, image: Tensor, frames: Iterable[int]) -> Tensor:
+    def _latent_shape(self, image: Tensor) -> tuple[int, int, int]:
+        """Return the shape (C, h, w) of the latents of a frame."""
         side = image.shape[-1] // self.config.factor
-        shape = (self.config.unet.latent, side, side)
-        return draw_noise(self.config.sampling.seed, list(frames), shape).to(image.device)
+        return self.config.unet.latent, side, side
 
     def _predict(self, bank: Bank, latents: Tensor, timestep: Tensor, features: Tensor) -> Tensor:
         """Predict velocities with classifier-free guidance, which leaves the reference out and keeps the maps."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from reenact.models.common.base import ReportProgress, ignore_progress
 from reenact.models.magicportrait.config import TIMESTEPS, Betas, Sampling
+from reenact.models.magicportrait.latent_files import AT_ONCE, DrawNoise, Latents, LatentsInMemory
 from reenact.models.magicportrait.windows import list_windows
 
 Predict = Callable[[Tensor, Tensor, list[int]], Tensor]
@@ -52,8 +53,18 @@ def combine_predictions(plain: Tensor, guided: Tensor, scale: float) -> Tensor:
     return plain + scale * (guided - plain)
 
 
-def sample_latents(
-    predict: Predict, noise: Tensor, sampling: Sampling, progress: ReportProgress = ignore_progress
+def sample_latents(predict: Predict, noise: Tensor, sampling: Sampling) -> Tensor:
+    """Denoise the latents (B, C, N, h, w) of short videos in memory, see `sample_video`."""
+    return sample_video(predict, lambda frames: noise[:, :, frames], tuple(noise.shape), sampling, LatentsInMemory())
+
+
+def sample_video(
+    predict: Predict,
+    draw: DrawNoise,
+    shape: tuple[int, ...],
+    sampling: Sampling,
+    store: Latents,
+    progress: ReportProgress = ignore_progress,
 ) -> Tensor:
     """Denoise the latents of a video.
 
@@ -61,24 +72,30 @@ def sample_latents(
 
     Args:
         predict: the denoiser, on the latents' device or any other.
-        noise: (B, C, N, h, w).
+        draw: draws the noise.
+        shape: (B, C, N, h, w).
         sampling: steps and windows.
+        store: memory or files of the latents; files may hold finished steps, which are not computed again.
         progress: called after each window with the finished fraction.
     """
     scheduler = build_scheduler(sampling.betas)
     scheduler.set_timesteps(sampling.steps)
-    windows = list_windows(noise.shape[2], sampling.window, sampling.overlap, wrap=sampling.wrap)
-    visits = torch.zeros(noise.shape[2], dtype=noise.dtype, device=noise.device)
+    windows = list_windows(shape[2], sampling.window, sampling.overlap, wrap=sampling.wrap)
+    first, latents = store.begin(shape, draw)
+    visits = latents.new_zeros(shape[2])
     for frames in windows:
         visits[frames] += 1
-    latents, finished = noise, 0
-    for timestep in scheduler.timesteps:
-        total = torch.zeros_like(latents)
-        steps = timestep.expand(len(noise)).to(noise.device)
-        for frames in windows:
+    for step in range(first, sampling.steps):
+        timestep, total = scheduler.timesteps[step], store.allocate("velocities")
+        steps = timestep.expand(shape[0]).to(latents.device)
+        for number, frames in enumerate(windows):
             total[:, :, frames] += predict(latents[:, :, frames], steps, frames).to(total)
-            finished += 1
-            progress(finished / (len(windows) * len(scheduler.timesteps)))
-        velocity = total / visits[:, None, None]
-        latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+            progress((step + (number + 1) / len(windows)) / sampling.steps)
+        following = store.allocate("latents")
+        for start in range(0, shape[2], AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            velocity = total[:, :, part] / visits[part, None, None]
+            following[:, :, part] = scheduler.step(velocity, timestep, latents[:, :, part], return_dict=False)[0]
+        store.keep(step + 1)
+        latents = following
     return latents

@@ -1,5 +1,6 @@
 """MagicPortrait's videos and training; its tensors are held in test_magicportrait_parity.py."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -12,12 +13,18 @@ pytest.importorskip("diffusers", reason="needs the extra diffusion")
 from reenact.errors import ReenactError
 from reenact.faces.portrait import PortraitPair
 from reenact.faces.registry import load_face_model
+from reenact.methods import Foundation
+from reenact.methods.registry import find_foundation
+from reenact.metrics.images import psnr
 from reenact.models.common.base import Transfer
+from reenact.models.magicportrait.autoencoder import CosineTransform
 from reenact.models.magicportrait.config import GuidanceConfig, MagicPortraitConfig, Sampling, UNetConfig
+from reenact.models.magicportrait.method import METHOD
 from reenact.models.magicportrait.module import MagicPortraitModule
 from reenact.models.magicportrait.network import MagicPortrait
 from reenact.models.magicportrait.sampler import draw_noise, sample_latents
 from reenact.models.magicportrait.toys import build_toy
+from reenact.runs import presets
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -108,6 +115,17 @@ def test_a_window_alone_is_that_of_a_longer_video(video, wrap):
     assert torch.equal(sample(range(8))[:, :, 4:], sample(range(4, 8)))
 
 
+@pytest.mark.parametrize(("frequencies", "floor"), [((4, 4), 99.0), ((4, 2), 40.0), ((2, 1), 25.0)])
+def test_low_frequencies_hold_a_smooth_picture(frequencies, floor):
+    image = portrait(2, 0, "a").image
+    transform = CosineTransform(4, frequencies, 0.7)
+    latents = transform.encode(image)
+    assert latents.shape == (2, frequencies[0] ** 2 + 2 * frequencies[1] ** 2, 8, 8)
+    restored = transform.decode(latents)
+    assert psnr(restored, image).min() > floor
+    torch.testing.assert_close(transform.encode(restored), latents, atol=1e-5, rtol=0)
+
+
 def test_noise_is_a_frames_own():
     assert torch.equal(draw_noise(1, range(24), (2, 3, 3))[:, :, 5:7], draw_noise(1, [5, 6], (2, 3, 3)))
     assert not torch.equal(draw_noise(1, [0], (2, 3, 3)), draw_noise(2, [0], (2, 3, 3)))
@@ -157,7 +175,11 @@ TINY = {"unet": UNetConfig(channels=[8, 8], layers=1, heads=2, groups=4, latent=
         (lambda: Sampling(overlap=12), "overlap=12 must be from 0 to less than the window of 12 frames"),
         (lambda: Sampling(steps=0), "steps=0 must be from 1 to 1000"),
         (lambda: GuidanceConfig(maps=[]), "must name one map or several"),
-        (lambda: MagicPortraitConfig(autoencoder="patches"), "must be 192, the channels of the autoencoder patches"),
+        (lambda: MagicPortraitConfig(autoencoder="cosines"), "must be 192, the channels of the autoencoder cosines"),
+        (
+            lambda: MagicPortraitConfig(autoencoder="cosines", frequencies=[9, 4]),
+            r"frequencies \[9, 4\] must be two numbers, of brightness and of colours, from 1 to 8",
+        ),
         (
             lambda: MagicPortraitConfig(sampling=Sampling(window=33)),
             "must be at most --model.network.unet.motion_length",
@@ -176,7 +198,7 @@ def test_pictures_of_other_sizes_are_refused(video):
 
 def test_a_map_for_ablation_takes_the_place_of_the_others(head):
     config = MagicPortraitConfig(
-        temporal=False, autoencoder="patches", prompt_tokens=1,
+        temporal=False, autoencoder="cosines", frequencies=[4, 4], prompt_tokens=1,
         guidance=GuidanceConfig(maps=["landmarks"], widths=[4, 8, 8], attention=False), fusion="add", **TINY,
     )  # fmt: skip
     config = replace(config, sampling=Sampling(steps=1))
@@ -187,3 +209,40 @@ def test_a_map_for_ablation_takes_the_place_of_the_others(head):
         result = network(source, source)
     assert list(result.pictures()) == ["landmarks", "result"]
     assert torch.isfinite(result.image).all()
+
+
+MAPS = {
+    "magicportrait_landmarks": ["landmarks"],
+    "magicportrait_landmarks_depth_normal": ["landmarks", "depth", "normal"],
+    "magicportrait_depth_normal": ["depth", "normal"],
+    "magicportrait_rendering": ["render"],
+}
+"""Guidance of the rows of the paper's Table III."""
+
+
+def read_settings(preset):
+    """The arguments of a preset's module."""
+    return deepcopy(presets.load_preset(presets.find_preset("model", preset))["model"]["init_args"])
+
+
+@pytest.mark.parametrize("preset", [*MAPS, "magicportrait_conv"])
+def test_an_ablation_is_the_method_with_other_guidance_in_both_stages(preset):
+    settings, full = read_settings(preset), read_settings("magicportrait")
+    guidance = settings["network"].pop("guidance")
+    assert settings == full
+    assert guidance == ({"maps": MAPS[preset]} if preset in MAPS else {"attention": False})
+    foundation = find_foundation(preset)
+    assert foundation == Foundation(preset=f"{preset}_image", option="weights")
+    first = read_settings(foundation.preset)
+    assert first["network"].pop("guidance") == guidance
+    assert first == read_settings("magicportrait_image")
+
+
+def test_paper_scale_gives_each_first_stage_its_batch_and_distance():
+    stages = {name: presets.scale_files("paper", "magicportrait", name) for name in METHOD.presets}
+    for name, files in stages.items():
+        contents = [presets.load_preset(path) for path in files]
+        steps = [content["trainer"]["max_steps"] for content in contents if "trainer" in content][-1]
+        data = {key: value for content in contents for key, value in content["data"]["init_args"].items()}
+        assert data["size"] == 512
+        assert (steps, data["batch_size"]) == ((45000, 32) if name.endswith("_image") else (50000, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 VAE_ASSET = "sd-vae-ft-mse"
 VAE_SCALE = 0.18215
 """Factor on the latents of Stable Diffusion."""
+COLOURS = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (1.0, -2.0, 1.0))
+"""Brightness, and two differences of red, green and blue; orthogonal."""
+COLOUR_GAINS = (1.0, 2.0, 2.0)
+"""Gains of these: differences of colours are small."""
 
 
 class Autoencoder(Protocol):
@@ -35,25 +40,47 @@ class Autoencoder(Protocol):
         """Turn latents (N, C, h, w) into pictures (N, 3, H, W), not clipped."""
 
 
-class PatchTransform:
-    """Pixels of squares as channels, times a factor.
+class CosineTransform:
+    """Lowest frequencies of the cosine transform of squares as channels, without anything trained.
+
+    The transform is orthonormal, over brightness and two differences of the colours. The amplitudes of pictures fall
+    with the frequency, those of noise do not: coefficients are enlarged by `(1 + u) * (1 + v)`, and colours twofold, so
+    that noise hides fine structures less far before coarse ones.
 
     Args:
-        side: of the squares.
-        scale: the factor.
+        side: pixels of a square.
+        frequencies: frequencies along each side of a square that brightness and each colour keep; with as many as
+            pixels nothing is lost.
+        scale: factor on all latents.
     """
 
-    def __init__(self, side: int, scale: float) -> None:
+    def __init__(self, side: int, frequencies: tuple[int, int], scale: float) -> None:
         self.side = side
-        self.scale = scale
+        self.basis, gains = build_cosine_basis(side, frequencies)
+        self.gains = scale * gains[:, None, None]
 
     def encode(self, image: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Turn pictures (N, 3, H, W) into latents (N, 3 * side * side, h, w); there is nothing to draw."""
-        return self.scale * F.pixel_unshuffle(image, self.side)
+        """Turn pictures (N, 3, H, W) into latents (N, C, H / side, W / side); there is nothing to draw."""
+        return F.conv2d(image, self.basis.to(image), stride=self.side) * self.gains.to(image)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Turn latents into pictures (N, 3, H, W)."""
-        return F.pixel_shuffle(latents / self.scale, self.side)
+        return F.conv_transpose2d(latents / self.gains.to(latents), self.basis.to(latents), stride=self.side)
+
+
+def build_cosine_basis(side: int, frequencies: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Return orthonormal waves (C, 3, side, side) of brightness and colours, and the gain (C) of each one."""
+    places, waves = torch.arange(side), torch.arange(side)[:, None]
+    cosines = torch.cos(math.pi * (2 * places + 1) * waves / (2 * side)) * math.sqrt(2 / side)
+    cosines[0] /= math.sqrt(2)
+    planes = torch.einsum("ui,vj->uvij", cosines, cosines)
+    growth = (1.0 + waves) * (1.0 + waves.T)
+    basis, gains = [], []
+    for colour, kept, gain in zip(COLOURS, (frequencies[0], frequencies[1], frequencies[1]), COLOUR_GAINS, strict=True):
+        unit = torch.tensor(colour) / math.sqrt(sum(value**2 for value in colour))
+        basis.append(torch.einsum("c,nij->ncij", unit, planes[:kept, :kept].flatten(0, 1)))
+        gains.append(gain * growth[:kept, :kept].flatten())
+    return torch.cat(basis), torch.cat(gains)
 
 
 class StableDiffusionAutoencoder:
@@ -77,10 +104,11 @@ class StableDiffusionAutoencoder:
         return image
 
 
-def build_autoencoder(config: MagicPortraitConfig) -> PatchTransform | StableDiffusionAutoencoder:
+def build_autoencoder(config: MagicPortraitConfig) -> CosineTransform | StableDiffusionAutoencoder:
     """Return the autoencoder that the settings name."""
-    if config.autoencoder == "patches":
-        return PatchTransform(config.factor, config.patch_scale)
+    if config.autoencoder == "cosines":
+        brightness, colours = config.frequencies
+        return CosineTransform(config.factor, (brightness, colours), config.latent_scale)
     return StableDiffusionAutoencoder()
 
 

@@ -16,9 +16,9 @@ MapKind = Literal["depth", "normal", "render", "landmarks"]
 Betas = Literal["linear", "scaled_linear"]
 """Rule of diffusers' schedulers from the first to the last noise of a step."""
 Precision = Literal["float16", "float32"]
-AutoencoderKind = Literal["stable_diffusion", "patches"]
-"""`stable_diffusion`: its autoencoder, stored apart from the checkpoints (the asset `sd-vae-ft-mse`). `patches`: the
-pixels of every square as channels, which needs no training and loses nothing."""
+AutoencoderKind = Literal["stable_diffusion", "cosines"]
+"""`stable_diffusion`: its autoencoder, stored apart from the checkpoints (the asset `sd-vae-ft-mse`). `cosines`: the
+lowest frequencies of every square as channels, which needs no training."""
 TIMESTEPS = 1000
 """Steps of the noise schedule."""
 
@@ -119,8 +119,10 @@ class MagicPortraitConfig:
     """Rule by which the denoiser reads the reference."""
     autoencoder: AutoencoderKind = "stable_diffusion"
     """Autoencoder between pictures and latents."""
-    patch_scale: float = 1.0
-    """Factor on the latents of `patches`."""
+    frequencies: list[int] = field(default_factory=lambda: [8, 8])
+    """Frequencies along each side of a square that `cosines` keeps: of brightness, and of each of two colours."""
+    latent_scale: float = 1.0
+    """Factor on the latents of `cosines`."""
     prompt_tokens: int = 77
     """Tokens of the prompt, whose embedding is the same for all pictures."""
     unet: UNetConfig = field(default_factory=UNetConfig)
@@ -129,7 +131,7 @@ class MagicPortraitConfig:
 
     def __post_init__(self) -> None:
         """Raise `ReenactError` for sizes that don't fit each other."""
-        latent = 4 if self.autoencoder == "stable_diffusion" else 3 * self.factor**2
+        latent = self._count_channels()
         if self.unet.latent != latent:
             raise ReenactError(
                 f"--model.network.unet.latent {self.unet.latent} must be {latent}, the channels of the autoencoder"
@@ -145,6 +147,18 @@ class MagicPortraitConfig:
                 f"--model.network.clip_length {self.clip_length} and --model.network.sampling.window"
                 f" {self.sampling.window} must be at most --model.network.unet.motion_length {self.unet.motion_length}"
             )
+
+    def _count_channels(self) -> int:
+        """Return the channels of the autoencoder's latents."""
+        if self.autoencoder == "stable_diffusion":
+            return 4
+        if len(self.frequencies) != 2 or not all(1 <= kept <= self.factor for kept in self.frequencies):
+            raise ReenactError(
+                f"--model.network.frequencies {self.frequencies} must be two numbers, of brightness and of colours,"
+                f" from 1 to {self.factor}, the side of a square"
+            )
+        brightness, colours = self.frequencies
+        return brightness**2 + 2 * colours**2
 
     @property
     def factor(self) -> int:

@@ -6,6 +6,15 @@ from reenact.install import install_hint
 from reenact.methods import CropRule, Foundation, Method, PairPlan, Recipe
 from reenact.models.magicportrait.released import AUTOENCODER
 
+ABLATIONS = {
+    "landmarks": "landmarks guide (Table III)",
+    "landmarks_depth_normal": "landmarks, depth and normals guide (Table III)",
+    "depth_normal": "depth and normals guide (Table III)",
+    "rendering": "the render guides (Table III)",
+    "conv": "guidance encoders without self-attention (Table IV)",
+}
+"""Presets of the paper's ablations, each of two stages."""
+
 METHOD = Method(
     name="magicportrait",
     order=9,
@@ -18,8 +27,16 @@ METHOD = Method(
     presets={
         "magicportrait_image": "stage 1: pictures, each by itself",
         "magicportrait": "stage 2: motion modules, on clips of 12 frames",
+        **{
+            f"magicportrait_{name}{stage}": f"{title}, stage {number}"
+            for name, title in ABLATIONS.items()
+            for number, stage in ((2, ""), (1, "_image"))
+        },
     },
-    stands_on={"magicportrait": Foundation(preset="magicportrait_image", option="weights")},
+    stands_on={
+        preset: Foundation(preset=f"{preset}_image", option="weights")
+        for preset in ("magicportrait", *(f"magicportrait_{name}" for name in ABLATIONS))
+    },
     assets=(AUTOENCODER,),
     converter="reenact.models.magicportrait.convert",
     packages=("diffusers",),

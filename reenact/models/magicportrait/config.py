@@ -152,7 +152,7 @@ class MagicPortraitConfig:
         """Return the channels of the autoencoder's latents."""
         if self.autoencoder == "stable_diffusion":
             return 4
-        if len(self.frequencies) != 2 or not all(1 <= kept <= self.factor for kept in self.frequencies):
+        if len(self.frequencies) != 2 or not all(1 <= count <= self.factor for count in self.frequencies):
             raise ReenactError(
                 f"--model.network.frequencies {self.frequencies} must be two numbers, of brightness and of colours,"
                 f" from 1 to {self.factor}, the side of a square"

@@ -7,7 +7,7 @@ each length, where d, as a field gives it, may have any sign.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +22,8 @@ Field = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 LEAST_WEIGHT = 0.01
 """Weight that is added to each interval, so that no part of a ray is left without samples."""
+POINTS = 1 << 15
+"""Samples that are computed at once without gradients, so that they stay in the processor's cache."""
 EPSILON = 1e-5
 """Weight that keeps the distribution of samples from being empty, and its least step that is divided by."""
 
@@ -55,6 +57,14 @@ class Rays(NamedTuple):
     def nearest(self) -> Tensor:
         """Depth (B, R) at which a ray of a unit direction is nearest to the origin."""
         return -(self.origins * self.directions).sum(-1)
+
+    def split(self, count: int) -> Iterator[Rays]:
+        """The rays, so many of each image at a time."""
+        return (Rays(*part) for part in zip(*(torch.split(field, count, 1) for field in self), strict=True))
+
+    def joined(self) -> Rays:
+        """The rays of all images as those of one."""
+        return Rays(*(field.flatten(0, 1)[None] for field in self))
 
 
 class Rendering(NamedTuple):
@@ -97,6 +107,14 @@ def render_rays(field: Field, rays: Rays, sampling: RaySampling, random: BatchDr
         sampling: numbers of samples.
         random: source of the places of samples in training; without it they are fixed.
     """
+    if random is not None or torch.is_grad_enabled():
+        return _render_together(field, rays, sampling, random)
+    count = max(1, POINTS // (len(rays.near) * (sampling.coarse + sampling.fine)))
+    parts = [_render_together(field, part, sampling) for part in rays.split(count)]
+    return Rendering(*(torch.cat(values, 1) for values in zip(*parts, strict=True)))
+
+
+def _render_together(field: Field, rays: Rays, sampling: RaySampling, random: BatchDraws | None = None) -> Rendering:
     depths = spread_depths(rays, sampling.coarse, random)
     density, colour = _evaluate(field, rays, depths)
     if sampling.fine:

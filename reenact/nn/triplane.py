@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reenact.nn.softplus import softplus
+
 PlaneAxes = Literal["corrected", "released"]
 """Axes of the planes: xy, xz and zy, or EG3D's as released, whose third is zx, the second one transposed."""
 
@@ -34,7 +36,8 @@ def sample_planes(planes: Tensor, points: Tensor, box: float = 1.0, axes: PlaneA
         box: side of the cube that the planes span.
         axes: axes of the planes.
     """
-    places = torch.stack([points[..., pair] for pair in AXES[axes]], 1) * (2 / box)
+    points = points * (2 / box)
+    places = torch.stack([points[..., pair] for pair in AXES[axes]], 1)
     features = F.grid_sample(planes.flatten(0, 1), places.flatten(0, 1)[:, None], align_corners=False)
     return features.view(*planes.shape[:3], -1).mT
 
@@ -69,6 +72,6 @@ class RadianceDecoder(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Density (..., 1) before its softplus, and colour (..., K) in [0, 1], of features (..., F)."""
-        hidden = F.softplus(self.hidden(features))
+        hidden = softplus(self.hidden(features))
         colour = torch.sigmoid(self.colour(hidden)) * (1 + 2 * COLOUR_MARGIN) - COLOUR_MARGIN
         return self.density(hidden), colour

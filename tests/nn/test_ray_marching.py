@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
+from reenact.nn import ray_marching
 from reenact.nn.ray_marching import (
     Rays,
     RaySampling,
@@ -242,3 +243,20 @@ def test_images_of_a_batch_do_not_mix(official, decoder, rays):
         alone = render(official["planes"][one], Rays(*(value[one] for value in rays)))
         for result, whole in zip(alone, together, strict=True):
             torch.testing.assert_close(result, whole[one], atol=1e-6, rtol=0)
+
+
+def test_rays_are_rendered_in_pieces_without_gradients(official, decoder, rays, monkeypatch):
+    counts = []
+
+    def field(points):
+        counts.append(points.shape[1])
+        return decoder(sample_planes(official["planes"], points).mean(1))
+
+    whole = render_rays(field, rays, RaySampling(coarse=12, fine=4))
+    assert counts == [12 * 64, 4 * 64]
+    monkeypatch.setattr(ray_marching, "POINTS", 2 * 16 * 50)
+    with torch.no_grad():
+        pieces = render_rays(field, rays, RaySampling(coarse=12, fine=4))
+    assert counts[2:] == [12 * 50, 4 * 50, 12 * 14, 4 * 14]
+    for values, right in zip(pieces, whole, strict=True):
+        torch.testing.assert_close(values, right, atol=1e-6, rtol=0)

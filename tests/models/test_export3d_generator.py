@@ -1,5 +1,7 @@
 """Export3D's generator of tri-planes, their average, and super-resolution."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -28,7 +30,9 @@ def test_sizes_are_those_of_the_paper():
         generator, image = TriplaneGenerator(GeneratorConfig()), torch.zeros(2, 3, 256, 256)
         assert count_parameters(generator) == pytest.approx(66.8, abs=0.1)
         assert generator.stem(image).shape == (2, 256, 32, 32)
-        assert generator.encode(image).shape == (2, 256, 1024)
+        tokens, details = generator.encode(image)
+        assert tokens.shape == (2, 256, 1024)
+        assert details.shape == (2, 0, 128, 128)
         assert generator(image, torch.zeros(2, 256)).shape == (2, 3, 32, 128, 128)
         assert count_parameters(SuperResolution()) == pytest.approx(0.30, abs=0.01)
         assert SuperResolution()(torch.zeros(2, 32, 64, 64), 256).shape == (2, 3, 256, 256)
@@ -100,6 +104,17 @@ def test_planes_lie_upside_down_and_read_the_code():
     for block in generator.blocks:
         torch.nn.init.normal_(block.modulation.weight)
     assert not torch.allclose(generator(image, code + 1), generator(image, code))
+
+
+def test_details_and_finer_planes_are_options():
+    torch.manual_seed(0)
+    generator = TriplaneGenerator(replace(SMALL, details=5, plane_scale=2)).eval()
+    image, code = torch.randn(1, 3, 64, 64), torch.randn(1, 6)
+    tokens, details = generator.encode(image)
+    assert details.shape == (1, 5, 32, 32)
+    planes = generator.decode(tokens, details, code)
+    assert planes.shape == (1, 3, 4, 64, 64)
+    assert not torch.allclose(generator.decode(tokens, torch.zeros_like(details), code), planes)
 
 
 def test_the_average_is_of_the_generators_output_and_joins_the_next_step():

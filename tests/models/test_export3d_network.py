@@ -151,8 +151,21 @@ def test_frames_of_one_expression_share_a_triplane(network, monkeypatch):
         together = network.perform(state, type(motion).cat(turned)).image
         for image, params in zip(together, turned, strict=True):
             torch.testing.assert_close(image[None], network.perform(state, params).image, atol=1e-5, rtol=0)
+        assert sizes == [1]
         network.perform(state, network.read(portrait(3, 1, "a")))
-    assert sizes == [1, 1, 1, 1, 3]
+        network.perform(state, network.read(portrait(1, 2, "a")))
+        network.perform(network.encode(portrait(1, 2, "a")), motion)
+    assert sizes == [1, 3, 1, 1]
+
+
+def test_a_kept_triplane_is_of_its_own_source_and_has_no_gradient(network):
+    source, motion = portrait(2, 0, "a"), network.read(portrait(1, 1, "a"))
+    with torch.no_grad():
+        state = network.encode(source)
+        first, second = state[:1], state[1:]
+        planes = network.build_planes(first, motion)
+        assert not torch.allclose(network.build_planes(second, motion), planes)
+    assert network.build_planes(first, motion).requires_grad
 
 
 def test_rays_are_drawn_in_training_alone_and_gradients_reach_everything(network):

@@ -94,6 +94,20 @@ def test_the_discriminator_joins_in_the_second_phase(tmp_path):
     assert {name.rpartition("/")[2] for name in run.callback_metrics if "generator/" in name} >= names
 
 
+def test_the_depth_of_the_mesh_is_compared_where_it_is_seen():
+    toy = CASES["export3d"].make()
+    arguments = {"network": replace(toy.network.config, unposed=True), "losses": replace(toy.losses, depth=2.0)}
+    module, batch = Export3DModule("head", **arguments), pair(2)
+    result = module.network(batch.source, batch.driving)
+    depth, seen = module.network.draw_mesh_depth(batch.driving.params)
+    assert 0.1 < seen.float().mean() < 1
+    shifted = torch.where(seen, depth + 0.1, 9.0)
+    result = replace(result, depth=shifted, opacity=torch.where(seen, 0.75, 0.0))
+    losses = module.generator_losses(batch, result)
+    assert losses["depth"].item() == pytest.approx(2 * (0.1 + 0.25), rel=1e-4)
+    assert "depth" not in CASES["export3d"].make().generator_losses(batch, result)
+
+
 def test_labels_tell_pose_and_camera_also_of_mirrored_pictures():
     head, params = load_face_model("head"), pair(3).driving.params
     label = label_cameras(head, params)

@@ -48,6 +48,11 @@ class GeneratorConfig:
     """Way in which the blocks read it."""
     channels: int = 32
     """Channels of each plane."""
+    details: int = 0
+    """Channels of a branch that carries the picture to the planes at half its size, as Live3DPortrait has one; the
+    paper's text has none."""
+    plane_scale: int = 1
+    """Side of the planes in halves of the picture's; the paper's are half as large as the picture."""
 
 
 class TriplaneGenerator(nn.Module):
@@ -74,43 +79,45 @@ class TriplaneGenerator(nn.Module):
         self.blocks = nn.ModuleList(block_type(*sizes, config.code) for _ in range(config.blocks))
         low = config.low
         self.widen = nn.ModuleList((_convolve(config.tokens // 4, low), _convolve(low, low)))
+        self.branch = _build_branch(config.details) if config.details else None
         self.low_merge = PatchMerge(low, config.tokens)
         self.low_block = ViTBlock(*sizes, reduction=2)
-        inside = config.tokens // 4 + low
+        inside = config.tokens // 4 + low + config.details
         self.last = nn.Sequential(_convolve(inside, 2 * low), _convolve(2 * low, low))
-        self.last.append(nn.Conv2d(low, 3 * config.channels, 3, padding=1))
+        self.last.append(nn.Conv2d(low, 3 * config.channels * config.plane_scale**2, 3, padding=1))
+        self.last.append(nn.PixelShuffle(config.plane_scale))
         self.apply(initialise_layers)
         for block in self.blocks:
             block.begin_plain()  # type: ignore[operator]
 
-    def encode(self, image: Tensor) -> Tensor:
-        """Tokens (B, N, D) of pictures (B, 3, H, W) in [-1, 1]: everything before the expression."""
-        tokens: Tensor = self.merge(self.stem(image))
-        return tokens
+    def encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (B, N, D) and details (B, C, H / 2, W / 2) of pictures (B, 3, H, W): all before the expression."""
+        details = image[:, :0, ::2, ::2] if self.branch is None else self.branch(image)
+        return self.merge(self.stem(image)), details
 
-    def decode(self, tokens: Tensor, size: tuple[int, int], code: Tensor) -> Tensor:
-        """Tri-planes (B, 3, C, H / 2, W / 2) of tokens and expressions.
+    def decode(self, tokens: Tensor, details: Tensor, code: Tensor) -> Tensor:
+        """Tri-planes (B, 3, C, P, P) of tokens and expressions.
 
         Args:
             tokens: (B, N, D) of `encode`.
-            size: height and width of the pictures.
+            details: (B, C, H / 2, W / 2) of `encode`.
             code: (B, K), for blocks with attention to it (B, M, K).
         """
-        coarse = size[0] // 16, size[1] // 16
+        height, width = details.shape[-2:]
+        coarse = height // 8, width // 8
         for block in self.blocks:
             tokens = block(tokens, coarse, code)
         x = shuffle_tokens(tokens, coarse)
         for conv in self.widen:
             x = conv(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
-        fine = size[0] // 4, size[1] // 4
-        details = shuffle_tokens(self.low_block(self.low_merge(x), fine), fine)
-        planes: Tensor = self.last(torch.cat((x, details), 1)).flip(-2)
+        fine = height // 2, width // 2
+        mixed = shuffle_tokens(self.low_block(self.low_merge(x), fine), fine)
+        planes: Tensor = self.last(torch.cat((x, mixed, details), 1)).flip(-2)
         return planes.view(len(planes), 3, -1, *planes.shape[-2:])
 
     def forward(self, image: Tensor, code: Tensor) -> Tensor:
-        """Tri-planes (B, 3, C, H / 2, W / 2) of pictures (B, 3, H, W) and expressions as of `decode`."""
-        height, width = image.shape[-2:]
-        return self.decode(self.encode(image), (height, width), code)
+        """Tri-planes (B, 3, C, P, P) of pictures (B, 3, H, W) and expressions as of `decode`."""
+        return self.decode(*self.encode(image), code)
 
 
 class PlaneAverage(nn.Module):
@@ -188,6 +195,11 @@ def shuffle_tokens(tokens: Tensor, size: tuple[int, int]) -> Tensor:
     row = (row / row.sum()).expand(x.shape[1], 1, 1, 5)
     x = F.pad(x, (2, 2, 2, 2), mode="replicate")
     return F.conv2d(F.conv2d(x, row, groups=x.shape[1]), row.mT, groups=x.shape[1])
+
+
+def _build_branch(width: int) -> nn.Sequential:
+    first = nn.Sequential(nn.Conv2d(3, width, 7, 2, 3), nn.LeakyReLU(SLOPE))
+    return nn.Sequential(first, *(_convolve(width, width) for _ in range(2)))
 
 
 def _convolve(inside: int, width: int) -> nn.Sequential:

@@ -33,6 +33,9 @@ class Export3DLosses(ImageWeights):
     """Perceptual distance, of the raw and of the full picture; the paper's is LPIPS."""
     pixel: float = 1.0
     """Mean squared error, of the raw and of the full picture."""
+    depth: float = 0.0
+    """Error of the depth where the mesh of the face parameters is seen, in sides of the cube, and share of the light
+    that passes there. Not part of the paper."""
     gan: float = 0.01
     """Adversarial term of phase 2."""
     feature_matching: float = 0.0
@@ -129,10 +132,21 @@ class Export3DModule(AdversarialTraining[Export3DReenactment], ReenactmentModule
         losses = {name: weights.pixel * F.mse_loss(*pair) for name, pair in pairs.items()}
         for name, (fake, real) in pairs.items():
             losses |= images.compare_levels([to_unit(fake)], [to_unit(real)], f"{name}_perceptual")
+        if weights.depth:
+            losses["depth"] = weights.depth * self._compare_depth(batch, result)
         if self._is_judged:
             logits = self.discriminator(result.image, self._label_cameras(batch))
             losses["gan"] = weights.gan * F.softplus(-logits).mean()
         return losses
+
+    def _compare_depth(self, batch: PortraitPair, result: Export3DReenactment) -> Tensor:
+        """Mean error of depth and opacity where the mesh is seen; 0 where it is seen nowhere."""
+        params = batch.driving.params
+        assert params is not None
+        with torch.no_grad():
+            depth, seen = self.network.draw_mesh_depth(params)
+        errors = (result.depth - depth).abs() + (1 - result.opacity)
+        return (errors * seen).sum() / seen.sum().clamp_min(1)
 
     def discriminator_losses(self, batch: PortraitPair, result: Export3DReenactment) -> Losses:
         """Real pictures against results, with the camera of both, in phase 2."""

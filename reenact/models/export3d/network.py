@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -35,8 +36,10 @@ from reenact.models.export3d.expression import (
     set_basis_weight,
 )
 from reenact.models.export3d.generator import GeneratorConfig, PlaneAverage, SuperResolution, TriplaneGenerator
+from reenact.models.export3d.head_space import draw_ray_depth, unpose_pictures
+from reenact.models.export3d.memory import PlaneMemory
 from reenact.models.export3d.surface import extract_surface
-from reenact.nn.ray_marching import Rays, RaySampling, limit_rays, render_rays
+from reenact.nn.ray_marching import Rays, RaySampling, Rendering, limit_rays, render_rays
 from reenact.nn.triplane import RadianceDecoder, sample_planes
 from reenact.nn.whole_batch import BatchDraws
 
@@ -69,6 +72,9 @@ class Export3DConfig(GeneratorConfig):
     """Width of the hidden layer of the decoder."""
     resolution_widths: tuple[int, int] = (128, 64)
     """Channels of the super-resolution at half and at full size."""
+    unposed: bool = False
+    """Give the generator the source as the unposed head would show it (`unpose_pictures`): the paper's data are cut
+    about the nose of each frame, other heads move and tilt in their crop."""
     average: float = 0.998
     """Decay of the planes' average (eq. 12)."""
     expression: ExpressionKind = "clebs"
@@ -94,6 +100,10 @@ class Export3DState(SourceState):
     """Face parameters of the source."""
     tokens: Tensor
     """(B, N, D) tokens before any expression."""
+    details: Tensor
+    """(B, C, S / 2, S / 2) of the branch of details; without one C is 0."""
+    memory: PlaneMemory = field(default_factory=PlaneMemory, kw_only=True, repr=False, compare=False)
+    """The last tri-plane of the source."""
 
 
 @dataclass
@@ -105,6 +115,8 @@ class Export3DReenactment(Reenactment):
     depth: Tensor
     """(B, 1, r, r) place of the surface along its ray in sides of the cube: 0 is nearest to the middle of the head, the
     camera's side is negative."""
+    opacity: Tensor
+    """(B, 1, r, r) share of each ray that meets something."""
     normals: Tensor
     """(B, 3, r, r) outward normals of the surface: x right in the picture, y up, z towards the camera."""
 
@@ -137,7 +149,7 @@ class Export3D(ParameterDriven[Export3DState]):
         self.expression.requires_grad_(config.expression != "clebs")
         self.register_buffer("digest", torch.zeros(DIGEST_SIZE, dtype=torch.uint8))
         self.generator = TriplaneGenerator(config)
-        side = config.size // 2
+        side = config.size // 2 * config.plane_scale
         self.average = PlaneAverage((3, config.channels, side, side), config.average)
         self.decoder = RadianceDecoder(config.channels, config.decoder, config.channels)
         self.resolution = SuperResolution(config.channels, config.resolution_widths)
@@ -150,7 +162,10 @@ class Export3D(ParameterDriven[Export3DState]):
                 f"this export3d reads pictures of {self.config.size} pixels, not {size}: set --data.size"
                 f" {self.config.size} or --model.network.size {size}"
             )
-        return Export3DState(self.read(source), self.generator.encode(source.image))
+        motion, image = self.read(source), source.image
+        if self.config.unposed:
+            image = unpose_pictures(self.face_model, image, motion, self.config.box)
+        return Export3DState(motion, *self.generator.encode(image))
 
     def perform(
         self, state: Export3DState, motion: FaceParams, random: BatchDraws | None = None
@@ -159,13 +174,14 @@ class Export3D(ParameterDriven[Export3DState]):
         planes = self.build_planes(state, motion)
         config = self.config
         rays = self.place_rays(motion)
-        result = render_rays(lambda points: self._decode(planes, points), rays, config.sampling, random)
-        features = result.colour.mT.reshape(len(planes), -1, config.rays, config.rays)
+        result = self._render(planes, rays, random)
+        features = result.colour.mT.reshape(len(rays.near), -1, config.rays, config.rays)
         image = self.resolution(features, config.size)
         return Export3DReenactment(
             image=image if self.training else image.clamp(-1, 1),  # a clamped pixel would have no gradient
             raw=features[:, :3],
             depth=(result.depth - rays.nearest()).view(-1, 1, config.rays, config.rays),
+            opacity=result.opacity.view(-1, 1, config.rays, config.rays),
             normals=self._find_normals(motion, result.depth.detach()),
         )
 
@@ -194,17 +210,20 @@ class Export3D(ParameterDriven[Export3DState]):
         return blend_offsets(first, second, super().blend_motions(first, second, weight), weight)
 
     def build_planes(self, state: Export3DState, motion: FaceParams) -> Tensor:
-        """Tri-planes (B, 3, C, H / 2, W / 2), with the average of training.
+        """Tri-planes (B or 1, 3, C, P, P), with the average of training.
 
-        Outside of training the frames of one source that share their expression share one tri-plane.
+        Outside of training the frames of one source that share their expression share one tri-plane, which comes once,
+        and is kept for the next call.
         """
         code = encode_expression(self.expression, motion, self.config.conditioning)
-        size = (self.config.size, self.config.size)
         if not self.training and len(state.tokens) == 1 and torch.equal(code, code[:1].expand_as(code)):
-            single: Tensor = self.average(self.generator.decode(state.tokens, size, code[:1]))
-            return single.expand(len(code), -1, -1, -1, -1)
-        tokens = state.tokens.expand(len(code), -1, -1)
-        planes: Tensor = self.average(self.generator.decode(tokens, size, code))
+            first = code[:1]
+            return state.memory.recall(state.tokens, first, lambda: self._build_planes(state, first))
+        return self._build_planes(state, code)
+
+    def _build_planes(self, state: Export3DState, code: Tensor) -> Tensor:
+        tokens, details = (part.expand(len(code), *part.shape[1:]) for part in (state.tokens, state.details))
+        planes: Tensor = self.average(self.generator.decode(tokens, details, code))
         return planes
 
     def place_rays(self, motion: FaceParams) -> Rays:
@@ -216,6 +235,11 @@ class Export3D(ParameterDriven[Export3DState]):
         origins = (origins - shift[:, None]) @ turn
         middle = self.face_model.mean_vertices.to(origins).mean(0)
         return limit_rays((origins - middle) / self.config.box, directions @ turn, 1.0)
+
+    def draw_mesh_depth(self, motion: FaceParams) -> tuple[Tensor, Tensor]:
+        """Depth (B, 1, r, r) of the mesh of a motion, in the units of the depth of a result, and where it is seen."""
+        depth, seen = draw_ray_depth(self.face_model, motion, self.config.rays)
+        return depth / self.config.box - self.place_rays(motion).nearest().view_as(depth), seen
 
     def build_surface(self, state: Export3DState, motion: FaceParams) -> Surface:
         """The surface of the field about the head with an expression, in metres, unposed; the background is left out.
@@ -229,6 +253,18 @@ class Export3D(ParameterDriven[Export3DState]):
         ends = [(end - middle) / self.config.box for end in (vertices.amin(0), vertices.amax(0))]
         surface = extract_surface(lambda points: self._decode(planes, points), ends[0] - margin, ends[1] + margin)
         return replace(surface, vertices=surface.vertices * self.config.box + middle)
+
+    def _render(self, planes: Tensor, rays: Rays, random: BatchDraws | None) -> Rendering:
+        """Render B images of tri-planes (B or 1, 3, C, P, P): in use one tri-plane after the other."""
+        if self.training:
+            return render_rays(partial(self._decode, planes), rays, self.config.sampling, random)
+        images = [Rays(*parts) for parts in zip(*(part.chunk(len(planes)) for part in rays), strict=True)]
+        rows = [
+            render_rays(partial(self._decode, single), image.joined(), self.config.sampling, random)
+            for single, image in zip(planes.chunk(len(planes)), images, strict=True)
+        ]
+        whole = (torch.cat(parts) for parts in zip(*rows, strict=True))
+        return Rendering(*(part.reshape(*rays.near.shape, *part.shape[2:]) for part in whole))
 
     def _decode(self, planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         density, colour = self.decoder(sample_planes(planes, points).mean(1))

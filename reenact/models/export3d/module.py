@@ -144,9 +144,9 @@ class Export3DModule(AdversarialTraining[Export3DReenactment], ReenactmentModule
         params = batch.driving.params
         assert params is not None
         with torch.no_grad():
-            depth, seen = self.network.draw_mesh_depth(params)
+            depth, visible = self.network.draw_mesh_depth(params)
         errors = (result.depth - depth).abs() + (1 - result.opacity)
-        return (errors * seen).sum() / seen.sum().clamp_min(1)
+        return (errors * visible).sum() / visible.sum().clamp_min(1)
 
     def discriminator_losses(self, batch: PortraitPair, result: Export3DReenactment) -> Losses:
         """Real pictures against results, with the camera of both, in phase 2."""

@@ -238,8 +238,8 @@ class Export3D(ParameterDriven[Export3DState]):
 
     def draw_mesh_depth(self, motion: FaceParams) -> tuple[Tensor, Tensor]:
         """Depth (B, 1, r, r) of the mesh of a motion, in the units of the depth of a result, and where it is seen."""
-        depth, seen = draw_ray_depth(self.face_model, motion, self.config.rays)
-        return depth / self.config.box - self.place_rays(motion).nearest().view_as(depth), seen
+        depth, visible = draw_ray_depth(self.face_model, motion, self.config.rays)
+        return depth / self.config.box - self.place_rays(motion).nearest().view_as(depth), visible
 
     def build_surface(self, state: Export3DState, motion: FaceParams) -> Surface:
         """The surface of the field about the head with an expression, in metres, unposed; the background is left out.

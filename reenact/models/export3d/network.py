@@ -165,7 +165,8 @@ class Export3D(ParameterDriven[Export3DState]):
         motion, image = self.read(source), source.image
         if self.config.unposed:
             image = unpose_pictures(self.face_model, image, motion, self.config.box)
-        return Export3DState(motion, *self.generator.encode(image))
+        tokens, details = self.generator.encode(image)
+        return Export3DState(motion=motion, tokens=tokens, details=details)
 
     def perform(
         self, state: Export3DState, motion: FaceParams, random: BatchDraws | None = None

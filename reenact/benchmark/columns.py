@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from reenact.benchmark.spec import Column
-from reenact.errors import ReenactError
-from reenact.metrics.metric_names import check_metrics, find_reference, parse_metric
+from reenact.errors import ReenactError, suggest_names
+from reenact.metrics.metric_names import COST, COST_METRICS, check_metrics, find_reference, parse_metric
 
 _NAME = re.compile(r"(?P<what>[a-z0-9_]+)(?P<part>\.[a-z]+)?\[[a-z0-9_,-]+\](?P<rest>.*)")
 
@@ -44,6 +44,10 @@ def assign_metrics(columns: tuple[Column, ...], synthetic: bool) -> list[Measure
     """
     measured = []
     for column in columns:
+        if column.loader == COST:
+            problem = "" if column.metric in COST_METRICS else suggest_names(column.metric, COST_METRICS)
+            measured.append(Measured(column, column.metric, problem))
+            continue
         metric = on_probe(column.metric) if synthetic else column.metric
         problem = ""
         try:

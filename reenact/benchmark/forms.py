@@ -63,7 +63,7 @@ def render_latex(report: Report) -> str:
     last = len(report.measured) + 1
     groups, rules, start = [], [], 2
     for loader, places in report.groups():
-        groups.append(rf"\multicolumn{{{len(places)}}}{{c}}{{{loader.capitalize()}-reenactment}}")
+        groups.append(rf"\multicolumn{{{len(places)}}}{{c}}{{{report.name_group(loader).capitalize()}}}")
         rules.append(rf"\cmidrule(lr){{{start}-{start + len(places) - 1}}}")
         start += len(places)
     lines = [

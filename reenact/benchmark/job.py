@@ -11,6 +11,7 @@ from reenact.benchmark.columns import Measured
 from reenact.benchmark.spec import Row, Table
 from reenact.benchmark.work import Outcome, run_command
 from reenact.callbacks.score_files import Scores
+from reenact.metrics.metric_names import COST
 from reenact.runs import presets
 
 
@@ -87,5 +88,11 @@ def in_zoo(row: Row) -> bool:
 
 
 def metric_names(settings: Settings) -> list[str]:
-    """Return the metrics that can be measured, each once."""
-    return list(dict.fromkeys(measured.metric for measured in settings.measured if not measured.problem))
+    """Return the metrics of frames that can be measured, each once."""
+    measured = (m for m in settings.measured if not m.problem and m.column.loader != COST)
+    return list(dict.fromkeys(m.metric for m in measured))
+
+
+def has_costs(settings: Settings) -> bool:
+    """Tell if a column is a cost of a frame."""
+    return any(m.column.loader == COST for m in settings.measured)

@@ -84,7 +84,7 @@ def render_page(
 
 def _render_groups(report: Report) -> Iterable[str]:
     for loader, places in report.groups():
-        yield f'<th class="group first" colspan="{len(places)}">{loader}-reenactment</th>'
+        yield f'<th class="group first" colspan="{len(places)}">{report.name_group(loader)}</th>'
 
 
 def _group_starts(report: Report) -> set[int]:

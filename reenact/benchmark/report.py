@@ -10,6 +10,7 @@ from pathlib import Path
 from reenact.benchmark.columns import Measured
 from reenact.benchmark.job import Result
 from reenact.benchmark.spec import Column, Table
+from reenact.metrics.metric_names import COST
 
 ARROWS = {"up": "↑", "down": "↓"}
 
@@ -77,6 +78,11 @@ class Report:
     def labels(self) -> list[str]:
         """The columns' names within their group: `PSNR` of `self.psnr`, `E-RMSE` of `self.e_rmse`."""
         return [m.column.id.partition(".")[2].upper().replace("_", "-") or m.column.id for m in self.measured]
+
+    @staticmethod
+    def name_group(loader: str) -> str:
+        """Return the title of a loader's columns."""
+        return "cost of a frame" if loader == COST else f"{loader}-reenactment"
 
     def groups(self) -> list[tuple[str, list[int]]]:
         """Return loaders with the places of their columns, in the table's order."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from reenact.benchmark import data, inputs
 from reenact.benchmark.figure_spec import has_curves
-from reenact.benchmark.job import Result, Settings, in_zoo, metric_names
+from reenact.benchmark.job import Result, Settings, has_costs, in_zoo, metric_names
 from reenact.benchmark.outside import from_outside
 from reenact.benchmark.sheets import render_grids
 from reenact.benchmark.spec import Row, Table
@@ -139,6 +139,8 @@ def _score_row(row: Row, folder: Path, settings: Settings, checkpoint: Path, wei
         arguments += ["--data.pairs", str(pairs)]
     if has_curves(table.figures):
         arguments += ["--metrics.for_figures", "true"]
+    if has_costs(settings):
+        arguments += ["--metrics.costs", "true"]
     names = metric_names(settings)
     made_from = inputs.scoring_inputs(arguments, store, sources, pairs, checkpoint, names)
     if matches_fingerprint(folder / DONE, made_from):
@@ -177,7 +179,8 @@ def _gather_scores(run: Path, folder: Path, about: dict[str, Any]) -> None:
         frames |= file.frames
         for loader, of in file.scores.items():
             together[loader] = list(of.values())
-            shutil.copyfile(path.with_suffix(".parquet"), folder / f"frames_{loader}.parquet")
+            if path.with_suffix(".parquet").is_file():  # costs have no frames
+                shutil.copyfile(path.with_suffix(".parquet"), folder / f"frames_{loader}.parquet")
             features = path.with_suffix(".safetensors")
             if features.is_file():
                 features.replace(folder / f"features_{loader}.safetensors")

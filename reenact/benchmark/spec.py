@@ -11,7 +11,7 @@ from reenact.benchmark.figure_spec import Figure, build_figures
 from reenact.benchmark.table_file import RowPart, read_table
 from reenact.errors import ReenactError, suggest_names
 from reenact.methods.registry import list_methods
-from reenact.metrics.metric_names import current_metric
+from reenact.metrics.metric_names import COST, current_metric
 from reenact.runs import presets
 
 SYNTHETIC = "synthetic"
@@ -28,7 +28,7 @@ class Column:
     """Identifier of the paper's column: `same.aed`, `cross.fid`."""
     metric: str
     """Our name of what the paper measures, with network and norm; choices that it leaves open are in the notes."""
-    loader: Literal["self", "cross"]
+    loader: Literal["self", "cross", "cost"]
     direction: Literal["up", "down"]
     """Direction in which values are better."""
     decimals: int
@@ -126,7 +126,8 @@ def load_table(name: str) -> Table:
         else tuple(_build_row(row) for row in content.rows if isinstance(row, RowPart))
     )
     _check_ids(path, columns, rows)
-    figures = build_figures(path, content.figures, [column.id for column in columns], [row.id for row in rows])
+    drawn = [column.id for column in columns if column.loader != COST]
+    figures = build_figures(path, content.figures, drawn, [row.id for row in rows])
     return Table(
         id=content.id,
         title=content.title,

@@ -74,7 +74,7 @@ class ColumnPart(_Part):
 
     id: Name
     metric: Words
-    loader: Literal["self", "cross"]
+    loader: Literal["self", "cross", "cost"]
     direction: Literal["up", "down"]
     decimals: Annotated[int, Field(ge=0, le=MOST_DECIMALS)]
 

@@ -13,7 +13,7 @@ from reenact.benchmark import data, forms, report, spec
 from reenact.benchmark.columns import Measured, assign_metrics
 from reenact.benchmark.comparison import write_comparisons
 from reenact.benchmark.figures import draw_figures
-from reenact.benchmark.job import Result, Settings, in_zoo
+from reenact.benchmark.job import Result, Settings, in_zoo, metric_names
 from reenact.benchmark.page import render_page
 from reenact.benchmark.report import Report
 from reenact.benchmark.rows import chosen_scale, read_finished_row, run_row
@@ -114,7 +114,7 @@ def _collect_remarks(table: Table, measured: Sequence[Measured], settings: Setti
         if store is None or is_prepared(store):
             remarks.append(f"Data: {data.describe_store(store)}.")
     remarks.append(f"Pairs: {table.pairs or 'drawn by the data module'}, seed {table.seed}; scale {settings.scale}.")
-    for network, files in hash_networks([m.metric for m in measured if not m.problem]).items():
+    for network, files in hash_networks(metric_names(settings)).items():
         listed = ", ".join(f"{name} (sha256 {digest[:12]})" for name, digest in files.items())
         if listed:
             remarks.append(f"Network {network}: {listed}.")

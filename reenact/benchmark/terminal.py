@@ -30,7 +30,7 @@ def write_text(report: Report, file: TextIO, width: int) -> None:
         labels = [_row_label(line) for line in report.lines]
         name_width = min(NAME_WIDTH, width // 3, max(map(len, [*labels, "  difference"])))
         for block in _split_columns(report, columns, width - name_width):
-            lines += ["", f"{loader}-reenactment", *_render_block(report, block, labels, name_width)]
+            lines += ["", report.name_group(loader), *_render_block(report, block, labels, name_width)]
     if any(cell.best for line in report.lines for cell in line.cells):
         lines += ["", READING]
     for number, note in enumerate(report.footnotes, 1):

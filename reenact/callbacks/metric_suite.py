@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
 from torch.distributed import all_gather_object
 
+from reenact.callbacks.costs import write_costs
+from reenact.callbacks.extremes import Extremes
 from reenact.callbacks.pictures import draw_grid, loader_name, log_picture, picture_columns, send_rows
 from reenact.callbacks.score_files import write_features, write_rows, write_scores
 from reenact.callbacks.score_text import score_text
@@ -24,7 +25,7 @@ from reenact.faces.portrait import PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.metrics.frame_metric import FrameMetric
 from reenact.metrics.frame_set import frame_set
-from reenact.metrics.metric_names import check_metrics
+from reenact.metrics.metric_names import COST, check_metrics
 from reenact.metrics.pose_difference import measure_pose_differences
 from reenact.metrics.suite import Row, Score, Suite, scene_of
 from reenact.metrics.temporal import TemporalMetric
@@ -50,37 +51,6 @@ class Choice:
     """Training steps from one validation that measures it to the next; 0 for every validation. Tests always do."""
 
 
-Frame = tuple[float, dict[str, Tensor]]
-"""A number and one row of pictures."""
-
-
-@dataclass
-class _Extremes:
-    """The frames with the lowest and the highest number, the most extreme first."""
-
-    keep: int
-    lowest: list[Frame] = field(default_factory=list)
-    highest: list[Frame] = field(default_factory=list)
-
-    def add(self, numbers: Sequence[float], pictures: dict[str, Tensor]) -> None:
-        rows = [row for row, number in enumerate(numbers) if not math.isnan(number)]
-        lowest = sorted(rows, key=numbers.__getitem__)[: self.keep]
-        highest = sorted(rows, key=numbers.__getitem__, reverse=True)[: self.keep]
-        frames = [
-            (numbers[row], {name: picture[row : row + 1].cpu() for name, picture in pictures.items()})
-            for row in sorted({*lowest, *highest})
-        ]
-        self.merge(_Extremes(self.keep, frames, frames))
-
-    def merge(self, other: _Extremes) -> None:
-        self.lowest = sorted(self.lowest + other.lowest, key=_frame_number)[: self.keep]
-        self.highest = sorted(self.highest + other.highest, key=_frame_number, reverse=True)[: self.keep]
-
-
-def _frame_number(frame: Frame) -> float:
-    return frame[0]
-
-
 class MetricSuite(pl.Callback):
     """Scores held-out frames with many metrics; each network looks once at each frame.
 
@@ -93,17 +63,22 @@ class MetricSuite(pl.Callback):
         keep: Worst and best frames to keep as pictures; 0 for none.
         for_figures: Also write what curves over differences of pose are computed from: these differences as columns of
             the frames, and in tests the features of every frame, `scores/test_<loader>_<step>.safetensors`.
+        costs: Also measure in tests what a frame costs, `scores/test_cost_<step>.json`.
     """
 
-    def __init__(self, names: list[str | Choice] | None = None, keep: int = 4, for_figures: bool = False) -> None:
+    def __init__(
+        self, names: list[str | Choice] | None = None, keep: int = 4, for_figures: bool = False, costs: bool = False
+    ) -> None:
         chosen: list[str | Choice] = ["psnr", "l1"] if names is None else names
         self.choices = [Choice(entry) if isinstance(entry, str) else entry for entry in chosen]
         self.keep = keep
         self.for_figures = for_figures
+        self.costs = costs
+        self._first_batch: PortraitPair | None = None
         self._face_model: FaceModel | None = None
         self._due: list[Choice] = []
         self._suites: dict[tuple[str, str], Suite] = {}
-        self._extremes: dict[tuple[str, str], _Extremes] = {}
+        self._extremes: dict[tuple[str, str], Extremes] = {}
         self._measured_at: dict[Choice, int] = {}
         self._finished: dict[str, tuple[int, list[Score]]] = {}
         """Loader -> frames and values of the last validation or test, on the first process."""
@@ -160,6 +135,7 @@ class MetricSuite(pl.Callback):
         """Score a batch."""
         if isinstance(pl_module, ReenactmentModule):
             loader = loader_name(trainer.test_dataloaders, dataloader_idx)
+            self._first_batch = self._first_batch or batch
             self._score("test", loader, outputs, batch, _face_model_name(trainer))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -171,7 +147,10 @@ class MetricSuite(pl.Callback):
         self._finish("test", trainer, pl_module)
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the values of all loaders as one table."""
+        """Measure costs if that is set, and print the values of all loaders as one table."""
+        if self.costs and trainer.is_global_zero and self._first_batch is not None:
+            path = Path(trainer.default_root_dir) / "scores" / f"test_{COST}_{trainer.global_step:07d}.json"
+            self._finished[COST] = write_costs(pl_module, self._first_batch, path)
         self._print()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -214,7 +193,7 @@ class MetricSuite(pl.Callback):
         if self.keep and first:
             numbers = [float(row[first]) for row in suite.rows[-len(scene.generated) :]]
             columns = picture_columns(batch, result, every_frame=True)
-            self._extremes.setdefault(key, _Extremes(self.keep)).add(numbers, columns)
+            self._extremes.setdefault(key, Extremes(self.keep)).add(numbers, columns)
 
     def _add_pose_differences(self, rows: Sequence[Row], batch: PortraitPair, face_model: str) -> None:
         """Add the differences of pose to the rows of a batch with face parameters."""
@@ -236,7 +215,7 @@ class MetricSuite(pl.Callback):
             rows = [row for part in _of_all_processes(suite.rows, trainer) for row in part]
             keys = [key for part in _of_all_processes(suite.keys, trainer) for key in part]
             features = _of_all_processes({name: torch.cat(parts) for name, parts in suite.features.items()}, trainer)
-            extremes = _Extremes(self.keep)
+            extremes = Extremes(self.keep)
             for part in _of_all_processes(self._extremes.get((which, loader), extremes), trainer):
                 extremes.merge(part)
             if not trainer.is_global_zero:
@@ -254,7 +233,7 @@ class MetricSuite(pl.Callback):
                 send_rows(trainer, f"frames/{stage}_{loader}", rows)
             self._draw(f"{stage}_{loader}", suite, extremes, trainer)
 
-    def _draw(self, name: str, suite: Suite, extremes: _Extremes, trainer: pl.Trainer) -> None:
+    def _draw(self, name: str, suite: Suite, extremes: Extremes, trainer: pl.Trainer) -> None:
         first = _first_frame_metric(suite)
         if first is None or not extremes.lowest:
             return

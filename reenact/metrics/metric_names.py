@@ -37,6 +37,11 @@ VARIANTS = {"jitter": ("excess",), "lpips": (FOREGROUND,)}
 ASSUMED: dict[str, Reference] = {"csim": "source", "lpips": "target"}
 """Reference of a family whose name states none; of the others it is the driving frame."""
 
+COST = "cost"
+"""Place of the costs of a frame among the loaders: `self`, `cross`."""
+COST_METRICS = ("seconds", "gmacs")
+"""Costs of a frame: seconds, and thousand millions of multiplications with their additions."""
+
 _FORM = re.compile(
     r"(?P<family>[a-z0-9_]+?)(\.(?P<part>[a-z]+))?(\[(?P<network>[a-z0-9_,-]+)\])?(\.(?P<norm>[a-z0-9]+))?"
     r"(@(?P<reference>target|source|driving))?"

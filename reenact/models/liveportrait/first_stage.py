@@ -16,7 +16,7 @@ from reenact.faces.portrait import PortraitPair
 from reenact.models.common.adversarial import head_groups
 from reenact.models.common.keypoints import HEADS, KeypointOptimisation
 from reenact.models.common.portrait_module import Losses
-from reenact.models.liveportrait.losses import guide_loss
+from reenact.models.liveportrait.losses import guide_loss, shape_loss
 from reenact.models.liveportrait.network import LivePortrait, LivePortraitReenactment
 from reenact.models.liveportrait.regions import cut_parts
 from reenact.models.liveportrait.training_stage import TrainingStage
@@ -46,6 +46,8 @@ class LivePortraitLosses(ImageWeights):
     """Weight of the size of the expression's deformations."""
     guide: float = 1.0
     """Distance of ten keypoints from landmarks of eyes and lips."""
+    guide_shape: float = 0.0
+    """Distance of the same keypoints from the landmarks about the middle of each feature (not the paper's)."""
     teacher: PoseKind = "hopenet"
     """Network that tells the angles while training: Hopenet, or the shipped probe on the synthetic world."""
 
@@ -115,11 +117,15 @@ class PortraitStage(TrainingStage[LivePortraitReenactment]):
             "keypoint_prior": weights.keypoint_prior * (crowded + depth),
             "deformation": weights.deformation * deformation_prior(reading.expression),
         }
-        if weights.guide:
-            assert batch.source.landmarks is not None
-            assert batch.driving.landmarks is not None
-            guides = guide_loss(result.source_keypoints, batch.source.landmarks, side)
-            losses["guide"] = weights.guide * (guides + guide_loss(result.keypoints, batch.driving.landmarks, side))
+        for name, weight, measure in (
+            ("guide", weights.guide, guide_loss),
+            ("guide_shape", weights.guide_shape, shape_loss),
+        ):
+            if weight:
+                assert batch.source.landmarks is not None
+                assert batch.driving.landmarks is not None
+                source = measure(result.source_keypoints, batch.source.landmarks, side)
+                losses[name] = weight * (source + measure(result.keypoints, batch.driving.landmarks, side))
         if weights.equivariance:
             losses["equivariance"] = weights.equivariance * _measure_equivariance(network, batch, result, random)
         if self._teacher is not None:

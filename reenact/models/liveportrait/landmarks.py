@@ -53,6 +53,10 @@ lips, 14 and 20 smile.
 """
 
 
+FEATURES: Final = ((11, 13), (15, 16), (12, 14, 17, 19, 20))
+"""Guided keypoints of the left eye, of the right eye and of the lips, without that of both eyes."""
+
+
 def measure_openings(landmarks: Tensor) -> Tensor:
     """Openings (..., 3) of the left eye, the right eye and the lips in landmarks (..., 68, 203 or 478, 2) of any unit.
 

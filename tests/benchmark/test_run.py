@@ -62,6 +62,26 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
+def test_columns_of_costs_are_measured_with_the_scores(table, runs, capsys):
+    columns = [
+        {"id": "self.psnr", "metric": "psnr", "loader": "self", "direction": "up", "decimals": 2},
+        {"id": "cost.seconds", "metric": "seconds", "loader": "cost", "direction": "down", "decimals": 4},
+        {"id": "cost.gmacs", "metric": "gmacs", "loader": "cost", "direction": "down", "decimals": 3},
+        {"id": "cost.tera", "metric": "teramacs", "loader": "cost", "direction": "down", "decimals": 3},
+    ]
+    content = yaml.safe_load(table.read_text())
+    change(table, columns=columns, rows=[{**content["rows"][0], "values": {}}])
+    assert benchmark(table) == 0
+    row = numbers()["one"]
+    assert float(row["cost.seconds"]) > 0
+    assert float(row["cost.gmacs"]) >= 0
+    assert row["cost.tera"] == ""
+    assert "cost of a frame" in capsys.readouterr().out
+    assert "gmacs" in (OUT / "table.md").read_text()
+    assert r"{Cost of a frame}" in (OUT / "table.tex").read_text()
+    assert not (OUT / "rows" / "one" / "frames_cost.parquet").exists()
+
+
 def test_a_table_has_four_forms_and_is_not_run_twice(table, runs, capsys):
     assert benchmark(table) == 0
     assert runs.kinds == ["fit", "test", "fit", "test"]

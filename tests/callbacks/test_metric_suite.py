@@ -17,7 +17,8 @@ from cli.standins import Method
 from data.made_store import SIZE, add_clip, made_arrays
 from safetensors.torch import load_file
 
-from reenact.callbacks.metric_suite import MetricSuite, _Extremes
+from reenact.callbacks.extremes import Extremes
+from reenact.callbacks.metric_suite import MetricSuite
 from reenact.cli import main
 from reenact.data.datamodules import Synthetic
 from reenact.data.store.clip_arrays import list_fields
@@ -88,7 +89,7 @@ def test_another_loader_is_refused(place, capsys):  # noqa: F811 - the fixture
 
 
 def test_the_most_extreme_frames_are_kept():
-    extremes = _Extremes(2)
+    extremes = Extremes(2)
     for numbers in ([3.0, math.nan, 5.0], [4.0, 1.0], [2.0], [9.0]):
         extremes.add(numbers, {"result": torch.tensor(numbers)[:, None]})
     for frames, wanted in ((extremes.lowest, [1, 2]), (extremes.highest, [9, 5])):

@@ -45,7 +45,7 @@ def assign_metrics(columns: tuple[Column, ...], synthetic: bool) -> list[Measure
     measured = []
     for column in columns:
         if column.loader == COST:
-            problem = "" if column.metric in COST_METRICS else suggest_names(column.metric, COST_METRICS)
+            problem = "" if column.metric in COST_METRICS else suggest_names(column.metric, [*COST_METRICS])
             measured.append(Measured(column, column.metric, problem))
             continue
         metric = on_probe(column.metric) if synthetic else column.metric

@@ -76,7 +76,9 @@ def build_cosine_basis(side: int, frequencies: tuple[int, int]) -> tuple[Tensor,
     planes = torch.einsum("ui,vj->uvij", cosines, cosines)
     growth = (1.0 + waves) * (1.0 + waves.T)
     basis, gains = [], []
-    for colour, count, gain in zip(COLOURS, (frequencies[0], frequencies[1], frequencies[1]), COLOUR_GAINS, strict=True):
+    for colour, count, gain in zip(
+        COLOURS, (frequencies[0], frequencies[1], frequencies[1]), COLOUR_GAINS, strict=True
+    ):
         unit = torch.tensor(colour) / math.sqrt(sum(value**2 for value in colour))
         basis.append(torch.einsum("c,nij->ncij", unit, planes[:count, :count].flatten(0, 1)))
         gains.append(gain * growth[:count, :count].flatten())

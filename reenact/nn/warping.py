@@ -10,6 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from reenact.errors import ReenactError
 from reenact.nn.adain import AdaINDownBlock, AdaINUpBlock, LayerNorm2d, normalise_instances
 from reenact.nn.blocks import LEAK
 
@@ -17,6 +18,25 @@ FIRST_KERNEL = 7
 """Frames that the first layer of the mapping network reads."""
 DILATION = 3
 """Frames between the taps of its other layers."""
+
+
+def count_frames(window: int, layers: int) -> int:
+    """Number of frames that a mapping network is given: those of a window, or of one repeated frame for window 0.
+
+    Args:
+        window: frames on either side of a frame.
+        layers: of the mapping network.
+
+    Raises:
+        ReenactError: if the window is shorter than what the layers read.
+    """
+    least = FIRST_KERNEL + 2 * DILATION * layers
+    if window and 2 * window + 1 < least:
+        raise ReenactError(
+            f"--model.network.window {window} gives {2 * window + 1} frames and {layers} mapping layers read {least}:"
+            f" set 0, {least // 2} or more, or fewer --model.network.mapping_layers"
+        )
+    return 2 * window + 1 if window else least
 
 
 class MappingNetwork(nn.Module):
@@ -35,11 +55,6 @@ class MappingNetwork(nn.Module):
         for i in range(layers):
             dilated = nn.Conv1d(code, code, 3, dilation=DILATION)
             self.add_module(f"encoder{i}", nn.Sequential(nn.LeakyReLU(LEAK), dilated))
-
-    @property
-    def least_window(self) -> int:
-        """Frames of the shortest window that it can read."""
-        return FIRST_KERNEL + 2 * DILATION * self.layers
 
     def forward(self, window: Tensor) -> Tensor:
         """Apply it."""

@@ -160,6 +160,22 @@ def test_a_frame_follows_the_frames_around_it(toy):
     torch.testing.assert_close(alone, toy.network.perform(state, still).image, atol=1e-5, rtol=0)
 
 
+@torch.no_grad()
+def test_without_a_window_coefficients_are_standardised_and_a_frame_stands_alone():
+    network = CASES["pirenderer-one-way"].make().eval().network
+    assert network.needs.window == 0
+    source, driving = portrait(1, 0, "a"), portrait(8, 1, "a")
+    state = network.encode(source)
+    with pytest.raises(ReenactError, match="windows of 25 frames, not 8"):
+        network.perform(state, driving.params.map(lambda value: value[None]))
+    alone = network.perform(state, driving.params[:1]).image
+    torch.testing.assert_close(network.perform(state, driving.params).image[:1], alone, atol=1e-5, rtol=0)
+    network.train().perform(state, driving.params)
+    vector = network.vector.of(driving.params)
+    torch.testing.assert_close(network.standard.mean, vector.mean(0))
+    assert not torch.allclose(network.eval().perform(state, driving.params[:1]).image, alone, atol=1e-3)
+
+
 def test_the_first_stage_trains_the_warp_alone(tmp_path):
     module = CASES["pirenderer"].make()
     before = {name: value.clone() for name, value in module.network.state_dict().items()}
@@ -214,7 +230,7 @@ def test_the_average_of_the_weights_is_what_is_saved_and_used(tmp_path):
 
 
 def test_settings_that_fit_nothing_are_refused():
-    with pytest.raises(ReenactError, match=r"11 frames and 3 mapping layers read 25: set a window of 12"):
+    with pytest.raises(ReenactError, match=r"11 frames and 3 mapping layers read 25: set 0, 12 or more"):
         PIRendererConfig(window=5)
     with pytest.raises(ReenactError, match=r"warping_doublings 5 must be at least 1 and less than"):
         PIRendererConfig(warping_doublings=5)

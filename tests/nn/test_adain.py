@@ -13,7 +13,7 @@ from reenact.nn.adain import (
     LayerNormUpBlock,
     initialise_normal,
 )
-from reenact.nn.warping import MappingNetwork, WarpingNetwork
+from reenact.nn.warping import MappingNetwork, WarpingNetwork, count_frames
 
 
 def count(module: nn.Module) -> int:
@@ -24,7 +24,7 @@ def test_the_mapping_network_has_the_published_sizes():
     assert [count(MappingNetwork(inputs).first) for inputs in (70, 73)] == [125_696, 131_072]
     network = MappingNetwork(73)
     assert [count(network.get_submodule(f"encoder{i}")) for i in range(3)] == [196_864] * 3
-    assert network.least_window == 25
+    assert count_frames(0, 3) == 25
     assert network(torch.zeros(2, 73, 27)).shape == (2, 256)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from reenact.errors import ReenactError
 from reenact.faces.guidance import VisibilityRule
-from reenact.nn.warping import DILATION, FIRST_KERNEL
+from reenact.nn.warping import count_frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +52,7 @@ class BFMFlowConfig:
 
     def __post_init__(self) -> None:
         """Raise `ReenactError` for sizes that don't fit each other."""
-        least = FIRST_KERNEL + 2 * DILATION * self.mapping_layers
-        if self.window and 2 * self.window + 1 < least:
-            raise ReenactError(
-                f"--model.network.window {self.window} gives {2 * self.window + 1} frames and {self.mapping_layers}"
-                f" mapping layers read {least}: set 0, {least // 2} or more, or fewer --model.network.mapping_layers"
-            )
+        count_frames(self.window, self.mapping_layers)
         if not 0 < self.motion_doublings < self.motion_halvings:
             raise ReenactError(
                 f"--model.network.motion_doublings {self.motion_doublings} must be from 1 to less than"
@@ -69,7 +64,7 @@ class BFMFlowConfig:
     @property
     def frames(self) -> int:
         """Frames that the mapping network reads."""
-        return 2 * self.window + 1 if self.window else FIRST_KERNEL + 2 * DILATION * self.mapping_layers
+        return count_frames(self.window, self.mapping_layers)
 
     @property
     def widths(self) -> list[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
@@ -22,7 +22,8 @@ from reenact.models.pirenderer.released_grid import warp_as_released
 from reenact.nn.adain import initialise_normal
 from reenact.nn.fold import fold_blocks
 from reenact.nn.layout import bring_channels_inside
-from reenact.nn.warping import MappingNetwork, WarpingNetwork
+from reenact.nn.running_standard import RunningStandard
+from reenact.nn.warping import MappingNetwork, WarpingNetwork, count_frames
 from reenact.nn.whole_batch import BatchDraws
 from reenact.nn.winograd import use_winograd
 
@@ -32,13 +33,15 @@ class PIRendererConfig:
     """Sizes of the network; defaults are `config/face.yaml` of the released code."""
 
     window: int = 13
-    """Frames on either side of a frame whose coefficients the mapping network reads."""
+    """Frames on either side of a frame whose coefficients the mapping network reads, or 0: the frame is repeated."""
     code: int = 256
     """Length of the code of a motion."""
     mapping_layers: int = 3
     """Dilated layers of the mapping network, each of which shortens the window by 6 frames."""
+    standardise: bool = False
+    """Coefficients less their mean in the training, over their deviation in it; not in the released code."""
     coefficient_gain: float = 1.0
-    """Factor on the coefficients."""
+    """Factor on the coefficients, standardised or not."""
     warping_width: int = 32
     """Channels of the warping network at full size; each halving doubles them."""
     warping_halvings: int = 5
@@ -58,17 +61,17 @@ class PIRendererConfig:
 
     def __post_init__(self) -> None:
         """Raise `ReenactError` for sizes that don't fit each other."""
-        frames, least = 2 * self.window + 1, 7 + 6 * self.mapping_layers
-        if frames < least:
-            raise ReenactError(
-                f"--model.network.window {self.window} gives {frames} frames and {self.mapping_layers} mapping layers"
-                f" read {least}: set a window of {least // 2} or fewer --model.network.mapping_layers"
-            )
+        count_frames(self.window, self.mapping_layers)
         if not 1 <= self.warping_doublings < self.warping_halvings:
             raise ReenactError(
                 f"--model.network.warping_doublings {self.warping_doublings} must be at least 1 and less than"
                 f" warping_halvings, which is {self.warping_halvings}"
             )
+
+    @property
+    def frames(self) -> int:
+        """Frames that the mapping network reads."""
+        return count_frames(self.window, self.mapping_layers)
 
 
 @dataclass
@@ -121,6 +124,7 @@ class PIRenderer(ParameterDriven[PIRendererState]):
         self.needs = Contents(params=True, window=config.window, mirrors=False)
         self.face_model = face_model
         self.vector = MotionVector(face_model)
+        self.standard = RunningStandard(len(self.vector)) if config.standardise else nn.Identity()
         self.mapping_net = MappingNetwork(len(self.vector), config.code, config.mapping_layers)
         self.warpping_net = WarpingNetwork(
             config.code, config.warping_width, config.largest, config.warping_halvings, config.warping_doublings
@@ -179,11 +183,13 @@ class PIRenderer(ParameterDriven[PIRendererState]):
         return network
 
     def _encode_motion(self, motion: FaceParams) -> Tensor:
-        """Codes (B, D) of windows (B, 27), or of single frames (B), which are repeated."""
-        frames = 2 * self.config.window + 1
-        windows = motion if len(motion.leading) == 2 else self.repeat_motion(motion)
-        if windows.leading[1] != frames:
-            raise ReenactError(f"PIRenderer reads windows of {frames} frames, not {windows.leading[1]}")
-        coefficients = self.vector.of(windows) * self.config.coefficient_gain
-        code: Tensor = self.mapping_net(coefficients.transpose(1, 2))
+        """Codes (B, D) of windows (B, T), or of single frames (B), which are repeated."""
+        coefficients: Tensor = self.standard(self.vector.of(motion)) * self.config.coefficient_gain
+        if coefficients.ndim == 2:
+            windows = coefficients[..., None].expand(-1, -1, self.config.frames)
+        elif coefficients.shape[1] == self.config.frames:
+            windows = coefficients.mT
+        else:
+            raise ReenactError(f"PIRenderer reads windows of {self.config.frames} frames, not {coefficients.shape[1]}")
+        code: Tensor = self.mapping_net(windows)
         return code

@@ -11,19 +11,21 @@ from reenact.models.pirenderer.network import PIRendererConfig
 
 
 def list_toys() -> dict[str, Callable[[], ReenactmentModule]]:
-    """Return makers of both ways through a pair, the first with a stage of warps."""
+    """Return makers of both ways through a pair, with windows and a stage of warps, and of one way without."""
     return {
         "pirenderer": partial(_build_toy, warp_steps=1, both_directions=True),
-        "pirenderer-one-way": partial(_build_toy, warp_steps=0, both_directions=False),
+        "pirenderer-one-way": partial(_build_toy, warp_steps=0, both_directions=False, window=0, standardise=True),
     }
 
 
-def _build_toy(*, warp_steps: int, both_directions: bool) -> PIRendererModule:
+def _build_toy(
+    *, warp_steps: int, both_directions: bool, window: int = 13, standardise: bool = False
+) -> PIRendererModule:
     return PIRendererModule(
         face_model="head",
         network=PIRendererConfig(
             code=16, warping_width=8, warping_halvings=3, warping_doublings=2, editing_width=8, editing_halvings=2,
-            residual_blocks=1, largest=16, initial_std=None,
+            residual_blocks=1, largest=16, initial_std=None, window=window, standardise=standardise,
         ),
         losses=PIRendererLosses(
             perceptual="pixels", style=1.0, pixel=1.0, both_directions=both_directions

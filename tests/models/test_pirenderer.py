@@ -192,6 +192,22 @@ def test_the_first_stage_trains_the_warp_alone(tmp_path):
     assert not module.reaches_all
 
 
+def test_the_first_stage_may_be_a_share_of_the_training(tmp_path):
+    steps = 4
+    module = CASES["pirenderer"].make()
+    module.optimisation = replace(module.optimisation, warp_steps=0.5)
+    seen = []
+
+    class Note(pl.Callback):
+        def on_train_batch_end(self, run, module, outputs, batch, batch_idx):
+            seen.append("final" if "train/loss/final" in run.callback_metrics else "warped")
+
+    trainer(tmp_path, max_steps=steps, limit_val_batches=0, callbacks=[Note()]).fit(module, Pairs(4))
+    assert seen == ["warped"] * (steps // 2) + ["final"] * (steps // 2)
+    with pytest.raises(ReenactError, match=r"warp_steps 0\.5 is a share of --trainer\.max_steps, which is not set"):
+        trainer(tmp_path, max_steps=-1, max_epochs=1, limit_val_batches=0).fit(module, Pairs(2))
+
+
 def test_both_directions_train_on_both_pictures(tmp_path, monkeypatch):
     for name, rows in (("pirenderer", 8), ("pirenderer-one-way", 4)):
         module, seen = CASES[name].make(), []
@@ -236,6 +252,8 @@ def test_settings_that_fit_nothing_are_refused():
         PIRendererConfig(warping_doublings=5)
     with pytest.raises(ReenactError, match=r"average 1\.0 must be"):
         PIRendererOptimisation(average=1.0)
+    with pytest.raises(ReenactError, match=r"warp_steps -1 must be at least 0"):
+        PIRendererOptimisation(warp_steps=-1)
     with pytest.raises(ReenactError, match=r"perceptual none leaves no loss"):
         PIRendererModule("head", CONFIG, PIRendererLosses(perceptual="none")).check_losses()
 

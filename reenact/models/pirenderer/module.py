@@ -40,13 +40,15 @@ class PIRendererOptimisation(Optimisation):
     beta1: float = 0.5
     average: float = 0.5 ** (32 / 10_000)
     """Share of the old average at each iteration; 0 for the weights as they are."""
-    warp_steps: int = 200_000
-    """Iterations from the start in which the warp alone is trained."""
+    warp_steps: float = 200_000
+    """Iterations from the start in which the warp alone is trained; below 1 their share of `trainer.max_steps`."""
 
     def __post_init__(self) -> None:
-        """Raise `ReenactError` for an average that never takes a new weight."""
+        """Raise `ReenactError` for an average that never takes a new weight, or a stage of less than no iteration."""
         if not 0 <= self.average < 1:
             raise ReenactError(f"--model.optimisation.average {self.average} must be at least 0 and less than 1")
+        if not self.warp_steps >= 0:
+            raise ReenactError(f"--model.optimisation.warp_steps {self.warp_steps} must be at least 0")
 
 
 class PIRendererModule(PlainTraining, ReenactmentModule):
@@ -89,6 +91,20 @@ class PIRendererModule(PlainTraining, ReenactmentModule):
         super().check_losses()
         self.losses.check_terms()
 
+    def on_fit_start(self) -> None:
+        """Check as the base class, and that the first stage has a length.
+
+        Raises:
+            ReenactError: as the base class, and if the stage is a share of a number of iterations that is not named.
+        """
+        super().on_fit_start()
+        steps = self.optimisation.warp_steps
+        if 0 < steps < 1 and self.trainer.max_steps < 0:
+            raise ReenactError(
+                f"--model.optimisation.warp_steps {steps} is a share of --trainer.max_steps, which is not set: set it,"
+                " or give a number of iterations"
+            )
+
     def configure_callbacks(self) -> Sequence[Callback] | Callback:
         """Average the weights while training."""
         average = self.optimisation.average
@@ -102,7 +118,7 @@ class PIRendererModule(PlainTraining, ReenactmentModule):
         real = to_unit(driving.image)
         state, motion = self.network.encode(source), self.network.read_window(driving)
         compare, weights = self.image_losses.compare_scales, self.losses
-        if self.global_step < self.optimisation.warp_steps:
+        if self._trains_the_warp_alone():
             result, warped = None, to_unit(self.network.warp_source(state, motion))
         else:
             reenactment = self.network.perform(state, motion)
@@ -114,3 +130,8 @@ class PIRendererModule(PlainTraining, ReenactmentModule):
         if weights.pixel:
             losses["pixel"] = weights.pixel * ((warped if result is None else result) - real).abs().mean()
         return losses
+
+    def _trains_the_warp_alone(self) -> bool:
+        """Return True in the first stage."""
+        steps = self.optimisation.warp_steps
+        return self.global_step < (steps * self.trainer.max_steps if 0 < steps < 1 else steps)

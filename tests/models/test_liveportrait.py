@@ -9,9 +9,10 @@ from zoo import CASES, SIZE, Pairs, loader, pair, portrait, trainer
 from reenact.errors import ReenactError
 from reenact.models.common.base import Transfer
 from reenact.models.liveportrait.landmarks import GUIDED, guide_points, measure_openings
-from reenact.models.liveportrait.losses import guide_loss
+from reenact.models.liveportrait.losses import guide_loss, shape_loss
 from reenact.models.liveportrait.module import LivePortraitModule
 from reenact.models.liveportrait.motion import KEYPOINTS, POINTS_OF_REGION
+from reenact.models.liveportrait.motion_extractor import MotionExtractor
 from reenact.models.liveportrait.regions import cut_parts, mask_features, mask_shoulders
 from reenact.models.liveportrait.second_stage import RetargetingLosses, compute_retargeting_losses, retarget_portraits
 from reenact.nn.euler import angles_of, rotation_of
@@ -44,6 +45,28 @@ def test_guided_keypoints_on_their_landmarks_cost_nothing():
     assert guide_loss(points, landmarks, 64).item() == pytest.approx(10 * torch.tensor(3.0).log().item() / 40, rel=1e-3)
     assert set(POINTS_OF_REGION["eyes"]) <= set(GUIDED)
     assert set(POINTS_OF_REGION["lips"]) - {6} <= set(GUIDED)
+
+
+def test_the_shape_of_features_does_not_care_where_they_are():
+    landmarks = torch.rand(2, 68, 2) * 64
+    points = torch.zeros(2, KEYPOINTS, 3)
+    points[:, list(GUIDED), :2] = guide_points(landmarks) / 32 - 1
+    assert shape_loss(points, landmarks, 64).item() == pytest.approx(0, abs=1e-4)
+    assert shape_loss(points + 0.3, landmarks, 64).item() == pytest.approx(0, abs=1e-4)
+    assert guide_loss(points + 0.3, landmarks, 64) > 1
+    points[:, 19, 1] += 0.1
+    assert shape_loss(points, landmarks, 64) > 0.5
+
+
+def test_heads_read_where_learned_maps_lie():
+    torch.manual_seed(0)
+    extractor = MotionExtractor(KEYPOINTS, [1], [8], places=4)
+    with torch.no_grad():
+        extractor.fc_t.weight[:, :8] = 0.0  # of the pooled vector, which a shift hardly changes
+    image = torch.zeros(1, 3, 64, 64)
+    image[..., 16:24, 8:16] = 1.0
+    before, after = (extractor(picture).translation for picture in (image, image.roll(32, -1)))
+    assert (after - before).abs().max() > 0.01
 
 
 def test_parts_of_pictures_lie_where_the_landmarks_are():

@@ -132,7 +132,7 @@ def test_openings_of_a_stage_1_checkpoint_are_refused(network, first_stage, name
     assert not network.controls()[name].effect.endswith("needs stage 2")
 
 
-@pytest.mark.parametrize("setting", ["follow_eyes", "follow_lips", "calm_lips"])
+@pytest.mark.parametrize("setting", ["follow_eyes", "first_eyes", "follow_lips", "calm_lips"])
 def test_settings_that_need_stage_2_are_refused_without_it(first_stage, monkeypatch, setting):
     monkeypatch.setattr(first_stage, "config", replace(first_stage.config, **{setting: True}))
     state = first_stage.encode(portrait(1, 0, "a"))

@@ -44,8 +44,8 @@ def measure_costs(network: Reenactor[Any, Any], batch: PortraitPair) -> list[Sco
     _play_frames(folded, state, driving)
     seconds = _play_frames(folded, state, driving)
     device = driving.image.device.type
-    where = f"{torch.get_num_threads()} thread(s)" if device == "cpu" else torch.cuda.get_device_name()
-    notes = {"seconds": f"seconds of a frame on {device}, {where}, mean of {FRAMES} frames", "gmacs": ""}
+    where = f"{torch.get_num_threads()} of its threads" if device == "cpu" else torch.cuda.get_device_name()
+    notes = {"seconds": f"on {device}, {where}, mean of {FRAMES} frames", "gmacs": ""}
     # The counter counts a multiplication and its addition as two operations.
     values = {"seconds": seconds / FRAMES, "gmacs": counter.get_total_flops() / 2e9 / FRAMES}
     return [Score(name, values[name], FRAMES, notes[name]) for name in COST_METRICS]

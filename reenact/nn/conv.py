@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+Conv = TypeVar("Conv", nn.Conv2d, nn.Conv3d)
 
 
 class SpectralConv2d(nn.Module):
@@ -66,8 +70,19 @@ def _draw_direction(length: int) -> Tensor:
 
 def plain_conv(weight: Tensor, bias: Tensor | None, padding: int) -> nn.Conv2d:
     """A stride-1 convolution with the given weight (out, in, k, k) and bias (out,)."""
-    channels_out, channels_in, kernel_size, _ = weight.shape
-    conv = nn.Conv2d(channels_in, channels_out, kernel_size, padding=padding, bias=bias is not None, device="meta")
+    channels_out, channels_in, *kernel_size = weight.shape
+    sizes = channels_in, channels_out, tuple(kernel_size)
+    return _take_weights(nn.Conv2d(*sizes, padding=padding, bias=bias is not None, device="meta"), weight, bias)
+
+
+def plain_volume_conv(weight: Tensor, bias: Tensor | None, padding: int) -> nn.Conv3d:
+    """A stride-1 convolution of volumes with the given weight (out, in, d, h, w) and bias (out,)."""
+    channels_out, channels_in, *kernel_size = weight.shape
+    sizes = channels_in, channels_out, tuple(kernel_size)
+    return _take_weights(nn.Conv3d(*sizes, padding=padding, bias=bias is not None, device="meta"), weight, bias)
+
+
+def _take_weights(conv: Conv, weight: Tensor, bias: Tensor | None) -> Conv:
     conv.weight = nn.Parameter(weight.detach().clone(), requires_grad=False)
     if bias is not None:
         conv.bias = nn.Parameter(bias.detach().clone(), requires_grad=False)

@@ -6,10 +6,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from reenact.nn import fold
 from reenact.nn.adain import LayerNormUpBlock
 from reenact.nn.blocks import DownBlock, SameBlock, SpadeResBlock, UpBlock
 from reenact.nn.conv import SpectralConv2d
-from reenact.nn.fold import fold_blocks
+from reenact.nn.fold import FoldedUpBlock, fold_blocks
 from reenact.nn.resample import AntiAliasDown, build_gaussian, identity_grid, warp
 
 
@@ -95,6 +96,20 @@ def test_folded_block_gives_the_same_output(block):
     block = torch.nn.Sequential(randomised(block)).double()
     x = torch.randn(2, 4, 10, 8, dtype=torch.float64)
     torch.testing.assert_close(fold_blocks(copy.deepcopy(block))(x), block(x))
+
+
+@pytest.mark.parametrize("most_weights", [0, 2**17], ids=["doubled", "phases"])
+@pytest.mark.parametrize("precision", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("kind", [SameBlock, DownBlock, UpBlock])
+def test_folded_blocks_of_volumes_give_the_same_output(kind, precision, most_weights, monkeypatch):
+    monkeypatch.setattr(fold, "MOST_VOLUME_WEIGHTS", most_weights)
+    torch.manual_seed(0)
+    block = torch.nn.Sequential(randomised(kind(4, 6, conv=torch.nn.Conv3d))).to(precision)
+    x = torch.randn(2, 4, 3, 6, 8, dtype=precision)
+    folded = fold_blocks(copy.deepcopy(block))
+    assert isinstance(folded[0], FoldedUpBlock) == (kind is UpBlock and most_weights > 0)
+    for maps in (x, x.contiguous(memory_format=torch.channels_last_3d)):
+        torch.testing.assert_close(folded(maps), block(x), atol=1e-5, rtol=1e-5)
 
 
 def test_folded_spade_block_gives_the_same_output():

@@ -18,6 +18,8 @@ POINTS = {2: (0.0, 1.0, -1.0, 2.0), 3: (0.0, 1.0, -1.0, 0.5, -2.0)}
 """Points at which the polynomials of a kernel of this side are evaluated, beside infinity."""
 LEAST_PRODUCTS = 64 * 128
 """Products of the two numbers of channels from which the transforms of the tiles cost less than they save."""
+LEAST_PRODUCTS_AVX512 = 256 * 512
+"""The same on processors with AVX-512, which convolve twice as fast and transform as fast."""
 
 
 class WinogradConv2d(nn.Module):
@@ -120,7 +122,7 @@ def _expand_roots(roots: Tensor) -> Tensor:
 
 
 def use_winograd(module: nn.Module) -> None:
-    """Replace every convolution inside a module that gains from it, in place."""
+    """Replace every convolution inside a module that gains from it on this processor, in place."""
     for name, child in module.named_children():
         if isinstance(child, nn.Conv2d) and _suits_winograd(child):
             setattr(module, name, WinogradConv2d(child))
@@ -131,5 +133,6 @@ def use_winograd(module: nn.Module) -> None:
 def _suits_winograd(conv: nn.Conv2d) -> bool:
     square = conv.kernel_size[0] == conv.kernel_size[1] and conv.kernel_size[0] in POINTS
     plain = conv.stride == conv.dilation == (1, 1) and conv.groups == 1 and conv.padding_mode == "zeros"
-    wide = conv.in_channels * conv.out_channels >= LEAST_PRODUCTS and min(conv.in_channels, conv.out_channels) >= 64
+    least = LEAST_PRODUCTS_AVX512 if torch.backends.cpu.get_cpu_capability() == "AVX512" else LEAST_PRODUCTS
+    wide = conv.in_channels * conv.out_channels >= least and min(conv.in_channels, conv.out_channels) >= 64
     return square and plain and wide and conv.padding in {(0, 0), (1, 1)}

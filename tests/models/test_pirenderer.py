@@ -289,8 +289,9 @@ def test_the_coefficients_are_those_of_the_face_model(bfm):
 
 
 @torch.no_grad()
-def test_wide_networks_paint_the_same_by_fewer_products():
+def test_wide_networks_paint_the_same_by_fewer_products(monkeypatch):
     """Several frames at once on the processor, and each alone."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     torch.manual_seed(0)
     network = PIRenderer(PIRendererConfig(**WIDE), load_face_model("head")).eval()
     folded = network.folded()

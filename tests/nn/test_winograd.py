@@ -39,7 +39,10 @@ def test_gradients_and_other_precisions_are_the_convolutions_own():
         assert torch.equal(fast(x.detach()), conv(x.detach()))
 
 
-def test_wide_plain_convolutions_alone_are_replaced():
+@pytest.mark.parametrize("capability", ["AVX2", "AVX512"])
+def test_wide_plain_convolutions_alone_are_replaced(capability, monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    is_fast = capability == "AVX512"
     block = nn.Sequential(
         nn.Conv2d(128, 128, 3, padding=1),
         nn.Sequential(nn.Conv2d(128, 256, 2, padding=1)),
@@ -47,11 +50,11 @@ def test_wide_plain_convolutions_alone_are_replaced():
         nn.Conv2d(64, 64, 3, padding=1),
         nn.Conv2d(128, 128, 7, padding=3),
         nn.Conv2d(128, 128, 3, padding=1, groups=2),
+        nn.Conv2d(256, 512, 3, padding=1),
     )
     use_winograd(block)
-    assert [isinstance(layer, WinogradConv2d) for layer in (block[0], block[1][0], *block[2:])] == [True] * 2 + [
-        False
-    ] * 4
+    replaced = [isinstance(layer, WinogradConv2d) for layer in (block[0], block[1][0], *block[2:])]
+    assert replaced == [not is_fast, not is_fast, False, False, False, False, True]
 
 
 @pytest.mark.parametrize("norm", ["instance", "layer"])

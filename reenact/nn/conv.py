@@ -69,17 +69,21 @@ def _draw_direction(length: int) -> Tensor:
 
 
 def plain_conv(weight: Tensor, bias: Tensor | None, padding: int) -> nn.Conv2d:
-    """A stride-1 convolution with the given weight (out, in, k, k) and bias (out,)."""
-    channels_out, channels_in, *kernel_size = weight.shape
-    sizes = channels_in, channels_out, tuple(kernel_size)
-    return _take_weights(nn.Conv2d(*sizes, padding=padding, bias=bias is not None, device="meta"), weight, bias)
+    """A stride-1 convolution with the given weight (out, in, h, w) and bias (out,)."""
+    channels_out, channels_in, height, width = weight.shape
+    biased = bias is not None
+    conv = nn.Conv2d(channels_in, channels_out, (height, width), padding=padding, bias=biased, device="meta")
+    return _take_weights(conv, weight, bias)
 
 
 def plain_volume_conv(weight: Tensor, bias: Tensor | None, padding: int) -> nn.Conv3d:
     """A stride-1 convolution of volumes with the given weight (out, in, d, h, w) and bias (out,)."""
-    channels_out, channels_in, *kernel_size = weight.shape
-    sizes = channels_in, channels_out, tuple(kernel_size)
-    return _take_weights(nn.Conv3d(*sizes, padding=padding, bias=bias is not None, device="meta"), weight, bias)
+    channels_out, channels_in, *kernel = weight.shape
+    size = kernel[0], kernel[1], kernel[2]
+    biased = bias is not None
+    return _take_weights(
+        nn.Conv3d(channels_in, channels_out, size, padding=padding, bias=biased, device="meta"), weight, bias
+    )
 
 
 def _take_weights(conv: Conv, weight: Tensor, bias: Tensor | None) -> Conv:

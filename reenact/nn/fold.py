@@ -118,7 +118,7 @@ def split_phases(conv: nn.Conv2d | nn.Conv3d) -> nn.Conv2d | nn.Conv3d:
 def join_phases(phases: Tensor) -> Tensor:
     """Interleave phases (B, 4 C, ..., H + 1, W + 1) to maps or volumes (B, C, ..., 2H, 2W)."""
     height, width = phases.shape[-2] - 1, phases.shape[-1] - 1
-    parts = phases.unflatten(1, (2, 2, -1))
+    parts = phases.reshape(len(phases), 2, 2, -1, *phases.shape[2:])
     size = len(phases), parts.shape[3], *phases.shape[2:-2], 2 * height, 2 * width
     order = inner_format(phases) if has_inner_channels(phases) else torch.contiguous_format
     out = torch.empty(size, dtype=phases.dtype, device=phases.device, memory_format=order)

@@ -165,6 +165,7 @@ def test_a_kept_triplane_is_of_its_own_source_and_has_no_gradient(network):
         first, second = state[:1], state[1:]
         planes = network.build_planes(first, motion)
         assert not torch.allclose(network.build_planes(second, motion), planes)
+        assert torch.equal(network.build_planes(first, motion), planes)
     assert network.build_planes(first, motion).requires_grad
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reenact.callbacks.pictures import LABEL_HEIGHT, draw_grid
+from reenact.callbacks.pictures import LABEL_HEIGHT, draw_grid, measure_label
 from reenact.callbacks.whole_files import write_picture
 from reenact.faces.portrait import to_tensor
 from reenact.media.pictures import open_picture
@@ -63,7 +64,16 @@ def draw_comparison(grids: Mapping[str, Path], *, least: int = 2) -> NDArray[np.
     inputs = {name: [first[pair][name] for pair in pairs] for name in ("source", "driving") if name in first[pairs[0]]}
     results = {name: [rows[pair]["result"] for pair in pairs] for name, rows in cells.items()}
     columns = {name: torch.cat(pictures) for name, pictures in (inputs | results).items()}
-    return draw_grid(columns, len(pairs))
+    return draw_grid(_enlarge_for_labels(columns), len(pairs))
+
+
+def _enlarge_for_labels(columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Pictures (B, 3, H, W), each pixel repeated until the widest name fits above its column."""
+    width = next(iter(columns.values())).shape[-1]
+    times = math.ceil(max(map(measure_label, columns)) / width)
+    return {
+        name: picture.repeat_interleave(times, -1).repeat_interleave(times, -2) for name, picture in columns.items()
+    }
 
 
 def cut_grid(path: Path) -> dict[str, Pictures]:

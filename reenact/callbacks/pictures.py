@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ from reenact.models.common.module import ReenactmentModule
 
 LABEL_HEIGHT = 16
 """Pixels of the strip with the columns' names."""
+LABEL_SIZE = 11
+"""Size of the letters of these names."""
+LABEL_MARGIN = 3
+"""Pixels left of each name."""
 STRIP = 4
 """Frames of a clip in a grid, one below the other."""
 
@@ -88,6 +93,11 @@ def draw_grid(pictures: Mapping[str, Tensor], rows: int) -> NDArray[np.uint8]:
         levels = to_bytes(F.interpolate(picture[:rows].float(), size, mode="area"))
         columns.append(levels.permute(0, 2, 3, 1).reshape(-1, size[1], 3).cpu().numpy())
     return np.concatenate([_draw_labels(list(pictures), size[1]), np.concatenate(columns, axis=1)])
+
+
+def measure_label(name: str) -> int:
+    """Width in pixels that a column of a grid needs for its name, with a margin on either side."""
+    return math.ceil(ImageFont.load_default(size=LABEL_SIZE).getlength(name)) + 2 * LABEL_MARGIN
 
 
 class Pictures(pl.Callback):
@@ -183,7 +193,7 @@ def loader_name(loaders: object, index: int) -> str:
 def _draw_labels(names: list[str], width: int) -> NDArray[np.uint8]:
     strip = Image.new("RGB", (width * len(names), LABEL_HEIGHT), "white")
     draw = ImageDraw.Draw(strip)
-    font = ImageFont.load_default(size=11)
+    font = ImageFont.load_default(size=LABEL_SIZE)
     for column, name in enumerate(names):
-        draw.text((column * width + 3, 1), name, fill="black", font=font)
+        draw.text((column * width + LABEL_MARGIN, 1), name, fill="black", font=font)
     return np.asarray(strip)

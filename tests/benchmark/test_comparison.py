@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from reenact.benchmark.comparison import draw_comparison, write_comparisons
-from reenact.callbacks.pictures import LABEL_HEIGHT, describe_grid, draw_grid
+from reenact.callbacks.pictures import LABEL_HEIGHT, describe_grid, draw_grid, measure_label
 from reenact.callbacks.whole_files import write_picture
 
 SIDE = 64
@@ -45,6 +45,18 @@ def test_pairs_and_methods_stand_in_rows_and_columns(tmp_path):
     for row, pair in enumerate((1, 3)):
         expected = [pair / 10, -pair / 10, 0.1 + pair / 20, 0.4 + pair / 20]
         assert [cell(sheet, row, column) for column in range(4)] == pytest.approx(expected, abs=0.01)
+
+
+def test_small_pictures_grow_until_the_names_above_them_fit(tmp_path):
+    name = "pirenderer expression only"
+    sheet = draw_comparison({name: write_grid(tmp_path / "one.png", [1, 2], 0.1)}, least=1)
+    times = -(-measure_label(name) // SIDE)
+    assert times > 1
+    assert sheet.shape == (LABEL_HEIGHT + 2 * times * SIDE, 3 * times * SIDE, 3)
+    label = sheet[:LABEL_HEIGHT, 2 * times * SIDE :].min((0, 2))
+    assert (label[-2:] == 255).all()
+    second = sheet[LABEL_HEIGHT + times * SIDE + times * SIDE // 2, 2 * times * SIDE + times * SIDE // 2]
+    assert second.mean() / 127.5 - 1 == pytest.approx(0.1 + 2 / 20, abs=0.01)
 
 
 def test_no_sheet_of_one_method_or_of_other_pairs(tmp_path):

@@ -1,7 +1,8 @@
-"""What `reenact fit --model pirenderer` learns of people of the synthetic world; 21 minutes.
+"""What `reenact fit --model pirenderer` learns of people of the synthetic world; ten minutes of one core.
 
-The bounds are what was measured. The goals are 2 dB more than the copied source, half of its landmark error and a slope
-of the lips of 0.5; `docs/methods/pirenderer.md` says how far the training falls short of them.
+The world is written as a store first, so that no time goes into drawing while the network trains. The bounds are what
+was measured. The goals are 2 dB more than the copied source, half of its landmark error and a slope of the lips of 0.5;
+`docs/methods/pirenderer.md` says how far the training falls short of them.
 """
 
 import pytest
@@ -10,34 +11,24 @@ import strangers
 from reenact.cli import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-SETTINGS = {
-    "model.network.coefficient_gain": "10",
-    "model.network.warping_doublings": "3",
-    "model.network.editing_width": "12",
-    "model.optimisation.lr": "1e-3",
-    "model.optimisation.beta1": "0.9",
-    "model.optimisation.average": "0.99",
-    "model.optimisation.warp_steps": "1100",
-    "model.optimisation.milestones": "[1700, 2350]",
-    "trainer.max_steps": "2700",
-    "trainer.val_check_interval": "1350",
-}
-"""Options of the measured training. The tiny preset has a short first stage, which `benchmark quick` needs."""
+WORLD = "--identities 300 --test-identities 10 --clips-per-identity 2 --frames-per-clip 12 --every 8 --size 64"
 
 
 @pytest.fixture(scope="module")
 def numbers(tmp_path_factory):
-    run = tmp_path_factory.mktemp("pirenderer") / "run"
-    options = [word for name, value in SETTINGS.items() for word in (f"--{name}", value)]
-    assert main(["fit", "--model", "pirenderer", *options, "--out", str(run)]) == 0
+    folder = tmp_path_factory.mktemp("pirenderer")
+    store, run = str(folder / "store"), folder / "run"
+    assert main(["world", "--out", store, *WORLD.split()]) == 0
+    data = ["--data", "clips", "--data.root", store, "--scale", "tiny"]
+    assert main(["fit", "--model", "pirenderer", *data, "--out", str(run)]) == 0
     network = strangers.load_network(run)
     return strangers.measure_pairs(network, strangers.read_strangers(network.needs.window))
 
 
 def test_beats_copying_the_source_of_strangers(numbers):
     assert numbers["psnr"].mean() > numbers["copied_psnr"].mean() + 1
-    assert numbers["error"].mean() < 0.8 * numbers["copied_error"].mean()
+    assert numbers["error"].mean() < 0.75 * numbers["copied_error"].mean()
 
 
 def test_mouths_follow_a_little(numbers):
-    assert strangers.slope_of_lips(numbers) > 0.05
+    assert strangers.slope_of_lips(numbers) > 0.15

@@ -62,10 +62,10 @@ def test_heads_read_where_learned_maps_lie():
     torch.manual_seed(0)
     extractor = MotionExtractor(KEYPOINTS, [1], [8], places=4)
     with torch.no_grad():
-        extractor.fc_t.weight[:, :8] = 0.0  # of the pooled vector, which a shift hardly changes
+        extractor.fc_kp.weight[:, :8] = 0.0  # of the pooled vector, which a shift hardly changes
     image = torch.zeros(1, 3, 64, 64)
     image[..., 16:24, 8:16] = 1.0
-    before, after = (extractor(picture).translation for picture in (image, image.roll(32, -1)))
+    before, after = (extractor(picture).canonical for picture in (image, image.roll(32, -1)))
     assert (after - before).abs().max() > 0.01
 
 

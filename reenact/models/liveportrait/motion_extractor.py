@@ -115,8 +115,8 @@ class MotionExtractor(nn.Module):
         self.fc_pitch, self.fc_yaw, self.fc_roll = (nn.Linear(inputs, BINS) for _ in range(3))
         self.fc_t = nn.Linear(inputs, 3)
         self.fc_exp = nn.Linear(inputs, 3 * keypoints)
-        # The scale has no activation: from around 0 it would grow with either sign. This start, 1 for every picture with
-        # hardly a shift or an expression, is our own.
+        # The scale has no activation: from around 0 it would grow with either sign. This start, 1 for every picture
+        # with hardly a shift or an expression, is our own.
         nn.init.ones_(self.fc_scale.bias)
         nn.init.zeros_(self.fc_scale.weight)
         for head in (self.fc_t, self.fc_exp):

@@ -19,6 +19,8 @@ Precision = Literal["float16", "float32"]
 AutoencoderKind = Literal["stable_diffusion", "cosines"]
 """`stable_diffusion`: its autoencoder, stored apart from the checkpoints (the asset `sd-vae-ft-mse`). `cosines`: the
 lowest frequencies of every square as channels, which needs no training."""
+Trained = Literal["image", "temporal", "denoiser", "all"]
+"""Part that is trained: everything but the motion modules, these alone, the denoiser with them, or everything."""
 TIMESTEPS = 1000
 """Steps of the noise schedule."""
 

@@ -27,6 +27,7 @@ METHOD = Method(
     presets={
         "magicportrait_image": "stage 1: pictures, each by itself",
         "magicportrait": "stage 2: motion modules, on clips of 12 frames",
+        "magicportrait_fast": "4 steps of the sampler, distilled from stage 2",
         **{
             f"magicportrait_{name}{stage}": f"{title}, stage {number}"
             for name, title in ABLATIONS.items()
@@ -34,8 +35,11 @@ METHOD = Method(
         },
     },
     stands_on={
-        preset: Foundation(preset=f"{preset}_image", option="weights")
-        for preset in ("magicportrait", *(f"magicportrait_{name}" for name in ABLATIONS))
+        "magicportrait_fast": Foundation(preset="magicportrait", option="model.teacher"),
+        **{
+            preset: Foundation(preset=f"{preset}_image", option="weights")
+            for preset in ("magicportrait", *(f"magicportrait_{name}" for name in ABLATIONS))
+        },
     },
     assets=(AUTOENCODER,),
     converter="reenact.models.magicportrait.convert",

@@ -7,11 +7,13 @@ The authors released no code of training; what the paper leaves open is Champ's,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
@@ -20,14 +22,14 @@ from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.portrait_module import Losses, Stage
 from reenact.models.common.training import Optimisation, PlainTraining
 from reenact.models.magicportrait.autoencoder import VAE_ASSET, StableDiffusionAutoencoder
-from reenact.models.magicportrait.config import TIMESTEPS, Betas, MagicPortraitConfig
-from reenact.models.magicportrait.network import MagicPortrait, list_stages
-from reenact.models.magicportrait.sampler import build_scheduler, draw_noise
+from reenact.models.magicportrait.config import TIMESTEPS, Betas, MagicPortraitConfig, Trained
+from reenact.models.magicportrait.distillation import Teacher, Trajectory, build_teacher, load_teacher
+from reenact.models.magicportrait.network import MagicPortrait, choose_trained
+from reenact.models.magicportrait.reference import Bank
+from reenact.models.magicportrait.sampler import build_scheduler, combine_predictions, draw_noise
 from reenact.models.magicportrait.training import weigh_velocities
 from reenact.nn.frozen import Frozen
 
-Trained = Literal["image", "temporal", "all"]
-"""Part that is trained: everything but the motion modules, these alone, or both."""
 CHECKED_TIMESTEPS = (99, 299, 499, 699, 899)
 """Timesteps of the loss in validation."""
 LEVELS = 4
@@ -46,6 +48,10 @@ class MagicPortraitLosses:
     """Standard deviation of noise that is the same at all places and frames of a channel."""
     drop: float = 0.1
     """Share of the batches without a reference, for classifier-free guidance."""
+    teacher_steps: int = 0
+    """Steps of a teacher that one of the sampler's steps learns to take the place of; 0 learns from the data."""
+    teacher_guidance: float = 3.5
+    """Scale of classifier-free guidance of the teacher's steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +75,11 @@ class MagicPortraitModule(PlainTraining, ReenactmentModule):
         network: sizes and sampler.
         losses: settings of the objective.
         optimisation: learning rate, schedule, and the part that is trained.
+        teacher: checkpoint of the second stage that a network of few steps starts and learns from; for `fit` alone.
     """
 
     method = "magicportrait"
+    unrecorded = frozenset({"teacher"})
     may_start_fresh = tuple(
         f"network.denoiser.unet.{block}.motion_modules."
         for block in (
@@ -80,6 +88,7 @@ class MagicPortraitModule(PlainTraining, ReenactmentModule):
         )
     )
     network: MagicPortrait
+    teacher_digest: Tensor
     optimisation: MagicPortraitOptimisation
 
     def __init__(
@@ -88,6 +97,7 @@ class MagicPortraitModule(PlainTraining, ReenactmentModule):
         network: MagicPortraitConfig | None = None,
         losses: MagicPortraitLosses | None = None,
         optimisation: MagicPortraitOptimisation | None = None,
+        teacher: Path | None = None,
     ) -> None:
         network = network or MagicPortraitConfig()
         losses = losses or MagicPortraitLosses()
@@ -95,10 +105,16 @@ class MagicPortraitModule(PlainTraining, ReenactmentModule):
         arguments = {"face_model": face_model, "network": network, "losses": losses, "optimisation": optimisation}
         super().__init__(MagicPortrait(network, load_face_model(face_model)), optimisation, arguments)
         self.losses = losses
-        self._scheduler = build_scheduler(losses.betas)
-        for stage, parameters in list_stages(self.network).items():
-            for parameter in parameters:
-                parameter.requires_grad_(optimisation.trained in (stage, "all"))
+        self.teacher = teacher
+        self._teacher: Teacher | None = None
+        self._trajectory: Trajectory | None = None
+        betas, sampling = losses.betas, network.sampling
+        if losses.teacher_steps:
+            betas = sampling.betas
+            self._trajectory = Trajectory(betas, sampling.steps, losses.teacher_steps)
+            self.register_buffer("teacher_digest", torch.zeros(32, dtype=torch.uint8))
+        self._scheduler = build_scheduler(betas)
+        choose_trained(self.network, optimisation.trained)
         if optimisation.checkpointing:
             self.network.denoiser.unet.enable_gradient_checkpointing()
             self.network.appearance.unet.enable_gradient_checkpointing()
@@ -106,7 +122,7 @@ class MagicPortraitModule(PlainTraining, ReenactmentModule):
     @property
     def reaches_all(self) -> bool:
         """True for the motion modules alone: batches without a reference leave AppearanceNet out."""
-        return self.optimisation.trained == "temporal" or not self.losses.drop
+        return self.optimisation.trained in ("temporal", "denoiser") or not self.losses.drop
 
     def assets(self, stage: Stage) -> tuple[str, ...]:
         """Return the autoencoder's name, where it is a file."""
@@ -117,6 +133,28 @@ class MagicPortraitModule(PlainTraining, ReenactmentModule):
         autoencoder = self.network.autoencoder
         return {"autoencoder": autoencoder.frozen} if isinstance(autoencoder, StableDiffusionAutoencoder) else {}
 
+    def on_fit_start(self) -> None:
+        """Start from the teacher, unless the training goes on, and keep its denoiser.
+
+        Raises:
+            ReenactError: if no teacher is named, or it is not this network's.
+        """
+        super().on_fit_start()
+        if self._trajectory is None:
+            return
+        if self.teacher is None:
+            raise ReenactError("a sampler of few steps learns from a trained magicportrait: name it with --model.teacher")
+        weights, digest = load_teacher(self.teacher, self.network)
+        if not self.teacher_digest.any():
+            self.network.load_state_dict(weights)
+            self.teacher_digest.copy_(digest)
+        elif not torch.equal(self.teacher_digest.cpu(), digest):
+            raise ReenactError(
+                f"this training began with another teacher than {self.teacher}: name that one with --model.teacher, or"
+                " start a new training"
+            )
+        self._teacher = build_teacher(self.network, weights)
+
     def compute_losses(self, batch: PortraitPair) -> Losses:
         """Weighed squared error of velocities at drawn timesteps."""
         draws, settings = self.random(), self.losses
@@ -124,13 +162,16 @@ class MagicPortraitModule(PlainTraining, ReenactmentModule):
         count, frames = images.shape[:2]
         side, channels = images.shape[-1] // self.network.config.factor, self.network.config.unet.latent
         shape = (channels, frames, side, side)
-        timesteps = (TIMESTEPS * draws.uniform(count)).long().to(self.device)
+        possible = torch.arange(TIMESTEPS) if self._trajectory is None else self._trajectory.list_starts()
+        timesteps = possible[(len(possible) * draws.uniform(count)).long()].to(self.device)
         noise = draws.normal(count, *shape) + settings.noise_offset * draws.normal(count, channels, 1, 1, 1)
         sampled = draws.normal(count, *shape), draws.normal(count, channels, side, side)
         is_dropped = bool(torch.rand((), generator=draws.generator) < settings.drop)
         errors = self.measure_errors(
             batch.source, images, params, timesteps, noise.to(self.device), is_dropped=is_dropped, sampled=sampled
         )
+        if self._trajectory is not None:
+            return {"trajectory": errors.mean()}
         weights = weigh_velocities(self._scheduler.alphas_cumprod, timesteps, settings.gamma)
         return {"velocity": (weights * errors).mean()}
 
@@ -168,22 +209,47 @@ class MagicPortraitModule(PlainTraining, ReenactmentModule):
             bank = network.appearance(network.autoencoder.encode(source.image, references), network.prompt)
         _, features = network.guide_from(network.read(source), params, source.image.shape[-1])
         noisy = self._scheduler.add_noise(latents, noise, timesteps)
-        target = self._scheduler.get_velocity(latents, noise, timesteps)
+        if self._trajectory is None:
+            target = self._scheduler.get_velocity(latents, noise, timesteps)
+        else:
+            target = self._follow_teacher(noisy, timesteps, features, bank)
         velocity = network.denoiser(noisy, timesteps, network.prompt, features, bank)
         errors: Tensor = (velocity - target).square().mean((1, 2, 3, 4))
         return errors
 
+    @torch.no_grad()
+    def _follow_teacher(self, noisy: Tensor, timesteps: Tensor, features: Tensor, bank: Bank | None) -> Tensor:
+        """Return the velocities by which the sampler's steps end where the teacher's do."""
+        assert self._teacher is not None
+        assert self._trajectory is not None
+        teacher, scale, prompt = self._teacher.follow(noisy), self.losses.teacher_guidance, self.network.prompt
+
+        def predict(latents: Tensor, steps: Tensor) -> Tensor:
+            guided: Tensor = teacher(latents, steps, prompt, features, bank)
+            if scale == 1:
+                return guided
+            return combine_predictions(teacher(latents, steps, prompt, features, None), guided, scale)
+
+        return self._trajectory.find_target(predict, noisy, timesteps)
+
     def validation_step(self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0) -> Reenactment:  # type: ignore[override]
-        """Log the loss at fixed timesteps and noise where the target is known, and sample."""
-        if batch.same_identity:
+        """Log the loss at fixed timesteps and noise where the target is known, and sample.
+
+        Without its teacher, which `fit` alone has, a network of few steps has no loss.
+        """
+        if batch.same_identity and (self._trajectory is None or self._teacher is not None):
             name = f"val/{self.loader_name('val', dataloader_idx)}/velocity"
             loss = self.check_velocities(batch)
             self.log(name, loss, batch_size=len(batch.source.image), add_dataloader_idx=False, sync_dist=True)
         return super().validation_step(batch, batch_idx, dataloader_idx)
 
+    def _list_checked(self) -> Tensor:
+        """Return the timesteps of the loss in validation."""
+        return torch.tensor(CHECKED_TIMESTEPS) if self._trajectory is None else self._trajectory.list_starts()
+
     @torch.no_grad()
     def check_velocities(self, batch: PortraitPair) -> Tensor:
-        """Mean squared error of velocities at fixed timesteps and noise."""
+        """Mean squared error of velocities at fixed timesteps and noise; of few steps, at all of them."""
         images, params = _take_clip(batch.driving if batch.around is None else batch.around)
         length = self.network.needs.clip_length
         images, params = images[:, :length], params[:, :length]
@@ -192,7 +258,7 @@ class MagicPortraitModule(PlainTraining, ReenactmentModule):
         noise = draw_noise(0, range(frames), (channels, side, side)).to(self.device).expand(count, -1, -1, -1, -1)
         errors = [
             self.measure_errors(batch.source, images, params, timesteps, noise).mean()
-            for timesteps in torch.tensor(CHECKED_TIMESTEPS, device=self.device)[:, None].expand(-1, count)
+            for timesteps in self._list_checked().to(self.device)[:, None].expand(-1, count)
         ]
         return torch.stack(errors).mean()
 

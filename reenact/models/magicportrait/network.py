@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from reenact.errors import ReenactError
 from reenact.faces.contents import Contents
@@ -19,7 +19,7 @@ from reenact.faces.portrait import Portrait
 from reenact.models.common.base import Reenactment, ReportProgress, SourceState, Transfer, ignore_progress
 from reenact.models.common.parameter_driven import ParameterDriven
 from reenact.models.magicportrait.autoencoder import build_autoencoder
-from reenact.models.magicportrait.config import MagicPortraitConfig
+from reenact.models.magicportrait.config import MagicPortraitConfig, Trained
 from reenact.models.magicportrait.denoiser import Denoiser
 from reenact.models.magicportrait.guidance_encoder import GuidanceEncoders
 from reenact.models.magicportrait.latent_files import LatentFiles, LatentsInMemory
@@ -212,10 +212,14 @@ class MagicPortrait(ParameterDriven[MagicPortraitState]):
         return torch.cat([self.autoencoder.decode(latents[at : at + chunk]) for at in starts]).clamp(-1, 1)
 
 
-def list_stages(network: nn.Module) -> Mapping[str, list[nn.Parameter]]:
-    """Return the trainable weights of the first stage (`image`) and of the second (`temporal`)."""
-    stages: dict[str, list[nn.Parameter]] = {"image": [], "temporal": []}
+def choose_trained(network: MagicPortrait, part: Trained) -> None:
+    """Let the weights of a part be trained, and freeze the others; what no result depends on stays frozen."""
     for name, parameter in network.named_parameters():
-        if parameter.requires_grad:
-            stages["temporal" if ".motion_modules." in name else "image"].append(parameter)
-    return stages
+        is_temporal = ".motion_modules." in name
+        parts = {
+            "image": not is_temporal,
+            "temporal": is_temporal,
+            "denoiser": name.startswith("denoiser."),
+            "all": True,
+        }
+        parameter.requires_grad_(parameter.requires_grad and parts[part])

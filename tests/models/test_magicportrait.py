@@ -239,9 +239,8 @@ def test_an_ablation_is_the_method_with_other_guidance_in_both_stages(preset):
 
 
 def test_paper_scale_gives_each_first_stage_its_batch_and_distance():
-    stages = {name: presets.scale_files("paper", "magicportrait", name) for name in METHOD.presets}
-    for name, files in stages.items():
-        contents = [presets.load_preset(path) for path in files]
+    for name in METHOD.presets.keys() - {"magicportrait_fast"}:
+        contents = [presets.load_preset(path) for path in presets.scale_files("paper", "magicportrait", name)]
         steps = [content["trainer"]["max_steps"] for content in contents if "trainer" in content][-1]
         data = {key: value for content in contents for key, value in content["data"]["init_args"].items()}
         assert data["size"] == 512

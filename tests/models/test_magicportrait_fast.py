@@ -80,7 +80,8 @@ def test_the_student_starts_as_its_teacher_and_trains_the_denoiser_alone(teacher
     assert module.reaches_all
     fit(module, tmp_path, 1)
     before = torch.load(teacher, weights_only=False)["state_dict"]
-    changed = {name for name, value in module.network.state_dict().items() if not torch.equal(before[f"network.{name}"], value)}
+    after = module.network.state_dict()
+    changed = {name for name, value in after.items() if not torch.equal(before[f"network.{name}"], value)}
     assert changed
     assert all(name.startswith("denoiser.") for name in changed)
     assert not any(name.startswith("_teacher") for name in module.state_dict())
@@ -106,7 +107,7 @@ def test_a_training_goes_on_with_its_own_teacher_alone(teacher, tmp_path):
 
 
 def test_a_missing_teacher_and_one_of_another_stage_are_refused(teacher, tmp_path):
-    with pytest.raises(ReenactError, match="name it with --model.teacher"):
+    with pytest.raises(ReenactError, match=r"name it with --model\.teacher"):
         fit(build_student(None), tmp_path, 1)
     still = tmp_path / "still.ckpt"
     content = torch.load(teacher, weights_only=False)

@@ -143,7 +143,9 @@ class MagicPortraitModule(PlainTraining, ReenactmentModule):
         if self._trajectory is None:
             return
         if self.teacher is None:
-            raise ReenactError("a sampler of few steps learns from a trained magicportrait: name it with --model.teacher")
+            raise ReenactError(
+                "a sampler of few steps learns from a trained magicportrait: name it with --model.teacher"
+            )
         weights, digest = load_teacher(self.teacher, self.network)
         if not self.teacher_digest.any():
             self.network.load_state_dict(weights)

@@ -15,6 +15,7 @@ from torch import Tensor
 from reenact.errors import ReenactError
 from reenact.models.common.checkpoint import read_checkpoint
 from reenact.models.common.header import check_header
+from reenact.models.magicportrait.config import Betas
 from reenact.models.magicportrait.denoiser import Denoiser
 from reenact.models.magicportrait.network import MagicPortrait
 from reenact.models.magicportrait.sampler import build_scheduler
@@ -36,7 +37,7 @@ class Trajectory:
         substeps: steps of the teacher for each of them.
     """
 
-    def __init__(self, betas: str, steps: int, substeps: int) -> None:
+    def __init__(self, betas: Betas, steps: int, substeps: int) -> None:
         scheduler = build_scheduler(betas)
         scheduler.set_timesteps(steps * substeps)
         self.timesteps: Tensor = scheduler.timesteps

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import get_args
 
 import torch
@@ -38,3 +40,37 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
         raise ReenactError("--precision fp16 is not available on the CPU: use float32 or bf16, or another --device")
     dtype = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     return torch.autocast(device.type, dtype, enabled=precision != "float32")
+
+
+def is_memory_full(error: BaseException) -> bool:
+    """Return True if an error says that a device, or the processor, has no memory left."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+def describe_full_memory(remedies: Sequence[str]) -> ReenactError:
+    """Build the refusal for a full memory.
+
+    Args:
+        remedies: Options that take less memory, in the order in which to try them.
+    """
+    return ReenactError(f"The memory of the device is full; try in this order: {', '.join(remedies)}")
+
+
+@contextmanager
+def explain_full_memory(remedies: Sequence[str]) -> Iterator[None]:
+    """Answer a full memory inside with one sentence.
+
+    Args:
+        remedies: As of `describe_full_memory`.
+
+    Raises:
+        ReenactError: if the memory is full.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_memory_full(error):
+            raise
+        raise describe_full_memory(remedies) from error

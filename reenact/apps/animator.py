@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +18,7 @@ from torch import Tensor
 from reenact.apps.smoothing import OneEuro
 from reenact.assets import require_all
 from reenact.choices import Precision
-from reenact.devices import autocast, pick_device
+from reenact.devices import autocast, explain_full_memory, pick_device
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait, to_image
@@ -117,7 +118,7 @@ class Animator:
             ReenactError: if the picture shows no face.
         """
         portrait = self._portrait(source, of_source=True).to(self.device)
-        with autocast(self.device, self._precision):
+        with self._compute():
             state: SourceState = self.network.encode(portrait)
         if anchor is not None:
             state = replace(state, motion=self._anchored(state.motion, self.read(anchor)))
@@ -234,14 +235,14 @@ class Animator:
             ReenactError: if no source was prepared, or the result is not finite.
         """
         self._motion = motion.to(self.device)
-        with autocast(self.device, self._precision):
+        with self._compute():
             result = self.network.perform(self._prepared(), self.network.repeat_motion(self._motion))
         return self._to_pictures(result)
 
     @torch.inference_mode()
     def read(self, driving: Portrait) -> TensorFields:
         """The motion that portraits (batch B) show, in float32 or more."""
-        with autocast(self.device, self._precision):
+        with self._compute():
             motion: TensorFields = self.network.read(driving.to(self.device))
         return motion.map(lambda values: values.float() if values.dtype in (torch.bfloat16, torch.float16) else values)
 
@@ -311,8 +312,16 @@ class Animator:
     @torch.inference_mode()
     def _draw_next(self, results: Iterator[Reenactment]) -> Reenactment | None:
         """The next frames of a video; the mode of inference ends with each, so that the consumer keeps its own."""
-        with autocast(self.device, self._precision):
+        with self._compute():
             return next(results, None)
+
+    @contextmanager
+    def _compute(self) -> Iterator[None]:
+        """Compute in the precision of the user; raises `ReenactError` where the memory is full."""
+        settings = [f"--set {setting}" for setting in self.module.memory_settings]
+        remedies = ("--batch-size 1", *settings, "--precision bf16", "--device cpu")
+        with explain_full_memory(remedies), autocast(self.device, self._precision):
+            yield
 
     def _to_pictures(self, result: Reenactment) -> NDArray[np.uint8]:
         picture = result.image

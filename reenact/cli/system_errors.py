@@ -1,28 +1,38 @@
-"""One sentence for what the system refuses during a run: a full disk, too many open files, a killed process."""
+"""One sentence for what the system refuses during a run: a full disk or memory, too many files, a killed process."""
 
 from __future__ import annotations
 
 import errno
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
+from reenact.devices import describe_full_memory, is_memory_full
 from reenact.errors import ReenactError
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 _DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+MEMORY_OPTIONS = (
+    "--trainer.precision bf16-mixed",
+    "a smaller --data.batch_size with a larger --trainer.accumulate_grad_batches",
+)
+"""Options of every training that take less memory, the ones that change the least first."""
 
 
-def from_system(error: BaseException) -> ReenactError | None:
+def from_system(error: BaseException, memory_options: Sequence[str] = ()) -> ReenactError | None:
     """Translate an error of the system.
 
     Args:
         error: What a run ended with. An error of a loading process has its traceback as the message.
+        memory_options: The method's own options that take less memory, before those of every training.
 
     Returns:
         The sentence; None where the error is another, perhaps a fault of the program.
     """
     if not isinstance(error, OSError | RuntimeError | EOFError):
         return None
+    if is_memory_full(error):
+        return describe_full_memory((*memory_options, *MEMORY_OPTIONS))
     code = error.errno if isinstance(error, OSError) else None
     message = str(error)
     if code in _DESCRIPTORS or "Too many open files" in message or "items of ancdata" in message:

@@ -139,7 +139,7 @@ def _run_request(request: Request, arguments: list[str], claims: ExitStack) -> i
 
 def _report_error(error: BaseException, request: Request, cli: ReenactCLI) -> None:
     """Raise the sentence for what ended a run, with the checkpoint to go on from where training had started."""
-    sentence = error if isinstance(error, ReenactError) else from_system(error)
+    sentence = error if isinstance(error, ReenactError) else from_system(error, cli.model.memory_options)
     if sentence is None:
         return
     last, saver = _last_checkpoint(request), cli.trainer.checkpoint_callback

@@ -215,3 +215,23 @@ def test_the_network_computes_in_the_precision_and_motions_stay(checkpoint, worl
 def test_half_precision_on_the_cpu_is_refused_before_anything_is_loaded(tmp_path):
     with pytest.raises(ReenactError, match="--precision fp16 is not available on the CPU: use float32 or bf16"):
         Animator(tmp_path / "none.ckpt", device="cpu", precision="fp16")
+
+
+@pytest.mark.parametrize("use", ["play", "step", "prepare"])
+def test_a_full_memory_names_what_takes_less_in_order(checkpoint, world, clips, monkeypatch, use):
+    def refuse(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    source = known_clip(world, clips / "0.png").portraits(np.zeros(1, np.int64), [read_image(clips / "0.png")])
+    animator = Animator(checkpoint, device="cpu").prepare(source)
+    monkeypatch.setattr(PWM, "encode" if use == "prepare" else "perform", refuse)
+    monkeypatch.setattr(PWMModule, "memory_settings", ("network.chunk=1",))
+    calls = {
+        "prepare": lambda: animator.prepare(source),
+        "step": lambda: animator.step(source),
+        "play": lambda: list(animator.play([source])),
+    }
+    with pytest.raises(
+        ReenactError, match=r"order: --batch-size 1, --set network\.chunk=1, --precision bf16, --device cpu"
+    ):
+        calls[use]()

@@ -271,6 +271,30 @@ def test_a_kill_leaves_at_most_one_part_which_the_next_run_removes(place):
     assert not part.exists()
 
 
+def test_a_full_memory_names_what_takes_less_in_order(place, monkeypatch, capsys):
+    def refuse(method: Method) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    before_step(monkeypatch, 2, refuse)
+    monkeypatch.setattr(Method, "memory_options", ("--model.optimisation.checkpointing true",))
+    assert fit("--checkpoint.every_n_train_steps", "1") == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert (
+        "memory of the device is full; try in this order: --model.optimisation.checkpointing true, --trainer." in error
+    )
+    assert error.index("--trainer.precision bf16-mixed") < error.index("--data.batch_size")
+    assert f"; go on with: reenact fit --ckpt_path {LAST}" in error
+
+
+def test_a_full_memory_of_the_processor_is_one_too():
+    message = (
+        "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+    )
+    assert str(from_system(RuntimeError(message))).startswith("The memory of the device is full")
+    assert from_system(RuntimeError("mat1 and mat2 shapes cannot be multiplied")) is None
+
+
 def test_too_many_open_files_are_a_sentence(place, monkeypatch, capsys):
     def refuse(method: Method) -> None:
         raise OSError(24, "Too many open files")

@@ -47,6 +47,10 @@ class PortraitModule(LightningModule):
     may_start_fresh: ClassVar[tuple[str, ...]] = ()
     """Beginnings of names of weights that the checkpoint of `fit --weights` may lack, such as those of layers that an
     earlier stage has not; the weights of a beginning come all from the checkpoint, or stay as they are initialised."""
+    memory_options: ClassVar[tuple[str, ...]] = ()
+    """Options of `fit` by which a training takes less memory, beside those of every method; named where it is full."""
+    memory_settings: ClassVar[tuple[str, ...]] = ()
+    """Settings of `--set` by which the method takes less memory where it is used."""
     network: nn.Module
     image_losses: PerceptualTerms | None = None
     """Losses of its images; None where it has others."""

@@ -80,6 +80,8 @@ class MagicPortraitModule(PlainTraining, ReenactmentModule):
 
     method = "magicportrait"
     unrecorded = frozenset({"teacher"})
+    memory_options = ("--model.optimisation.checkpointing true",)
+    memory_settings = ("network.sampling.decode_chunk=1", "network.sampling.window=8")
     may_start_fresh = tuple(
         f"network.denoiser.unet.{block}.motion_modules."
         for block in (

@@ -1,6 +1,7 @@
 """`reenact convert` of the released MagicPortrait, on files of its form with narrow weights."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +17,14 @@ from reenact.cli import main
 from reenact.models.common.checkpoint import load_method
 
 FILES = {"motion_module": "motion_module-47360.pth"}
+
+
+def save_text_encoder(folder: Path, width: int) -> None:
+    config = CLIPTextConfig(
+        vocab_size=26, hidden_size=width, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=16, bos_token_id=0, eos_token_id=1,
+    )  # fmt: skip
+    CLIPTextModel(config).save_pretrained(folder)
 
 
 @pytest.fixture
@@ -37,11 +46,7 @@ def release(parity, tmp_path, monkeypatch):
     CLIPTokenizer(str(base / "tokenizer/vocab.json"), str(base / "tokenizer/merges.txt")).save_pretrained(
         base / "tokenizer"
     )
-    config = CLIPTextConfig(
-        vocab_size=len(words), hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
-        max_position_embeddings=16, bos_token_id=0, eos_token_id=1,
-    )  # fmt: skip
-    CLIPTextModel(config).save_pretrained(base / "text_encoder")
+    save_text_encoder(base / "text_encoder", 32)
     AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
         block_out_channels=(4, 4, 4, 4), norm_num_groups=2, layers_per_block=1,
@@ -75,3 +80,15 @@ def test_missing_parts_are_named(release, capsys, remove, message):
     assert main([*command, "--out", str(release / "ours.ckpt")]) == 2
     assert message in " ".join(capsys.readouterr().err.split())
     assert not (release / "ours.ckpt").exists()
+
+
+@pytest.mark.parametrize("version", ["Stable Diffusion 2", "Stable Diffusion XL"])
+def test_a_base_folder_of_another_version_is_named(release, capsys, version):
+    xl = version.endswith("XL")
+    save_text_encoder(release / "base" / ("text_encoder_2" if xl else "text_encoder"), 32 if xl else 1024)
+    command = ["convert", str(release / "official"), "--base", str(release / "base"), "--face-model", "head"]
+    (release / "unet.yaml").write_text("attention_head_dim: 8\n")
+    assert main([*command, "--config", str(release / "unet.yaml"), "--out", str(release / "ours.ckpt")]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert f"is a folder of {version}" in error
+    assert "give the folder of Stable Diffusion 1.5" in error

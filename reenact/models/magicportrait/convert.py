@@ -83,12 +83,19 @@ def build_portrait(module: ReenactmentModule) -> Portrait:
     return forward_check.build_portrait(network.config.stride, params)
 
 
+VERSIONS = {768: "Stable Diffusion 1", 1024: "Stable Diffusion 2"}
+"""Width of the text encoder -> whose it is."""
+
+
 def read_base(base: Path) -> Mapping[str, Any]:
     """Return the embedding of the prompt by the text encoder of the folder.
 
     Raises:
-        ReenactError: if the folder lacks the text encoder or the tokenizer, or transformers is not installed.
+        ReenactError: if the folder is of Stable Diffusion XL, if it lacks the text encoder or the tokenizer, or if
+            transformers is not installed.
     """
+    if (base / "text_encoder_2").is_dir():
+        raise ReenactError(f"--base {base} is a folder of Stable Diffusion XL: give the folder of {BASE}")
     for folder in ("tokenizer", "text_encoder"):
         if not (base / folder).is_dir():
             raise ReenactError(f"--base {base} lacks the folder {folder}: give the folder of {BASE}")
@@ -116,9 +123,10 @@ def build(
     heads, prompt = values[HEADS.name], official["base"]["prompt"]
     unet = read_unet_config(official["denoising_unet"], heads)
     if prompt.shape[-1] != unet.prompt_width:
+        version = VERSIONS.get(prompt.shape[-1], "another model")
         raise ReenactError(
-            f"--base has a text encoder of width {prompt.shape[-1]} and {path} reads {unet.prompt_width}: give the"
-            f" folder of {BASE}"
+            f"--base is a folder of {version}, whose text encoder has the width {prompt.shape[-1]}, and {path} reads"
+            f" {unet.prompt_width}: give the folder of {BASE}"
         )
     config = MagicPortraitConfig(
         prompt_tokens=prompt.shape[1],

@@ -222,7 +222,9 @@ def test_figures_of_a_table_stand_in_its_folder_and_page(table, runs, monkeypatc
     assert {point["row"] for point in points} == {"one"}
     for name, columns in (("fig7", 3), ("fig8", 4)):  # source, driving frame, and a method or two modes of it
         with Image.open(OUT / "figures" / f"{name}.png") as sheet:
-            assert sheet.size == (columns * 8, LABEL_HEIGHT + 2 * 8)
+            side = sheet.size[0] // columns  # pictures of 8 pixels, enlarged for the names above them
+            assert side % 8 == 0
+            assert sheet.size == (columns * side, LABEL_HEIGHT + 2 * side)
     assert not (OUT / "figures" / "fig9.png").exists()
     grid = OUT / "rows" / "one" / "figures" / "fig7" / "grid.png"
     rows = pq.read_table(OUT / "rows" / "one" / "frames_cross.parquet").to_pylist()

@@ -112,7 +112,8 @@ def trim_coded(path: Path, target: Path, frames: int, fps: Fraction) -> Path:
 X264 = {"g": "12", "bf": "3", "x264-params": "keyint=12:min-keyint=12:scenecut=0"}
 OPEN264 = {"x264-params": "keyint=12:min-keyint=12:scenecut=0:bframes=3:open-gop=1:b-adapt=0"}
 INTRA264 = {"x264-params": "keyint=12:min-keyint=12:scenecut=0:intra-refresh=1:bframes=0"}
-X265 = {"x265-params": "keyint=12:min-keyint=12:open-gop=1:bframes=4:log-level=0:scenecut=0"}
+# Without loss: otherwise a busy machine makes it write a picture in place of another one once in a hundred files.
+X265 = {"x265-params": "keyint=12:min-keyint=12:open-gop=1:bframes=4:log-level=0:scenecut=0:lossless=1"}
 FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 SMALL_FRAGMENTS = {"movflags": "empty_moov+default_base_moof", "frag_duration": "200000"}
 GOP = {"g": "12"}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.layouts.folders import find_inputs
@@ -386,6 +387,19 @@ def test_what_nobody_foresaw_costs_one_clip(tmp_path, clip, monkeypatch):
     record = run(clip, tmp_path / "store")
     assert record.status == "quarantined"
     assert record.reason == "made the stage track fail: ZeroDivisionError: of all things"
+
+
+def test_a_full_memory_ends_the_run_and_blames_no_clip(tmp_path, clip, monkeypatch):
+    def fill_memory(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    track = next(stage for stage in find_stages() if stage.name == "track")
+    monkeypatch.setattr(track, "process_clip", fill_memory)
+    with pytest.raises(ReenactError, match=r"memory of the device is full.*--workers 1, --device cpu"):
+        run(clip, tmp_path / "store")
+    assert rows(tmp_path / "store") == []
+    monkeypatch.undo()
+    assert run(clip, tmp_path / "store").status == "ok"
 
 
 def test_missing_weights_end_the_run(tmp_path, clip, monkeypatch):

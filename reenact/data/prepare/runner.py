@@ -26,8 +26,13 @@ from reenact.data.prepare.stage_list import clip_key, count_clips, pick_device, 
 from reenact.data.prepare.work import ClipTask, Work
 from reenact.data.store.reader import ClipRecord
 from reenact.data.store.writer import StoreWriter, build_failed_record, make_folder, work_stem
+from reenact.devices import explain_full_memory
+
+MEMORY_REMEDIES = ("--workers 1", "--device cpu")
+"""Options of `prepare` that take less memory of the device, in the order in which to try them."""
 
 
+@explain_full_memory(MEMORY_REMEDIES)
 def run_stages(
     names: Sequence[str], clips: Sequence[ClipInput], job: Job, on_frame: Callable[[], None] = lambda: None
 ) -> list[ClipRecord | None]:
@@ -48,7 +53,7 @@ def run_stages(
 
     Raises:
         StoreWriteError: if the store can't be written: end the run.
-        ReenactError: if an estimator or a model can't be loaded: end the run.
+        ReenactError: if an estimator or a model can't be loaded, or the memory of the device is full: end the run.
     """
     tools = _load_tools(job)
     with _limit_threads(names, job), ExitStack() as claims:
@@ -62,6 +67,7 @@ def run_stages(
         return [_finish_clip(item, tools.writer) if isinstance(item, ClipTask) else item for item in taken_clips]
 
 
+@explain_full_memory(MEMORY_REMEDIES)
 def load_tools(names: Sequence[str], job: Job) -> None:
     """Load what stages need before the first clip comes; raises `ReenactError` if something is missing."""
     for stage in pick_stages(names):

@@ -22,6 +22,7 @@ from safetensors.numpy import save
 from reenact.data.layouts.clip_input import ClipInput
 from reenact.data.prepare.job import Settings
 from reenact.data.store.manifest_writer import StoreWriteError
+from reenact.devices import is_memory_full
 from reenact.errors import ReenactError
 
 Array = NDArray[Any]
@@ -103,7 +104,12 @@ class ClipTask:
 
     @contextmanager
     def blamed(self, stage: str) -> Iterator[None]:
-        """Takes what goes wrong within the block for a fault of the clip; raises `StoreWriteError` alone."""
+        """Take what goes wrong within the block for a fault of the clip.
+
+        Raises:
+            StoreWriteError: if the disk refuses.
+            RuntimeError: if the memory of the device is full, which is no clip's fault.
+        """
         try:
             yield
         except StoreWriteError:
@@ -111,6 +117,8 @@ class ClipTask:
         except ReenactError as error:
             self.reason = error.describe_within(self.clip.path)
         except Exception as error:
+            if is_memory_full(error):
+                raise
             # One strange file must not end a run over a million; the report says what happened, `--retry` tries again.
             self.reason = f"made the stage {stage} fail: {type(error).__name__}: {' '.join(str(error).split())}"
 

@@ -225,12 +225,16 @@ def read_settings(preset):
     return deepcopy(presets.load_preset(presets.find_preset("model", preset))["model"]["init_args"])
 
 
-@pytest.mark.parametrize("preset", [*MAPS, "magicportrait_conv"])
+ENCODERS = {"magicportrait_clip": {"encoder": "clip"}, "magicportrait_conv": {"attention": False}}
+"""The same of Table IV."""
+
+
+@pytest.mark.parametrize("preset", [*MAPS, *ENCODERS])
 def test_an_ablation_is_the_method_with_other_guidance_in_both_stages(preset):
     settings, full = read_settings(preset), read_settings("magicportrait")
     guidance = settings["network"].pop("guidance")
     assert settings == full
-    assert guidance == ({"maps": MAPS[preset]} if preset in MAPS else {"attention": False})
+    assert guidance == ({"maps": MAPS[preset]} if preset in MAPS else ENCODERS[preset])
     foundation = find_foundation(preset)
     assert foundation == Foundation(preset=f"{preset}_image", option="weights")
     first = read_settings(foundation.preset)

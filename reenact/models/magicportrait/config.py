@@ -19,6 +19,10 @@ Precision = Literal["float16", "float32"]
 AutoencoderKind = Literal["stable_diffusion", "cosines"]
 """`stable_diffusion`: its autoencoder, stored apart from the checkpoints (the asset `sd-vae-ft-mse`). `cosines`: the
 lowest frequencies of every square as channels, which needs no training."""
+EncoderKind = Literal["convolutions", "clip", "small_clip"]
+"""Encoder of a map. `convolutions`: the paper's. `clip`: CLIP's image encoder, not trained and stored apart from the
+checkpoints (the asset `clip-vit-large-patch14`), whose patches are projected. `small_clip`: a small network of the same
+class, which is trained with the rest."""
 Trained = Literal["image", "temporal", "denoiser", "all"]
 """Part that is trained: everything but the motion modules, these alone, the denoiser with them, or everything."""
 TIMESTEPS = 1000
@@ -51,8 +55,10 @@ class GuidanceConfig:
 
     maps: list[MapKind] = field(default_factory=lambda: ["depth", "normal", "render"])
     """Maps that are drawn and encoded."""
+    encoder: EncoderKind = "convolutions"
+    """Network that encodes a map (the paper's Table IV)."""
     widths: list[int] = field(default_factory=lambda: [16, 32, 96, 256])
-    """Channels at full size and after each halving, down to the size of the latents."""
+    """Channels at full size and after each halving, down to the size of the latents; `small_clip` has the last."""
     attention: bool = True
     """Self-attention after the convolutions; False puts two convolutions in its place (the paper's Table IV)."""
     heads: int = 8

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor, nn
 
+from reenact.models.magicportrait.clip_encoder import ClipEncoder, load_clip
 from reenact.models.magicportrait.config import GuidanceConfig
+from reenact.nn.frozen import Frozen
+
+if TYPE_CHECKING:
+    from transformers import CLIPVisionModel
 
 
 class GuidanceEncoders(nn.Module):
@@ -20,7 +26,15 @@ class GuidanceEncoders(nn.Module):
 
     def __init__(self, config: GuidanceConfig, out: int) -> None:
         super().__init__()
-        self.encoders = nn.ModuleDict({kind: GuidanceEncoder(config, out) for kind in config.maps})
+        self.clip: Frozen[CLIPVisionModel] | None = Frozen(load_clip) if config.encoder == "clip" else None
+        self.encoders = nn.ModuleDict(
+            {
+                kind: GuidanceEncoder(config, out)
+                if config.encoder == "convolutions"
+                else ClipEncoder(config, out, self.clip)
+                for kind in config.maps
+            }
+        )
 
     def forward(self, maps: dict[str, Tensor]) -> Tensor:
         """Encode maps (N, 3, H, W) in [0, 1] to (N, C, h, w)."""

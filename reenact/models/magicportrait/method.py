@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from reenact.install import install_hint
 from reenact.methods import CropRule, Foundation, Method, PairPlan, Recipe
-from reenact.models.magicportrait.released import AUTOENCODER
+from reenact.models.magicportrait.released import AUTOENCODER, CLIP
 
 ABLATIONS = {
     "landmarks": "landmarks guide (Table III)",
     "landmarks_depth_normal": "landmarks, depth and normals guide (Table III)",
     "depth_normal": "depth and normals guide (Table III)",
     "rendering": "the render guides (Table III)",
+    "clip": "CLIP's image encoder guides (Table IV)",
     "conv": "guidance encoders without self-attention (Table IV)",
 }
 """Presets of the paper's ablations, each of two stages."""
@@ -41,7 +42,7 @@ METHOD = Method(
             for preset in ("magicportrait", *(f"magicportrait_{name}" for name in ABLATIONS))
         },
     },
-    assets=(AUTOENCODER,),
+    assets=(AUTOENCODER, CLIP),
     converter="reenact.models.magicportrait.convert",
     packages=("diffusers",),
     install=install_hint("diffusion"),

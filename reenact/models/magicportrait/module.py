@@ -22,6 +22,7 @@ from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.portrait_module import Losses, Stage
 from reenact.models.common.training import Optimisation, PlainTraining
 from reenact.models.magicportrait.autoencoder import VAE_ASSET, StableDiffusionAutoencoder
+from reenact.models.magicportrait.clip_encoder import CLIP_ASSET
 from reenact.models.magicportrait.config import TIMESTEPS, Betas, MagicPortraitConfig, Trained
 from reenact.models.magicportrait.distillation import Teacher, Trajectory, build_teacher, load_teacher
 from reenact.models.magicportrait.network import MagicPortrait, choose_trained
@@ -127,13 +128,19 @@ class MagicPortraitModule(PlainTraining, ReenactmentModule):
         return self.optimisation.trained in ("temporal", "denoiser") or not self.losses.drop
 
     def assets(self, stage: Stage) -> tuple[str, ...]:
-        """Return the autoencoder's name, where it is a file."""
-        return (*super().assets(stage), *((VAE_ASSET,) if self.frozen_parts() else ()))
+        """Return the names of the networks that are read from files."""
+        names = {"autoencoder": VAE_ASSET, "clip": CLIP_ASSET}
+        return (*super().assets(stage), *(names[part] for part in self.frozen_parts()))
 
     def frozen_parts(self) -> dict[str, Frozen[Any]]:
-        """Return the autoencoder, where it is a network."""
-        autoencoder = self.network.autoencoder
-        return {"autoencoder": autoencoder.frozen} if isinstance(autoencoder, StableDiffusionAutoencoder) else {}
+        """Return the autoencoder, where it is a network, and CLIP's image encoder, where it guides."""
+        autoencoder, clip = self.network.autoencoder, self.network.guidance.clip
+        parts: dict[str, Frozen[Any]] = {}
+        if isinstance(autoencoder, StableDiffusionAutoencoder):
+            parts["autoencoder"] = autoencoder.frozen
+        if clip is not None:
+            parts["clip"] = clip
+        return parts
 
     def on_fit_start(self) -> None:
         """Start from the teacher, unless the training goes on, and keep its denoiser.

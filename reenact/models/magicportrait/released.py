@@ -19,3 +19,19 @@ AUTOENCODER = Asset(
     url=_PAGE,
     pack=True,
 )
+
+_CLIP_PAGE = "https://huggingface.co/openai/clip-vit-large-patch14"
+
+CLIP = Asset(
+    name="clip-vit-large-patch14",
+    purpose="CLIP's image encoder, which takes the place of MagicPortrait's guidance encoders in an ablation",
+    files=tuple(
+        File(f"clip-vit-large-patch14/{name}", url=f"{_CLIP_PAGE}/resolve/main/{name}")
+        for name in ("config.json", "model.safetensors")
+    ),
+    licence="MIT",
+    source="reenact weights get clip-vit-large-patch14",
+    free=True,
+    url=_CLIP_PAGE,
+    pack=True,
+)

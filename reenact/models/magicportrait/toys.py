@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import nn
 
 from reenact.models.common.module import ReenactmentModule
-from reenact.models.magicportrait.config import GuidanceConfig, MagicPortraitConfig, Sampling, UNetConfig
+from reenact.models.magicportrait.config import EncoderKind, GuidanceConfig, MagicPortraitConfig, Sampling, UNetConfig
 from reenact.models.magicportrait.module import MagicPortraitLosses, MagicPortraitModule, MagicPortraitOptimisation
 
 
 def list_toys() -> dict[str, Callable[[], ReenactmentModule]]:
-    """Return the maker of the first stage: the second makes no frame by itself."""
-    return {"magicportrait": build_toy}
+    """Return the makers of the first stage, by either encoder of the guidance: the second makes no frame by itself."""
+    return {"magicportrait": build_toy, "magicportrait_clip": partial(build_toy, encoder="small_clip")}
 
 
-def build_toy(*, temporal: bool = False) -> MagicPortraitModule:
+def build_toy(*, temporal: bool = False, encoder: EncoderKind = "convolutions") -> MagicPortraitModule:
     """Build one of the stages, in which nothing is zero any more."""
     module = MagicPortraitModule(
         face_model="head",
@@ -28,7 +29,7 @@ def build_toy(*, temporal: bool = False) -> MagicPortraitModule:
             frequencies=[4, 4],
             prompt_tokens=1,
             unet=UNetConfig(channels=[16, 16], layers=1, heads=2, groups=4, latent=48, prompt_width=8),
-            guidance=GuidanceConfig(widths=[4, 8, 8], heads=2, groups=4),
+            guidance=GuidanceConfig(encoder=encoder, widths=[4, 8, 8], heads=2, groups=4),
             sampling=Sampling(steps=1, guidance=1.0, window=4, betas="scaled_linear"),
         ),
         losses=MagicPortraitLosses(drop=0.0, noise_offset=0.0),

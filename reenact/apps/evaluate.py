@@ -34,7 +34,7 @@ from reenact.provenance import mark_words
 from reenact.watermark import embed_watermark
 
 DEFAULT = ("psnr", "ssim", "l1")
-MASKS = "name a store with masks as --target, such as one of `reenact world --masks`"
+MASKS = "name a store with masks as --target, written by `reenact prepare --masks` or `reenact world --masks`"
 SHOWN = 4
 """Rows of the picture that shows what was scored."""
 

@@ -124,7 +124,9 @@ def _check_store(store: Store, target: Target) -> None:
 def _check_arrays(root: Path, arrays: Collection[str], target: Target) -> None:
     """Refuse a clip without the landmarks or masks that are needed."""
     if target.needs.mask and "mask" not in arrays:
-        raise ReenactError(f"{root} has no masks of the person, which this method reads: write it with world --masks")
+        raise ReenactError(
+            f"{root} has no masks of the person, which this method reads: write it with prepare or world --masks"
+        )
     if target.needs.landmarks and "landmarks" not in arrays:
         raise ReenactError(f"{root} has no landmarks, which this method reads: prepare it again")
 

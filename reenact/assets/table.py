@@ -174,6 +174,23 @@ _DETECTORS = (
         free=True,
         url="https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
     ),
+    Asset(
+        name="selfie",
+        purpose="MediaPipe's selfie segmentation: the mask of the person",
+        files=(
+            File("selfie_segmenter.tflite"),
+            File(
+                "selfie_segmentation.tflite",
+                "8d13b7fae74af625c641226813616a2117bd6bca19eb3b75574621fc08557f27",
+                249_024,
+            ),
+        ),
+        licence="Apache-2.0",
+        source="reenact weights get selfie, or the file selfie_segmentation.tflite of the npm package"
+        " @mediapipe/selfie_segmentation",
+        free=True,
+        url="https://storage.googleapis.com/mediapipe-models/image_segmenter/selfie_segmenter/float16/latest/selfie_segmenter.tflite",
+    ),
     _face_alignment(
         "s3fd",
         "face-alignment's face detector",

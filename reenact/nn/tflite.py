@@ -76,14 +76,14 @@ class TFLiteNetwork(nn.Module):
             operation = graph.Operators(index)
             inputs = [int(i) for i in operation.InputsAsNumpy()]
             (output,) = (int(i) for i in operation.OutputsAsNumpy())
-            code = _read_code(model, operation)
+            code, custom = _read_code(model, operation)
             if code == tflite.BuiltinOperator.DEQUANTIZE:
                 constants[output] = constants[inputs[0]].float()
                 continue
-            build, lay_out = OPERATORS.get(code, (None, None))
+            build, lay_out = OPERATORS.get(custom or code, (None, None))
             if build is None or lay_out is None:
                 raise ReenactError(
-                    f"{name} has an operator that is not supported (number {code}): get the official file"
+                    f"{name} has an operator that is not supported ({custom or code}): get the official file"
                 )
             fixed = [i for i in inputs if i in constants]
             for number, i in enumerate(fixed):
@@ -104,10 +104,10 @@ def _read_constants(model: Any, graph: Any) -> dict[int, Tensor]:  # noqa: ANN40
     return constants
 
 
-def _read_code(model: Any, operation: Any) -> int:  # noqa: ANN401
-    """The number of an operator, which old files keep in a field of one byte."""
+def _read_code(model: Any, operation: Any) -> tuple[int, str]:  # noqa: ANN401
+    """The number of an operator, which old files keep in a field of one byte, and the name of a custom one."""
     code = model.OperatorCodes(operation.OpcodeIndex())
-    return max(int(code.BuiltinCode()), int(code.DeprecatedBuiltinCode()))
+    return max(int(code.BuiltinCode()), int(code.DeprecatedBuiltinCode())), (code.CustomCode() or b"").decode()
 
 
 def _read_options(operation: Any, kind: type[Any]) -> Any:  # noqa: ANN401
@@ -149,6 +149,39 @@ def _max_pool(operation: Any) -> Operator:  # noqa: ANN401
     stride, padding = (int(options.StrideH()), int(options.StrideW())), int(options.Padding())
     activation = ACTIVATIONS[options.FusedActivationFunction()]
     return lambda x: activation(F.max_pool2d(_pad_same(x, padding, kernel, stride, -torch.inf), kernel, stride))
+
+
+def _pool_whole_map(operation: Any) -> Operator:  # noqa: ANN401
+    options = _read_options(operation, tflite.Pool2DOptions)
+    kernel = int(options.FilterHeight()), int(options.FilterWidth())
+    activation = ACTIVATIONS[options.FusedActivationFunction()]
+
+    def run(x: Tensor) -> Tensor:
+        if kernel != x.shape[2:]:
+            raise ReenactError("a mean in the TensorFlow Lite file is not of a whole map: get the official file")
+        return activation(x.mean((2, 3), keepdim=True))
+
+    return run
+
+
+def _build_enlargement(operation: Any) -> Operator:  # noqa: ANN401
+    options = _read_options(operation, tflite.ResizeBilinearOptions)
+    corners, centres = bool(options.AlignCorners()), bool(options.HalfPixelCenters())
+    if corners == centres:
+        raise ReenactError("a map of the TensorFlow Lite file is resized in a way that is not supported")
+    return lambda x, size: F.interpolate(x, size.tolist(), mode="bilinear", align_corners=corners)
+
+
+def _build_transposed(_: object) -> Operator:
+    def run(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return F.conv_transpose2d(x, weight, bias, stride=weight.shape[2:])
+
+    return run
+
+
+def _build_product(operation: Any) -> Operator:  # noqa: ANN401
+    activation = ACTIVATIONS[_read_options(operation, tflite.MulOptions).FusedActivationFunction()]
+    return lambda a, b: activation(a * b)
 
 
 def _build_add(operation: Any) -> Operator:  # noqa: ANN401
@@ -198,6 +231,11 @@ def _depthwise_kernel(number: int, constant: Tensor) -> Tensor:
     return constant.permute(3, 0, 1, 2).contiguous() if number == 0 else constant
 
 
+def _transposed_kernel(number: int, constant: Tensor) -> Tensor:
+    """(O, H, W, I) to (I, O, H, W); the bias comes second."""
+    return constant.permute(3, 0, 1, 2).contiguous() if number == 0 else constant
+
+
 def _reshape_slope(_: int, constant: Tensor) -> Tensor:
     """Reshape a constant from (1, 1, C) to (C)."""
     return constant.reshape(-1)
@@ -208,7 +246,7 @@ def _keep_constant(_: int, constant: Tensor) -> Tensor:
 
 
 _B = tflite.BuiltinOperator
-OPERATORS: dict[int, tuple[Callable[[Any], Operator], Callable[[int, Tensor], Tensor]]] = {
+OPERATORS: dict[int | str, tuple[Callable[[Any], Operator], Callable[[int, Tensor], Tensor]]] = {
     _B.CONV_2D: (_build_convolution(tflite.Conv2DOptions, depthwise=False), _permute_kernel),
     _B.DEPTHWISE_CONV_2D: (_build_convolution(tflite.DepthwiseConv2DOptions, depthwise=True), _depthwise_kernel),
     _B.PRELU: (lambda _: F.prelu, _reshape_slope),
@@ -217,6 +255,11 @@ OPERATORS: dict[int, tuple[Callable[[Any], Operator], Callable[[int, Tensor], Te
     _B.PAD: (_build_pad, _keep_constant),
     _B.RELU: (lambda _: F.relu, _keep_constant),
     _B.CONCATENATION: (_build_concatenate, _keep_constant),
+    _B.AVERAGE_POOL_2D: (_pool_whole_map, _keep_constant),
+    _B.MUL: (_build_product, _keep_constant),
+    _B.HARD_SWISH: (lambda _: F.hardswish, _keep_constant),
+    _B.RESIZE_BILINEAR: (_build_enlargement, _keep_constant),
+    "Convolution2DTransposeBias": (_build_transposed, _transposed_kernel),
     _B.LOGISTIC: (lambda _: torch.sigmoid, _keep_constant),
     _B.RESHAPE: (_build_reshape, _keep_constant),
 }

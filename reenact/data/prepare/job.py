@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from reenact.data.store.reader import Store, StoreInfo
 from reenact.data.store.writer import StoreWriter
@@ -24,6 +24,9 @@ from reenact.faces.model import FaceModel
 from reenact.faces.registry import is_same_model, load_face_model
 from reenact.methods.choices import CropChoice
 from reenact.tracking.face_clip import OnMissing
+
+if TYPE_CHECKING:
+    from reenact.estimators.selfie import PersonFinder
 
 ParameterChoice = Literal["fit", RegressorChoice]
 
@@ -57,13 +60,20 @@ class Settings:
     and its turned copies, and between the landmarks and the face parameters."""
     appearance: bool = False
     """True where texture and light are measured in the pictures, one of each a clip."""
+    masks: bool = False
+    """True where the mask of the person is stored with each frame."""
     version: int = 2
     """Raised when `prepare` changes what it writes."""
 
     @property
     def recipe(self) -> dict[str, str]:
         """Return the settings that the store records."""
-        separate_fields = ("face_model", "size", "appearance")  # fields of their own in the description of a store
+        separate_fields = (
+            "face_model",
+            "size",
+            "appearance",
+            "masks",
+        )  # fields of their own in the description of a store
         values = {name: str(value) for name, value in asdict(self).items() if name not in separate_fields}
         if self.regressor is None:
             del values["regressor"]
@@ -136,6 +146,15 @@ class Tools:
             )
         return regressor
 
+    @cached_property
+    def person_finder(self) -> PersonFinder | None:
+        """The network that finds the person, None without masks; raises `ReenactError` if its file is missing."""
+        if not self._job.settings.masks:
+            return None
+        from reenact.estimators.selfie import load_person_finder  # reading networks is slow to import
+
+        return load_person_finder()
+
 
 def lacks_appearance(root: Path) -> bool:
     """Return True for a store with usable clips without texture, written by an earlier version: it keeps its form."""
@@ -162,5 +181,5 @@ def store_info(settings: Settings) -> StoreInfo:
         extra = APPEARANCE if settings.appearance else ()
     else:
         extra = find_regressor_entry(settings.parameters).fields
-    fields += ["visible", *extra]
+    fields += ["visible", *extra, *(["mask"] if settings.masks else [])]
     return StoreInfo(settings.face_model, settings.size, settings.recipe, tuple(sorted(fields)))

@@ -61,6 +61,7 @@ def prepare(
     on_missing: OnMissing = "hold",
     face_index: int | None = None,
     max_error: float = 0.1,
+    masks: bool = False,
     engine: Literal["local", "ray"] = "local",
     ray_address: str | None = None,
     workers: int | None = None,
@@ -94,6 +95,7 @@ def prepare(
         max_error: Landmark error, as a fraction of the distance between the outer eye corners: above it, between a
             frame and its turned copies, the face counts as not seen; above it, between landmarks and face parameters
             (mean), a clip is quarantined.
+        masks: Store the mask of the person in every frame, by MediaPipe's selfie segmentation.
         engine: local (processes of this machine) or ray (a cluster).
         ray_address: HOST:PORT of the Ray cluster's head; Ray is started here by default.
         workers: Processes; as many as cores by default.
@@ -136,6 +138,7 @@ def prepare(
         fps=Fraction(fps).limit_denominator(1001) if fps else (base.fps if base else None),
         detector=boxes,
         max_error=max_error,
+        masks=masks,
         appearance=parameters == "fit" and bool(model.num_texture) and not lacks_appearance(out),
     )
     job = Job(out=out.absolute(), settings=settings, face_model=face_model, device=device, retry=retry)

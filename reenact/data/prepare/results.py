@@ -70,6 +70,13 @@ def crop_of(task: ClipTask) -> Crop:
     return Crop.from_array(np.asarray(task.work["crop"].arrays["crop"][0], np.float64))
 
 
+def mask_of(task: ClipTask) -> NDArray[np.bool_] | None:
+    """The masks (T, size, size) of the stored frames; None where none are asked for."""
+    if not task.settings.masks:
+        return None
+    return np.unpackbits(task.work["masks"].arrays["mask"], axis=-1, count=task.settings.size).astype(np.bool_)
+
+
 def params_of(arrays: Mapping[str, NDArray[Any]]) -> FaceParams:
     """Face parameters from their arrays, see `param_arrays`."""
     return FaceParams(**{name: torch.from_numpy(array) for name, array in arrays.items()})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from reenact.data.prepare.results import (
     crop_of,
     frames_at,
     kept_track,
+    mask_of,
     params_of,
 )
 from reenact.data.prepare.stage import Stage
@@ -35,11 +36,11 @@ class WriteStage(Stage):
     """
 
     name = "write"
-    inputs = ("camera",)
+    inputs = ("camera", "masks")
 
-    def list_settings(self, clip: ClipInput, settings: Settings) -> tuple[object, ...]:
-        """List what the result depends on beside its inputs."""
-        return ("edge",)
+    def key_parts(self, keys: Mapping[str, str], clip: ClipInput, settings: Settings) -> tuple[object, ...]:
+        """List what the result depends on; without masks as before there were any, so that stores stay valid."""
+        return (keys["camera"], "edge", *((keys["masks"],) if settings.masks else ()))
 
     def process_clip(self, task: ClipTask, tools: Tools) -> Result:
         """Process one clip."""
@@ -49,6 +50,7 @@ class WriteStage(Stage):
             visible=track.visible,
             landmarks=stored.to_crop(track.landmarks),
             params=params_of(task.work["camera"].arrays),
+            mask=mask_of(task),
         )
         preview_numbers = set(preview_rows(len(track)))
         tiles: list[NDArray[np.uint8]] = []

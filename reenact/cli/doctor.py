@@ -40,6 +40,7 @@ OPTIONAL = {
     "ray": ("ray", "prepare --engine ray", install_hint("ray")),
     "lmdb": ("lmdb", "import of lmdb folders", install_hint("lmdb")),
     "scikit-image": ("skimage", "surfaces of Export3D", install_hint("surface")),
+    "bitsandbytes": ("bitsandbytes", "Adam with moments of 8 bits", install_hint("adam8bit")),
     "s3fs": ("s3fs", "data roots at s3://", install_hint("s3")),
     "wandb": ("wandb", "--logger wandb", install_hint("wandb")),
     "tensorboard": ("tensorboard", "--logger tensorboard", install_hint("tensorboard")),

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler, MultiStepLR
 
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import PortraitPair
+from reenact.models.common.optimisers import build_adam
 from reenact.models.common.portrait_module import Losses, PortraitModule
 from reenact.models.common.training import Schedule, clip_gradients
 from reenact.nn.whole_batch import BatchDraws
@@ -131,7 +132,7 @@ class AdversarialTraining(PortraitModule, Generic[Result]):
         o = self.optimisation
         discriminator = [p for p in self.discriminator.parameters() if p.requires_grad]
         parts = ((self.generator_groups(), o.generator_lr), ([{"params": discriminator}], o.discriminator_lr))
-        optimizers = [torch.optim.Adam(groups, lr, (o.beta1, o.beta2)) for groups, lr in parts]
+        optimizers = [build_adam(groups, lr, (o.beta1, o.beta2), eight_bit=o.eight_bit) for groups, lr in parts]
         return optimizers, [MultiStepLR(optimizer, o.milestones, o.gamma) for optimizer in optimizers]
 
     def _optimizers(self) -> tuple[LightningOptimizer, LightningOptimizer]:

@@ -81,7 +81,7 @@ class MagicPortraitModule(PlainTraining, ReenactmentModule):
 
     method = "magicportrait"
     unrecorded = frozenset({"teacher"})
-    memory_options = ("--model.optimisation.checkpointing true",)
+    memory_options = ("--model.optimisation.checkpointing true", "--model.optimisation.eight_bit true")
     memory_settings = ("network.sampling.decode_chunk=1", "network.sampling.window=8")
     may_start_fresh = tuple(
         f"network.denoiser.unet.{block}.motion_modules."

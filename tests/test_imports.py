@@ -25,6 +25,7 @@ EVERYBODY = {
     "watermark",
     "claims",
     "packages",
+    "threads",
 }
 _APPS = {"media", "faces", "nn", "estimators", "tracking", "world", "data", "models", "metrics", "callbacks", "runs"}
 MAY_USE = {

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from reenact.compilation import njit
-from reenact.faces.raster.threads import Array, run_jobs
+from reenact.threads import Array, run_jobs
 
 _LEAST = 1e-12
 """Least length by which a vector is divided, as `torch.nn.functional.normalize` does."""

@@ -25,6 +25,7 @@ from reenact.nn.conv import SpectralConv2d, batch_norm_affine, plain_conv, plain
 from reenact.nn.folded_spade import FoldedSpadeDecoder
 from reenact.nn.layout import bring_channels_inside, has_inner_channels, inner_format
 from reenact.nn.spade import SpadeDecoder
+from reenact.nn.winograd import use_winograd
 
 Module = TypeVar("Module", bound=nn.Module)
 MOST_VOLUME_WEIGHTS = 2**17
@@ -193,7 +194,13 @@ class FoldedSpadeResBlock(nn.Module):
 
 
 def fold_blocks(module: Module) -> Module:
-    """Replace every shared block inside a module by its inference form, in place."""
+    """Replace every shared block and every wide convolution inside a module by its inference form, in place."""
+    _replace_blocks(module)
+    use_winograd(module)
+    return module.requires_grad_(False)
+
+
+def _replace_blocks(module: nn.Module) -> None:
     for name, child in module.named_children():
         if isinstance(child, UpBlock) and _gains_from_phases(child.conv):
             setattr(module, name, FoldedUpBlock(child))
@@ -212,8 +219,7 @@ def fold_blocks(module: Module) -> Module:
         elif isinstance(child, SpectralConv2d):
             setattr(module, name, child.folded())
         else:
-            fold_blocks(child)
-    return module.requires_grad_(False)
+            _replace_blocks(child)
 
 
 def _gains_from_phases(conv: nn.Module) -> bool:

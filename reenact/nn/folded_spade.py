@@ -15,7 +15,6 @@ from reenact.nn.adain import normalise_instances
 from reenact.nn.conv import SpectralConv2d, plain_conv
 from reenact.nn.layout import bring_channels_inside
 from reenact.nn.spade import InstanceSpade, InstanceSpadeBlock, SpadeDecoder
-from reenact.nn.winograd import use_winograd
 
 
 class EnlargedConv(nn.Module):
@@ -115,7 +114,6 @@ class FoldedSpadeDecoder(nn.Module):
         )
         blocks = zip((decoder.up_0, decoder.up_1), (2, 4), strict=True)
         self.up = nn.ModuleList(FoldedInstanceSpadeBlock(block, factor) for block, factor in blocks)
-        use_winograd(self)
 
     def forward(self, style: Tensor) -> Tensor:
         """(B, style, h, w) to images (B, 3, 4 h upscale, 4 w upscale) in [0, 1]."""

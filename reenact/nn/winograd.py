@@ -1,113 +1,174 @@
 """Convolutions by Winograd's minimal filtering (Lavin and Gray 2016): fewer products, for inference on the processor.
 
-A tile of 4 x 4 outputs of a 3 x 3 kernel takes 36 products for each pair of channels instead of 144, one of a 2 x 2
-kernel 25 instead of 64. Libraries of graphics cards do so themselves; PyTorch's of the processor does not.
+A tile of 4 x 4 outputs of a 3 x 3 kernel takes 36 products for each pair of channels instead of 144, one of 5 x 5
+outputs of a 2 x 2 kernel 36 instead of 100. Volumes are tiled in height and width; their kernels' depth stays.
+Libraries of graphics cards do so themselves; PyTorch's of the processor does not.
 """
 
 from __future__ import annotations
+
+import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-TILE = 4
-"""Side of the square of outputs that is computed at once."""
+from reenact.nn.layout import inner_format
+from reenact.nn.tile_kernels import POINTS, SIDE, Row, transform_inputs, transform_products
+from reenact.threads import Array, run_jobs, split_bands
+
+VALUES = (0.0, 1.0, -1.0, 0.5, -2.0)
+"""Points at which the polynomials of a kernel are evaluated, beside infinity."""
+KERNELS = (2, 3)
+"""Sides of the kernels that fit a tile."""
 STRIP = 128
-"""Tiles that are computed together: what they take stays in the processor's cache."""
-POINTS = {2: (0.0, 1.0, -1.0, 2.0), 3: (0.0, 1.0, -1.0, 0.5, -2.0)}
-"""Points at which the polynomials of a kernel of this side are evaluated, beside infinity."""
-LEAST_PRODUCTS = 64 * 128
-"""Products of the two numbers of channels from which the transforms of the tiles cost less than they save."""
-LEAST_PRODUCTS_AVX512 = 256 * 512
-"""The same on processors with AVX-512, which convolve twice as fast and transform as fast."""
+"""Tiles, of all slices of a volume, that are computed together: few enough for the processor's caches, enough for
+weights to be read rarely."""
+LEAST_STRIP = 16
+"""Tiles of a slice that are computed together at least."""
 
 
-class WinogradConv2d(nn.Module):
-    """A convolution of stride 1, with a square kernel of side 2 or 3, in 32-bit precision on the processor.
+LEAST_TILES = 64
+"""Tiles from which fewer products save more time than four times as many weights take to be read."""
+LEAST_WIDTH = 64
+"""Channels, of the inputs and of the outputs, from which the transforms cost less than they save."""
 
-    Elsewhere, and where a gradient is computed, it is the convolution itself. Outputs have the memory format
-    `torch.channels_last`.
+
+class WinogradConv(nn.Module):
+    """A convolution of stride 1 whose kernel is 2 or 3 high and wide, in 32-bit precision on the processor.
+
+    Elsewhere, for small maps, and where a gradient is computed, it is the convolution itself. In what is computed by
+    tiles, the channels of a pixel are neighbours in memory.
 
     Args:
         conv: the convolution, whose weights it keeps.
     """
 
-    def __init__(self, conv: nn.Conv2d) -> None:
+    def __init__(self, conv: nn.Conv2d | nn.Conv3d) -> None:
         super().__init__()
         self.conv = conv
-        kernel = conv.kernel_size[0]
-        outputs, weights, inputs = build_tile_transforms(kernel)
-        self.transforms = torch.kron(inputs, inputs).float(), torch.kron(outputs, outputs).float()
-        self.weight_transform = torch.kron(weights, weights)
-        self.side = TILE + kernel - 1
+        kernel, self.padding = conv.kernel_size[-1], int(conv.padding[-1])
+        self.stride = SIDE + 1 - kernel
+        outputs, self.weight_transform, inputs = build_tile_transforms(kernel)
+        unused = torch.zeros(SIDE - self.stride, SIDE, dtype=torch.float64)
+        self.input_rows, self.output_rows = _list_rows(inputs), _list_rows(torch.cat((outputs, unused)))
         self._tile_weights: Tensor | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy is made of; oneDNN's weights can't be copied."""
+        return {**self.__dict__, "_tile_weights": None}
+
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve maps (B, in, H, W)."""
-        if x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu") or x.requires_grad:
+        """Convolve maps (B, in, H, W) or volumes (B, in, D, H, W)."""
+        height, width = (size + 2 * self.padding - SIDE + self.stride for size in x.shape[-2:])
+        maps = math.prod((len(x), *x.shape[2:-2]))
+        tiles = maps * -(-height // self.stride) * -(-width // self.stride)
+        if tiles < LEAST_TILES or not _is_plain(x):
             convolved: Tensor = self.conv(x)
             return convolved
+        pixels = x.contiguous(memory_format=inner_format(x)).movedim(1, -1)
+        out = x.new_empty(*pixels.shape[:-3], height, width, self.conv.out_channels)
+        # Slices of a volume are convolved together, frames one after the other; maps lie side by side in one slice.
+        stacks = [(pixels[None], out[None])] if x.ndim == 4 else zip(pixels[:, :, None], out[:, :, None], strict=True)
+        for maps, results in stacks:
+            self._convolve_slices(maps, results)
+        return out.movedim(-1, 1)
+
+    def _convolve_slices(self, maps: Tensor, out: Tensor) -> None:
+        """Fill slices (D, B, h, w, out) of slices (D, B, H, W, in)."""
+        slices, frames, height, width, _ = out.shape
+        tiles = frames * -(-height // self.stride) * -(-width // self.stride)
+        strips = -(-tiles // max(STRIP // slices, LEAST_STRIP))
+        count = -(-tiles // strips)
+        for first in range(0, tiles, count):
+            self._convolve_strip(maps, out, first, min(count, tiles - first))
+
+    def _convolve_strip(self, maps: Tensor, out: Tensor, first: int, count: int) -> None:
+        """Fill the pixels of `count` tiles of every slice."""
+        slices, (height, width, channels), (*result_size, outputs) = len(maps), maps.shape[2:], out.shape[2:]
+        parts = split_bands(slices, count)
+        factors = maps.new_empty(slices, count, POINTS * channels)
+        size, settings = (height, width, channels), (self.input_rows, self.padding, self.stride)
+        reading = [
+            (_flatten(maps[s]), size, *settings, first + begin, _flatten(factors[s, begin:end]))
+            for s, begin, end in parts
+        ]
+        run_jobs(transform_inputs, reading)
+        products = self._multiply(factors)
+        bias = torch.zeros(outputs) if self.conv.bias is None else self.conv.bias
+        writing = [
+            (
+                _flatten(products[s, begin:end]),
+                self.output_rows,
+                self.stride,
+                _flatten(bias),
+                first + begin,
+                _flatten(out[s]),
+                (*result_size, outputs),
+            )
+            for s, begin, end in parts
+        ]
+        run_jobs(transform_products, writing)
+
+    def _multiply(self, factors: Tensor) -> Tensor:
+        """Products (D, T, 36 out) of factors (D, T, 36 in), each point by its own weights, over neighbouring slices."""
+        image = factors.permute(2, 0, 1)[None]
+        depth = self.conv.weight.shape[2] if self.conv.weight.ndim == 5 else 1
+        layout = (depth // 2, 0), (1, 1), (1, 1), POINTS
         if self._tile_weights is None:
-            self._tile_weights = self._transform_weights()
-        return self._convolve(x, self._tile_weights)
+            # The stubs of PyTorch have another order of the arguments.
+            reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
+            self._tile_weights = reorder(self._transform_weights(depth).to_mkldnn(), *layout, image.shape)
+        # `F.conv2d` would bring the weights into oneDNN's order at each call, which takes longer than the products, and
+        # `torch.bmm` is MKL's, which leaves AVX-512 unused on AMD's processors.
+        products: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            image, self._tile_weights, None, *layout, "none", [], ""
+        )
+        return products[0].permute(1, 2, 0).contiguous()
 
     @torch.no_grad()
-    def _transform_weights(self) -> Tensor:
-        """Weights (side^2, in, out) of the products."""
-        weight = self.conv.weight.double()
-        return torch.einsum("tk,oik->tio", self.weight_transform, weight.flatten(2)).float().contiguous()
-
-    def _convolve(self, x: Tensor, weights: Tensor) -> Tensor:
-        kernel, padding = self.conv.kernel_size[0], int(self.conv.padding[0])
-        height, width = (size + 2 * padding - kernel + 1 for size in x.shape[-2:])
-        rows, columns = -(-height // TILE), -(-width // TILE)
-        below, right = (
-            count * TILE + kernel - 1 - padding - size
-            for count, size in zip((rows, columns), x.shape[-2:], strict=True)
+    def _transform_weights(self, depth: int) -> Tensor:
+        """Weights (36 out, in, depth, 1) of the products."""
+        transform, weight = self.weight_transform, self.conv.weight.double()
+        return (
+            torch.einsum("ty,sx,oi...yx->tsoi...", transform, transform, weight)
+            .float()
+            .reshape(POINTS * len(weight), -1, depth, 1)
         )
-        padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, padding, right, padding, below)).contiguous()
-        out = x.new_empty(len(x), rows, TILE, columns, TILE, weights.shape[-1])
-        frames, lines = max(1, STRIP // (rows * columns)), max(1, STRIP // columns)
-        for first in range(0, len(x), frames):
-            for row in range(0, rows, lines):
-                part = slice(first, first + frames), slice(row, row + lines)
-                self._fill_strip(out[part], padded[first : first + frames, row * TILE :], weights)
-        maps = out.view(len(x), rows * TILE, columns * TILE, -1)[:, :height, :width]
-        return maps.permute(0, 3, 1, 2)
 
-    def _fill_strip(self, out: Tensor, padded: Tensor, weights: Tensor) -> None:
-        """Write tiles (b, rows, TILE, columns, TILE, out) of padded maps (b, h, w, in), the first of them on top."""
-        inputs, outputs = self.transforms
-        count, rows, _, columns, _, _ = out.shape
-        frame, line, place, channel = padded.stride()
-        tiles = padded.as_strided(
-            (self.side, self.side, count, rows, columns, padded.shape[-1]),
-            (line, place, frame, TILE * line, TILE * place, channel),
-        )
-        factors = (inputs @ tiles.reshape(self.side**2, -1)).view(self.side**2, -1, padded.shape[-1])
-        products = torch.bmm(factors, weights)
-        values = (outputs @ products.view(self.side**2, -1)).view(TILE, TILE, count, rows, columns, -1)
-        values = values.permute(2, 3, 0, 4, 1, 5)
-        if self.conv.bias is None:
-            out.copy_(values)
-        else:
-            torch.add(values, self.conv.bias, out=out)
+
+def _is_plain(x: Tensor) -> bool:
+    """Return True for 32-bit numbers on the processor without a gradient."""
+    if x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
+        return False
+    return not (x.requires_grad and torch.is_grad_enabled())
+
+
+def _flatten(x: Tensor) -> Array:
+    return x.detach().view(-1).numpy()
+
+
+def _list_rows(matrix: Tensor) -> tuple[Row, ...]:
+    """The rows of a matrix as 32-bit numbers of the compiled kernels."""
+    rows = matrix.float().numpy()
+    return tuple(tuple(row) for row in rows)
 
 
 def build_tile_transforms(kernel: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the transforms of outputs (4, n), weights (n, kernel) and inputs (n, n) along one axis, in float64.
+    """Return the transforms of outputs (7 - kernel, 6), weights (6, kernel) and inputs (6, 6) of an axis, in float64.
 
-    The correlation of n = 4 + kernel - 1 inputs d with a kernel g is `outputs @ ((weights @ g) * (inputs @ d))`: the
-    transposed product of two polynomials by their values at n - 1 points and at infinity (Toom and Cook).
+    The correlation of six inputs d with a kernel g is `outputs @ ((weights @ g) * (inputs @ d))`: the transposed
+    product of two polynomials by their values at five points and at infinity (Toom and Cook).
     """
-    points = torch.tensor(POINTS[kernel], dtype=torch.float64)
-    count = TILE + kernel - 1
-    outputs, weights, inputs = (torch.zeros(size, count, dtype=torch.float64) for size in (TILE, kernel, count))
+    points = torch.tensor(VALUES, dtype=torch.float64)
+    count = SIDE + 1 - kernel
+    outputs, weights, inputs = (torch.zeros(size, SIDE, dtype=torch.float64) for size in (count, kernel, SIDE))
     for i, point in enumerate(points):
         others = torch.cat((points[:i], points[i + 1 :]))
-        outputs[:, i] = point ** torch.arange(TILE)
+        outputs[:, i] = point ** torch.arange(count)
         weights[:, i] = point ** torch.arange(kernel) / (point - others).prod()
-        inputs[: count - 1, i] = _expand_roots(others)
+        inputs[: SIDE - 1, i] = _expand_roots(others)
     outputs[-1, -1] = weights[-1, -1] = 1
     inputs[:, -1] = _expand_roots(points)
     return outputs, weights.T, inputs.T
@@ -122,17 +183,19 @@ def _expand_roots(roots: Tensor) -> Tensor:
 
 
 def use_winograd(module: nn.Module) -> None:
-    """Replace every convolution inside a module that gains from it on this processor, in place."""
+    """Replace every convolution inside a module that gains from it on a processor, in place."""
     for name, child in module.named_children():
-        if isinstance(child, nn.Conv2d) and _suits_winograd(child):
-            setattr(module, name, WinogradConv2d(child))
-        elif not isinstance(child, WinogradConv2d):
+        if isinstance(child, nn.Conv2d | nn.Conv3d) and _suits_winograd(child):
+            setattr(module, name, WinogradConv(child))
+        elif not isinstance(child, WinogradConv):
             use_winograd(child)
 
 
-def _suits_winograd(conv: nn.Conv2d) -> bool:
-    square = conv.kernel_size[0] == conv.kernel_size[1] and conv.kernel_size[0] in POINTS
-    plain = conv.stride == conv.dilation == (1, 1) and conv.groups == 1 and conv.padding_mode == "zeros"
-    least = LEAST_PRODUCTS_AVX512 if torch.backends.cpu.get_cpu_capability() == "AVX512" else LEAST_PRODUCTS
-    wide = conv.in_channels * conv.out_channels >= least and min(conv.in_channels, conv.out_channels) >= 64
-    return square and plain and wide and conv.padding in {(0, 0), (1, 1)}
+def _suits_winograd(conv: nn.Conv2d | nn.Conv3d) -> bool:
+    *depth, height, width = conv.kernel_size
+    plain = {*conv.stride, *conv.dilation, conv.groups} == {1} and conv.padding_mode == "zeros"
+    wide = min(conv.in_channels, conv.out_channels) >= LEAST_WIDTH
+    square = height == width and height in KERNELS and conv.padding[-2:] in {(0, 0), (1, 1)}
+    same_depth = not depth or depth[0] == 2 * int(conv.padding[0]) + 1
+    is_available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return is_available and plain and wide and square and same_depth

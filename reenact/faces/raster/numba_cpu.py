@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from reenact.compilation import njit
-from reenact.faces.raster.threads import Array, allocate_zeros, run_jobs, split_bands
+from reenact.threads import Array, allocate_zeros, run_jobs, split_bands
 
 _BACKGROUND = np.iinfo(np.int64).max
 _LANES = 8  # pixels tested together without a branch, which the compiler turns into vector instructions

@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from reenact.compilation import njit
 from reenact.faces.raster.numba_silhouette import FrameBlends, apply_blends, blend_gradients
-from reenact.faces.raster.threads import Array, allocate_zeros, run_jobs, split_bands
+from reenact.threads import Array, allocate_zeros, run_jobs, split_bands
 
 
 @njit(nogil=True, cache=True)

@@ -13,7 +13,7 @@ from reenact.compilation import njit
 from reenact.faces.raster.fragments import Fragments
 from reenact.faces.raster.numba_cpu import to_pixels
 from reenact.faces.raster.silhouette import TOLERANCE
-from reenact.faces.raster.threads import Array, allocate_zeros, run_jobs
+from reenact.threads import Array, allocate_zeros, run_jobs
 
 
 class FrameBlends(NamedTuple):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from reenact.compilation import njit
 from reenact.faces.raster.fragments import Fragments
-from reenact.faces.raster.threads import Array, allocate_zeros, run_jobs, split_bands
+from reenact.threads import Array, allocate_zeros, run_jobs, split_bands
 
 
 def correct_perspective(fragments: Fragments, faces: Tensor, distance: Tensor) -> Fragments:

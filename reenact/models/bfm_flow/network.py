@@ -32,10 +32,10 @@ from reenact.models.common.base import Reenactment, SourceState, Transfer
 from reenact.models.common.controls import Control, find_control
 from reenact.models.common.parameter_driven import ParameterDriven
 from reenact.nn.adain import initialise_normal
+from reenact.nn.fold import fold_blocks
 from reenact.nn.layout import bring_channels_inside
 from reenact.nn.resample import warp
 from reenact.nn.whole_batch import BatchDraws
-from reenact.nn.winograd import use_winograd
 
 IDENTITY = "shape."
 """Beginning of the names of controls that no source takes."""
@@ -189,9 +189,8 @@ class BFMFlow(ParameterDriven[BFMFlowState]):
         nn.Module.__init__(network)
         for name in ("config", "face_model", "needs"):
             setattr(network, name, getattr(self, name))
-        network.completion = copy.deepcopy(self.completion).requires_grad_(False)
+        network.completion = fold_blocks(copy.deepcopy(self.completion))
         network.generator = fold_generator(self.generator)
-        use_winograd(network)
         network.is_folded = True
         return network.eval()
 

@@ -25,7 +25,6 @@ from reenact.nn.layout import bring_channels_inside
 from reenact.nn.running_standard import RunningStandard
 from reenact.nn.warping import MappingNetwork, WarpingNetwork, count_frames
 from reenact.nn.whole_batch import BatchDraws
-from reenact.nn.winograd import use_winograd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +177,6 @@ class PIRenderer(ParameterDriven[PIRendererState]):
     def folded(self) -> Self:
         """A copy for inference: less arithmetic, no gradients."""
         network = fold_blocks(copy.deepcopy(self).eval())
-        use_winograd(network)
         network.is_folded = True
         return network
 

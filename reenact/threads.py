@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 @lru_cache(maxsize=1)
 def _get_pool(process: int, threads: int) -> ThreadPoolExecutor:
     """The threads of this process; a forked child has another number and so gets its own."""
-    return ThreadPoolExecutor(threads, thread_name_prefix=f"raster-{process}")
+    return ThreadPoolExecutor(threads, thread_name_prefix=f"reenact-{process}")
 
 
 def run_jobs(kernel: Callable[..., Result], jobs: Sequence[tuple[Any, ...]]) -> list[Result]:

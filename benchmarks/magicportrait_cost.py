@@ -10,6 +10,7 @@ GPU's libraries and allocator add, and without Stable Diffusion's autoencoder, w
 from __future__ import annotations
 
 import argparse
+import itertools
 import weakref
 from collections.abc import Callable
 
@@ -25,14 +26,25 @@ from torch.utils.weak import WeakIdKeyDictionary
 from reenact.models.magicportrait.config import MagicPortraitConfig, Trained
 from reenact.models.magicportrait.module import MagicPortraitModule, MagicPortraitOptimisation
 from reenact.models.magicportrait.network import MagicPortrait
+from reenact.nn.half_weights import HalfWeights
 
 GIB = 1 << 30
 
 
-def build_module(trained: Trained, *, temporal: bool, checkpointing: bool) -> MagicPortraitModule:
-    """Return the module of paper scale in which the render is drawn from the built-in head."""
+def build_module(trained: Trained, *, temporal: bool, checkpointing: bool, halved: bool = False) -> MagicPortraitModule:
+    """Return the module of paper scale in which the render is drawn from the built-in head.
+
+    Args:
+        trained: part that is trained.
+        temporal: True for the second stage.
+        checkpointing: compute activations again in the backward pass.
+        halved: keep what is not trained in bf16, as the training does.
+    """
     optimisation = MagicPortraitOptimisation(trained=trained, checkpointing=checkpointing)
-    return MagicPortraitModule("head", MagicPortraitConfig(temporal=temporal), optimisation=optimisation).train()
+    module = MagicPortraitModule("head", MagicPortraitConfig(temporal=temporal), optimisation=optimisation).train()
+    if halved:
+        HalfWeights(module, torch.bfloat16)
+    return module
 
 
 def count_macs(call: Callable[[], object]) -> float:
@@ -157,11 +169,12 @@ def main() -> None:
             name: sum(p.numel() for p in part.parameters()) / 1e9 for name, part in video.network.named_children()
         }
         print_rows("billion parameters", counts)
-        for checkpointing in (False, True):
+        for checkpointing, halved in itertools.product((False, True), (False, True)):
             word = "with" if checkpointing else "without"
-            module = build_module("temporal", temporal=True, checkpointing=checkpointing)
+            rest = "bf16" if halved else "float32"
+            module = build_module("temporal", temporal=True, checkpointing=checkpointing, halved=halved)
             peak = measure_peak(module, options.size, 1, options.frames)
-            print_rows(f"GiB, stage 2, batch 1, bf16, {word} checkpointing", peak)
+            print_rows(f"GiB, stage 2, batch 1, bf16, {word} checkpointing, frozen weights in {rest}", peak)
         module = build_module("image", temporal=False, checkpointing=True)
         print_rows("GiB, stage 1, batch 1, bf16, with checkpointing", measure_peak(module, options.size, 1, 1))
 

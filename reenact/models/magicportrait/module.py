@@ -18,6 +18,7 @@ from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.models.common.base import Reenactment
+from reenact.models.common.half_frozen import HalfFrozen
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.portrait_module import Losses, Stage
 from reenact.models.common.training import Optimisation, PlainTraining
@@ -68,7 +69,7 @@ class MagicPortraitOptimisation(Optimisation):
     """Compute the activations of the UNets again in the backward pass, which saves memory."""
 
 
-class MagicPortraitModule(PlainTraining, ReenactmentModule):
+class MagicPortraitModule(HalfFrozen, PlainTraining, ReenactmentModule):
     """MagicPortrait with its objective and schedule.
 
     Args:
@@ -143,14 +144,19 @@ class MagicPortraitModule(PlainTraining, ReenactmentModule):
         return parts
 
     def on_fit_start(self) -> None:
-        """Start from the teacher, unless the training goes on, and keep its denoiser.
+        """Start from the teacher where there is one, and keep what is not trained in the precision of autocast.
 
         Raises:
             ReenactError: if no teacher is named, or it is not this network's.
         """
         super().on_fit_start()
-        if self._trajectory is None:
-            return
+        if self._trajectory is not None:
+            self._start_from_teacher()
+        if self.optimisation.trained in ("temporal", "denoiser"):
+            self.halve_frozen([*self.frozen_parts().values(), *(() if self._teacher is None else (self._teacher,))])
+
+    def _start_from_teacher(self) -> None:
+        """Start from the teacher, unless the training goes on, and keep its denoiser; errors as of `on_fit_start`."""
         if self.teacher is None:
             raise ReenactError(
                 "a sampler of few steps learns from a trained magicportrait: name it with --model.teacher"

@@ -80,6 +80,15 @@ def is_same_model(recorded: str, name: str) -> bool:
     return recorded.startswith(f"{name}-") or name.startswith(f"{recorded}-")
 
 
+def is_same_family(recorded: str, name: str) -> bool:
+    """Return False for full names of which one is the head, one of a FLAME or one of a Basel Face Model."""
+    forms = {"head": re.compile("head"), "flame": FLAME_NAME, "bfm": BFM_NAME}
+    families = [
+        next((family for family, form in forms.items() if form.fullmatch(spec)), None) for spec in (recorded, name)
+    ]
+    return None in families or families[0] == families[1]
+
+
 def _same_flame(short_name: str, full_name: str) -> bool:
     """Return True if a full name matches a name that may leave out year and fingerprint."""
     year, fingerprint = _split_name(short_name)

@@ -186,6 +186,14 @@ def test_rays_are_drawn_in_training_alone_and_gradients_reach_everything(network
     assert not missing
 
 
+def test_pictures_of_any_multiple_of_sixteen_pixels_are_read():
+    """The paper's 256 is one of 32 too, which no layer needs."""
+    network = Export3D(replace(SMALL, size=48), load_face_model("head")).eval()
+    source = replace(portrait(1, 0, "a"), image=torch.zeros(1, 3, 48, 48))
+    with torch.no_grad():
+        assert network(source, source).image.shape == (1, 3, 48, 48)
+
+
 def test_sizes_that_do_not_fit_are_refused(network):
     with pytest.raises(ReenactError, match="reads pictures of 32 pixels, not 64: set"):
         network.encode(replace(portrait(1, 0, "a"), image=torch.zeros(1, 3, 64, 64)))

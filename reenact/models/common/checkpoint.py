@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from reenact.errors import ReenactError
-from reenact.faces.registry import load_face_model
+from reenact.faces.registry import is_same_family, load_face_model
 from reenact.models.common.checkpoint_file import SETTINGS, WEIGHTS, read_checkpoint
 from reenact.models.common.class_names import config_class_path, find_class
 from reenact.models.common.header import Header, check_header, check_same_class
@@ -192,7 +192,10 @@ def _of_module(path: Path, module: PortraitModule, *, any_class: bool = False) -
 
 def _check_face_model(path: Path, saved: str, expected: str) -> None:
     """Refuse a checkpoint of another face model than that of the data."""
-    if saved != expected and load_face_model(saved).name != load_face_model(expected).name:
+    if saved == expected:
+        return
+    # Models of other families differ whatever their files hold, which may be absent.
+    if not is_same_family(saved, expected) or load_face_model(saved).name != load_face_model(expected).name:
         raise ReenactError(
             f"{path} was trained on parameters of the face model {saved} and the data has those of {expected}: name"
             " a store with `--data clips --data.root STORE` that was prepared with"

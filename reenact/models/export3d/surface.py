@@ -35,6 +35,7 @@ def extract_surface(field: Field, low: Tensor, high: Tensor, cells: int = CELLS)
     Raises:
         ReenactError: if scikit-image is not installed, or nothing in the box is as dense as `LEVEL`.
     """
+    march_cubes = _load_marching_cubes()  # before the field is evaluated, which takes its time
     step = (high - low).max() / cells
     counts = [int(count) for count in ((high - low) / step).ceil() + 1]
     axes = [low[axis] + step * torch.arange(count, device=low.device) for axis, count in enumerate(counts)]
@@ -46,10 +47,12 @@ def extract_surface(field: Field, low: Tensor, high: Tensor, cells: int = CELLS)
         raise ReenactError(
             f"the head is nowhere as dense as {LEVEL:g}, so that it has no surface: train export3d for longer"
         )
-    places, faces = _march_cubes(closed.cpu().numpy(), LEVEL)
-    vertices = low + step * (torch.tensor(places).to(low) - 1)
+    # Triangles run counter-clockwise seen from lower values; places are in cells.
+    places, faces, _, _ = march_cubes(closed.cpu().numpy(), LEVEL, gradient_direction="ascent")
+    vertices = low + step * (torch.tensor(places.copy()).to(low) - 1)
     colours = _evaluate(lambda points: field(points)[1][..., :3], vertices).clamp(0, 1)
-    return Surface(vertices=vertices, faces=torch.tensor(faces).to(low.device), colours=colours)
+    triangles = torch.tensor(faces.astype(np.int64)).to(low.device)
+    return Surface(vertices=vertices, faces=triangles, colours=colours)
 
 
 def _evaluate(function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
@@ -57,11 +60,11 @@ def _evaluate(function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
     return torch.cat([function(part[None])[0] for part in torch.split(points, POINTS)])
 
 
-def _march_cubes(values: NDArray[np.float32], level: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Places (V, 3) in cells, and triangles (F, 3) whose corners run counter-clockwise seen from lower values."""
+def _load_marching_cubes() -> Callable[..., tuple[NDArray[np.generic], ...]]:
+    """Scikit-image's function; raises `ReenactError` where the package is absent."""
     try:
         from skimage.measure import marching_cubes
     except ImportError as error:
         raise ReenactError(f"the surface of export3d needs scikit-image: {install_hint('surface')}") from error
-    places, faces, _, _ = marching_cubes(values, level, gradient_direction="ascent")  # type: ignore[no-untyped-call]
-    return np.ascontiguousarray(places), np.ascontiguousarray(faces, np.int64)
+    march_cubes: Callable[..., tuple[NDArray[np.generic], ...]] = marching_cubes
+    return march_cubes

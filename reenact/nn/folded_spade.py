@@ -1,8 +1,8 @@
 """Inference form of the decoder of `reenact.nn.spade`: less arithmetic, the same outputs.
 
-Gamma and beta come out of one convolution. A style that is enlarged before it is convolved gives few different values:
-of a block of 4 x 4 pixels along each axis the first, the last, and one for all between. They are computed at the size
-of the style. Wide convolutions go by Winograd's tiles.
+Gamma and beta come out of one convolution; beta of a projected layer comes projected. Maps are normalised before
+they are doubled. A style that is enlarged before it is convolved gives few different values: of a block of 4 x 4 pixels
+along each axis the first, the last, and one for all between. They are computed at the size of the style.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact.nn.adain import normalise_instances
+from reenact.nn.blocks import double_size
 from reenact.nn.conv import SpectralConv2d, plain_conv
 from reenact.nn.layout import bring_channels_inside
 from reenact.nn.spade import InstanceSpade, InstanceSpadeBlock, SpadeDecoder
@@ -63,44 +64,71 @@ def _list_taps(factor: int) -> list[tuple[int, int, int]]:
 
 
 class FoldedInstanceSpade(nn.Module):
-    """`InstanceSpade` of a style that is `factor` times smaller than the maps."""
+    """The modulation of an `InstanceSpade` by a style that is `factor` times smaller than the maps.
 
-    def __init__(self, spade: InstanceSpade, factor: int) -> None:
+    Args:
+        spade: the layer.
+        factor: as of `EnlargedConv`.
+        projection: a 1 x 1 convolution behind the layer, without a bias; what the layer adds then comes projected.
+    """
+
+    def __init__(self, spade: InstanceSpade, factor: int, projection: nn.Module | None = None) -> None:
         super().__init__()
         gamma, beta, shared = spade.mlp_gamma, spade.mlp_beta, spade.mlp_shared[0]
         assert isinstance(shared, nn.Conv2d)
         assert gamma.bias is not None
         assert beta.bias is not None
         self.shared = EnlargedConv(shared, factor)
+        self.channels = gamma.out_channels
+        added, shift = beta.weight, beta.bias
+        if projection is not None:
+            assert isinstance(projection, nn.Conv2d)
+            matrix = projection.weight.flatten(1)
+            added, shift = torch.einsum("oc,cikl->oikl", matrix, added), matrix @ shift
         # 1 + gamma comes out of the convolution as it is.
-        bias = torch.cat((gamma.bias + 1, beta.bias))
-        self.modulate = plain_conv(torch.cat((gamma.weight, beta.weight)), bias, padding=1)
+        bias = torch.cat((gamma.bias + 1, shift))
+        self.modulate = plain_conv(torch.cat((gamma.weight, added)), bias, padding=1)
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """Normalise and modulate maps (B, C, H, W) by a style (B, S, H / factor, W / factor)."""
-        gamma, beta = self.modulate(self.shared(style)).chunk(2, dim=1)
-        return torch.addcmul(beta, normalise_instances(x), gamma)
+    def forward(self, style: Tensor) -> tuple[Tensor, Tensor]:
+        """What normalised maps (B, C, H, W) are multiplied by, and what is added, of a style (B, S, h, w)."""
+        maps: Tensor = self.modulate(self.shared(style))
+        return maps[:, : self.channels], maps[:, self.channels :]
 
 
 class FoldedInstanceSpadeBlock(nn.Module):
-    """`InstanceSpadeBlock` of folded layers."""
+    """`InstanceSpadeBlock` of folded layers.
 
-    def __init__(self, block: InstanceSpadeBlock, factor: int) -> None:
+    Args:
+        block: the block.
+        factor: size of the maps over that of the style.
+        doubled: the block's input is doubled by the nearest neighbour first, which leaves the norms as they are.
+    """
+
+    def __init__(self, block: InstanceSpadeBlock, factor: int, *, doubled: bool = False) -> None:
         super().__init__()
-        self.slope, self.projected = block.slope, block.projected
+        self.slope, self.projected, self.doubled = block.slope, block.projected, doubled
         self.conv_0, self.conv_1 = _fold_conv(block.conv_0), _fold_conv(block.conv_1)
         self.norm_0, self.norm_1 = (FoldedInstanceSpade(norm, factor) for norm in (block.norm_0, block.norm_1))
         if self.projected:
-            self.conv_s, self.norm_s = _fold_conv(block.conv_s), FoldedInstanceSpade(block.norm_s, factor)
+            self.conv_s = _fold_conv(block.conv_s)
+            self.norm_s = FoldedInstanceSpade(block.norm_s, factor, self.conv_s)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """Apply the block."""
-        y = self.conv_0(F.leaky_relu_(self.norm_0(x, style), self.slope))
-        y = self.conv_1(F.leaky_relu_(self.norm_1(y, style), self.slope))
+        """Apply the block to maps (B, in, H, W), or (B, in, H / 2, W / 2) where they are doubled."""
+        normalised = normalise_instances(x)
+        if self.doubled:
+            normalised = double_size(normalised)
+        inner = self.conv_0(self._modulate(normalised, self.norm_0(style)))
+        y: Tensor = self.conv_1(self._modulate(normalise_instances(inner), self.norm_1(style)))
         if self.projected:
-            x = self.conv_s(self.norm_s(x, style))
-        out: Tensor = x + y
-        return out
+            gamma, beta = self.norm_s(style)
+            return y.add_(self.conv_s(normalised.mul_(gamma))).add_(beta)
+        return y.add_(double_size(x) if self.doubled else x)
+
+    def _modulate(self, normalised: Tensor, maps: tuple[Tensor, Tensor]) -> Tensor:
+        """Modulate, and the leaky ReLU that follows."""
+        gamma, beta = maps
+        return F.leaky_relu_(torch.addcmul(beta, normalised, gamma), self.slope)
 
 
 class FoldedSpadeDecoder(nn.Module):
@@ -113,16 +141,14 @@ class FoldedSpadeDecoder(nn.Module):
             FoldedInstanceSpadeBlock(getattr(decoder, f"G_middle_{index}"), 1) for index in range(6)
         )
         blocks = zip((decoder.up_0, decoder.up_1), (2, 4), strict=True)
-        self.up = nn.ModuleList(FoldedInstanceSpadeBlock(block, factor) for block, factor in blocks)
+        self.up = nn.ModuleList(FoldedInstanceSpadeBlock(block, factor, doubled=True) for block, factor in blocks)
 
     def forward(self, style: Tensor) -> Tensor:
         """(B, style, h, w) to images (B, 3, 4 h upscale, 4 w upscale) in [0, 1]."""
         style = bring_channels_inside(style)
         x = self.fc(style)
-        for block in self.middle:
+        for block in (*self.middle, *self.up):
             x = block(x, style)
-        for block in self.up:
-            x = block(F.interpolate(x, scale_factor=2.0, mode="nearest"), style)
         return torch.sigmoid(self.conv_img(F.leaky_relu_(x, 0.2)))
 
 

@@ -62,6 +62,21 @@ def test_gradients_and_other_precisions_are_the_convolutions_own():
         assert torch.equal(fast(x.detach()), conv(x.detach()))
 
 
+@torch.no_grad()
+def test_mixed_precision_tiles_the_widest_alone():
+    """A convolution in bfloat16 takes half the time, and tiles lose digits in it: they stay in 32 bits."""
+    torch.manual_seed(0)
+    x = torch.randn(1, 160, 32, 32)
+    for width, is_tiled in ((128, False), (160, True)):
+        conv = nn.Conv2d(160, width, 3, padding=1)
+        exact = conv(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            plain, result = conv(x), WinogradConv(conv)(x.bfloat16())
+        assert result.dtype == torch.bfloat16
+        assert torch.equal(result, plain) != is_tiled
+        torch.testing.assert_close(result.float(), exact, atol=0.02, rtol=0)
+
+
 def test_a_copy_of_a_used_convolution_convolves_alike():
     fast, x = WinogradConv(conv_of(3, 1, True)), torch.randn(1, 8, 32, 32)
     result = fast(x)

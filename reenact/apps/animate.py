@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
+from reenact.apps.animate_checks import Audio, check_files, check_numbers, refuse_controls, refuse_moving_source
 from reenact.apps.animator import Animator, Smoothing
 from reenact.apps.common_frame import align_shots, share_frame, share_size
 from reenact.apps.compose import Composer
-from reenact.apps.edit_names import FAMILIES, name_control
-from reenact.apps.edit_options import COMMON_CONTROLS
 from reenact.apps.face_input import open_clip
 from reenact.apps.notices import SYNTHETIC_NOTICE, saw_synthetic_only
 from reenact.apps.output import FrameBar, check_output, write_frames
@@ -28,16 +25,15 @@ from reenact.apps.work_folder import open_work_folder
 from reenact.choices import Precision, check_choices
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
-from reenact.media.media_kinds import check_input, is_picture, is_video
-from reenact.media.sound import check_sound
+from reenact.media.media_kinds import is_picture
 from reenact.models.common.base import RESULT, Mode, Reenactor
 from reenact.models.common.settings import parse_settings
 from reenact.paths import PathLike
+from reenact.tracking.face_box import check_face_box, replace_detector
 from reenact.tracking.face_clip import FaceClip, OnMissing, check_missing
 from reenact.tracking.read_face import CropMotion
 from reenact.tracking.target import ParameterSource
 
-Audio = Literal["driving", "source", "none"]
 MotionChoice = Literal["auto", Mode]
 """A way of `Transfer`; `auto` is the method's own, but relative motion in place of absolute, unless the driving is a
 single picture."""
@@ -91,6 +87,7 @@ def animate(
     crop: Literal["auto", "fixed", "per_frame"] = "auto",
     face_index: int = 0,
     driving_face_index: int = 0,
+    face_box: Sequence[float] = (),
     driving_clip: str | None = None,
     on_missing: OnMissing = "hold",
     length: Length = "min",
@@ -131,6 +128,8 @@ def animate(
             as GDPW's demo; `auto` is `fixed` for a source picture and `per_frame` for a source video.
         face_index: which face of the source, 0 is the largest.
         driving_face_index: which face of the driving video.
+        face_box: left, top, width and height in pixels of the face in a source picture, in place of a detector's, such
+            as where none finds it.
         driving_clip: name of the clip when the driving is a store; the first by default.
         on_missing: frames without a face: `hold` (fill in from the neighbours), `skip`, or `error`.
         length: which clip ends the result: `driving`, `source` or the shorter (`min`).
@@ -157,19 +156,21 @@ def animate(
     checkpoint, source, driving, out = Path(checkpoint), Path(source), Path(driving), Path(out)
     options = {name: value for name, value in locals().items() if name not in ("out", "overwrite")}
     check_output(out, overwrite)
-    _check_numbers(strength, batch_size, face_index, driving_face_index)
-    _check_files(source, driving, driving_clip, out, audio)
+    check_numbers(strength, batch_size, face_index, driving_face_index)
+    check_files(source, driving, driving_clip, out, audio)
+    box = check_face_box(face_box, source, face_index)
     settings = parse_settings(set)
-    _refuse_controls(settings)
+    refuse_controls(settings)
     animator = Animator(
         checkpoint, device=device, parameters=parameters, settings=settings, precision=precision, show=show
     )
     mode = _resolve_mode(driving, animator.network) if motion == "auto" else motion
     scales = {"adapt_scale": adapt_scale, "renormalise_scale": renormalise_scale}
     animator.change_transfer(mode=mode, parts=tuple(parts) or None, strength=strength, **scales)
-    _refuse_moving_source(source, animator)
+    refuse_moving_source(source, animator)
     rule: CropMotion = ("fixed" if is_picture(source) else "per_frame") if crop == "auto" else crop
-    source_face = _smooth_clip(open_clip(source, animator.source_target, rule, face_index), smoothing)
+    source_target = replace_detector(animator.source_target, box)
+    source_face = _smooth_clip(open_clip(source, source_target, rule, face_index), smoothing)
     check_missing(source_face, on_missing)
     if show != RESULT:  # an unknown name is refused before the driving video is tracked, which takes minutes
         animator.prepare(read_portrait(source_face, 0, animator.network.needs)).pose(animator.motion)
@@ -207,41 +208,6 @@ def animate(
         cuts=tuple(_name_cuts(clip) for clip in (source_face, driving_face) if clip.cuts),
         synthetic=saw_synthetic_only(animator.module.recipe),
     )
-
-
-def _refuse_controls(settings: Mapping[str, str]) -> None:
-    """Refuse names of controls among the settings of the method."""
-    for name in settings:
-        if name_control(name) in COMMON_CONTROLS or name.partition(".")[0] in FAMILIES:
-            raise ReenactError(
-                f"--set {name} is a control of the face, which animate takes from --driving: set it with reenact edit"
-                f" --set {name}={settings[name]}"
-            )
-
-
-def _check_files(source: Path, driving: Path, driving_clip: str | None, out: Path, audio: Audio) -> None:
-    """Refuse files that can't be used, or not with each other."""
-    check_input(source, "--source")
-    if not driving.is_dir():
-        check_input(driving, "--driving")
-    if driving_clip is not None and not driving.is_dir():
-        raise ReenactError(f"--driving-clip {driving_clip}: --driving {driving} is no store, which alone has clips")
-    if audio == "source" and is_picture(source):
-        raise ReenactError(f"--audio source: the picture {source} has no sound; use driving or none")
-    if is_picture(out) and not (is_picture(source) and is_picture(driving)):
-        raise ReenactError(f"--out {out} is a picture but the result is a video; name it .mp4")
-    sounding = {"driving": driving, "source": source, "none": None}[audio]
-    if sounding is not None and is_video(sounding):
-        check_sound(sounding)
-
-
-def _refuse_moving_source(source: Path, animator: Animator) -> None:
-    """Refuse a video as the source of a method that can't follow one."""
-    if not is_picture(source) and not animator.network.moving_source:
-        raise ReenactError(
-            f"--source {source} is a video, and {animator.module.method} animates pictures alone: give a picture of the"
-            " face"
-        )
 
 
 def _match_frames(source: FaceClip, driving: FaceClip, length: Length, on_missing: OnMissing) -> tuple[Timeline, int]:
@@ -288,13 +254,3 @@ def _smooth_clip(clip: FaceClip, smoothing: Smoothing) -> FaceClip:
         return clip
     edges = itertools.pairwise([0, *clip.cuts, len(clip)])
     return replace(clip, params=FaceParams.cat([OneEuro()(clip.params[start:end]) for start, end in edges]))
-
-
-def _check_numbers(strength: float | None, batch_size: int, face_index: int, driving_face_index: int) -> None:
-    if strength is not None and not np.isfinite(strength):
-        raise ReenactError(f"--strength {strength} is not a finite number; 1 is the full motion")
-    if batch_size < 1:
-        raise ReenactError(f"--batch-size {batch_size} must be at least 1")
-    for name, index in (("face-index", face_index), ("driving-face-index", driving_face_index)):
-        if index < 0:
-            raise ReenactError(f"--{name} {index} must be at least 0, which is the largest face")

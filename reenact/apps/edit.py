@@ -34,6 +34,7 @@ from reenact.media.mesh_files import is_mesh
 from reenact.media.video import Image
 from reenact.models.common.base import Reenactor, SourceState
 from reenact.paths import PathLike, to_path
+from reenact.tracking.face_box import check_face_box, replace_detector
 from reenact.tracking.face_clip import FaceClip
 from reenact.tracking.target import ParameterSource
 
@@ -89,7 +90,7 @@ def edit(
         device: `auto`, `cpu`, `cuda`, ...
         watermark: set the invisible mark.
         overwrite: replace `out` where it exists.
-        options: options of the output.
+        options: options of the output, and the box of the face.
 
     Returns:
         What was written.
@@ -102,13 +103,14 @@ def edit(
     check_picture(source, "--source")
     if face_index < 0:
         raise ReenactError(f"--face-index {face_index} must be at least 0")
+    box = check_face_box(options.face_box, source, face_index)
     request = parse_request(set, to_path(script), sweep)
     _check_frame_count(out, request)
     animator, request = load_animator(checkpoint, request, parameters, options, device)
     if is_mesh(out):
         find_surface(animator)
     check_edits(animator.network, request.list_edits())
-    face = open_clip(source, animator.source_target, face_index=face_index)
+    face = open_clip(source, replace_detector(animator.source_target, box), face_index=face_index)
     animator.prepare(read_portrait(face, 0, animator.network.needs))
     motions = build_motions(animator, build_start(animator, face, request), request)
     batches = (
@@ -125,7 +127,8 @@ def edit(
         write_frames(out, iter([picture]), 1, STILL_FPS, mark, watermark=watermark)
     else:
         bar, rate = FrameBar(), Fraction(options.fps).limit_denominator(1001)
-        with open_work_folder(out, {"checkpoint": checkpoint, "source": source, **request.list_inputs()}) as work:
+        face_input = {"source": source, "face_index": face_index, "face_box": options.face_box}
+        with open_work_folder(out, {"checkpoint": checkpoint, **face_input, **request.list_inputs()}) as work:
             frames = compose_frames(animator.play_motions(batches, bar.report, work), composer, animator.network, face)
             write_frames(out, frames, len(motions), rate, mark, None, watermark, bar)
     doubts = list_doubtful_edits(animator.network, request.list_edits())

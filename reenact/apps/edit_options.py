@@ -114,7 +114,7 @@ def spell_items(option: str, value: object) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class EditOptions:
-    """Options of the output of `edit`.
+    """Options of the output of `edit`, and the box of its face.
 
     Attributes:
         columns: columns of a sweep's grid; as square as possible by default.
@@ -124,6 +124,8 @@ class EditOptions:
         batch_size: frames per step of the network.
         precision: type of the numbers that the network computes with.
         show: write this picture of the method's inside instead of the result, as `animate` does.
+        face_box: left, top, width and height in pixels of the face, in place of a detector's, such as where none finds
+            it.
     """
 
     columns: int = 0
@@ -133,6 +135,7 @@ class EditOptions:
     batch_size: int = 8
     precision: Precision = "float32"
     show: str = "result"
+    face_box: Sequence[float] = ()
 
     def __post_init__(self) -> None:
         """Raise `ReenactError` for numbers out of range."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from importlib import import_module
 from inspect import Parameter
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import docstring_parser
 from jsonargparse import ActionYesNo, ArgumentParser
@@ -60,6 +60,9 @@ def add_field_options(parser: ArgumentParser, options: Any) -> None:  # noqa: AN
         name, text = _dash_name(field.name), helps.get(field.name, "")
         if isinstance(default, bool):
             parser.add_argument(name, action=ActionYesNo(no_prefix="no-"), default=default, help=text)
+        elif get_origin(hints[field.name]) is Sequence:
+            item = get_args(hints[field.name])[0]
+            parser.add_argument(name, nargs="+", type=item, default=list(default), help=text)
         else:
             action = parser.add_argument(name, type=hints[field.name], default=default, help=text)
             if choices := list_words(hints[field.name]):

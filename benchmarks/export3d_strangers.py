@@ -4,8 +4,9 @@
 
 Printed are PSNR and landmark error beside those of the copied source, the correlation of the depth with the true one on
 faces, the agreement of the raw picture at 15 degrees to either side with that of the source's view, where depth carries
-one to the other (PSNR on face pixels that both see, and their share), the cosine of identities by yaw, and the largest
-rotation in degrees and motion of landmarks of a sweep of one basis vector by 1 to either side.
+one to the other (PSNR on face pixels that both see, and their share), the cosine of identities by yaw, slope and
+correlation of the opening of the lips over that of the driving frame, and the largest rotation in degrees and motion of
+landmarks of a sweep of one basis vector by two deviations to either side.
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ from reenact.faces.rotation import rotation_angle
 from reenact.metrics.images import psnr
 from reenact.models.common.checkpoint import load_method
 from reenact.models.common.expression_basis import ExpressionBasis
+from reenact.models.export3d.expression import set_basis_weight
 from reenact.models.export3d.network import Export3D, Export3DState
 from reenact.nn.probe import Probe, load_probe
 
 STRANGERS = range(1000, 1016)
 """People that no training saw."""
+INNER_LIPS = (61, 62, 63), (67, 66, 65)
+"""Landmarks of the upper and of the lower lip that face each other."""
 BEHIND = 0.02
 """Depth in sides of the cube by which a point is hidden from another view."""
 
@@ -84,6 +88,7 @@ def measure_strangers(network: Export3D) -> dict[str, object]:
     probe, clips = load_probe(), SyntheticClips(0, STRANGERS, 1, 100, network.config.size)
     rows: list[dict[str, Tensor]] = []
     sweeps: list[list[tuple[float, float]]] = []
+    openings: list[Tensor] = []
     curve: dict[int, list[float]] = {}
     for number in range(len(STRANGERS)):
         clip = clips.read(number, range(0, 100, 10))
@@ -103,26 +108,44 @@ def measure_strangers(network: Export3D) -> dict[str, object]:
             "overlap": torch.stack([share for _, share in carried]),
         }
         rows.append({name: value.mean() for name, value in row.items()})
+        openings.append(torch.stack([measure_opening(target.landmarks), measure_opening(reading.landmarks)]))
         for yaw in (-30, -15, 0, 15, 30):
             image = network.perform(state, turn_head(state.motion, yaw)).image
             curve.setdefault(yaw, []).append(float((probe(image).embedding * copied.embedding).sum()))
         if number < 4 and isinstance(network.expression, ExpressionBasis):
-            sweeps.append(sweep_basis(network, probe, state))
+            sweeps.append(sweep_basis(network, probe, state, network.expression.weigh(driving.params).std(0)))
     means: dict[str, object] = {name: float(torch.stack([row[name] for row in rows]).mean()) for name in rows[0]}
     means["identity"] = {yaw: sum(values) / len(values) for yaw, values in curve.items()}
+    (spread, shared), (_, other) = torch.cat(openings, 1).cov().tolist()
+    means["lips"], means["lips_correlation"] = shared / spread, shared / (spread * other) ** 0.5
     if sweeps:
         means["sweep_rotation"], means["sweep_motion"] = torch.tensor(sweeps).amax((0, 1)).tolist()
     return means
 
 
-def sweep_basis(network: Export3D, probe: Probe, state: Export3DState) -> list[tuple[float, float]]:
-    """Rotation in degrees and motion of landmarks in eye distances from end to end of each basis vector's sweep."""
+def measure_opening(points: Tensor) -> Tensor:
+    """Mean distance of the lips (B) in landmarks (B, 68, 2), in distances of the outer eye corners."""
+    upper, lower = (points[:, list(lip)] for lip in INNER_LIPS)
+    return (upper - lower).norm(dim=-1).mean(-1) / (points[:, 36] - points[:, 45]).norm(dim=-1)
+
+
+def sweep_basis(network: Export3D, probe: Probe, state: Export3DState, deviations: Tensor) -> list[tuple[float, float]]:
+    """Rotation in degrees and motion of landmarks in eye distances from end to end of each basis vector's sweep.
+
+    Args:
+        network: the network.
+        probe: reads the pictures.
+        state: the encoded source.
+        deviations: (n,) of the weights of the basis vectors.
+    """
     rows = []
     for name in [name for name in network.controls() if name.startswith("basis.")]:
         assert isinstance(network.expression, ExpressionBasis)
         number = int(name.partition(".")[2])
         centre = float(network.expression.weigh(state.motion)[0, number])
-        ends = [network.set_control(state, state.motion, name, centre + step) for step in (-1.0, 1.0)]
+        reach = 2 * float(deviations[number])
+        values = centre - reach, centre + reach
+        ends = [set_basis_weight(state.motion, name, value, network.expression) for value in values]
         first, last = (probe(network.perform(state, end).image) for end in ends)
         rows.append(
             (

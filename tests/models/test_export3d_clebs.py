@@ -80,6 +80,14 @@ def test_a_code_is_as_long_as_its_weights(basis):
     torch.testing.assert_close(basis(clip), code.view(2, 3, 12))
 
 
+def test_the_gain_enlarges_coefficients_and_weights(basis):
+    params = portrait(3, 0, "a").params
+    larger = ExpressionBasis(load_face_model("head"), BasisConfig(components=4, width=12, hidden=8, gain=5.0))
+    larger.load_state_dict(basis.state_dict())
+    scaled = {name: 5 * getattr(params, name) for name in ("expression", "jaw_pose", "eye_pose")}
+    torch.testing.assert_close(larger.weigh(params), 5 * basis.weigh(replace(params, **scaled)))
+
+
 def test_head_pose_camera_and_shape_are_no_expression(basis):
     params = portrait(3, 0, "a").params
     other = replace(params, shape=params.shape + 1, global_pose=params.global_pose + 1, camera=params.camera * 2)
@@ -204,6 +212,19 @@ def test_the_frames_around_a_picture_are_evaluated(tmp_path):
     run.validate(module, data, verbose=False)
     cosines = module.compare_frames(data.cross[0].around)
     torch.testing.assert_close(run.callback_metrics["val/self/matches"], count_matches(cosines))
+
+
+def test_relative_codes_do_not_tell_what_all_frames_share():
+    clip = clips(2, 0).driving
+    plain, relative = build().eval(), build(relative=True).eval()
+    with torch.no_grad():
+        before = [module.compare_frames(clip) for module in (plain, relative)]
+        for module in (plain, relative):
+            module.network.image.last.bias.add_(torch.randn(SMALL.width))
+        after = [module.compare_frames(clip) for module in (plain, relative)]
+    assert not torch.allclose(before[0], after[0], atol=1e-3)
+    torch.testing.assert_close(before[1], after[1], atol=1e-4, rtol=0)
+    assert not torch.allclose(before[1], before[0], atol=1e-2)
 
 
 def test_a_held_out_clip_shorter_than_the_contrast_has_no_number(tmp_path):

@@ -117,6 +117,22 @@ def test_details_and_finer_planes_are_options():
     assert not torch.allclose(generator.decode(tokens, torch.zeros_like(details), code), planes)
 
 
+def test_a_code_reaches_its_place_in_the_planes_by_maps():
+    """The layer has one weight here, of the grid's first row and ninth column: y is largest in the planes' last row."""
+    torch.manual_seed(0)
+    generator = TriplaneGenerator(replace(SMALL, details=5, expression_maps=2)).eval()
+    weight = generator.maps.layer.weight
+    with torch.no_grad():
+        weight.zero_()
+        weight[8] = 1
+    image, code = torch.randn(1, 3, 64, 64), torch.rand(1, 6)
+    changes = (generator(image, code + 1) - generator(image, code)).abs().sum((0, 1, 2))
+    assert changes.sum() > 0
+    torch.testing.assert_close(changes[-6:, 11:24].sum(), changes.sum())
+    attending = TriplaneGenerator(replace(SMALL, conditioning="attention", expression_maps=2)).eval()
+    assert attending(image, torch.rand(1, 3, 6)).shape == (1, 3, 4, 32, 32)
+
+
 def test_the_average_is_of_the_generators_output_and_joins_the_next_step():
     average = PlaneAverage((3, 1, 2, 2), decay=0.9)
     planes = [torch.full((2, 3, 1, 2, 2), value, requires_grad=True) for value in (1.0, 2.0)]

@@ -5,13 +5,16 @@ from dataclasses import replace
 import pytest
 import pytorch_lightning as pl
 import torch
+from torch.nn import functional
 from zoo import CASES, Pairs, pair, portrait, trainer
 
 from reenact.errors import ReenactError
 from reenact.faces.camera import mirror_camera
 from reenact.faces.registry import load_face_model
 from reenact.models.common.checkpoint import load_method
+from reenact.models.common.expression_basis import BasisConfig
 from reenact.models.export3d.discriminator import DiscriminatorConfig
+from reenact.models.export3d.head_space import weigh_features
 from reenact.models.export3d.module import Export3DModule, count_label, label_cameras
 from reenact.models.export3d_clebs.module import CLeBSModule
 from reenact.models.export3d_clebs.network import CLeBSConfig
@@ -66,6 +69,19 @@ def test_a_foundation_of_other_sizes_is_refused(name, value, tmp_path):
         fit(build(path), tmp_path)
 
 
+def test_a_foundation_of_another_gain_is_refused(tmp_path):
+    path, foundation = save_foundation(tmp_path, 1, gain=3.0)
+    with pytest.raises(
+        ReenactError, match=r"trained with --model\.network\.gain 3, and this .*basis\.gain 1: give both"
+    ):
+        fit(build(path), tmp_path)
+    module = build(path, basis=BasisConfig(**BASIS, gain=3.0))
+    fit(module, tmp_path)
+    params = portrait(3, 0, "a").params
+    foundation.requires_grad_(False)
+    assert torch.equal(module.network.expression(params), foundation.network.expression(params))
+
+
 def test_what_is_no_foundation_is_refused(tmp_path):
     with pytest.raises(ReenactError, match=r"name it with --model\.clebs"):
         fit(build(), tmp_path)
@@ -106,6 +122,24 @@ def test_the_depth_of_the_mesh_is_compared_where_it_is_seen():
     losses = module.generator_losses(batch, result)
     assert losses["depth"].item() == pytest.approx(2 * (0.1 + 0.25), rel=1e-4)
     assert "depth" not in CASES["export3d"].make().generator_losses(batch, result)
+
+
+def test_features_weigh_the_eyes_and_the_mouth_of_the_driving_face():
+    head = load_face_model("head")
+    params = head.neutral(2)
+    near = weigh_features(head, params, 64)
+    places = head.landmarks68(head.posed(params))[..., :2]
+    at = functional.grid_sample(near, places[:, None], align_corners=False)[:, 0, 0]
+    assert at[:, 36:].min() > 0.7  # between pixels
+    assert at[:, :17].max() < 0.3  # the jaw line
+    assert 0.01 < near.mean() < 0.15
+    toy, batch = CASES["export3d"].make(), pair()
+    module = Export3DModule("head", None, toy.network.config, losses=replace(toy.losses, features=2.0))
+    result = module.network(batch.source, batch.driving)
+    losses = module.generator_losses(batch, result)
+    weights = weigh_features(head, batch.driving.params, 32)
+    error = ((result.image - batch.driving.image).square() * weights).sum() / (3 * weights.sum())
+    torch.testing.assert_close(losses["full_features"], 2 * error)
 
 
 def test_labels_tell_pose_and_camera_also_of_mirrored_pictures():

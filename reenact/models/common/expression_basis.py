@@ -24,6 +24,10 @@ class BasisConfig:
     """Length d of a basis vector, and of the code of an expression."""
     hidden: int = 256
     """Width of the hidden layer, which the paper does not give."""
+    gain: float = 1.0
+    """Factor of the coefficients and of the weights of the basis vectors. The paper's weights go from -10 to 20;
+    coefficients that are small, as those of the built-in head, give small ones, of which a network that reads the code
+    takes too little notice."""
 
 
 class ExpressionBasis(nn.Module):
@@ -44,6 +48,7 @@ class ExpressionBasis(nn.Module):
     def __init__(self, face_model: FaceModel, config: BasisConfig) -> None:
         super().__init__()
         self.joints = list_expression_joints(face_model)
+        self.gain = config.gain
         self.layers = build_expression_layers(face_model, config.hidden, config.components)
         self.matrix = nn.Parameter(torch.randn(config.width, config.components))
         self.register_buffer("basis", orthonormalise_columns(self.matrix.detach()))
@@ -55,7 +60,7 @@ class ExpressionBasis(nn.Module):
 
     def weigh(self, params: FaceParams) -> Tensor:
         """Weights (..., n) of the basis vectors."""
-        weights: Tensor = self.layers(join_expression(params, self.joints))
+        weights: Tensor = self.gain * self.layers(self.gain * join_expression(params, self.joints))
         return weights
 
     def combine(self, weights: Tensor) -> Tensor:

@@ -45,11 +45,12 @@ class DirectExpression(nn.Module):
     def __init__(self, face_model: FaceModel, config: BasisConfig) -> None:
         super().__init__()
         self.joints = list_expression_joints(face_model)
+        self.gain = config.gain
         self.layers = build_expression_layers(face_model, config.hidden, config.width)
 
     def forward(self, params: FaceParams) -> Tensor:
         """Codes (..., d) of face parameters."""
-        code: Tensor = self.layers(join_expression(params, self.joints))
+        code: Tensor = self.gain * self.layers(self.gain * join_expression(params, self.joints))
         return code
 
 

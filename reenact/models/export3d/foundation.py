@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,7 +46,19 @@ def load_expressions(path: Path, network: Export3D) -> tuple[dict[str, Tensor], 
                 f"--model.clebs {path} has {name} of the shape {shape}, and this network {right_shape}: give both"
                 " the same components, width and hidden of --model.network.basis, and data of one face model"
             )
+    gain, right_gain = _read_gain(header.arguments), network.config.basis.gain
+    if gain != right_gain:
+        raise ReenactError(
+            f"--model.clebs {path} was trained with --model.network.gain {gain:g}, and this network has"
+            f" --model.network.basis.gain {right_gain:g}: give both the same"
+        )
     return weights, torch.frombuffer(bytearray.fromhex(hash_weights(weights)), dtype=torch.uint8)
+
+
+def _read_gain(arguments: Mapping[str, Any]) -> float:
+    """The factor of the weights of basis vectors among the arguments of a foundation; 1 where it is of before."""
+    network = arguments.get("network")
+    return float(network.get("gain", 1.0)) if isinstance(network, Mapping) else 1.0
 
 
 def check_digest(network: Export3D, digest: Tensor, path: Path) -> None:

@@ -25,6 +25,9 @@ from reenact.models.export3d.transformer import (
 )
 from reenact.nn.whole_batch import mean_over_processes
 
+GRID = 16
+"""Side of the maps that are made of a code."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorConfig:
@@ -51,6 +54,9 @@ class GeneratorConfig:
     details: int = 0
     """Channels of a branch that carries the picture to the planes at half its size, as Live3DPortrait has one; the
     paper's text has none."""
+    expression_maps: int = 0
+    """Channels of maps that a layer makes of the code for the planes: an expression reaches its place in them without
+    passing the tokens, which is the same in all sources where they are unposed. Not part of the paper."""
     plane_scale: int = 1
     """Side of the planes in halves of the picture's; the paper's are half as large as the picture."""
 
@@ -82,7 +88,8 @@ class TriplaneGenerator(nn.Module):
         self.branch = _build_branch(config.details) if config.details else None
         self.low_merge = PatchMerge(low, config.tokens)
         self.low_block = ViTBlock(*sizes, reduction=2)
-        inside = config.tokens // 4 + low + config.details
+        self.maps = ExpressionMaps(config.code, config.expression_maps) if config.expression_maps else None
+        inside = config.tokens // 4 + low + config.details + config.expression_maps
         self.last = nn.Sequential(_convolve(inside, 2 * low), _convolve(2 * low, low))
         self.last.append(nn.Conv2d(low, 3 * config.channels * config.plane_scale**2, 3, padding=1))
         self.last.append(nn.PixelShuffle(config.plane_scale))
@@ -112,12 +119,34 @@ class TriplaneGenerator(nn.Module):
             x = conv(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
         fine = height // 2, width // 2
         mixed = shuffle_tokens(self.low_block(self.low_merge(x), fine), fine)
-        planes: Tensor = self.last(torch.cat((x, mixed, details), 1)).flip(-2)
+        parts = [x, mixed, details]
+        if self.maps is not None:
+            whole = code if code.dim() == 2 else code.sum(1)  # of the scaled vectors that attention reads
+            parts.append(self.maps(whole, (height, width)))
+        planes: Tensor = self.last(torch.cat(parts, 1)).flip(-2)
         return planes.view(len(planes), 3, -1, *planes.shape[-2:])
 
     def forward(self, image: Tensor, code: Tensor) -> Tensor:
         """Tri-planes (B, 3, C, P, P) of pictures (B, 3, H, W) and expressions as of `decode`."""
         return self.decode(*self.encode(image), code)
+
+
+class ExpressionMaps(nn.Module):
+    """Maps (B, C, H, W) of codes (B, K): a grid of `GRID` x `GRID` values of each channel, enlarged.
+
+    Args:
+        code: K.
+        channels: C.
+    """
+
+    def __init__(self, code: int, channels: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(code, channels * GRID**2)
+
+    def forward(self, code: Tensor, size: tuple[int, int]) -> Tensor:
+        """Apply it."""
+        grid = self.layer(code).view(len(code), -1, GRID, GRID)
+        return F.interpolate(grid, size, mode="bilinear", align_corners=False)
 
 
 class PlaneAverage(nn.Module):

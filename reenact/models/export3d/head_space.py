@@ -11,6 +11,13 @@ from reenact.faces.guidance import rasterize_face
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 
+FEATURES = slice(36, 68)
+"""Landmarks of eyes and mouth (iBUG-68)."""
+OUTER_CORNERS = 36, 45
+"""Landmarks at the outer corners of the eyes."""
+REACH = 0.08
+"""Deviation of the weights about a landmark, in distances of the outer corners."""
+
 
 def unpose_pictures(face_model: FaceModel, image: Tensor, params: FaceParams, box: float) -> Tensor:
     """Pictures (B, 3, S, S) of what pictures show of a plane through the face, which the head carries with it.
@@ -34,6 +41,22 @@ def unpose_pictures(face_model: FaceModel, image: Tensor, params: FaceParams, bo
         posed = points @ skull[:, :3, :3].mT + skull[:, None, :3, 3]
         grid = face_model.project(posed, params.camera)[..., :2].reshape(-1, size, size, 2)
     return F.grid_sample(image, grid.to(image), padding_mode="border", align_corners=False)
+
+
+def weigh_features(face_model: FaceModel, params: FaceParams, size: int) -> Tensor:
+    """Weights (B, 1, S, S) in [0, 1] of pixels: 1 on a landmark of eyes or mouth, and less around it.
+
+    Args:
+        face_model: the model of the parameters.
+        params: (B) parameters of the faces.
+        size: S.
+    """
+    points = face_model.landmarks68(face_model.posed(params))[..., :2]
+    reach = REACH * (points[:, OUTER_CORNERS[0]] - points[:, OUTER_CORNERS[1]]).norm(dim=-1)
+    places = (2 * torch.arange(size, device=points.device) + 1) / size - 1
+    across, down = ((points[:, FEATURES, axis, None] - places).square() for axis in (0, 1))
+    nearest = (across[:, :, None, :] + down[:, :, :, None]).amin(1, keepdim=True)
+    return torch.exp(-nearest / (2 * reach.square()[:, None, None, None]))
 
 
 def draw_ray_depth(face_model: FaceModel, params: FaceParams, size: int) -> tuple[Tensor, Tensor]:

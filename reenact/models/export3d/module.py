@@ -20,6 +20,7 @@ from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.portrait_module import Losses
 from reenact.models.export3d.discriminator import CameraDiscriminator, DiscriminatorConfig
 from reenact.models.export3d.foundation import check_digest, load_expressions
+from reenact.models.export3d.head_space import weigh_features
 from reenact.models.export3d.network import Export3D, Export3DConfig, Export3DReenactment
 from reenact.nn.losses import ImageLosses, ImageWeights, to_unit
 from reenact.nn.whole_batch import BatchDraws
@@ -36,6 +37,9 @@ class Export3DLosses(ImageWeights):
     depth: float = 0.0
     """Error of the depth where the mesh of the face parameters is seen, in sides of the cube, and share of the light
     that passes there. Not part of the paper."""
+    features: float = 0.0
+    """Squared error about the eyes and the mouth, of the raw and of the full picture: in small pictures they are few
+    pixels, and the mean over all of them hardly tells an expression. Not part of the paper."""
     gan: float = 0.01
     """Adversarial term of phase 2."""
     feature_matching: float = 0.0
@@ -132,12 +136,24 @@ class Export3DModule(AdversarialTraining[Export3DReenactment], ReenactmentModule
         losses = {name: weights.pixel * F.mse_loss(*pair) for name, pair in pairs.items()}
         for name, (fake, real) in pairs.items():
             losses |= images.compare_levels([to_unit(fake)], [to_unit(real)], f"{name}_perceptual")
+        if weights.features:
+            losses |= {
+                f"{name}_features": weights.features * self._compare_features(batch, *pairs[name]) for name in pairs
+            }
         if weights.depth:
             losses["depth"] = weights.depth * self._compare_depth(batch, result)
         if self._is_judged:
             logits = self.discriminator(result.image, self._label_cameras(batch))
             losses["gan"] = weights.gan * F.softplus(-logits).mean()
         return losses
+
+    def _compare_features(self, batch: PortraitPair, fake: Tensor, real: Tensor) -> Tensor:
+        """Mean squared error about the eyes and the mouth of the driving face."""
+        params = batch.driving.params
+        assert params is not None
+        with torch.no_grad():
+            near = weigh_features(self.network.face_model, params, fake.shape[-1])
+        return ((fake - real).square().mean(1, keepdim=True) * near).sum() / near.sum()
 
     def _compare_depth(self, batch: PortraitPair, result: Export3DReenactment) -> Tensor:
         """Mean error of depth and opacity where the mesh is seen; 0 where it is seen nowhere."""

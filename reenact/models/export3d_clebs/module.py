@@ -27,6 +27,9 @@ class Contrast:
     """Frames from one to the next, so that they are no near duplicates; the paper gives none."""
     temperature: float = 0.07
     """Divisor of the cosines (section 4)."""
+    relative: bool = False
+    """Compare codes less their means over the clip, so that what all of its frames share, such as the person, has no
+    part. Not part of the paper."""
     form: ContrastForm = "infonce"
     """`infonce`, or `printed`: eq. (1) as it is printed, without the positive in the denominator."""
 
@@ -99,7 +102,10 @@ class CLeBSModule(PlainTraining):
         frames = clip.merged()
         assert frames.params is not None
         pictures = self.network.encode_pictures(frames.image, frames.params).view(*clip.image.shape[:2], -1)
-        return compare_codes(self.network.expression(clip.params), pictures)
+        expressions = self.network.expression(clip.params)
+        if self.contrast.relative:
+            expressions, pictures = (codes - codes.mean(1, keepdim=True) for codes in (expressions, pictures))
+        return compare_codes(expressions, pictures)
 
     def validation_step(self, batch: PortraitPair, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Log contrast and matches of held-out people, of clips with all frames; `cross` shows the same ones."""

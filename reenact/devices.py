@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import get_args
@@ -10,6 +11,8 @@ import torch
 
 from reenact.choices import Precision
 from reenact.errors import ReenactError
+
+LOG = logging.getLogger("reenact")
 
 
 def pick_device(name: str) -> torch.device:
@@ -28,16 +31,22 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """Build the context in which networks compute in a precision.
+def pick_precision(device: torch.device, precision: Precision) -> Precision:
+    """Return the precision in which a device computes; a CPU, which has no fp16, computes in float32 and says so.
 
     Raises:
-        ReenactError: if there is no such type, or the device does not compute in it.
+        ReenactError: if there is no such type.
     """
     if precision not in get_args(Precision):
         raise ReenactError(f"--precision {precision}: no such type; use one of {', '.join(get_args(Precision))}")
     if precision == "fp16" and device.type == "cpu":
-        raise ReenactError("--precision fp16 is not available on the CPU: use float32 or bf16, or another --device")
+        LOG.warning("warning: --precision fp16 is not available on the CPU, which computes in float32 now")
+        return "float32"
+    return precision
+
+
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    """Build the context in which networks compute in a precision of `pick_precision`."""
     dtype = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     return torch.autocast(device.type, dtype, enabled=precision != "float32")
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from reenact.apps.smoothing import OneEuro
 from reenact.assets import require_all
 from reenact.choices import Precision
-from reenact.devices import autocast, explain_full_memory, pick_device
+from reenact.devices import autocast, explain_full_memory, pick_device, pick_precision
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait, to_image
@@ -86,8 +86,7 @@ class Animator:
         show: str = RESULT,
     ) -> None:
         self.device = pick_device(device)
-        self._precision, self._show = precision, show
-        autocast(self.device, precision)  # refuses a precision before anything is loaded
+        self._precision, self._show = pick_precision(self.device, precision), show
         self.checkpoint = checkpoint
         self.module = load_method(checkpoint, self.device, settings=settings)
         require_all(self.module.assets("use"))

@@ -212,9 +212,17 @@ def test_the_network_computes_in_the_precision_and_motions_stay(checkpoint, worl
     assert computed == [("encode", expected), ("retarget", False), ("perform", expected)]
 
 
-def test_half_precision_on_the_cpu_is_refused_before_anything_is_loaded(tmp_path):
-    with pytest.raises(ReenactError, match="--precision fp16 is not available on the CPU: use float32 or bf16"):
-        Animator(tmp_path / "none.ckpt", device="cpu", precision="fp16")
+def test_fp16_on_the_cpu_is_float32_and_says_so(checkpoint, world, clips, caplog):
+    portrait = known_clip(world, clips / "1.mp4").portraits(np.arange(1), [read_image(clips / "0.png")])
+    half, whole = (Animator(checkpoint, device="cpu", precision=name) for name in ("fp16", "float32"))
+    np.testing.assert_array_equal(half.prepare(portrait).step(portrait), whole.prepare(portrait).step(portrait))
+    said = [record.message for record in caplog.records]
+    assert said == ["warning: --precision fp16 is not available on the CPU, which computes in float32 now"]
+
+
+def test_an_unknown_precision_is_refused_before_anything_is_loaded(tmp_path):
+    with pytest.raises(ReenactError, match="--precision fp8: no such type; use one of float32, bf16, fp16"):
+        Animator(tmp_path / "none.ckpt", device="cpu", precision="fp8")
 
 
 @pytest.mark.parametrize("use", ["play", "step", "prepare"])

@@ -57,7 +57,10 @@ class TrainingPairs(Dataset[PortraitPair]):
         least = count_least_frames(form, min_distance)
         index = choose_clips(clips.index.select(clips.index.num_frames >= least), most_clips, seed)
         if not len(index.ids):
-            raise ReenactError(f"No clip has the {least} frames that training needs; prepare longer clips")
+            raise ReenactError(
+                f"No clip has the {least} frames that training needs; prepare longer clips, or let the synthetic world"
+                f" have them with --data.frames_per_clip {least}"
+            )
         self._clips = clips
         self._index = index
         self._seed = seed

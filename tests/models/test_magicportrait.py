@@ -22,8 +22,9 @@ from reenact.models.magicportrait.config import GuidanceConfig, MagicPortraitCon
 from reenact.models.magicportrait.method import METHOD
 from reenact.models.magicportrait.module import MagicPortraitModule
 from reenact.models.magicportrait.network import MagicPortrait
-from reenact.models.magicportrait.sampler import draw_noise, sample_latents
+from reenact.models.magicportrait.sampler import draw_noise, mix_noise, sample_latents
 from reenact.models.magicportrait.toys import build_toy
+from reenact.nn.whole_batch import BatchDraws
 from reenact.runs import presets
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -131,6 +132,44 @@ def test_noise_is_a_frames_own():
     assert not torch.equal(draw_noise(1, [0], (2, 3, 3)), draw_noise(2, [0], (2, 3, 3)))
 
 
+def test_shared_noise_has_the_same_power_and_its_share_in_common():
+    noise = draw_noise(1, range(3), (24, 32, 32), shared=0.6)[0].flatten(2).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(torch.cov(noise), 0.6 + 0.4 * torch.eye(3), atol=0.03, rtol=0)
+    assert torch.equal(draw_noise(1, range(9), (3, 4, 4), shared=0.6)[:, :, 5:7], draw_noise(1, [5, 6], (3, 4, 4), 0.6))
+    whole = draw_noise(1, range(3), (3, 4, 4), shared=1.0)
+    assert torch.equal(whole, whole[:, :, :1].expand_as(whole))
+    assert torch.equal(mix_noise(whole, whole[:, :, :1], 0.0), whole)
+
+
+@torch.no_grad()
+def test_frames_of_the_same_motion_and_noise_are_the_same(video):
+    source = portrait(1, 0, "a")
+    still = type(source).cat([source] * 4)
+    for shared, same in ((0.0, False), (1.0, True)):
+        set_sampling(video, steps=2, overlap=0, guidance=1.0, shared_noise=shared)
+        spread = (play(video, source, still) - play(video, source, still)[:1]).abs().max()
+        assert (spread < 0.2) == same, (shared, spread)
+    set_sampling(video, shared_noise=0.0)
+
+
+def test_training_noise_is_shared_as_the_sampler_s(video, monkeypatch):
+    module = build_toy(temporal=True)
+    set_sampling(module.network, shared_noise=1.0)
+    drawn = []
+
+    def keep(source, images, params, timesteps, noise, **_):
+        drawn.append(noise)
+        return torch.zeros(len(images))
+
+    monkeypatch.setattr(module, "measure_errors", keep)
+    monkeypatch.setattr(type(module), "random", lambda module: BatchDraws(torch.Generator().manual_seed(0), 0, 1))
+    pair = next(iter(Clips().train_dataloader()))
+    module.compute_losses(pair)
+    module.check_velocities(pair)
+    assert all(torch.equal(noise, noise[:, :, :1].expand_as(noise)) for noise in drawn)
+    assert len(drawn) == 6
+
+
 @torch.no_grad()
 def test_progress_ends_with_the_work(video):
     set_sampling(video, steps=2, overlap=0, guidance=1.0)
@@ -173,6 +212,7 @@ TINY = {"unet": UNetConfig(channels=[8, 8], layers=1, heads=2, groups=4, latent=
     ("build", "message"),
     [
         (lambda: Sampling(overlap=12), "overlap=12 must be from 0 to less than the window of 12 frames"),
+        (lambda: Sampling(shared_noise=1.5), "shared_noise=1.5 must be from 0 to 1"),
         (lambda: Sampling(steps=0), "steps=0 must be from 1 to 1000"),
         (lambda: GuidanceConfig(maps=[]), "must name one map or several"),
         (lambda: MagicPortraitConfig(autoencoder="cosines"), "must be 192, the channels of the autoencoder cosines"),

@@ -81,6 +81,8 @@ class Sampling:
 
     seed: int = 42
     """Seed of the noise; every frame draws its own from it and its number."""
+    shared_noise: float = 0.0
+    """Share of the noise's power that is the same in all frames of a video, in training too; released: none."""
     steps: int = 20
     """Steps of DDIM."""
     guidance: float = 3.5
@@ -107,6 +109,8 @@ class Sampling:
                 f"--set network.sampling.overlap={self.overlap} must be from 0 to less than the window of"
                 f" {self.window} frames (network.sampling.window)"
             )
+        if not 0 <= self.shared_noise <= 1:
+            raise ReenactError(f"--set network.sampling.shared_noise={self.shared_noise} must be from 0 to 1")
         if self.guidance < 1:
             raise ReenactError(f"--set network.sampling.guidance={self.guidance} must be 1 (none) or more")
         if self.decode_chunk < 1:

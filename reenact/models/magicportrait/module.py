@@ -28,7 +28,7 @@ from reenact.models.magicportrait.config import TIMESTEPS, Betas, MagicPortraitC
 from reenact.models.magicportrait.distillation import Teacher, Trajectory, build_teacher, load_teacher
 from reenact.models.magicportrait.network import MagicPortrait, choose_trained
 from reenact.models.magicportrait.reference import Bank
-from reenact.models.magicportrait.sampler import build_scheduler, combine_predictions, draw_noise
+from reenact.models.magicportrait.sampler import build_scheduler, combine_predictions, draw_noise, mix_noise
 from reenact.models.magicportrait.training import weigh_velocities
 from reenact.nn.frozen import Frozen
 
@@ -181,7 +181,10 @@ class MagicPortraitModule(HalfFrozen, PlainTraining, ReenactmentModule):
         shape = (channels, frames, side, side)
         possible = torch.arange(TIMESTEPS) if self._trajectory is None else self._trajectory.list_starts()
         timesteps = possible[(len(possible) * draws.uniform(count)).long()].to(self.device)
-        noise = draws.normal(count, *shape) + settings.noise_offset * draws.normal(count, channels, 1, 1, 1)
+        noise, shared = draws.normal(count, *shape), self.network.config.sampling.shared_noise
+        if shared:
+            noise = mix_noise(noise, draws.normal(count, channels, 1, side, side), shared)
+        noise = noise + settings.noise_offset * draws.normal(count, channels, 1, 1, 1)
         sampled = draws.normal(count, *shape), draws.normal(count, channels, side, side)
         is_dropped = bool(torch.rand((), generator=draws.generator) < settings.drop)
         errors = self.measure_errors(
@@ -272,7 +275,8 @@ class MagicPortraitModule(HalfFrozen, PlainTraining, ReenactmentModule):
         images, params = images[:, :length], params[:, :length]
         count, frames = images.shape[:2]
         side, channels = images.shape[-1] // self.network.config.factor, self.network.config.unet.latent
-        noise = draw_noise(0, range(frames), (channels, side, side)).to(self.device).expand(count, -1, -1, -1, -1)
+        noise = draw_noise(0, range(frames), (channels, side, side), self.network.config.sampling.shared_noise)
+        noise = noise.to(self.device).expand(count, -1, -1, -1, -1)
         errors = [
             self.measure_errors(batch.source, images, params, timesteps, noise).mean()
             for timesteps in self._list_checked().to(self.device)[:, None].expand(-1, count)

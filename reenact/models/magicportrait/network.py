@@ -122,12 +122,13 @@ class MagicPortrait(ParameterDriven[MagicPortraitState]):
         clip = motion if len(motion.leading) == 2 else motion.split(1)
         count, frames = clip.leading
         maps, features = self.guide(state, clip)
-        noise = draw_noise(self.config.sampling.seed, range(frames), self._latent_shape(state.image))
+        sampling = self.config.sampling
+        noise = draw_noise(sampling.seed, range(frames), self._latent_shape(state.image), sampling.shared_noise)
         noise = noise.to(state.image.device).expand(count, -1, -1, -1, -1)
         latents = sample_latents(
             lambda noisy, timestep, chosen: self._predict(state.bank, noisy, timestep, features[:, :, chosen]),
             noise,
-            self.config.sampling,
+            sampling,
         )
         image = self._decode(latents.transpose(1, 2).flatten(0, 1)).view(count, frames, *state.image.shape[1:])
         if len(motion.leading) == 1:
@@ -162,11 +163,12 @@ class MagicPortrait(ParameterDriven[MagicPortraitState]):
 
         store = LatentsInMemory() if work is None else LatentFiles(work)
         count, shape = len(whole.camera), self._latent_shape(state.image)
-        draw = partial(draw_noise, self.config.sampling.seed, shape=shape)
+        sampling = self.config.sampling
+        draw = partial(draw_noise, sampling.seed, shape=shape, shared=sampling.shared_noise)
         size = (1, shape[0], count, *shape[1:])
-        latents = sample_video(predict, draw, size, self.config.sampling, store, progress)[0].transpose(0, 1)
-        for start in range(0, count, self.config.sampling.decode_chunk):
-            part = slice(start, start + self.config.sampling.decode_chunk)
+        latents = sample_video(predict, draw, size, sampling, store, progress)[0].transpose(0, 1)
+        for start in range(0, count, sampling.decode_chunk):
+            part = slice(start, start + sampling.decode_chunk)
             aligned = align_structure(state.motion, whole[part].to(device))
             maps = draw_maps(self.face_model, aligned, state.image.shape[-1], self.config.guidance.maps)
             yield MagicPortraitReenactment(self._decode(latents[part].to(device)), **maps)

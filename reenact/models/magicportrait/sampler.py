@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,6 +15,8 @@ from reenact.models.magicportrait.config import TIMESTEPS, Betas, Sampling
 from reenact.models.magicportrait.latent_files import AT_ONCE, DrawNoise, Latents, LatentsInMemory
 from reenact.models.magicportrait.windows import list_windows
 
+COMMON = 1 << 32
+"""Number of no frame, of the noise that all frames have in common; without a number it would be that of frame 0."""
 Predict = Callable[[Tensor, Tensor, list[int]], Tensor]
 """Function of noisy latents (B, C, F, h, w), timesteps (B,) and the numbers of their frames that returns velocities."""
 
@@ -33,19 +36,27 @@ def build_scheduler(betas: Betas) -> DDIMScheduler:
     )
 
 
-def draw_noise(seed: int, frames: Sequence[int], shape: tuple[int, ...]) -> Tensor:
+def draw_noise(seed: int, frames: Sequence[int], shape: tuple[int, ...], shared: float = 0.0) -> Tensor:
     """Return standard normal noise (1, C, F, h, w), each frame's from the seed and its own number alone.
 
     Args:
         seed: of the video.
         frames: numbers of the F frames.
         shape: (C, h, w) of a frame.
+        shared: share of the power that all frames have in common, from 0 to 1 (arXiv 2305.10474, mixed noise).
     """
-    pieces = []
-    for frame in frames:
+
+    def draw(frame: int) -> Tensor:
         state = int(np.random.SeedSequence([seed, frame]).generate_state(1, np.uint64)[0])
-        pieces.append(torch.randn(shape, generator=torch.Generator().manual_seed(state)))
-    return torch.stack(pieces, 1)[None]
+        return torch.randn(shape, generator=torch.Generator().manual_seed(state))
+
+    noise = torch.stack([draw(frame) for frame in frames], 1)[None]
+    return mix_noise(noise, draw(COMMON)[None, :, None], shared) if shared else noise
+
+
+def mix_noise(noise: Tensor, common: Tensor, shared: float) -> Tensor:
+    """Return noise (B, C, F, h, w) of each frame and one (B, C, 1, h, w) for all, mixed to the same power."""
+    return math.sqrt(shared) * common + math.sqrt(1 - shared) * noise
 
 
 def combine_predictions(plain: Tensor, guided: Tensor, scale: float) -> Tensor:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from zoo import CASES, SIZE, Pairs, loader, pair, portrait, trainer
 
@@ -10,7 +11,7 @@ from reenact.errors import ReenactError
 from reenact.models.common.base import Transfer
 from reenact.models.liveportrait.landmarks import GUIDED, guide_points, measure_openings
 from reenact.models.liveportrait.losses import guide_loss, shape_loss
-from reenact.models.liveportrait.module import LivePortraitModule
+from reenact.models.liveportrait.module import LivePortraitModule, LivePortraitOptimisation
 from reenact.models.liveportrait.motion import KEYPOINTS, POINTS_OF_REGION
 from reenact.models.liveportrait.motion_extractor import MotionExtractor
 from reenact.models.liveportrait.regions import cut_parts, mask_features, mask_shoulders
@@ -159,6 +160,40 @@ def test_stage_1_trains_neither_stitching_nor_openings():
     assert not trained & {id(p) for p in module.network.stitching.parameters()}
     batch = portrait(2, 0, "a")
     assert module.train()(batch, batch).image.shape == (2, 3, SIZE, SIZE)
+
+
+def test_the_motion_extractor_may_be_trained_alone_at_first(tmp_path):
+    module, changed = CASES["liveportrait"].make(), []
+    module.optimisation = replace(module.optimisation, extractor_steps=0.5)
+    weights = [{name: value.clone() for name, value in module.state_dict().items()}]
+
+    class Note(pl.Callback):
+        def on_train_batch_end(self, run, module, outputs, batch, batch_idx):
+            weights.append({name: value.clone() for name, value in module.state_dict().items()})
+            before, after = weights[-2:]
+            changed.append(
+                {name.split(".")[1] for name, value in after.items() if not torch.equal(value, before[name])}
+            )
+
+    trainer(tmp_path, max_steps=4, limit_val_batches=0, callbacks=[Note()]).fit(module, Pairs(4))
+    assert changed[:2] == [{"motion_extractor"}] * 2
+    assert all({"motion_extractor", "appearance", "warping", "decoder"} <= parts for parts in changed[2:])
+    with pytest.raises(
+        ReenactError, match=r"extractor_steps 0\.5 is a share of --trainer\.max_steps, which is not set"
+    ):
+        trainer(tmp_path, max_steps=-1, max_epochs=1, limit_val_batches=0).fit(module, Pairs(2))
+    with pytest.raises(ReenactError, match=r"extractor_steps -1 must be at least 0"):
+        LivePortraitOptimisation(extractor_steps=-1)
+
+
+def test_keypoints_are_placed_as_for_a_picture(network):
+    module, batch = CASES["liveportrait"].make(), pair(4)
+    module.network.load_state_dict(network.state_dict())
+    placed = module.training_stage.run_extractor(module.network, batch)
+    drawn = module.train()(batch.source, batch.driving)
+    for name in ("canonical", "source_keypoints", "keypoints"):
+        torch.testing.assert_close(getattr(placed, name), getattr(drawn, name))
+    torch.testing.assert_close(placed.reading.angles, drawn.reading.angles)
 
 
 def test_masks_lie_where_the_landmarks_are():

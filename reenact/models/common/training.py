@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from reenact.errors import ReenactError
 from reenact.faces.portrait import PortraitPair
 from reenact.models.common.optimisers import build_adam
 from reenact.models.common.portrait_module import Losses, PortraitModule
@@ -102,6 +103,30 @@ class PlainTraining(PortraitModule):
         optimizer = build_adam([decayed, other], o.lr, (o.beta1, o.beta2), eight_bit=o.eight_bit, decoupled=True)
         schedule = {"scheduler": self.build_schedule(optimizer), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+
+def is_in_phase(steps: float, done: int, most: int) -> bool:
+    """True in the first iterations of a training.
+
+    Args:
+        steps: number of these; below 1 their share of all.
+        done: iterations before this one.
+        most: all iterations, `trainer.max_steps`.
+    """
+    return done < (steps * most if 0 < steps < 1 else steps)
+
+
+def check_phase(steps: float, option: str, most: int) -> None:
+    """Check that a first phase has a length; arguments as of `is_in_phase`.
+
+    Raises:
+        ReenactError: if it is a share of a number of iterations that is not set; names the option.
+    """
+    if 0 < steps < 1 and most < 0:
+        raise ReenactError(
+            f"--model.optimisation.{option} {steps} is a share of --trainer.max_steps, which is not set: set it, or"
+            " give a number of iterations"
+        )
 
 
 def clip_gradients(optimizer: torch.optim.Optimizer, norm: float | None) -> None:

@@ -12,11 +12,13 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reenact.faces.portrait import PortraitPair
+from reenact.faces.fields import TensorFields
+from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.common.adversarial import head_groups
 from reenact.models.common.keypoints import HEADS, KeypointOptimisation
 from reenact.models.common.portrait_module import Losses
 from reenact.models.liveportrait.losses import guide_loss, shape_loss
+from reenact.models.liveportrait.motion_extractor import HeadReading
 from reenact.models.liveportrait.network import LivePortrait, LivePortraitReenactment
 from reenact.models.liveportrait.regions import cut_parts
 from reenact.models.liveportrait.training_stage import TrainingStage
@@ -52,7 +54,21 @@ class LivePortraitLosses(ImageWeights):
     """Network that tells the angles while training: Hopenet, or the shipped probe on the synthetic world."""
 
 
-class PortraitStage(TrainingStage[LivePortraitReenactment]):
+@dataclass
+class PlacedKeypoints(TensorFields):
+    """Keypoints of a batch's pairs, of which no picture is drawn."""
+
+    canonical: Tensor
+    """(B, K, 3) canonical keypoints of the source."""
+    source_keypoints: Tensor
+    """(B, K, 3) keypoints of the source."""
+    keypoints: Tensor
+    """(B, K, 3) the same in the driving portrait's places."""
+    reading: HeadReading
+    """Everything that was read in the driving portrait."""
+
+
+class PortraitStage(TrainingStage[LivePortraitReenactment | PlacedKeypoints]):
     """Training of appearance, motion extractor, warping and decoder.
 
     Args:
@@ -82,25 +98,43 @@ class PortraitStage(TrainingStage[LivePortraitReenactment]):
         result: LivePortraitReenactment = network(batch.source, batch.driving, random)
         return result
 
+    def run_extractor(self, network: LivePortrait, batch: PortraitPair) -> PlacedKeypoints:
+        """Place the keypoints of the batch, with gradients to the motion extractor; nothing is drawn."""
+        both = Portrait.cat([batch.source, batch.driving])
+        readings = network.observe(both)
+        count = len(batch.source.image)
+        canonical = readings.canonical[:count]
+        places = network.build_motion(both, readings).keypoints(canonical.repeat(2, 1, 1))
+        return PlacedKeypoints(canonical, places[:count], places[count:], readings[count:])
+
     def generator_losses(
         self,
         network: LivePortrait,
         judges: nn.Module,
         batch: PortraitPair,
-        result: LivePortraitReenactment,
+        result: LivePortraitReenactment | PlacedKeypoints,
         random: BatchDraws,
     ) -> Losses:
-        """Perceptual, adversarial and feature terms of picture, face and lips, and those of keypoints."""
+        """Terms of keypoints, and of a picture that was drawn its perceptual, adversarial and feature ones."""
+        losses = self._keypoint_losses(network, batch, result, random)
+        return losses if isinstance(result, PlacedKeypoints) else losses | self._picture_losses(judges, batch, result)
+
+    def _picture_losses(self, judges: nn.Module, batch: PortraitPair, result: LivePortraitReenactment) -> Losses:
+        """Perceptual, adversarial and feature terms of picture, face and lips."""
         reals, fakes = _cut_pictures(batch, batch.driving.image), _cut_pictures(batch, result.image)
         losses: Losses = {}
         for name, fake in fakes.items():
             suffix, real = _suffix_of(name), reals[name]
             losses |= self.image_losses.compare_images(fake, real, f"reconstruction{suffix}", LEAST_SIDE)
             losses |= self.image_losses.judge(judges.get_submodule(name), real, {suffix: fake})
-        return losses | self._keypoint_losses(network, batch, result, random)
+        return losses
 
-    def discriminator_losses(self, judges: nn.Module, batch: PortraitPair, result: LivePortraitReenactment) -> Losses:
-        """The result against the driving image, as a whole and at face and lips."""
+    def discriminator_losses(
+        self, judges: nn.Module, batch: PortraitPair, result: LivePortraitReenactment | PlacedKeypoints
+    ) -> Losses:
+        """The result against the driving image, as a whole and at face and lips; no terms where nothing is drawn."""
+        if isinstance(result, PlacedKeypoints):
+            return {}
         reals, fakes = _cut_pictures(batch, batch.driving.image), _cut_pictures(batch, result.image)
         losses: Losses = {}
         for name, fake in fakes.items():
@@ -108,7 +142,11 @@ class PortraitStage(TrainingStage[LivePortraitReenactment]):
         return losses
 
     def _keypoint_losses(
-        self, network: LivePortrait, batch: PortraitPair, result: LivePortraitReenactment, random: BatchDraws
+        self,
+        network: LivePortrait,
+        batch: PortraitPair,
+        result: LivePortraitReenactment | PlacedKeypoints,
+        random: BatchDraws,
     ) -> Losses:
         """Equivariance, priors of keypoints and expression, head pose, and guidance by landmarks."""
         weights, reading, side = self.weights, result.reading, batch.driving.image.shape[-1]
@@ -135,7 +173,7 @@ class PortraitStage(TrainingStage[LivePortraitReenactment]):
 
 
 def _measure_equivariance(
-    network: LivePortrait, batch: PortraitPair, result: LivePortraitReenactment, random: BatchDraws
+    network: LivePortrait, batch: PortraitPair, result: LivePortraitReenactment | PlacedKeypoints, random: BatchDraws
 ) -> Tensor:
     image = network.reduce_image(batch.driving.image)
     warp = RandomWarp.draw(image, random)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 from torch import nn
@@ -13,7 +13,8 @@ from reenact.models.common.adversarial import AdversarialTraining
 from reenact.models.common.keypoints import DiscriminatorConfig, KeypointOptimisation
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.portrait_module import Losses, Stage
-from reenact.models.liveportrait.first_stage import WHOLE, LivePortraitLosses, PortraitStage
+from reenact.models.common.training import check_phase, is_in_phase
+from reenact.models.liveportrait.first_stage import WHOLE, LivePortraitLosses, PlacedKeypoints, PortraitStage
 from reenact.models.liveportrait.network import LivePortrait, LivePortraitConfig, LivePortraitReenactment
 from reenact.models.liveportrait.regions import REDUCTIONS
 from reenact.models.liveportrait.second_stage import RetargetedPortraits, RetargetingLosses, RetargetingStage
@@ -24,14 +25,32 @@ TrainedPart = Literal["portrait", "retargeting"]
 """Stage of the training: everything but stitching and retargeting (section 3.2), or these alone (section 3.3)."""
 
 
-class LivePortraitModule(AdversarialTraining[LivePortraitReenactment | RetargetedPortraits], ReenactmentModule):
+Trained = LivePortraitReenactment | PlacedKeypoints | RetargetedPortraits
+"""Results of the stages, of which the second kind is of the motion extractor alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LivePortraitOptimisation(KeypointOptimisation):
+    """Adam for both networks, and a phase of stage 1 that draws no pictures."""
+
+    extractor_steps: float = 0.0
+    """Iterations from the start in which stage 1 trains the motion extractor alone (not the paper's); below 1 their
+    share of `trainer.max_steps`."""
+
+    def __post_init__(self) -> None:
+        """Raise `ReenactError` for a phase of less than no iteration."""
+        if not self.extractor_steps >= 0:
+            raise ReenactError(f"--model.optimisation.extractor_steps {self.extractor_steps:g} must be at least 0")
+
+
+class LivePortraitModule(AdversarialTraining[Trained], ReenactmentModule):
     """LivePortrait with its discriminators, losses and schedule.
 
     Args:
         network: widths, depths, and what is done beside the transfer of motion.
         discriminator: widths of each of the three discriminators.
         losses: weights of the losses of stage 1.
-        optimisation: learning rates, milestones, accumulation, clipping.
+        optimisation: learning rates, milestones, accumulation, clipping, the phase of the motion extractor.
         stage: the part that is trained; the rest of the network stays as it is.
         retargeting: weights of the losses of stage 2.
     """
@@ -39,21 +58,21 @@ class LivePortraitModule(AdversarialTraining[LivePortraitReenactment | Retargete
     method = "liveportrait"
     training_arguments = frozenset({"losses", "optimisation", "stage", "retargeting"})
     network: LivePortrait
-    optimisation: KeypointOptimisation
+    optimisation: LivePortraitOptimisation
 
     def __init__(
         self,
         network: LivePortraitConfig | None = None,
         discriminator: DiscriminatorConfig | None = None,
         losses: LivePortraitLosses | None = None,
-        optimisation: KeypointOptimisation | None = None,
+        optimisation: LivePortraitOptimisation | None = None,
         stage: TrainedPart = "portrait",
         retargeting: RetargetingLosses | None = None,
     ) -> None:
         network = network or LivePortraitConfig()
         discriminator = discriminator or DiscriminatorConfig()
         losses = losses or LivePortraitLosses()
-        optimisation = optimisation or KeypointOptimisation()
+        optimisation = optimisation or LivePortraitOptimisation()
         retargeting = retargeting or RetargetingLosses()
         arguments = {
             "network": network,
@@ -109,18 +128,24 @@ class LivePortraitModule(AdversarialTraining[LivePortraitReenactment | Retargete
         """The parameter groups of the stage."""
         return self.training_stage.list_groups(self.network, self.optimisation)
 
-    def run_network(self, batch: PortraitPair, random: BatchDraws) -> LivePortraitReenactment | RetargetedPortraits:
+    def on_fit_start(self) -> None:
+        """Check as the base class, and that the phase of the motion extractor has a length; errors as `check_phase`."""
+        super().on_fit_start()
+        check_phase(self.optimisation.extractor_steps, "extractor_steps", self.trainer.max_steps)
+
+    def run_network(self, batch: PortraitPair, random: BatchDraws) -> Trained:
         """Compute the results of the stage, with gradients to the part that it trains."""
-        result: LivePortraitReenactment | RetargetedPortraits = self.training_stage.run(self.network, batch, random)
+        stage, steps = self.training_stage, self.optimisation.extractor_steps
+        if isinstance(stage, PortraitStage) and is_in_phase(steps, self.global_step, self.trainer.max_steps):
+            return stage.run_extractor(self.network, batch)
+        result: Trained = stage.run(self.network, batch, random)
         return result
 
-    def generator_losses(self, batch: PortraitPair, result: LivePortraitReenactment | RetargetedPortraits) -> Losses:
+    def generator_losses(self, batch: PortraitPair, result: Trained) -> Losses:
         """Terms of the network, as the stage weighs them."""
         return self.training_stage.generator_losses(self.network, self.discriminator, batch, result, self.random())
 
-    def discriminator_losses(
-        self, batch: PortraitPair, result: LivePortraitReenactment | RetargetedPortraits
-    ) -> Losses:
+    def discriminator_losses(self, batch: PortraitPair, result: Trained) -> Losses:
         """Terms of the discriminators, as the stage weighs them."""
         return self.training_stage.discriminator_losses(self.discriminator, batch, result)
 

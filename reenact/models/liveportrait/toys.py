@@ -7,10 +7,10 @@ from functools import partial
 
 from torch import nn
 
-from reenact.models.common.keypoints import DiscriminatorConfig, KeypointOptimisation
+from reenact.models.common.keypoints import DiscriminatorConfig
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.liveportrait.first_stage import LivePortraitLosses
-from reenact.models.liveportrait.module import LivePortraitModule, TrainedPart
+from reenact.models.liveportrait.module import LivePortraitModule, LivePortraitOptimisation, TrainedPart
 from reenact.models.liveportrait.network import LivePortraitConfig
 from reenact.models.liveportrait.second_stage import RetargetingLosses
 from reenact.nn.conv import SpectralConv2d
@@ -35,7 +35,7 @@ def _build_toy(stage: TrainedPart = "portrait") -> LivePortraitModule:
         losses=LivePortraitLosses(
             perceptual="pixels", head_pose=0.0, deformation=0.1, feature_matching=0.0, guide=0.001,
         ),
-        optimisation=KeypointOptimisation(generator_lr=lr, discriminator_lr=1e-4, milestones=[50]),
+        optimisation=LivePortraitOptimisation(generator_lr=lr, discriminator_lr=1e-4, milestones=[50]),
         stage=stage,
         retargeting=RetargetingLosses(landmarks="probe", shoulder_gap=0.0),
     )  # fmt: skip

@@ -13,7 +13,7 @@ from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.portrait_module import Losses
-from reenact.models.common.training import Optimisation, PlainTraining
+from reenact.models.common.training import Optimisation, PlainTraining, check_phase, is_in_phase
 from reenact.models.pirenderer.network import PIRenderer, PIRendererConfig
 from reenact.nn.losses import PerceptualTerms, PlainWeights, to_unit
 
@@ -98,12 +98,7 @@ class PIRendererModule(PlainTraining, ReenactmentModule):
             ReenactError: as the base class, and if the stage is a share of a number of iterations that is not named.
         """
         super().on_fit_start()
-        steps = self.optimisation.warp_steps
-        if 0 < steps < 1 and self.trainer.max_steps < 0:
-            raise ReenactError(
-                f"--model.optimisation.warp_steps {steps} is a share of --trainer.max_steps, which is not set: set it,"
-                " or give a number of iterations"
-            )
+        check_phase(self.optimisation.warp_steps, "warp_steps", self.trainer.max_steps)
 
     def configure_callbacks(self) -> Sequence[Callback] | Callback:
         """Average the weights while training."""
@@ -133,5 +128,4 @@ class PIRendererModule(PlainTraining, ReenactmentModule):
 
     def _trains_the_warp_alone(self) -> bool:
         """Return True in the first stage."""
-        steps = self.optimisation.warp_steps
-        return self.global_step < (steps * self.trainer.max_steps if 0 < steps < 1 else steps)
+        return is_in_phase(self.optimisation.warp_steps, self.global_step, self.trainer.max_steps)

@@ -105,15 +105,15 @@ class PlainTraining(PortraitModule):
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
 
-def is_in_phase(steps: float, done: int, most: int) -> bool:
+def is_in_phase(steps: float, iteration: int, most: int) -> bool:
     """True in the first iterations of a training.
 
     Args:
         steps: number of these; below 1 their share of all.
-        done: iterations before this one.
-        most: all iterations, `trainer.max_steps`.
+        iteration: number of the iteration, from 0 on.
+        most: number of all iterations, `trainer.max_steps`.
     """
-    return done < (steps * most if 0 < steps < 1 else steps)
+    return iteration < (steps * most if 0 < steps < 1 else steps)
 
 
 def check_phase(steps: float, option: str, most: int) -> None:

@@ -38,11 +38,15 @@ LEAST_WIDTH_MIXED = 129
 transforms need."""
 
 
+Layout = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]
+"""Padding, stride, dilation and groups of a convolution."""
+
+
 class WinogradConv(nn.Module):
     """A convolution of stride 1 whose kernel is 2 or 3 high and wide, in 32-bit precision on the processor.
 
-    Elsewhere, for small maps, and where a gradient is computed, it is the convolution itself. In what is computed by
-    tiles, the channels of a pixel are neighbours in memory.
+    Elsewhere, and where a gradient is computed, it is the convolution itself; small maps aren't tiled. In what is
+    computed by tiles, the channels of a pixel are neighbours in memory.
 
     Args:
         conv: the convolution, whose weights it keeps.
@@ -57,23 +61,35 @@ class WinogradConv(nn.Module):
         unused = torch.zeros(SIDE - self.stride, SIDE, dtype=torch.float64)
         self.input_rows, self.output_rows = _list_rows(inputs), _list_rows(torch.cat((outputs, unused)))
         self._tile_weights: Tensor | None = None
+        self._ordered_weights: Tensor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy is made of; oneDNN's weights can't be copied."""
-        return {**self.__dict__, "_tile_weights": None}
+        return {**self.__dict__, "_tile_weights": None, "_ordered_weights": None}
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve maps (B, in, H, W) or volumes (B, in, D, H, W)."""
         height, width = (size + 2 * self.padding - SIDE + self.stride for size in x.shape[-2:])
         maps = math.prod((len(x), *x.shape[2:-2]))
-        tiles = maps * -(-height // self.stride) * -(-width // self.stride)
-        if tiles < LEAST_TILES or not self._suits(x):
+        is_small = maps * -(-height // self.stride) * -(-width // self.stride) < LEAST_TILES
+        is_mixed = torch.is_autocast_enabled("cpu")
+        if not self._suits(x) or (is_small and is_mixed):
             convolved: Tensor = self.conv(x)
             return convolved
-        if torch.is_autocast_enabled("cpu"):
+        if is_small:
+            return self._convolve_directly(x)
+        if is_mixed:
             with torch.autocast("cpu", enabled=False):
                 return self._convolve(x.float(), height, width).to(torch.get_autocast_dtype("cpu"))
         return self._convolve(x, height, width)
+
+    def _convolve_directly(self, x: Tensor) -> Tensor:
+        """Convolve small maps or volumes, for which reading and ordering the weights takes most of the time."""
+        conv, ones = self.conv, (1,) * (x.ndim - 2)
+        layout = tuple(int(size) for size in conv.padding), ones, ones, 1
+        if self._ordered_weights is None:
+            self._ordered_weights = _order_weights(conv.weight, layout, x.shape)
+        return _convolve_ordered(x, self._ordered_weights, conv.bias, layout)
 
     def _suits(self, x: Tensor) -> bool:
         """Return True if the convolution of maps without a gradient on the processor gains by tiles."""
@@ -135,14 +151,8 @@ class WinogradConv(nn.Module):
         depth = self.conv.weight.shape[2] if self.conv.weight.ndim == 5 else 1
         layout = (depth // 2, 0), (1, 1), (1, 1), POINTS
         if self._tile_weights is None:
-            # The stubs of PyTorch have another order of the arguments.
-            reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
-            self._tile_weights = reorder(self._transform_weights(depth).to_mkldnn(), *layout, image.shape)
-        # `F.conv2d` would bring the weights into oneDNN's order at each call, which takes longer than the products, and
-        # `torch.bmm` is MKL's, which leaves AVX-512 unused on AMD's processors.
-        products: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            image, self._tile_weights, None, *layout, "none", [], ""
-        )
+            self._tile_weights = _order_weights(self._transform_weights(depth), layout, image.shape)
+        products = _convolve_ordered(image, self._tile_weights, None, layout)
         return products[0].permute(1, 2, 0).contiguous()
 
     @torch.no_grad()
@@ -154,6 +164,25 @@ class WinogradConv(nn.Module):
             .float()
             .reshape(POINTS * len(weight), -1, depth, 1)
         )
+
+
+def _order_weights(weights: Tensor, layout: Layout, shape: torch.Size) -> Tensor:
+    """Weights in the order that oneDNN takes for an input of this shape.
+
+    `F.conv2d` orders them at each call, which may take longer than the convolution, and `torch.bmm` is MKL's, which
+    leaves AVX-512 unused on AMD's processors.
+    """
+    # The stubs of PyTorch have another order of the arguments.
+    flat, deep = torch._C._nn.mkldnn_reorder_conv2d_weight, torch._C._nn.mkldnn_reorder_conv3d_weight
+    order: Any = flat if weights.ndim == 4 else deep
+    ordered: Tensor = order(weights.detach().to_mkldnn(), *layout, shape)
+    return ordered
+
+
+def _convolve_ordered(x: Tensor, weights: Tensor, bias: Tensor | None, layout: Layout) -> Tensor:
+    """Convolve by weights that `_order_weights` returned for the same layout."""
+    convolved: Tensor = torch.ops.mkldnn._convolution_pointwise(x, weights, bias, *layout, "none", [], "")
+    return convolved
 
 
 def _flatten(x: Tensor) -> Array:

@@ -47,10 +47,13 @@ def test_tiles_give_the_outputs_of_a_convolution_of_volumes(kernel, strip, monke
     torch.testing.assert_close(WinogradConv(conv)(x), conv(x), atol=1e-5, rtol=1e-5)
 
 
-def test_small_maps_are_convolved_as_they_are():
-    conv = conv_of(3, 1, True)
-    x = torch.randn(3, 8, 16, 16)  # 48 tiles
-    assert torch.equal(WinogradConv(conv)(x), conv(x))
+@pytest.mark.parametrize("order", ["outer", "inner"])
+def test_small_maps_are_not_tiled(order):
+    for conv, size in ((conv_of(3, 1, True), (16, 16)), (nn.Conv3d(8, 6, 3, padding=1), (5, 8, 8))):
+        tiled, x = WinogradConv(conv.requires_grad_(False)), torch.randn(3, 8, *size)  # 48 and 60 tiles
+        inside = bring_channels_inside(x) if order == "inner" else x
+        torch.testing.assert_close(tiled(inside), conv(x), atol=1e-6, rtol=1e-5)
+        assert tiled._tile_weights is None
 
 
 def test_gradients_and_other_precisions_are_the_convolutions_own():
@@ -78,9 +81,10 @@ def test_mixed_precision_tiles_the_widest_alone():
 
 
 def test_a_copy_of_a_used_convolution_convolves_alike():
-    fast, x = WinogradConv(conv_of(3, 1, True)), torch.randn(1, 8, 32, 32)
-    result = fast(x)
-    assert torch.equal(copy.deepcopy(fast)(x), result)
+    for size in (8, 32):
+        fast, x = WinogradConv(conv_of(3, 1, True)), torch.randn(1, 8, size, size)
+        result = fast(x)
+        assert torch.equal(copy.deepcopy(fast)(x), result)
 
 
 def test_wide_plain_convolutions_alone_are_replaced():

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from reenact.errors import ReenactError
 from reenact.nn.adain import AdaINDownBlock, AdaINUpBlock, LayerNorm2d, normalise_instances
 from reenact.nn.blocks import LEAK
+from reenact.nn.resample import identity_grid
 
 FIRST_KERNEL = 7
 """Frames that the first layer of the mapping network reads."""
@@ -37,6 +38,13 @@ def count_frames(window: int, layers: int) -> int:
             f" set 0, {least // 2} or more, or fewer --model.network.mapping_layers"
         )
     return 2 * window + 1 if window else least
+
+
+def add_coordinates(image: Tensor) -> Tensor:
+    """Images (B, C, H, W) with the place of each pixel behind: x right and y down, [-1, 1] spanning the image."""
+    height, width = image.shape[-2:]
+    grid = identity_grid(height, width, image).to(image.dtype).permute(2, 0, 1)
+    return torch.cat((image, grid.expand(len(image), -1, -1, -1)), dim=1)
 
 
 class MappingNetwork(nn.Module):
@@ -71,11 +79,12 @@ class AdaINEncoder(nn.Module):
     Args:
         widths: channels at full size and after each halving.
         code: length of the code.
+        in_channels: of the image.
     """
 
-    def __init__(self, widths: list[int], code: int) -> None:
+    def __init__(self, widths: list[int], code: int, in_channels: int = 3) -> None:
         super().__init__()
-        self.input_layer = nn.Conv2d(3, widths[0], 7, padding=3)
+        self.input_layer = nn.Conv2d(in_channels, widths[0], 7, padding=3)
         self.halvings = len(widths) - 1
         for i, (a, b) in enumerate(pairwise(widths)):
             self.add_module(f"encoder{i}", AdaINDownBlock(a, b, code))
@@ -121,17 +130,18 @@ class AdaINDecoder(nn.Module):
 
 
 class AdaINHourglass(nn.Module):
-    """Encoder and decoder that a code modulates: an image (B, 3, H, W) to maps at the decoder's last size.
+    """Encoder and decoder that a code modulates: an image (B, C, H, W) to maps at the decoder's last size.
 
     Args:
         widths: channels at full size and after each halving.
         code: length of the code.
         doublings: fewer than the halvings, at least 1.
+        in_channels: of the image.
     """
 
-    def __init__(self, widths: list[int], code: int, doublings: int) -> None:
+    def __init__(self, widths: list[int], code: int, doublings: int, in_channels: int = 3) -> None:
         super().__init__()
-        self.encoder = AdaINEncoder(widths, code)
+        self.encoder = AdaINEncoder(widths, code, in_channels)
         self.decoder = AdaINDecoder(widths, code, doublings)
         self.channels_out = self.decoder.channels_out
 
@@ -150,6 +160,7 @@ class WarpingNetwork(nn.Module):
         halvings: of the image; what is left must have more than one pixel.
         doublings: of the decoder; the output is smaller than the image by 2 to the power of `halvings - doublings`.
         out_channels: of the head; the flow comes first.
+        in_channels: of the image: 3, or 5 with the coordinates of `add_coordinates`.
     """
 
     def __init__(
@@ -160,17 +171,18 @@ class WarpingNetwork(nn.Module):
         halvings: int = 5,
         doublings: int = 3,
         out_channels: int = 2,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
         widths = [min(width * 2**i, largest) for i in range(halvings + 1)]
         self.stride = 2**halvings
-        self.hourglass = AdaINHourglass(widths, code, doublings)
+        self.hourglass = AdaINHourglass(widths, code, doublings, in_channels)
         channels = self.hourglass.channels_out
         head = nn.Conv2d(channels, out_channels, 7, padding=3)
         self.flow_out = nn.Sequential(LayerNorm2d(channels), nn.LeakyReLU(LEAK), head)
 
     def begin(self, image: Tensor) -> Tensor:
-        """Features of an image (B, 3, H, W) in [-1, 1] that depend on no motion."""
+        """Features of an image (B, C, H, W) in [-1, 1] that depend on no motion."""
         return self.hourglass.encoder.begin(image)
 
     def continue_from(self, start: Tensor, code: Tensor) -> Tensor:

@@ -18,10 +18,12 @@ from reenact.models.common.checkpoint import load_method
 from reenact.models.common.convert import convert
 from reenact.models.pirenderer.editing import EditingNetwork
 from reenact.models.pirenderer.module import PIRendererLosses, PIRendererModule, PIRendererOptimisation
+from reenact.models.pirenderer.mouth import compare_mouths, locate_mouths
 from reenact.models.pirenderer.network import PIRenderer, PIRendererConfig
 from reenact.models.pirenderer.released_grid import warp_as_released
 from reenact.nn.layout import has_inner_channels
-from reenact.nn.warping import MappingNetwork, WarpingNetwork
+from reenact.nn.losses import to_unit
+from reenact.nn.warping import MappingNetwork, WarpingNetwork, add_coordinates
 from reenact.nn.winograd import WinogradConv
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -171,9 +173,54 @@ def test_without_a_window_coefficients_are_standardised_and_a_frame_stands_alone
     alone = network.perform(state, driving.params[:1]).image
     torch.testing.assert_close(network.perform(state, driving.params).image[:1], alone, atol=1e-5, rtol=0)
     network.train().perform(state, driving.params)
-    vector = network.vector.of(driving.params)
-    torch.testing.assert_close(network.standard.mean, vector.mean(0))
+    means = [network.vector.of(params).mean(0) for params in (driving.params, source.params)]
+    torch.testing.assert_close(network.standard.mean, (means[0] + means[1]) / 2)
     assert not torch.allclose(network.eval().perform(state, driving.params[:1]).image, alone, atol=1e-3)
+
+
+@torch.no_grad()
+def test_the_source_s_coefficients_and_the_places_of_pixels_are_read_where_asked():
+    source, driving = portrait(1, 0, "a"), portrait(2, 1, "a")
+    turned = replace(source, params=replace(source.params, global_pose=source.params.global_pose + 0.2))
+    for name, reads in (("pirenderer", False), ("pirenderer-one-way", True)):
+        network = CASES[name].make().eval().network
+        state, motion = network.encode(source), network.repeat_motion(network.read(driving))
+        result = network.perform(state, motion).image
+        other = network.perform(network.encode(turned), motion).image
+        assert torch.equal(result, other) is not reads
+        assert network.warpping_net.hourglass.encoder.input_layer.in_channels == (5 if reads else 3)
+
+
+@pytest.mark.parametrize("initial_std", [None, 0.02])
+@torch.no_grad()
+def test_a_residual_result_begins_as_the_warped_source(initial_std):
+    torch.manual_seed(0)
+    source, driving = portrait(1, 0, "a"), portrait(3, 1, "a")
+    for residual in (True, False):
+        config = replace(CONFIG, window=0, residual_editing=residual, initial_std=initial_std)
+        result = PIRenderer(config, load_face_model("head")).eval()(source, driving)
+        assert ((result.image - result.warped).abs().mean().item() < 0.05) is residual
+        assert result.image.abs().max() < 1
+
+
+@pytest.mark.parametrize("window", [0, 13])
+@torch.no_grad()
+def test_driving_coefficients_are_their_change_against_the_source_s(window):
+    source, driving, read = portrait(1, 0, "a"), portrait(3, 1, "a"), []
+    network = PIRenderer(replace(CONFIG, window=window, source_coefficients=True), load_face_model("head")).eval()
+    network.mapping_net.register_forward_pre_hook(lambda _, arguments: read.append(arguments[0]))
+    network.perform(network.encode(source), network.repeat_motion(driving.params))
+    still, moved = network.vector.of(source.params), network.vector.of(driving.params)
+    expected = torch.cat((moved - still, still.expand_as(moved)), 1)[..., None].expand(-1, -1, network.config.frames)
+    torch.testing.assert_close(read[0], expected)
+
+
+def test_the_place_of_a_pixel_lies_behind_its_colour():
+    picture = torch.rand(2, 3, 4, 8)
+    wide = add_coordinates(picture)
+    assert torch.equal(wide[:, :3], picture)
+    torch.testing.assert_close(wide[1, 3, 2], torch.linspace(-7 / 8, 7 / 8, 8))
+    torch.testing.assert_close(wide[1, 4, :, 5], torch.linspace(-3 / 4, 3 / 4, 4))
 
 
 def test_the_first_stage_trains_the_warp_alone(tmp_path):
@@ -309,3 +356,36 @@ def test_a_source_with_another_camera_is_refused():
     source.params = replace(source.params, camera=torch.ones(1, 7))
     with pytest.raises(ReenactError, match="have 7 camera values where 3 are read: prepare them with"):
         CASES["pirenderer"].make().eval().network.encode(source)
+
+
+@torch.no_grad()
+def test_the_loss_of_the_mouth_looks_at_the_lips_alone():
+    face_model, driving, real = load_face_model("head"), portrait(2, 0, "a"), torch.zeros(2, 3, 64, 64)
+    mouths = locate_mouths(face_model, driving.params)
+    lips = (face_model.landmarks68(face_model.posed(driving.params))[0, 48:, :2] + 1) * 32
+    (left, top), (right, bottom) = lips.amin(0).int().tolist(), lips.amax(0).int().tolist()
+    around, between = real.clone(), real.clone()
+    around[0] = 1
+    around[0, :, top - 12 : bottom + 12, left - 12 : right + 12] = 0
+    between[0, :, top:bottom, left:right] = 1
+    assert compare_mouths(around, real, mouths) == 0
+    assert compare_mouths(between, real, mouths) > 0.1
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("warp_steps", [0, 1])
+def test_the_mouth_is_compared_in_each_picture_that_is_trained(warp_steps):
+    module = PIRendererModule(
+        "head",
+        CONFIG,
+        PIRendererLosses(perceptual="none", mouth=2.0, both_directions=False),
+        PIRendererOptimisation(warp_steps=warp_steps),
+    ).eval()
+    batch = pair(2)
+    result = module.network(batch.source, batch.driving)
+    real, mouths = to_unit(batch.driving.image), locate_mouths(module.network.face_model, batch.driving.params)
+    images = [result.warped] if warp_steps else [result.warped, result.image]
+    expected = 2 * sum(compare_mouths(to_unit(image), real, mouths) for image in images)
+    losses = module.compute_losses(batch)
+    assert set(losses) == {"mouth"}
+    torch.testing.assert_close(losses["mouth"], expected)

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from reenact.nn.adain import AdaINResBlock, LayerNormBlock, LayerNormDownBlock, LayerNormUpBlock
 from reenact.nn.layout import has_inner_channels
 
+LARGEST = 0.99
+"""Colour to which 1 is brought before its inverse tanh is taken."""
+
 
 class EditingEncoder(nn.Module):
     """Features of the source and the warped source at full size and after each halving.
@@ -78,15 +81,19 @@ class FinalBlock(nn.Module):
 
     Args:
         channels: of the maps.
+        residual: paint on another picture.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, residual: bool = False) -> None:
         super().__init__()
+        self.residual = residual
         self.model = nn.Sequential(nn.Conv2d(channels, 3, 7, padding=3), nn.Tanh())
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the block."""
-        image: Tensor = self.model(x)
+    def forward(self, x: Tensor, warped: Tensor) -> Tensor:
+        """Apply the block; the warped source (B, 3, H, W) in [-1, 1] is what a residual block paints on."""
+        conv, tanh = self.model
+        raw = conv(x)
+        image: Tensor = tanh(raw + torch.atanh(LARGEST * warped.clamp(-1, 1)) if self.residual else raw)
         return image
 
 
@@ -97,24 +104,25 @@ class EditingDecoder(nn.Module):
         widths: as of the encoder.
         code: length of the code.
         blocks: residual blocks before each doubling.
+        residual: paint on the warped source.
     """
 
-    def __init__(self, widths: list[int], code: int, blocks: int) -> None:
+    def __init__(self, widths: list[int], code: int, blocks: int, *, residual: bool = False) -> None:
         super().__init__()
         self.levels = tuple(range(len(widths) - 1))[::-1]
         for i in self.levels:
             self.add_module(f"res{i}", AdaINResBlocks(widths[i + 1], code, blocks))
             self.add_module(f"up{i}", LayerNormUpBlock(widths[i + 1], widths[i]))
             self.add_module(f"jump{i}", LayerNormBlock(widths[i], widths[i]))
-        self.final = FinalBlock(widths[0])
+        self.final = FinalBlock(widths[0], residual=residual)
 
-    def forward(self, features: list[Tensor], code: Tensor) -> Tensor:
-        """The picture of the encoder's features, finest first."""
+    def forward(self, features: list[Tensor], code: Tensor, warped: Tensor) -> Tensor:
+        """The picture of the encoder's features, finest first, and of the warped source."""
         *skips, x = features
         for i in self.levels:
             x = self.get_submodule(f"up{i}")(self.get_submodule(f"res{i}")(x, code))
             x = self.get_submodule(f"jump{i}")(skips.pop()) + x
-        image: Tensor = self.final(x)
+        image: Tensor = self.final(x, warped)
         return image
 
 
@@ -127,16 +135,24 @@ class EditingNetwork(nn.Module):
         largest: largest number of channels.
         halvings: of the image.
         blocks: residual blocks before each doubling.
+        residual: paint on the warped source; not in the released code.
     """
 
     def __init__(
-        self, code: int = 256, width: int = 64, largest: int = 256, halvings: int = 3, blocks: int = 2
+        self,
+        code: int = 256,
+        width: int = 64,
+        largest: int = 256,
+        halvings: int = 3,
+        blocks: int = 2,
+        *,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         widths = [min(width * 2**i, largest) for i in range(halvings + 1)]
         self.stride = 2**halvings
         self.encoder = EditingEncoder(widths)
-        self.decoder = EditingDecoder(widths, code, blocks)
+        self.decoder = EditingDecoder(widths, code, blocks, residual=residual)
 
     def begin(self, image: Tensor) -> Tensor:
         """Compute the features that the source (B, 3, H, W) in [-1, 1] alone decides."""
@@ -144,5 +160,5 @@ class EditingNetwork(nn.Module):
 
     def continue_from(self, start: Tensor, warped: Tensor, code: Tensor) -> Tensor:
         """The result (B, 3, H, W) in [-1, 1] of `begin`, of batch 1 or B, the warped source and codes (B, D)."""
-        image: Tensor = self.decoder(self.encoder.continue_from(start, warped), code)
+        image: Tensor = self.decoder(self.encoder.continue_from(start, warped), code, warped)
         return image

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from pytorch_lightning import Callback
 from pytorch_lightning.callbacks import EMAWeightAveraging
 
@@ -14,6 +15,7 @@ from reenact.faces.registry import load_face_model
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.portrait_module import Losses
 from reenact.models.common.training import Optimisation, PlainTraining, check_phase, is_in_phase
+from reenact.models.pirenderer.mouth import compare_mouths, locate_mouths
 from reenact.models.pirenderer.network import PIRenderer, PIRendererConfig
 from reenact.nn.losses import PerceptualTerms, PlainWeights, to_unit
 
@@ -30,6 +32,9 @@ class PIRendererLosses(PlainWeights):
     """Perceptual distance of the warped source."""
     pixel: float = 0.0
     """Mean absolute error of the result, and of the warped source before there is one; not in the released code."""
+    mouth: float = 0.0
+    """Mean absolute error in the square around the mouth, of the warped source and of the result; not in the released
+    code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +129,11 @@ class PIRendererModule(PlainTraining, ReenactmentModule):
             losses |= compare(result, real, "final", weight=weights.final, style_weight=style)
         if weights.pixel:
             losses["pixel"] = weights.pixel * ((warped if result is None else result) - real).abs().mean()
+        if weights.mouth:
+            mouths = locate_mouths(self.network.face_model, self.network.read(driving))
+            images = [warped] if result is None else [warped, result]
+            differences = [compare_mouths(image, real, mouths) for image in images]
+            losses["mouth"] = weights.mouth * torch.stack(differences).sum()
         return losses
 
     def _trains_the_warp_alone(self) -> bool:

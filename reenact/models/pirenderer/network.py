@@ -23,8 +23,11 @@ from reenact.nn.adain import initialise_normal
 from reenact.nn.fold import fold_blocks
 from reenact.nn.layout import bring_channels_inside
 from reenact.nn.running_standard import RunningStandard
-from reenact.nn.warping import MappingNetwork, WarpingNetwork, count_frames
+from reenact.nn.warping import MappingNetwork, WarpingNetwork, add_coordinates, count_frames
 from reenact.nn.whole_batch import BatchDraws
+
+RESIDUAL_STD = 1e-3
+"""Standard deviation of the last weights before training where the editing network paints on the warped source."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,11 @@ class PIRendererConfig:
     """Coefficients less their mean in the training, over their deviation in it; not in the released code."""
     coefficient_gain: float = 1.0
     """Factor on the coefficients, standardised or not."""
+    source_coefficients: bool = False
+    """The mapping network reads the coefficients of the source, too, and the driving ones as their change against them;
+    not in the released code, whose flow has to read the source's pose from the picture."""
+    coordinates: bool = False
+    """The warping network reads the place of each pixel beside its colour; not in the released code."""
     warping_width: int = 32
     """Channels of the warping network at full size; each halving doubles them."""
     warping_halvings: int = 5
@@ -53,6 +61,8 @@ class PIRendererConfig:
     """Its halvings."""
     residual_blocks: int = 2
     """Residual blocks before each of its doublings."""
+    residual_editing: bool = False
+    """The editing network paints on the warped source, as which its result begins; the released one does not."""
     largest: int = 256
     """Largest number of channels of both."""
     initial_std: float | None = 0.02
@@ -124,17 +134,30 @@ class PIRenderer(ParameterDriven[PIRendererState]):
         self.face_model = face_model
         self.vector = MotionVector(face_model)
         self.standard = RunningStandard(len(self.vector)) if config.standardise else nn.Identity()
-        self.mapping_net = MappingNetwork(len(self.vector), config.code, config.mapping_layers)
+        rows = 2 if config.source_coefficients else 1
+        self.mapping_net = MappingNetwork(rows * len(self.vector), config.code, config.mapping_layers)
         self.warpping_net = WarpingNetwork(
-            config.code, config.warping_width, config.largest, config.warping_halvings, config.warping_doublings
+            config.code,
+            config.warping_width,
+            config.largest,
+            config.warping_halvings,
+            config.warping_doublings,
+            in_channels=5 if config.coordinates else 3,
         )
         self.editing_net = EditingNetwork(
-            config.code, config.editing_width, config.largest, config.editing_halvings, config.residual_blocks
+            config.code,
+            config.editing_width,
+            config.largest,
+            config.editing_halvings,
+            config.residual_blocks,
+            residual=config.residual_editing,
         )
         self.stride = max(self.warpping_net.stride, self.editing_net.stride)
         if config.initial_std is not None:
             for part in (self.mapping_net, self.warpping_net, self.editing_net):
                 initialise_normal(part, config.initial_std)
+        if config.residual_editing:
+            initialise_normal(self.editing_net.decoder.final, RESIDUAL_STD)
 
     def encode(self, source: Portrait) -> PIRendererState:
         """Everything of the source before the first layer that a motion has a part in.
@@ -155,7 +178,7 @@ class PIRenderer(ParameterDriven[PIRendererState]):
         return PIRendererState(
             params,
             image=image,
-            warping_start=self.warpping_net.begin(image),
+            warping_start=self.warpping_net.begin(add_coordinates(image) if self.config.coordinates else image),
             editing_start=self.editing_net.begin(image),
         )
 
@@ -163,7 +186,7 @@ class PIRenderer(ParameterDriven[PIRendererState]):
         self, state: PIRendererState, motion: FaceParams, random: BatchDraws | None = None
     ) -> PIRendererReenactment:
         """The source as windows (B, 27) of face parameters, or single frames (B), move it."""
-        code = self._encode_motion(motion)
+        code = self._encode_motion(state, motion)
         flow = self.warpping_net.continue_from(state.warping_start, code)
         warped = warp_as_released(state.image, flow)
         image = self.editing_net.continue_from(state.editing_start, warped, code)
@@ -171,7 +194,7 @@ class PIRenderer(ParameterDriven[PIRendererState]):
 
     def warp_source(self, state: PIRendererState, motion: FaceParams) -> Tensor:
         """The warped source (B, 3, H, W) alone, of motions as of `perform`."""
-        code = self._encode_motion(motion)
+        code = self._encode_motion(state, motion)
         return warp_as_released(state.image, self.warpping_net.continue_from(state.warping_start, code))
 
     def folded(self) -> Self:
@@ -180,9 +203,13 @@ class PIRenderer(ParameterDriven[PIRendererState]):
         network.is_folded = True
         return network
 
-    def _encode_motion(self, motion: FaceParams) -> Tensor:
-        """Codes (B, D) of windows (B, T), or of single frames (B), which are repeated."""
-        coefficients: Tensor = self.standard(self.vector.of(motion)) * self.config.coefficient_gain
+    def _encode_motion(self, state: PIRendererState, motion: FaceParams) -> Tensor:
+        """Codes (B, D) of windows (B, T), or of single frames (B), which are repeated; the state's batch is 1 or B."""
+        coefficients = self._read_coefficients(motion)
+        if self.config.source_coefficients:
+            source = self._read_coefficients(state.motion)
+            source = source[:, None] if coefficients.ndim == 3 else source
+            coefficients = torch.cat((coefficients - source, source.expand_as(coefficients)), -1)
         if coefficients.ndim == 2:
             windows = coefficients[..., None].expand(-1, -1, self.config.frames)
         elif coefficients.shape[1] == self.config.frames:
@@ -191,3 +218,8 @@ class PIRenderer(ParameterDriven[PIRendererState]):
             raise ReenactError(f"PIRenderer reads windows of {self.config.frames} frames, not {coefficients.shape[1]}")
         code: Tensor = self.mapping_net(windows)
         return code
+
+    def _read_coefficients(self, params: FaceParams) -> Tensor:
+        """Coefficients (..., K) as the mapping network is given them; while training, they are counted first."""
+        coefficients: Tensor = self.standard(self.vector.of(params)) * self.config.coefficient_gain
+        return coefficients

@@ -1,8 +1,7 @@
 """What `reenact fit --model pirenderer` learns of people of the synthetic world; ten minutes of one core.
 
-The world is written as a store first, so that no time goes into drawing while the network trains. The bounds are what
-was measured. The goals are 2 dB more than the copied source, half of its landmark error and a slope of the lips of 0.5;
-`docs/methods/pirenderer.md` says how far the training falls short of them.
+The world is written as a store first, so that no time goes into drawing while the network trains. The bounds are the
+goals; `docs/methods/pirenderer.md` has what was measured.
 """
 
 import pytest
@@ -26,9 +25,9 @@ def numbers(tmp_path_factory):
 
 
 def test_beats_copying_the_source_of_strangers(numbers):
-    assert numbers["psnr"].mean() > numbers["copied_psnr"].mean() + 1
-    assert numbers["error"].mean() < 0.75 * numbers["copied_error"].mean()
+    assert numbers["psnr"].mean() > numbers["copied_psnr"].mean() + 2
+    assert numbers["error"].mean() < numbers["copied_error"].mean() / 2
 
 
-def test_mouths_follow_a_little(numbers):
-    assert strangers.slope_of_lips(numbers) > 0.15
+def test_mouths_open_as_the_driving_mouths(numbers):
+    assert strangers.slope_of_lips(numbers) > 0.5

@@ -7,6 +7,7 @@ from reenact.methods import Method, Recipe
 METHOD = Method(
     name="pirenderer",
     order=6,
+    version=2,  # the tiny preset reads the source's coefficients
     title="PIRenderer",
     summary="a flow and a repainting network that windows of face coefficients modulate",
     motion="windows of expression, angles, camera",

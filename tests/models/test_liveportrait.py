@@ -11,9 +11,10 @@ from reenact.errors import ReenactError
 from reenact.models.common.base import Transfer
 from reenact.models.liveportrait.landmarks import GUIDED, guide_points, measure_openings
 from reenact.models.liveportrait.losses import guide_loss, shape_loss
-from reenact.models.liveportrait.module import LivePortraitModule, LivePortraitOptimisation
+from reenact.models.liveportrait.module import LivePortraitModule
 from reenact.models.liveportrait.motion import KEYPOINTS, POINTS_OF_REGION
 from reenact.models.liveportrait.motion_extractor import MotionExtractor
+from reenact.models.liveportrait.optimisation import LivePortraitOptimisation
 from reenact.models.liveportrait.regions import cut_parts, mask_features, mask_shoulders
 from reenact.models.liveportrait.second_stage import RetargetingLosses, compute_retargeting_losses, retarget_portraits
 from reenact.nn.euler import angles_of, rotation_of

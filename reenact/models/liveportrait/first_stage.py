@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.common.adversarial import head_groups
-from reenact.models.common.keypoints import HEADS, KeypointOptimisation
+from reenact.models.common.keypoints import HEADS
 from reenact.models.common.portrait_module import Losses
 from reenact.models.liveportrait.losses import guide_loss, shape_loss
 from reenact.models.liveportrait.motion_extractor import HeadReading
 from reenact.models.liveportrait.network import LivePortrait, LivePortraitReenactment
+from reenact.models.liveportrait.optimisation import LivePortraitOptimisation
 from reenact.models.liveportrait.regions import cut_parts
 from reenact.models.liveportrait.training_stage import TrainingStage
 from reenact.nn.euler import angles_of, rotation_of
@@ -89,7 +90,7 @@ class PortraitStage(TrainingStage[LivePortraitReenactment | PlacedKeypoints]):
         if self.weights.head_pose:
             self._teacher = HeadPose(self.weights.teacher)
 
-    def list_groups(self, network: LivePortrait, optimisation: KeypointOptimisation) -> list[dict[str, Any]]:
+    def list_groups(self, network: LivePortrait, optimisation: LivePortraitOptimisation) -> list[dict[str, Any]]:
         """The dense motion's heads apart from the rest."""
         return head_groups(network, HEADS, optimisation.generator_lr * optimisation.head_lr_factor)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Literal, Self
 
 from torch import nn
@@ -10,12 +10,13 @@ from torch import nn
 from reenact.errors import ReenactError
 from reenact.faces.portrait import PortraitPair
 from reenact.models.common.adversarial import AdversarialTraining
-from reenact.models.common.keypoints import DiscriminatorConfig, KeypointOptimisation
+from reenact.models.common.keypoints import DiscriminatorConfig
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.portrait_module import Losses, Stage
 from reenact.models.common.training import check_phase, is_in_phase
 from reenact.models.liveportrait.first_stage import WHOLE, LivePortraitLosses, PlacedKeypoints, PortraitStage
 from reenact.models.liveportrait.network import LivePortrait, LivePortraitConfig, LivePortraitReenactment
+from reenact.models.liveportrait.optimisation import LivePortraitOptimisation
 from reenact.models.liveportrait.regions import REDUCTIONS
 from reenact.models.liveportrait.second_stage import RetargetedPortraits, RetargetingLosses, RetargetingStage
 from reenact.models.liveportrait.training_stage import TrainingStage
@@ -27,20 +28,6 @@ TrainedPart = Literal["portrait", "retargeting"]
 
 Trained = LivePortraitReenactment | PlacedKeypoints | RetargetedPortraits
 """Results of the stages, of which the second kind is of the motion extractor alone."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LivePortraitOptimisation(KeypointOptimisation):
-    """Adam for both networks, and a phase of stage 1 that draws no pictures."""
-
-    extractor_steps: float = 0.0
-    """Iterations from the start in which stage 1 trains the motion extractor alone (not the paper's); below 1 their
-    share of `trainer.max_steps`."""
-
-    def __post_init__(self) -> None:
-        """Raise `ReenactError` for a phase of less than no iteration."""
-        if not self.extractor_steps >= 0:
-            raise ReenactError(f"--model.optimisation.extractor_steps {self.extractor_steps:g} must be at least 0")
 
 
 class LivePortraitModule(AdversarialTraining[Trained], ReenactmentModule):

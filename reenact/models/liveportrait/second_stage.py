@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import PortraitPair
-from reenact.models.common.keypoints import KeypointOptimisation
 from reenact.models.common.portrait_module import Losses
 from reenact.models.liveportrait.landmarks import measure_openings
 from reenact.models.liveportrait.network import LivePortrait
+from reenact.models.liveportrait.optimisation import LivePortraitOptimisation
 from reenact.models.liveportrait.regions import mask_features, mask_shoulders
 from reenact.models.liveportrait.training_stage import TrainingStage
 from reenact.nn.landmark_detector import DETECTOR_ASSETS, LandmarkDetector, LandmarkKind
@@ -87,7 +87,7 @@ class RetargetingStage(TrainingStage[RetargetedPortraits]):
         """Load the network of the landmarks."""
         self._detector = LandmarkDetector(self.weights.landmarks)
 
-    def list_groups(self, network: LivePortrait, optimisation: KeypointOptimisation) -> list[dict[str, Any]]:
+    def list_groups(self, network: LivePortrait, optimisation: LivePortraitOptimisation) -> list[dict[str, Any]]:
         """The three small networks."""
         return [{"params": list(network.stitching.parameters())}]
 

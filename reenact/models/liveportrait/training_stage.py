@@ -9,9 +9,9 @@ from torch import nn
 
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import PortraitPair
-from reenact.models.common.keypoints import KeypointOptimisation
 from reenact.models.common.portrait_module import Losses
 from reenact.models.liveportrait.network import LivePortrait
+from reenact.models.liveportrait.optimisation import LivePortraitOptimisation
 from reenact.nn.losses import ImageLosses
 from reenact.nn.whole_batch import BatchDraws
 
@@ -33,7 +33,7 @@ class TrainingStage(ABC, Generic[Result]):
         """Load the networks that the losses read beside the perceptual one; raises `ReenactError` without weights."""
 
     @abstractmethod
-    def list_groups(self, network: LivePortrait, optimisation: KeypointOptimisation) -> list[dict[str, Any]]:
+    def list_groups(self, network: LivePortrait, optimisation: LivePortraitOptimisation) -> list[dict[str, Any]]:
         """Parameter groups of the trained part."""
 
     @abstractmethod

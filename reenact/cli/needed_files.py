@@ -33,14 +33,24 @@ def find_needed_files(preset: str, scale: str) -> tuple[str, ...]:
     Raises:
         ReenactError: if there is no such preset or scale.
     """
+    assets = build_outline(preset, scale).assets("fit")
+    foundation = find_foundation(preset)
+    earlier = () if foundation is None else find_needed_files(foundation.preset, scale)
+    return tuple(dict.fromkeys((*assets, *earlier)))
+
+
+def build_outline(preset: str, scale: str) -> PortraitModule:
+    """Build the module that `fit --model PRESET --scale SCALE` trains, without memory for its weights.
+
+    Raises:
+        ReenactError: if there is no such preset or scale.
+    """
     request = parse_request("fit", ["--model", preset, "--scale", scale, "--out", "unused"])
     arguments = expand_request(request)
     quiet.begin_logging()
     try:
-        with torch.device("meta"):  # its weights take no memory
+        with torch.device("meta"):
             model: PortraitModule = Plan(request, arguments, ExitStack()).model
     finally:
         quiet.close_logging()
-    foundation = find_foundation(preset)
-    earlier = () if foundation is None else find_needed_files(foundation.preset, scale)
-    return tuple(dict.fromkeys((*model.assets("fit"), *earlier)))
+    return model

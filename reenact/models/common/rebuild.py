@@ -24,7 +24,9 @@ from reenact.models.common.settings import change_settings
 
 SPARE = 2**26
 """Numbers that a module may hold beyond those of its file: networks that judge or guide it are in no checkpoint."""
-LARGEST = 8192
+REGISTRATIONS = 2
+"""Modules that may hold a weight while a network is built: a layer of its own kind takes that of a plain one."""
+LARGEST = 2**15
 """Largest integer among the arguments but for seeds and those that training alone reads, unless a tensor of the file
 is as long. The memory of a module is bounded on its own; this bounds loops and lists that a constructor makes without
 parameters."""
@@ -90,13 +92,13 @@ def build_fitting(
         _refuse_training_settings(cls, settings)
         arguments = change_settings(argument_hints(cls), arguments, settings)
         name = f"{name} with --set {' '.join(settings)}"
-    limit = sum(tensor.numel() for tensor in tensors.values()) + SPARE
+    size = sum(tensor.numel() for tensor in tensors.values())
     try:
-        with torch.device("meta"), _bound_memory(limit, len(tensors) + SPARE_TENSORS):
+        with torch.device("meta"), _bound_memory(REGISTRATIONS * size + SPARE, len(tensors) + SPARE_TENSORS):
             shapes = build_module(cls, arguments, name)
     except _TooLargeError as error:
         raise ReenactError(
-            f"{name} has settings of a network larger than its weights, {limit - SPARE} numbers in {len(tensors)}"
+            f"{name} has settings of a network larger than its weights, {size} numbers in {len(tensors)}"
             " tensors: get the file again"
         ) from error
     compare_weights(tensors, shapes, name)

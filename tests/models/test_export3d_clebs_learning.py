@@ -1,4 +1,4 @@
-"""CLeBS learns at tiny scale: frames of strangers are found by expressions, people are not; 10 CPU minutes."""
+"""CLeBS learns at tiny scale: frames of strangers are found by expressions, people are not; 7 CPU minutes."""
 
 from __future__ import annotations
 
@@ -76,20 +76,20 @@ def trained(tmp_path_factory) -> CLeBSModule:
 
 
 def test_the_frame_of_an_expression_is_found_among_33_of_a_stranger(trained):
-    """Chance finds 3 %. A script with these settings, but a falling rate and bfloat16, found 61 % after 1,563 steps."""
+    """Chance finds 3 %; 61.0 % were measured."""
     source = SyntheticClips(0, STRANGERS, 1, 3 * LENGTH, SIZE)
     clips = [source.read(number, range(0, 3 * LENGTH, 3)) for number in range(len(STRANGERS))]
     portraits = [Portrait(clip.image, clip.params).split(LENGTH) for clip in clips]
     with torch.no_grad():
         shares = [count_matches(trained.compare_frames(portrait)) for portrait in portraits]
-    assert torch.stack(shares).mean() > 0.55
+    assert torch.stack(shares).mean() > 0.58
 
 
 def test_people_are_read_from_codes_less_well_than_from_fitted_coefficients(trained):
     """Ten people, twenty frames of two clips each; a probe is fitted to one clip and reads the other.
 
     Coefficients are fitted to landmarks with an error of one pixel of 256, since the world's own tell nothing of a
-    person. The script's training had 84 % of the frames by coefficients and 70 % by codes; chance has 10 %.
+    person. Measured were 84 % of the frames by coefficients and 58.5 % by codes; chance has 10 %.
     """
     source, head = SyntheticClips(0, STRANGERS, 2, 100, SIZE), load_face_model("head")
     draw = torch.Generator().manual_seed(0)

@@ -14,6 +14,11 @@ from reenact.errors import ReenactError
 
 LOG = logging.getLogger("reenact")
 
+BATCH_SIZE = 8
+"""Pictures that a network draws at once."""
+LARGE_PICTURE = 256
+"""Side in pixels from which pictures go through the processor one by one."""
+
 
 def pick_device(name: str) -> torch.device:
     """A device by name; `auto` is the accelerator where there is one.
@@ -43,6 +48,17 @@ def pick_precision(device: torch.device, precision: Precision) -> Precision:
         LOG.warning("warning: --precision fp16 is not available on the CPU, which computes in float32 now")
         return "float32"
     return precision
+
+
+def choose_batch_size(device: torch.device, size: int) -> int:
+    """Return the number of pictures that a network draws at once where the user names none.
+
+    Args:
+        device: Where the network runs. On the processor, a batch of large pictures exceeds the caches and is slower
+            than one picture after the other.
+        size: Side of the pictures in pixels.
+    """
+    return 1 if device.type == "cpu" and size >= LARGE_PICTURE else BATCH_SIZE
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:

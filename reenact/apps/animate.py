@@ -23,6 +23,7 @@ from reenact.apps.smoothing import OneEuro
 from reenact.apps.timeline import Length, Timeline, make_timeline
 from reenact.apps.work_folder import open_work_folder
 from reenact.choices import Precision, check_choices
+from reenact.devices import choose_batch_size
 from reenact.errors import ReenactError
 from reenact.faces.params import FaceParams
 from reenact.media.media_kinds import is_picture
@@ -94,7 +95,7 @@ def animate(
     audio: Audio = "driving",
     side_by_side: bool = False,
     paste_back: bool = False,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     parameters: ParameterSource = "auto",
     device: str = "auto",
     precision: Precision = "float32",
@@ -136,7 +137,7 @@ def animate(
         audio: whose sound is kept; `none` where it can't be carried.
         side_by_side: show source, result and driving in a row.
         paste_back: put the result back into the source's full frame.
-        batch_size: frames per step of the network.
+        batch_size: frames per step of the network; 8 by default, and 1 for large pictures on the processor.
         parameters: where face parameters come from: `fit` (to landmarks), a regressor, or `auto`, where those of the
             training data came from.
         device: `auto`, `cpu`, `cuda`, ...
@@ -193,7 +194,7 @@ def animate(
         source=source_face,
         driving=driving_face,
         composer=Composer(side_by_side, paste_back),
-        batch_size=batch_size,
+        batch_size=batch_size or choose_batch_size(animator.device, animator.size),
     )
     mark, bar = make_mark(animator.module.method, checkpoint), FrameBar()
     with open_work_folder(out, options) as work:

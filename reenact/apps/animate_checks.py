@@ -53,11 +53,11 @@ def refuse_moving_source(source: Path, animator: Animator) -> None:
         )
 
 
-def check_numbers(strength: float | None, batch_size: int, face_index: int, driving_face_index: int) -> None:
+def check_numbers(strength: float | None, batch_size: int | None, face_index: int, driving_face_index: int) -> None:
     """Refuse numbers that no option takes."""
     if strength is not None and not np.isfinite(strength):
         raise ReenactError(f"--strength {strength} is not a finite number; 1 is the full motion")
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise ReenactError(f"--batch-size {batch_size} must be at least 1")
     for name, index in (("face-index", face_index), ("driving-face-index", driving_face_index)):
         if index < 0:

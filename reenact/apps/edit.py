@@ -27,6 +27,7 @@ from reenact.apps.sheets import labelled_grid
 from reenact.apps.timeline import STILL_FPS
 from reenact.apps.work_folder import open_work_folder
 from reenact.choices import check_choices
+from reenact.devices import choose_batch_size
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
 from reenact.media.media_kinds import is_picture
@@ -113,10 +114,8 @@ def edit(
     face = open_clip(source, replace_detector(animator.source_target, box), face_index=face_index)
     animator.prepare(read_portrait(face, 0, animator.network.needs))
     motions = build_motions(animator, build_start(animator, face, request), request)
-    batches = (
-        type(motions[0]).cat(motions[start : start + options.batch_size])
-        for start in range(0, len(motions), options.batch_size)
-    )
+    step = options.batch_size or choose_batch_size(animator.device, animator.size)
+    batches = (type(motions[0]).cat(motions[start : start + step]) for start in range(0, len(motions), step))
     composer, mark = Composer(options.side_by_side, options.paste_back), make_mark(animator.module.method, checkpoint)
     if is_mesh(out):
         write_surface(out, build_surface(animator, motions[0]), mark)

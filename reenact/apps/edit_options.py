@@ -121,7 +121,7 @@ class EditOptions:
         fps: frame rate of a video.
         side_by_side: show the source next to the result.
         paste_back: put the result back into the source's full picture.
-        batch_size: frames per step of the network.
+        batch_size: frames per step of the network; 8 by default, and 1 for large pictures on the processor.
         precision: type of the numbers that the network computes with.
         show: write this picture of the method's inside instead of the result, as `animate` does.
         face_box: left, top, width and height in pixels of the face, in place of a detector's, such as where none finds
@@ -132,15 +132,14 @@ class EditOptions:
     fps: float = 25.0
     side_by_side: bool = False
     paste_back: bool = False
-    batch_size: int = 8
+    batch_size: int | None = None
     precision: Precision = "float32"
     show: str = "result"
     face_box: Sequence[float] = ()
 
     def __post_init__(self) -> None:
         """Raise `ReenactError` for numbers out of range."""
-        if not 1 <= self.fps <= 1000 or self.batch_size < 1 or self.columns < 0:
-            raise ReenactError(
-                f"--fps {self.fps} must be from 1 to 1000, --batch-size {self.batch_size} at least 1, --columns"
-                f" {self.columns} at least 0"
-            )
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ReenactError(f"--batch-size {self.batch_size} must be at least 1")
+        if not 1 <= self.fps <= 1000 or self.columns < 0:
+            raise ReenactError(f"--fps {self.fps} must be from 1 to 1000, --columns {self.columns} at least 0")

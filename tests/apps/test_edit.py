@@ -175,7 +175,7 @@ def test_options_of_the_command_spell_items(
         ("--jaw-open inf", "--jaw-open: expected float, got 'inf'"),
         ("--expression-from x.png", "--expression-from x.png is not a file"),
         ("--fps 0", "--fps 0.0 must be from 1 to 1000"),
-        ("--batch_size 0 --fps 9", "--fps 9.0 must be from 1 to 1000, --batch_size 0"),
+        ("--batch_size 0 --fps 9", "--batch_size 0 must be at least 1"),
         ("--yaww 3", "--yaww: no such option; did you mean --yaw"),
         ("--set yaw", "--set yaw: write NAME=VALUE"),
     ],

@@ -299,7 +299,7 @@ def _wandb_id(request: Request) -> str:
             settings = settings.get(key) if isinstance(settings, dict) else None
         if isinstance(settings, str):
             return settings
-    return secrets.token_hex(4)
+    return f"r{secrets.token_hex(4)}"  # digits alone, or with an e, would be a number in the run's config.yaml
 
 
 def _checkpoint_folder(out: str) -> str:

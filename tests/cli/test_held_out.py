@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import secrets
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,9 @@ def test_no_validation_where_none_is_asked_for(place, capsys):
     assert "held-out" not in capsys.readouterr().out
 
 
-def test_a_resumed_run_goes_on_in_its_wandb_run(place, monkeypatch):
+@pytest.mark.parametrize("digits", ["623db4ac", "96604e42", "01234567"], ids=["letters", "float", "integer"])
+def test_a_resumed_run_goes_on_in_its_wandb_run(place, monkeypatch, digits):
+    monkeypatch.setattr(secrets, "token_hex", lambda _: digits)
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     words = ["--logger", "wandb", "--trainer.limit_val_batches", "0"]

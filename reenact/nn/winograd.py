@@ -27,8 +27,6 @@ STRIP = 128
 weights to be read rarely."""
 LEAST_STRIP = 16
 """Tiles of a slice that are computed together at least."""
-
-
 LEAST_TILES = 64
 """Tiles from which fewer products save more time than four times as many weights take to be read."""
 LEAST_WIDTH = 64

@@ -68,12 +68,8 @@ class Settings:
     @property
     def recipe(self) -> dict[str, str]:
         """Return the settings that the store records."""
-        separate_fields = (
-            "face_model",
-            "size",
-            "appearance",
-            "masks",
-        )  # fields of their own in the description of a store
+        # Fields of their own in the description of a store.
+        separate_fields = ("face_model", "size", "appearance", "masks")
         values = {name: str(value) for name, value in asdict(self).items() if name not in separate_fields}
         if self.regressor is None:
             del values["regressor"]

@@ -106,7 +106,7 @@ class PlainTraining(PortraitModule):
 
 
 def is_in_phase(steps: float, iteration: int, most: int) -> bool:
-    """True in the first iterations of a training.
+    """Return True in the first iterations of a training.
 
     Args:
         steps: number of these; below 1 their share of all.

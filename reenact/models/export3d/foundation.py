@@ -56,7 +56,7 @@ def load_expressions(path: Path, network: Export3D) -> tuple[dict[str, Tensor], 
 
 
 def _read_gain(arguments: Mapping[str, Any]) -> float:
-    """The factor of the weights of basis vectors among the arguments of a foundation; 1 where it is of before."""
+    """Return the factor `network.gain` of a foundation; 1 for one that was trained before there was a factor."""
     network = arguments.get("network")
     return float(network.get("gain", 1.0)) if isinstance(network, Mapping) else 1.0
 

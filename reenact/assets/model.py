@@ -6,6 +6,9 @@ import os
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
+TORCH_HUB = "{torch}/hub/checkpoints"
+"""Folder in which torch keeps weights, see `Asset.elsewhere`."""
+
 
 @dataclass(frozen=True)
 class File:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from abc import abstractmethod
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +14,13 @@ from pytorch_lightning import LightningDataModule
 from reenact.data.clips import ClipSource, StoreClips
 from reenact.data.datamodules.colours import jitter_colours
 from reenact.data.datamodules.loader import Loader, start_worker, usable_cores
-from reenact.data.pairs.drawn_pairs import PairList, cross_pairs, self_pairs
+from reenact.data.datamodules.numbers import check_number
+from reenact.data.pairs.drawn_pairs import draw_test_pairs
 from reenact.data.pairs.frames import count_least_frames
 from reenact.data.pairs.lists import read_pairs, resolve_pairs
 from reenact.data.pairs.samplers import EpochSampler, RankSampler
 from reenact.data.pairs.samples import collate
 from reenact.data.pairs.sampling import TestPairs, TrainingPairs
-from reenact.data.store.clip_table import ClipIndex
 from reenact.data.store.prepared import open_prepared
 from reenact.errors import ReenactError
 from reenact.faces.contents import EVERYTHING, Contents
@@ -242,7 +241,7 @@ class ReenactmentDataModule(LightningDataModule):
         if self.pairs is not None and self._listed is not None:
             lists = resolve_pairs(self.pairs, self._listed, clips, sources, self.plays_clips)
         else:
-            lists = self._drawn(count, clips.index, None if sources is None else sources.index)
+            lists = draw_test_pairs(clips.index, count, self.seed, None if sources is None else sources.index)
         rank, world = self._rank()
         loaders = {}
         for name, pairs in lists.items():
@@ -256,17 +255,6 @@ class ReenactmentDataModule(LightningDataModule):
             size = 1 if self.plays_clips else size  # clips have lengths of their own
             loaders[name] = self._loader(dataset, RankSampler(dataset, rank, world), size)
         return loaders
-
-    def _drawn(self, count: int, index: ClipIndex, sources: ClipIndex | None) -> dict[str, PairList]:
-        """Held-out pairs drawn from the seed."""
-        lists = {
-            "self": self_pairs(index, count, self.seed),
-            "cross": cross_pairs(index, count, self.seed, sources),
-        }
-        if not len(lists["cross"].table):
-            warnings.warn("the held-out clips show one identity: there is no cross-reenactment loader", stacklevel=2)
-            del lists["cross"]
-        return lists
 
     def _source_clips(self) -> ClipSource | None:
         if self.sources is None:
@@ -299,10 +287,3 @@ class ReenactmentDataModule(LightningDataModule):
             worker_init_fn=start_worker,
             persistent_workers=persistent_workers,
         )
-
-
-def check_number(name: str, number: float, least: float, most: float | None) -> None:
-    """Raise `ReenactError` for an option of the data that is out of range, or not a number."""
-    if not (number >= least and (most is None or number <= most)):
-        allowed = f"at least {least}" if most is None else f"from {least} to {most}"
-        raise ReenactError(f"--data.{name} {number} must be {allowed}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from reenact.data.clips import ClipSource, StoreClips
-from reenact.data.datamodules.base import ReenactmentDataModule, check_number
+from reenact.data.datamodules.base import ReenactmentDataModule
+from reenact.data.datamodules.numbers import check_number
 from reenact.data.pairs.drawn_pairs import held_out_split
 from reenact.data.store.prepared import open_prepared
 from reenact.data.store.reader import Store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,22 @@ class PairList:
 
     table: NDArray[np.int64]
     """(P, 4): source clip, source frame, driving clip, driving frame or `WHOLE`."""
+
+
+def draw_test_pairs(index: ClipIndex, count: int, seed: int, sources: ClipIndex | None = None) -> dict[str, PairList]:
+    """Draw the pairs of the loaders `self` and `cross`; a single identity has no `cross`.
+
+    Args:
+        index: The held-out clips.
+        count: Number of pairs of each.
+        seed: Start of the draws.
+        sources: The source clips of `cross`, where they are others.
+    """
+    lists = {"self": self_pairs(index, count, seed), "cross": cross_pairs(index, count, seed, sources)}
+    if not len(lists["cross"].table):
+        warnings.warn("the held-out clips show one identity: there is no cross-reenactment loader", stacklevel=2)
+        del lists["cross"]
+    return lists
 
 
 def self_pairs(index: ClipIndex, count: int, seed: int) -> PairList:

@@ -10,7 +10,6 @@ from pathlib import Path
 from pydoc import locate
 from typing import Any
 
-import torch
 import yaml
 from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -27,6 +26,7 @@ from reenact.callbacks.pictures import Pictures
 from reenact.callbacks.predictions import PredictedPictures
 from reenact.callbacks.progress import progress_bar
 from reenact.cli.data_needs import MASKS, REMEDY, check_needs
+from reenact.cli.headline import describe_run
 from reenact.cli.launching import set_launcher
 from reenact.data.datamodules.base import ReenactmentDataModule
 from reenact.errors import ReenactError
@@ -220,7 +220,7 @@ class ReenactCLI(LightningCLI):
 
     def start(self) -> None:
         """Say what is about to run, and run it; raises `ReenactError` for a batch that cannot be divided."""
-        headline = self._headline()
+        headline = describe_run(self.request, self.model, self.datamodule, self.trainer)
         if is_first():
             quiet.log_to(self.request.out / "log.txt")
             if self.request.command == "fit":
@@ -240,34 +240,6 @@ class ReenactCLI(LightningCLI):
         judged = self.held_out.step == self.trainer.global_step
         if not judged and self.trainer.limit_val_batches and not self.trainer.interrupted:
             self.trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
-
-    def _headline(self) -> list[str]:
-        names = self.request.names
-        scale = f", scale {names['scale']}" if "scale" in names else ""
-        model = self.request.title
-        data = names.get("data", type(self.datamodule).__name__)
-        parameters = list(self.model.network.parameters())
-        total = sum(p.numel() for p in parameters)
-        trained = sum(p.numel() for p in parameters if p.requires_grad)
-        size = f"{total / 1e6:.2f} M parameters"
-        if self.request.command == "fit" and trained < total:
-            size = f"{trained / 1e6:.2f} M parameters trained of {size.removesuffix(' parameters')}"
-        device = self.trainer.strategy.root_device
-        threads = f" (threads: {torch.get_num_threads()})" if device.type == "cpu" else ""
-        perceptual = self.model.perceptual if self.request.command == "fit" else ""
-        return [
-            f"{self.request.command}: {model} on {data}{scale}",
-            f"network: {size}, {self.trainer.precision}, on {device}{threads}",
-            *([f"batch: {self._batch()}"] if self.request.command == "fit" else []),
-            *([f"perceptual loss: {perceptual}"] if perceptual else []),
-            f"run folder: {self.request.out}",
-        ]
-
-    def _batch(self) -> str:
-        """The pairs of a batch, and how several processes divide them."""
-        processes = self.trainer.world_size
-        pairs = self.datamodule.process_batch_size(processes)
-        return f"{processes * pairs} = {processes} x {pairs} (processes x pairs)" if processes > 1 else str(pairs)
 
 
 def _read_progress(checkpoint: dict[str, Any]) -> tuple[int, int]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
 from reenact.apps.animate_checks import Audio, check_files, check_numbers, refuse_controls, refuse_moving_source
-from reenact.apps.animator import Animator, Smoothing
+from reenact.apps.animator import Animator
 from reenact.apps.common_frame import align_shots, share_frame, share_size
 from reenact.apps.compose import Composer
 from reenact.apps.face_input import open_clip
@@ -19,13 +18,12 @@ from reenact.apps.output import FrameBar, check_output, write_frames
 from reenact.apps.performance import Performance, read_portrait
 from reenact.apps.provenance import make_mark
 from reenact.apps.reference import anchor_number, reference_number
-from reenact.apps.smoothing import OneEuro
+from reenact.apps.smoothing import Smoothing, smooth_clip
 from reenact.apps.timeline import Length, Timeline, make_timeline
 from reenact.apps.work_folder import open_work_folder
 from reenact.choices import Precision, check_choices
 from reenact.devices import choose_batch_size
 from reenact.errors import ReenactError
-from reenact.faces.params import FaceParams
 from reenact.media.media_kinds import is_picture
 from reenact.models.common.base import RESULT, Mode, Reenactor
 from reenact.models.common.settings import parse_settings
@@ -170,18 +168,16 @@ def animate(
     animator.change_transfer(mode=mode, parts=tuple(parts) or None, strength=strength, **scales)
     refuse_moving_source(source, animator)
     rule: CropMotion = ("fixed" if is_picture(source) else "per_frame") if crop == "auto" else crop
-    source_target = replace_detector(animator.source_target, box)
-    source_face = _smooth_clip(open_clip(source, source_target, rule, face_index), smoothing)
+    faces = animator.faces
+    source_target = replace_detector(faces.source_target, box)
+    source_face = smooth_clip(open_clip(source, source_target, rule, face_index), smoothing)
     check_missing(source_face, on_missing)
     if show != RESULT:  # an unknown name is refused before the driving video is tracked, which takes minutes
         animator.prepare(read_portrait(source_face, 0, animator.network.needs)).pose(animator.motion)
-    driving_face = _smooth_clip(open_clip(driving, animator.target, rule, driving_face_index, driving_clip), smoothing)
+    driving_face = open_clip(driving, faces.target, rule, driving_face_index, driving_clip)
+    driving_face = smooth_clip(driving_face, smoothing)
     check_missing(driving_face, on_missing)
-    by_coefficients = animator.transfer.renormalise_scale and mode != "relative"
-    reference = reference_number(
-        reference_frame, source_face, driving_face, animator.face_model, by_coefficients=by_coefficients
-    )
-    anchor = anchor_number(reference_frame, source_face, driving_face)
+    reference, anchor = _find_matching_frames(animator, source_face, driving_face, reference_frame)
     source_face, driving_face = _align_faces(animator, source_face, driving_face, reference, anchor)
     if rule == "per_frame" and not parts:
         animator.keep_place()
@@ -222,11 +218,21 @@ def _match_frames(source: FaceClip, driving: FaceClip, length: Length, on_missin
     return timeline, int(missing.sum())
 
 
+def _find_matching_frames(
+    animator: Animator, source: FaceClip, driving: FaceClip, reference_frame: str
+) -> tuple[int, int]:
+    """Find the frame of the driving clip and that of the source which correspond to each other."""
+    transfer = animator.transfer
+    by_coefficients = transfer.renormalise_scale and transfer.mode != "relative"
+    reference = reference_number(reference_frame, source, driving, animator.face_model, by_coefficients=by_coefficients)
+    return reference, anchor_number(reference_frame, source, driving)
+
+
 def _align_faces(
     animator: Animator, source: FaceClip, driving: FaceClip, reference: int, anchor: int
 ) -> tuple[FaceClip, FaceClip]:
     """Bring the shots of each clip into one frame, and both clips into one where motion is not relative."""
-    rule = animator.target.crop
+    rule = animator.faces.target.crop
     source, driving = align_shots(source, anchor, rule), align_shots(driving, reference, rule)
     if animator.transfer.mode != "relative":
         driving = share_size(source, share_frame(source, driving, reference, rule, anchor), animator.face_model)
@@ -247,11 +253,3 @@ def _resolve_mode(driving: Path, network: Reenactor[Any, Any]) -> Mode:
 
 def _is_single(driving: Path) -> bool:
     return is_picture(driving) and not driving.is_dir()
-
-
-def _smooth_clip(clip: FaceClip, smoothing: Smoothing) -> FaceClip:
-    """Steady the face of each shot; a filter that went through a cut would move the one face into the other."""
-    if smoothing == "none" or clip.params is None:
-        return clip
-    edges = itertools.pairwise([0, *clip.cuts, len(clip)])
-    return replace(clip, params=FaceParams.cat([OneEuro()(clip.params[start:end]) for start, end in edges]))

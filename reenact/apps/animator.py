@@ -8,20 +8,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reenact.apps.smoothing import OneEuro
+from reenact.apps.input_faces import InputFaces
+from reenact.apps.shown_picture import take_pictures
+from reenact.apps.smoothing import OneEuro, Smoothing
 from reenact.assets import require_all
 from reenact.choices import Precision
 from reenact.devices import autocast, explain_full_memory, pick_device, pick_precision
 from reenact.errors import ReenactError
 from reenact.faces.fields import TensorFields
-from reenact.faces.portrait import Portrait, to_image
+from reenact.faces.portrait import Portrait
 from reenact.faces.registry import load_face_model
 from reenact.media.video import Image
 from reenact.models.common.base import (
@@ -34,10 +36,7 @@ from reenact.models.common.base import (
 )
 from reenact.models.common.checkpoint import load_method
 from reenact.models.common.controls import take_fields
-from reenact.tracking.read_face import read_picture_face
-from reenact.tracking.target import ParameterSource, Target, build_target
-
-Smoothing = Literal["one_euro", "none"]
+from reenact.tracking.target import ParameterSource
 
 
 @dataclass(frozen=True)
@@ -94,8 +93,7 @@ class Animator:
         self.size = self.module.image_size
         spec = self.module.arguments.get("face_model")
         self.face_model = load_face_model(str(spec)) if self.network.needs.params else None
-        self._parameters = parameters
-        self._target: Target | None = None
+        self.faces = InputFaces(checkpoint, self.module, self.face_model, parameters, str(self.device))
         self.transfer = transfer or self.network.transfer
         self.network.check_transfer(self.transfer)
         self._filter = OneEuro() if smoothing == "one_euro" else None
@@ -116,7 +114,7 @@ class Animator:
         Raises:
             ReenactError: if the picture shows no face.
         """
-        portrait = self._portrait(source, of_source=True).to(self.device)
+        portrait = self.faces.read_portrait(source, of_source=True).to(self.device)
         with self._compute():
             state: SourceState = self.network.encode(portrait)
         if anchor is not None:
@@ -196,11 +194,11 @@ class Animator:
                 self._motion = motion.to(self.device)
                 posed = self._pose_landmarks(self._motion)
                 points.extend(() if posed is None else posed)
-                yield self._prepared(), self._motion
+                yield self.state, self._motion
 
         results = self.network.play(read_frames(), progress, work)
         while (result := self._draw_next(results)) is not None:
-            for picture in self._to_pictures(result):
+            for picture in self._take_pictures(result):
                 yield PlayedFrame(picture, points.popleft() if points else None)
 
     @torch.inference_mode()
@@ -216,7 +214,7 @@ class Animator:
         Raises:
             ReenactError: if no source was prepared, the frame shows no face, or the result is not finite.
         """
-        return self.pose(self._read_motion(self._portrait(driving)))
+        return self.pose(self._read_motion(self.faces.read_portrait(driving)))
 
     @torch.inference_mode()
     def landmarks(self) -> NDArray[np.float32] | None:
@@ -235,8 +233,8 @@ class Animator:
         """
         self._motion = motion.to(self.device)
         with self._compute():
-            result = self.network.perform(self._prepared(), self.network.repeat_motion(self._motion))
-        return self._to_pictures(result)
+            result = self.network.perform(self.state, self.network.repeat_motion(self._motion))
+        return self._take_pictures(result)
 
     @torch.inference_mode()
     def read(self, driving: Portrait) -> TensorFields:
@@ -248,14 +246,11 @@ class Animator:
     @property
     def motion(self) -> TensorFields:
         """The source's own motion, from which edits start; raises `ReenactError` if no source was prepared."""
-        return self._prepared().motion
+        return self.state.motion
 
     @property
     def state(self) -> SourceState:
         """The prepared source; raises `ReenactError` if there is none."""
-        return self._prepared()
-
-    def _prepared(self) -> SourceState:
         if self._state is None:
             raise ReenactError("no source yet: call `prepare` before `step` or `pose`")
         return self._state
@@ -266,39 +261,10 @@ class Animator:
         names = {name for part in self.transfer.parts or parts for name in {**parts, **optional}[part]}
         return take_fields(motion, anchor, names)
 
-    @property
-    def target(self) -> Target:
-        """Requirements on the faces of inputs; the estimators are loaded at the first access.
-
-        Raises:
-            ReenactError: as `build_target`.
-        """
-        if self._target is None:
-            recipe, device, needs = self.module.recipe, str(self.device), self.network.needs
-            self._target = build_target(
-                self.checkpoint,
-                recipe,
-                self.face_model,
-                self.size,
-                self._parameters,
-                device,
-                needs,
-            )
-        return self._target
-
-    @property
-    def source_target(self) -> Target:
-        """Requirements on the faces of sources, whose crops are turned where no camera would have to turn with them.
-
-        Raises:
-            ReenactError: as `build_target`.
-        """
-        return replace(self.target, turned=self.face_model is None)
-
     @torch.inference_mode()
     def _read_motion(self, driving: Portrait) -> TensorFields:
         """The motion of the source that driving faces (batch B) give it, by the transfer."""
-        state, portrait = self._prepared(), driving.to(self.device)
+        state, portrait = self.state, driving.to(self.device)
         if self._filter is not None and portrait.params is not None:
             portrait = replace(portrait, params=self._filter(portrait.params))
         motion = self.read(portrait)
@@ -322,36 +288,12 @@ class Animator:
         with explain_full_memory(remedies), autocast(self.device, self._precision):
             yield
 
-    def _to_pictures(self, result: Reenactment) -> NDArray[np.uint8]:
-        picture = result.image
-        if self._show != RESULT:
-            pictures = result.pictures()
-            if self._show not in pictures:
-                raise ReenactError(
-                    f"--show {self._show}: {self.module.method} has no such picture; use one of {', '.join(pictures)}"
-                )
-            picture = pictures[self._show]
-        if not picture.isfinite().all():
-            raise ReenactError(
-                f"{self.checkpoint} gives pixels that are not numbers: use an earlier checkpoint or less --strength"
-            )
-        return to_image(picture)
+    def _take_pictures(self, result: Reenactment) -> NDArray[np.uint8]:
+        """Take the pictures to show out of results; raises `ReenactError` for pixels that are not numbers."""
+        return take_pictures(result, self._show, self.checkpoint, self.module.method)
 
     @torch.inference_mode()
     def _pose_landmarks(self, motion: TensorFields) -> NDArray[np.float32] | None:
         with autocast(self.device, "float32"):
             points: Tensor | None = self.network.pose_landmarks(motion)
         return None if points is None else points.cpu().numpy()
-
-    def _portrait(self, image: Image | Portrait, *, of_source: bool = False) -> Portrait:
-        """The portrait of a full frame, or the portraits as they are; raises `ReenactError` if these lack a part."""
-        if isinstance(image, Portrait):
-            missing = self.network.needs.find_missing(image.describe())
-            if missing:
-                raise ReenactError(
-                    f"{self.module.method} reads {' and '.join(missing)} and the portrait has none: fill these fields,"
-                    " or give the full frame"
-                )
-            return image
-        clip = read_picture_face(Path("picture"), image, self.source_target if of_source else self.target)
-        return clip.portraits(np.zeros(1, np.int64), [image], self.network.needs)

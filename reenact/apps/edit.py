@@ -111,7 +111,7 @@ def edit(
     if is_mesh(out):
         find_surface(animator)
     check_edits(animator.network, request.list_edits())
-    face = open_clip(source, replace_detector(animator.source_target, box), face_index=face_index)
+    face = open_clip(source, replace_detector(animator.faces.source_target, box), face_index=face_index)
     animator.prepare(read_portrait(face, 0, animator.network.needs))
     motions = build_motions(animator, build_start(animator, face, request), request)
     step = options.batch_size or choose_batch_size(animator.device, animator.size)

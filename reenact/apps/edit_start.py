@@ -95,10 +95,11 @@ def build_start(animator: Animator, face: FaceClip, request: EditRequest) -> Sou
     """
     start = animator.motion if request.neutral is None else make_neutral(animator, request.neutral)
     if request.pose_from is not None:
-        start = take_pose(animator, start, face, open_clip(request.pose_from, animator.target))
+        start = take_pose(animator, start, face, open_clip(request.pose_from, animator.faces.target))
     example = None
     if request.example is not None:
-        example = animator.read(read_portrait(open_clip(request.example, animator.target), 0, animator.network.needs))
+        example_face = open_clip(request.example, animator.faces.target)
+        example = animator.read(read_portrait(example_face, 0, animator.network.needs))
     return replace(animator.state, motion=start, example=example)
 
 
@@ -119,7 +120,7 @@ def take_pose(animator: Animator, start: TensorFields, source: FaceClip, other: 
         raise ReenactError(
             f"--set pose_from: the motion of {animator.module.method} has no head pose; use reenact animate"
         )
-    other = share_size(source, share_frame(source, other, 0, animator.target.crop), animator.face_model)
+    other = share_size(source, share_frame(source, other, 0, animator.faces.target.crop), animator.face_model)
     driving = animator.read(read_portrait(other, 0, animator.network.needs))
     return _transfer_motion(animator, start, driving, Transfer(mode="pose"))
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from reenact.faces.params import FaceParams
+from reenact.tracking.face_clip import FaceClip
 
+Smoothing = Literal["one_euro", "none"]
+"""Filter over time."""
 MOTION_FIELDS = ("expression", "global_pose", "neck_pose", "jaw_pose", "eye_pose", "camera")
 
 
@@ -40,3 +45,11 @@ class OneEuro:
             smooth.append(last)
         self._last[name] = last
         return torch.stack(smooth)
+
+
+def smooth_clip(clip: FaceClip, smoothing: Smoothing) -> FaceClip:
+    """Steady the face of each shot; a filter that went through a cut would move the one face into the other."""
+    if smoothing == "none" or clip.params is None:
+        return clip
+    edges = itertools.pairwise([0, *clip.cuts, len(clip)])
+    return replace(clip, params=FaceParams.cat([OneEuro()(clip.params[start:end]) for start, end in edges]))

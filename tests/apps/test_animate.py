@@ -15,7 +15,7 @@ from reenact.apps.compose import Composer
 from reenact.apps.performance import Performance
 from reenact.apps.provenance import read_mark
 from reenact.apps.reference import anchor_number, reference_number
-from reenact.apps.smoothing import OneEuro
+from reenact.apps.smoothing import OneEuro, smooth_clip
 from reenact.apps.timeline import make_timeline
 from reenact.apps.watermark import detect_watermark
 from reenact.errors import ReenactError
@@ -136,7 +136,7 @@ def test_a_head_in_crops_that_follow_it_keeps_its_size_and_place(
 
 def test_smoothing_begins_anew_at_a_cut(world: World, clips: Path) -> None:
     clip = replace(known_clip(world, clips / "1.mp4"), cuts=(4, 12))
-    smooth = animate_module._smooth_clip(clip, "one_euro").params
+    smooth = smooth_clip(clip, "one_euro").params
     for start, end in ((0, 4), (4, 12), (12, 21)):
         torch.testing.assert_close(smooth.expression[start], clip.params.expression[start])
         alone = OneEuro()(clip.params[start:end])

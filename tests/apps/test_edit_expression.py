@@ -130,7 +130,7 @@ def test_the_head_pose_of_a_picture_and_a_neutral_face(trained, clips, smile, wo
     )
     portraits = [clip.portraits(np.zeros(1, np.int64), [read_image(clip.path)]) for clip in (source, other)]
     own = method.prepare(portraits[0]).motion
-    method._target = Target(finder=None, face_model=None, size=SIZE)  # its crop rule alone is asked for
+    method.faces._target = Target(finder=None, face_model=None, size=SIZE)  # its crop rule alone is asked for
     neutral = make_neutral(method, "expression")
     moved, read = take_pose(method, neutral, source, other), method.read(portraits[1])
     for name in ("rotation", "scale", "translation"):

@@ -69,7 +69,7 @@ def expected_landmarks(clip):
 
 def test_animate_reads_the_landmarks_of_both_faces_in_pixels_of_their_crops(portraits):
     animate(*FILES, "out.mp4", device="cpu", smoothing="none", motion="relative", batch_size=2, reference_frame="0")
-    faces = Animator(Path("method.ckpt"), device="cpu").target
+    faces = Animator(Path("method.ckpt"), device="cpu").faces.target
     source, driving = (expected_landmarks(open_clip(Path(name), faces)) for name in FILES[1:])
     read = [portrait.landmarks.numpy() for portrait in portraits]
     np.testing.assert_allclose(read[0], driving[:1], atol=1e-3)  # the reference
@@ -95,7 +95,7 @@ def store(tmp_path_factory):
 
 def test_a_store_gives_landmarks_in_pixels_of_the_input(portraits, store):
     method = Animator(Path("method.ckpt"), device="cpu")
-    clip = open_clip(store, replace(method.target, size=32))
+    clip = open_clip(store, replace(method.faces.target, size=32))
     portrait = read_portrait(clip, 1, Contents(landmarks=True))
     np.testing.assert_allclose(portrait.landmarks[0], clip.landmarks[1] / 2, atol=1e-4)
     animate("method.ckpt", "source.png", store, "out.mp4", device="cpu")
@@ -112,7 +112,7 @@ def test_landmarks_of_a_motion_that_holds_parameters_count_the_frames_outside(ne
 
 def test_a_portrait_without_landmarks_is_refused(network):
     method = Animator(Path("method.ckpt"), device="cpu")
-    clip = open_clip(Path("source.png"), method.target)
+    clip = open_clip(Path("source.png"), method.faces.target)
     with pytest.raises(ReenactError, match="outlined_faces reads landmarks and the portrait has none: fill"):
         method.prepare(read_portrait(clip, 0, Contents()))
 
@@ -138,7 +138,7 @@ def test_masks_that_nothing_finds_are_refused_before_tracking(masked, monkeypatc
 
 def test_python_and_stores_serve_masks(masked, store):
     method = Animator(Path("method.ckpt"), device="cpu")
-    clip = open_clip(store, method.target)
+    clip = open_clip(store, method.faces.target)
     numbers = np.arange(4)
     portraits = clip.portraits(numbers, list(clip.images()), masked.needs)
     assert portraits.mask.shape == (4, 1, 64, 64)
@@ -156,4 +156,4 @@ def test_a_store_without_masks_is_refused(masked, store, monkeypatch):
     read = Store.arrays
     monkeypatch.setattr(Store, "arrays", lambda *arguments: {k: v for k, v in read(*arguments).items() if k != "mask"})
     with pytest.raises(ReenactError, match=r"store has no masks of the person.*world --masks"):
-        open_clip(store, Animator(Path("method.ckpt"), device="cpu").target)
+        open_clip(store, Animator(Path("method.ckpt"), device="cpu").faces.target)

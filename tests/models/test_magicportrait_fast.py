@@ -13,6 +13,7 @@ from reenact.errors import ReenactError
 from reenact.faces.portrait import PortraitPair
 from reenact.models.magicportrait.distillation import Trajectory, find_velocity, take_step
 from reenact.models.magicportrait.module import MagicPortraitLosses, MagicPortraitModule, MagicPortraitOptimisation
+from reenact.models.magicportrait.sampler import draw_noise, sample_latents
 from reenact.models.magicportrait.toys import build_toy
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -93,6 +94,28 @@ def test_a_student_without_substeps_and_guidance_has_nothing_to_learn(teacher, t
     module.on_fit_start()
     pair = next(iter(Clips().train_dataloader()))
     assert module.eval().check_velocities(pair) < 1e-8
+
+
+@torch.no_grad()
+def test_the_student_s_targets_lead_where_the_teacher_s_guided_sampler_does(teacher, tmp_path):
+    module = build_student(teacher, steps=2, teacher_steps=2, guidance=2.5)
+    fit(module, tmp_path, 0)
+    module.eval().on_fit_start()
+    source, driving = portrait(1, 0, "a"), portrait(4, 1, "a").split(4)
+    network, config = module.network, module.network.config
+    state, noise = network.encode(source), draw_noise(0, range(4), (48, 8, 8))
+    _, features = network.guide(state, network.read(driving))
+
+    def follow(noisy, timesteps, frames):
+        return module._follow_teacher(noisy, timesteps, features[:, :, frames], state.bank)
+
+    ends = {"targets": network.autoencoder.decode(sample_latents(follow, noise, config.sampling)[0].transpose(0, 1))}
+    for name, scale in (("guided", 2.5), ("unguided", 1.0)):
+        sampling = replace(config.sampling, steps=4, guidance=scale, seed=0)
+        network.config = replace(config, sampling=sampling)
+        ends[name] = network.perform(state, network.read(driving)).image[0]
+    torch.testing.assert_close(ends["targets"].clamp(-1, 1), ends["guided"], atol=1e-4, rtol=0)
+    assert (ends["guided"] - ends["unguided"]).abs().max() > 0.01
 
 
 def test_a_training_goes_on_with_its_own_teacher_alone(teacher, tmp_path):

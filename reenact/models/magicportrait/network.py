@@ -56,11 +56,15 @@ class MagicPortraitReenactment(Reenactment):
     """Lit face."""
     landmarks: Tensor | None = None
     """Dots at the landmarks."""
+    encoders: GuidanceEncoders | None = None
+    """Encoders that read the maps, whose attention `pictures` draws."""
 
     def pictures(self) -> dict[str, Tensor]:
-        """The maps and the result."""
-        maps = {"depth": self.depth, "normal": self.normal, "render": self.render, "landmarks": self.landmarks}
-        pictures = {name: 2 * image - 1 for name, image in maps.items() if image is not None}
+        """Return the maps, the attention of their encoders (the paper's Fig. 9), and the result."""
+        fields = {"depth": self.depth, "normal": self.normal, "render": self.render, "landmarks": self.landmarks}
+        maps = {name: image for name, image in fields.items() if image is not None}
+        attention = {} if self.encoders is None else self.encoders.draw_attention(maps)
+        pictures = {name: 2 * image - 1 for name, image in (maps | attention).items()}
         return {**pictures, **super().pictures()}
 
 
@@ -133,7 +137,7 @@ class MagicPortrait(ParameterDriven[MagicPortraitState]):
         image = self._decode(latents.transpose(1, 2).flatten(0, 1)).view(count, frames, *state.image.shape[1:])
         if len(motion.leading) == 1:
             image, maps = image[:, 0], {name: values[:, 0] for name, values in maps.items()}
-        return MagicPortraitReenactment(image, **maps)
+        return MagicPortraitReenactment(image, **maps, encoders=self.guidance)
 
     @torch.no_grad()
     def play(
@@ -171,7 +175,8 @@ class MagicPortrait(ParameterDriven[MagicPortraitState]):
             part = slice(start, start + sampling.decode_chunk)
             aligned = align_structure(state.motion, whole[part].to(device))
             maps = draw_maps(self.face_model, aligned, state.image.shape[-1], self.config.guidance.maps)
-            yield MagicPortraitReenactment(self._decode(latents[part].to(device)), **maps)
+            image = self._decode(latents[part].to(device))
+            yield MagicPortraitReenactment(image, **maps, encoders=self.guidance)
 
     def guide(self, state: MagicPortraitState, clip: FaceParams) -> tuple[dict[str, Tensor], Tensor]:
         """Draw and encode the maps of clips (B, T), see `guide_from`."""

@@ -69,9 +69,10 @@ def build_metric(text: str) -> Metric:
         return CSIM(readers.face_reader(name.network), reference)
     if name.family == "kid":
         return KernelDistance(text, reference)
-    if name.family in ("fid", "fvd"):
-        kind = FrechetDistance if name.family == "fid" else VideoDistance
-        return kind(text, readers.feature_size(name.network), reference)
+    if name.family == "fid":
+        return FrechetDistance(text, readers.feature_size(name.network), reference)
+    if name.family == "fvd":
+        return VideoDistance(text, readers.clip_feature_size(name.network), reference)
     norm = "rmse" if name.family.endswith("rmse") else name.norm
     return FaceDistance(
         name.family, _cast_any(name.part), readers.face_reader(name.network), _cast_any(norm), reference

@@ -57,7 +57,7 @@ NETWORKS = {
     "lpips": ("probe", "alex", "vgg", "squeeze"),
     "fid": ("probe", "inception"),
     "kid": ("probe", "inception"),
-    "fvd": ("i3d",),
+    "fvd": ("probe", "i3d"),
     "csim": _IDENTITY,
     "akd": _LANDMARKS,
     "jitter": _LANDMARKS,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Final
 
+import torch
 from torch import Tensor
 
 from reenact.faces.rotation import matrix_to_euler
@@ -16,6 +18,10 @@ from reenact.nn.probe import load_probe, resize_to_side
 
 LAYOUT = ParameterVector(num_shape=62, num_expression=39)
 """Coefficients of the built-in head, which the shipped network reads."""
+FEATURE_SIZE: Final = 352
+"""Length of the features of a picture."""
+CLIP_FEATURE_SIZE: Final = 2 * FEATURE_SIZE
+"""Length of the features of a clip."""
 
 
 @dataclass(frozen=True)
@@ -69,3 +75,20 @@ def layer_reader() -> Reader[list[Tensor]]:
 def feature_reader() -> Reader[Tensor]:
     """The features of the FID-like distance."""
     return Part(PROBE, probe_reader(), lambda view: view.pooled)
+
+
+class ProbeClips:
+    """Reader of clips: the mean of their frames' features, and the mean absolute change from frame to frame."""
+
+    name = PROBE
+
+    def __call__(self, clips: Tensor) -> Tensor:
+        """Read clips (B, T, 3, H, W) in [-1, 1] to (B, 704)."""
+        features = feature_reader()(clips.flatten(0, 1)).view(*clips.shape[:2], FEATURE_SIZE)
+        return torch.cat([features.mean(1), features.diff(dim=1).abs().mean(1)], 1)
+
+
+@functools.cache
+def clip_reader() -> ProbeClips:
+    """Return the reader of the FVD-like distance."""
+    return ProbeClips()

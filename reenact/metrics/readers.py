@@ -42,14 +42,20 @@ def layer_reader(network: str) -> Reader[list[Tensor]]:
 
 
 def feature_reader(network: str) -> Reader[Tensor]:
-    """The reader of features (B, D) of pictures, or of clips, for distances between sets."""
-    if network == PROBE:
-        return probe_reader.feature_reader()
-    if network == "inception":
-        return sets.inception_reader()
-    return sets.i3d_reader()
+    """Return the reader of features (B, D) of pictures, for distances between sets of them."""
+    return probe_reader.feature_reader() if network == PROBE else sets.inception_reader()
 
 
 def feature_size(network: str) -> int:
-    """Length of those features."""
-    return {"probe": 352, "inception": sets.INCEPTION_SIZE, "i3d": sets.I3D_SIZE}[network]
+    """Return the length of the features of pictures."""
+    return {PROBE: probe_reader.FEATURE_SIZE, "inception": sets.INCEPTION_SIZE}[network]
+
+
+def clip_reader(network: str) -> Reader[Tensor]:
+    """Return the reader of features (B, D) of clips (B, T, 3, H, W), for distances between sets of them."""
+    return probe_reader.clip_reader() if network == PROBE else sets.i3d_reader()
+
+
+def clip_feature_size(network: str) -> int:
+    """Return the length of the features of clips."""
+    return {PROBE: probe_reader.CLIP_FEATURE_SIZE, "i3d": sets.I3D_SIZE}[network]

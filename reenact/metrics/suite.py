@@ -112,8 +112,8 @@ class Suite:
         self, name: str, metric: FrechetDistance | KernelDistance, scene: Scene, places: list[Place]
     ) -> None:
         network = parse_metric(name).network or ""
-        reader = readers.feature_reader(network)
         if not isinstance(metric, VideoDistance):
+            reader = readers.feature_reader(network)
             for frames in ("generated", metric.reference):
                 features = getattr(scene, frames).read(reader)
                 metric.update(features, real=frames != "generated")
@@ -122,6 +122,7 @@ class Suite:
         clips = metric.clips(scene, places)
         if clips is None:
             return
+        reader = readers.clip_reader(network)
         with torch.no_grad():
             metric.update(reader(clips.generated), real=False)
             for clip, digest in zip(clips.real, clips.digests, strict=True):

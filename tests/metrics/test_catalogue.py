@@ -33,7 +33,7 @@ def test_a_name_is_taken_apart():
         ("csim[arcface-r50].l1", r"csim has no such variant; docs/metrics\.md"),
         ("lpips[alex]@source", "lpips has no such variant"),
         ("jitter.rotation[probe]", "jitter has no such variant"),
-        ("fvd[inception]", "needs the network it is measured with: one of i3d"),
+        ("fvd[inception]", "needs the network it is measured with: one of probe, i3d"),
         (
             "csim[arcface-r50,insightface]",
             "'arcface-r50' can't be measured on faces found by 'insightface': name one of face-al",

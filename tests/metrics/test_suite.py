@@ -137,6 +137,30 @@ def test_videos_are_cut_into_clips(home, monkeypatch):
     assert not suite.rows[0].keys() & {"fvd[i3d]"}
 
 
+def test_clips_are_told_apart_by_their_content_and_by_their_changes(probe):
+    draw = torch.Generator().manual_seed(0)
+    people = torch.rand(4, 1, 3, 32, 32, generator=draw) * 2 - 1
+    still = people.expand(-1, 16, -1, -1, -1)
+    moving = still.clone()
+    moving[:, ::2] = moving[:, ::2].flip(-1)
+    distances = {}
+    for name, made in (("same", still), ("moving", moving), ("others", still.flip(-1))):
+        suite = Suite(names=["fvd[probe]"], same_identity=True)
+        for number in range(4):
+            pair = PortraitPair(
+                *(portrait(still[number], "ann", str(number), frames) for frames in ([0] * 16, list(range(16))))
+            )
+            add(suite, made[number], pair)
+        (score,) = suite.scores()
+        assert score.note == "biased by the number of clips of 16 frames in a row, 4 and 4 for 704 features"
+        distances[name] = score.value
+    assert distances["same"] == pytest.approx(0, abs=1e-6)
+    assert min(distances["moving"], distances["others"]) > 100 * max(distances["same"], 1e-6)
+    features = probe_reader.clip_reader()(torch.stack([still[0], moving[0]]))
+    assert not features[0, 352:].any()
+    assert features[1, 352:].any()
+
+
 class Counted:
     """A network that counts the clips it is shown."""
 

@@ -143,13 +143,17 @@ class FoldedSpadeDecoder(nn.Module):
         blocks = zip((decoder.up_0, decoder.up_1), (2, 4), strict=True)
         self.up = nn.ModuleList(FoldedInstanceSpadeBlock(block, factor, doubled=True) for block, factor in blocks)
 
-    def forward(self, style: Tensor) -> Tensor:
-        """(B, style, h, w) to images (B, 3, 4 h upscale, 4 w upscale) in [0, 1]."""
+    def draw_maps(self, style: Tensor) -> Tensor:
+        """(B, style, h, w) to the maps (B, last, 4 h, 4 w) before the picture."""
         style = bring_channels_inside(style)
         x = self.fc(style)
         for block in (*self.middle, *self.up):
             x = block(x, style)
-        return torch.sigmoid(self.conv_img(F.leaky_relu_(x, 0.2)))
+        return x
+
+    def forward(self, style: Tensor) -> Tensor:
+        """(B, style, h, w) to images (B, 3, 4 h upscale, 4 w upscale) in [0, 1]."""
+        return torch.sigmoid(self.conv_img(F.leaky_relu_(self.draw_maps(style), 0.2)))
 
 
 def _fold_conv(conv: nn.Module) -> nn.Module:

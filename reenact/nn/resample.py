@@ -11,6 +11,9 @@ from torch import Tensor, nn
 Alignment = Literal["edges", "centres"]
 """Meaning of -1 and 1 in the identity grid: the outer edges of the border pixels, or their centres."""
 
+Padding = Literal["zeros", "border"]
+"""Values of an image outside of it."""
+
 
 class AntiAliasDown(nn.Module):
     """Gaussian low-pass and reduction by an integer factor: (B, C, H, W) to (B, C, ceil(H / f), ceil(W / f)).
@@ -81,16 +84,16 @@ def warp(image: Tensor, displacement: Tensor, grid: Alignment = "edges") -> Tens
     return sample_image(image, position)
 
 
-def sample_image(image: Tensor, position: Tensor) -> Tensor:
+def sample_image(image: Tensor, position: Tensor, padding: Padding = "zeros") -> Tensor:
     """Values of (B, C, H, W) at positions (B, h, w, 2), or of a volume (B, C, D, H, W) at (B, d, h, w, 3).
 
     Convention: positions are those of `grid_sample`, x (right), y (down), z (depth index), [-1, 1] spanning the outer
-    edges of the border pixels (`align_corners=False`); bilinear, zeros outside. An image of batch 1 serves
-    all positions.
+    edges of the border pixels (`align_corners=False`); bilinear, outside zeros or, with padding `border`, the nearest
+    pixel. An image of batch 1 serves all positions.
     """
     image = image.expand(position.shape[0], *image.shape[1:])
     # Half precision can't tell neighbouring pixels apart.
     sampled = F.grid_sample(
-        image.to(position.dtype), position, mode="bilinear", padding_mode="zeros", align_corners=False
+        image.to(position.dtype), position, mode="bilinear", padding_mode=padding, align_corners=False
     )
     return sampled.to(image.dtype)

@@ -89,11 +89,15 @@ class SpadeDecoder(nn.Module):
         conv = nn.Conv2d(last, 3 * upscale**2, 3, padding=1)
         self.conv_img = conv if upscale == 1 else nn.Sequential(conv, nn.PixelShuffle(upscale))
 
-    def forward(self, style: Tensor) -> Tensor:
-        """(B, style, h, w) to images (B, 3, 4 h upscale, 4 w upscale) in [0, 1]."""
+    def draw_maps(self, style: Tensor) -> Tensor:
+        """(B, style, h, w) to the maps (B, last, 4 h, 4 w) before the picture."""
         x = self.fc(style)
         for index in range(6):
             x = getattr(self, f"G_middle_{index}")(x, style)
         for block in (self.up_0, self.up_1):
             x = block(F.interpolate(x, scale_factor=2.0, mode="nearest"), style)
-        return torch.sigmoid(self.conv_img(F.leaky_relu(x, 0.2)))
+        return x
+
+    def forward(self, style: Tensor) -> Tensor:
+        """(B, style, h, w) to images (B, 3, 4 h upscale, 4 w upscale) in [0, 1]."""
+        return torch.sigmoid(self.conv_img(F.leaky_relu(self.draw_maps(style), 0.2)))

@@ -117,6 +117,8 @@ class VolumeMotion(NamedTuple):
     """(B, K + 1, D, H, W) weights of the keypoints' motions, the first that of standing still."""
     occlusion: Tensor
     """(B, 1, H, W) in [0, 1]; 1 where the source shows it."""
+    features: Tensor
+    """(B, C * D, H, W) of the hourglass, which all of these come from."""
 
 
 class VolumeDenseMotion(nn.Module):
@@ -130,15 +132,25 @@ class VolumeDenseMotion(nn.Module):
         channels: C of the feature volume.
         depth: D.
         compress: channels of the volume that every motion moves.
+        mask_kernel: size of the last convolution's kernel along each axis, odd.
     """
 
     def __init__(
-        self, keypoints: int, base: int, largest: int, blocks: int, channels: int, depth: int, compress: int
+        self,
+        keypoints: int,
+        base: int,
+        largest: int,
+        blocks: int,
+        channels: int,
+        depth: int,
+        compress: int,
+        *,
+        mask_kernel: int = 7,
     ) -> None:
         super().__init__()
         inputs = (keypoints + 1) * (compress + 1)
         self.hourglass = Hourglass(inputs, base, largest, blocks, nn.Conv3d, joined=True)
-        self.mask = nn.Conv3d(self.hourglass.channels_out, keypoints + 1, 7, padding=3)
+        self.mask = nn.Conv3d(self.hourglass.channels_out, keypoints + 1, mask_kernel, padding=mask_kernel // 2)
         self.compress = nn.Conv3d(channels, compress, 1)
         self.norm = nn.BatchNorm3d(compress)
         self.occlusion = nn.Conv2d(self.hourglass.channels_out * depth, 1, 7, padding=3)
@@ -171,7 +183,8 @@ class VolumeDenseMotion(nn.Module):
         features = self.hourglass(self.inputs(compressed, source, driving, motions))
         mask = torch.softmax(self.mask(features), dim=1)
         position = (mask.unsqueeze(-1) * motions).sum(1)
-        return VolumeMotion(position, mask, torch.sigmoid(self.occlusion(features.flatten(1, 2))))
+        flat = features.flatten(1, 2)
+        return VolumeMotion(position, mask, torch.sigmoid(self.occlusion(flat)), flat)
 
 
 def project_volume(third: nn.Module, fourth: nn.Module, volume: Tensor, motion: VolumeMotion) -> Tensor:

@@ -250,7 +250,7 @@ def small_faces():
 
 def measure_losses(module, batch, detector):
     draws = BatchDraws(torch.Generator().manual_seed(0))
-    result = retarget_portraits(module.network, batch, draws, 0.8)
+    result = retarget_portraits(module.network, batch, draws, module.training_stage.weights)
     losses = compute_retargeting_losses(batch, result, module.training_stage.weights, detector)
     return result, {name: value.item() for name, value in losses.items()}
 

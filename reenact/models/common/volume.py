@@ -28,6 +28,8 @@ class AppearanceConfig:
     """Number of halvings in the dense motion's hourglass."""
     compress: int = 4
     """Channels of the volume that every keypoint's motion moves."""
+    mask_kernel: int = 7
+    """Side of the kernel of the convolution that weighs the keypoints' motions, odd."""
     width: int = 64
     """Channels of the appearance at full size; each of its halvings doubles them."""
     largest: int = 512
@@ -50,7 +52,9 @@ class AppearanceConfig:
     def dense_motion(self) -> VolumeDenseMotion:
         """The dense motion."""
         sizes = self.motion_width, self.motion_largest, self.motion_blocks
-        return VolumeDenseMotion(self.keypoints, *sizes, self.channels, self.depth, self.compress)
+        return VolumeDenseMotion(
+            self.keypoints, *sizes, self.channels, self.depth, self.compress, mask_kernel=self.mask_kernel
+        )
 
     def check(self, image: Tensor, name: str) -> None:
         """Refuse images of other sizes than multiples of the stride; raises `ReenactError`."""

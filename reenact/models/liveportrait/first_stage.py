@@ -21,7 +21,7 @@ from reenact.models.liveportrait.losses import guide_loss, shape_loss
 from reenact.models.liveportrait.motion_extractor import HeadReading
 from reenact.models.liveportrait.network import LivePortrait, LivePortraitReenactment
 from reenact.models.liveportrait.optimisation import LivePortraitOptimisation
-from reenact.models.liveportrait.regions import cut_parts
+from reenact.models.liveportrait.regions import cut_eyes, cut_parts
 from reenact.models.liveportrait.training_stage import TrainingStage
 from reenact.nn.euler import angles_of, rotation_of
 from reenact.nn.head_pose import HeadPose, PoseKind
@@ -51,6 +51,12 @@ class LivePortraitLosses(ImageWeights):
     """Distance of ten keypoints from landmarks of eyes and lips."""
     guide_shape: float = 0.0
     """Distance of the same keypoints from the landmarks about the middle of each feature (not the paper's)."""
+    lips: float = 1.0
+    """Factor on the perceptual term of the lips."""
+    eyes: float = 0.0
+    """Mean absolute error of the squares around the eyes (not the paper's)."""
+    moved: float = 0.0
+    """Factor on the same perceptual terms of the moved source that is painted on (not the paper's)."""
     teacher: PoseKind = "hopenet"
     """Network that tells the angles while training: Hopenet, or the shipped probe on the synthetic world."""
 
@@ -125,10 +131,28 @@ class PortraitStage(TrainingStage[LivePortraitReenactment | PlacedKeypoints]):
         reals, fakes = _cut_pictures(batch, batch.driving.image), _cut_pictures(batch, result.image)
         losses: Losses = {}
         for name, fake in fakes.items():
-            suffix, real = _suffix_of(name), reals[name]
-            losses |= self.image_losses.compare_images(fake, real, f"reconstruction{suffix}", LEAST_SIDE)
-            losses |= self.image_losses.judge(judges.get_submodule(name), real, {suffix: fake})
+            losses |= self._compare_parts(fake, reals[name], name, "reconstruction")
+            losses |= self.image_losses.judge(judges.get_submodule(name), reals[name], {_suffix_of(name): fake})
+        if self.weights.eyes:
+            losses["reconstruction_eyes"] = self.weights.eyes * _compare_eyes(batch, result.image)
+        if self.weights.moved and result.moved is not None:
+            losses |= self._moved_losses(batch, result.moved, reals)
         return losses
+
+    def _moved_losses(self, batch: PortraitPair, moved: Tensor, reals: Mapping[str, Tensor]) -> Losses:
+        """The terms of the result, without the adversarial ones, of the picture that it was painted on."""
+        losses: Losses = {}
+        for name, fake in _cut_pictures(batch, moved).items():
+            losses |= self._compare_parts(fake, reals[name], name, "moved")
+        if self.weights.eyes:
+            losses["moved_eyes"] = self.weights.eyes * _compare_eyes(batch, moved)
+        return {name: self.weights.moved * term for name, term in losses.items()}
+
+    def _compare_parts(self, fake: Tensor, real: Tensor, part: str, term: str) -> Losses:
+        """The perceptual term of the picture or of a part of it."""
+        factor = self.weights.lips if part == "lip" else 1.0
+        terms = self.image_losses.compare_images(fake, real, term + _suffix_of(part), LEAST_SIDE)
+        return {name: factor * value for name, value in terms.items()}
 
     def discriminator_losses(
         self, judges: nn.Module, batch: PortraitPair, result: LivePortraitReenactment | PlacedKeypoints
@@ -187,6 +211,13 @@ def _tell_angles(teacher: HeadPose, image: Tensor) -> Tensor:
     """Degrees (B, 3) of yaw, pitch and roll; the probe's rotation is taken apart in LivePortrait's order."""
     angles = teacher(image)
     return angles if teacher.kind == "hopenet" else angles_of(rotation_of(angles).mT, "rows")
+
+
+def _compare_eyes(batch: PortraitPair, image: Tensor) -> Tensor:
+    """Mean absolute difference of images in [-1, 1] from the driving ones at the driving eyes, in units of [0, 1]."""
+    assert batch.driving.landmarks is not None
+    fake, real = (cut_eyes(to_unit(picture), batch.driving.landmarks) for picture in (image, batch.driving.image))
+    return (fake - real).abs().mean()
 
 
 def _suffix_of(name: str) -> str:

@@ -96,9 +96,18 @@ class MotionExtractor(nn.Module):
         widths: channels of each stage; the first has a quarter of the picture's size, each other half the one before.
         places: number of learned maps of the first stage whose centres of mass the heads read beside the pooled vector;
             the published network has none. Ours, for short training: pooled features must learn positions first.
+        place_channels: features that are read at each of these centres, too.
     """
 
-    def __init__(self, keypoints: int, depths: Sequence[int], widths: Sequence[int], places: int = 0) -> None:
+    def __init__(
+        self,
+        keypoints: int,
+        depths: Sequence[int],
+        widths: Sequence[int],
+        *,
+        places: int = 0,
+        place_channels: int = 0,
+    ) -> None:
         super().__init__()
         stem = nn.Sequential(nn.Conv2d(3, widths[0], 4, stride=4), ChannelNorm(widths[0], eps=EPSILON))
         self.downsample_layers = nn.ModuleList([stem])
@@ -109,7 +118,8 @@ class MotionExtractor(nn.Module):
         )
         self.norm = nn.LayerNorm(widths[-1], eps=EPSILON)
         self.maps = nn.Conv2d(widths[0], places, 1) if places else None
-        inputs = widths[-1] + 2 * places
+        self.details = nn.Conv2d(widths[0], place_channels, 1) if place_channels else None
+        inputs = widths[-1] + (2 + place_channels) * places
         self.fc_kp = nn.Linear(inputs, 3 * keypoints)
         self.fc_scale = nn.Linear(inputs, 1)
         self.fc_pitch, self.fc_yaw, self.fc_roll = (nn.Linear(inputs, BINS) for _ in range(3))
@@ -138,6 +148,9 @@ class MotionExtractor(nn.Module):
         if self.maps is not None:
             heat = spatial_softmax(self.maps(first), TEMPERATURE)
             vector = torch.cat((vector, average_position(heat).flatten(1).to(vector.dtype)), dim=1)
+            if self.details is not None:
+                read = torch.einsum("bphw,bchw->bpc", heat.to(vector.dtype), self.details(first))
+                vector = torch.cat((vector, read.flatten(1)), dim=1)
         return {name: getattr(self, f"fc_{name}")(vector) for name in HEADS}
 
     def forward(self, image: Tensor) -> HeadReading:

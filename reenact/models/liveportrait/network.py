@@ -34,6 +34,7 @@ from reenact.models.liveportrait.motion import (
     transfer_motion,
 )
 from reenact.models.liveportrait.motion_extractor import HeadReading, MotionExtractor
+from reenact.models.liveportrait.painting import SourcePainter
 from reenact.models.liveportrait.paste import build_paste_mask
 from reenact.models.liveportrait.retargeting import StitchingNetworks
 from reenact.models.liveportrait.source_video import keep_first_eyes, smooth_frames
@@ -60,12 +61,16 @@ class LivePortraitConfig(AppearanceConfig):
     """Channels of each stage of the motion extractor."""
     places: int = 0
     """Learned maps of the motion extractor whose centres of mass are read too; 0, as published, for none."""
+    place_channels: int = 0
+    """Features that are read at each of these centres (not the paper's)."""
     decoder_width: int = 64
     """Channels of the decoder after its doublings."""
     spade_hidden: int = 128
     """Channels inside a layer of the decoder."""
     upscale: int = 2
     """Size of the result over that of the pictures that the networks read."""
+    painting: int = 0
+    """Channels of the layers that paint on the moved source (not the paper's); 0 draws all of the picture anew."""
     side: int | None = None
     """Side in pixels of the pictures that it is made for; data of another size are refused. None: any."""
     stitching: bool = True
@@ -92,13 +97,21 @@ class LivePortraitConfig(AppearanceConfig):
 
 
 @dataclass
-class LivePortraitReenactment(VolumeReenactment):
+class PaintedReenactment(VolumeReenactment):
+    """A result, and the picture that it was painted on."""
+
+    moved: Tensor | None
+    """(B, 3, H, W) the source with its pixels moved, in [-1, 1]; None where the picture was drawn anew."""
+
+
+@dataclass
+class LivePortraitReenactment(PaintedReenactment):
     """A result with what was read in the driving portrait, for the losses of training."""
 
     reading: HeadReading
 
     @classmethod
-    def of(cls, result: VolumeReenactment, reading: HeadReading) -> Self:
+    def of(cls, result: PaintedReenactment, reading: HeadReading) -> Self:
         """A result and the reading that it was driven by."""
         values = {item.name: getattr(result, item.name) for item in fields(result)}
         return cls(**values, reading=reading)
@@ -124,15 +137,30 @@ class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
             raise ReenactError(f"LivePortrait has {KEYPOINTS} keypoints, not {config.keypoints}: leave the option out")
         if not 0 <= config.smoothing < float("inf"):
             raise ReenactError(f"network.smoothing {config.smoothing:g} is no variance: give a number from 0 on")
+        if config.painting and config.upscale != 1:
+            raise ReenactError(
+                f"network.painting {config.painting} paints on pictures of the size that the networks read: set"
+                f" network.upscale 1, not {config.upscale}, or network.painting 0"
+            )
         self.config = config
         width = [config.width, *list_widths(config.width, config.largest, config.halvings)][-1]
         self.appearance = AppearanceExtractor(
             config.width, config.largest, config.halvings, config.channels, config.depth, config.blocks, kernel=3
         )
-        self.motion_extractor = MotionExtractor(config.keypoints, config.depths, config.widths, config.places)
+        self.motion_extractor = MotionExtractor(
+            config.keypoints,
+            config.depths,
+            config.widths,
+            places=config.places,
+            place_channels=config.place_channels,
+        )
         self.warping = WarpingModule(config.channels, config.depth, width, config.dense_motion())
         self.decoder = SpadeDecoder(width, config.decoder_width, config.spade_hidden, config.upscale)
         self.stitching = StitchingNetworks(config.keypoints)
+        self.painter = None
+        if config.painting:
+            features = self.warping.dense_motion_network.hourglass.channels_out * config.depth
+            self.painter = SourcePainter(config.keypoints, features, config.decoder_width, config.painting)
 
     def encode(self, source: Portrait) -> LivePortraitState:
         """Canonical keypoints, motion and appearance of the source.
@@ -234,7 +262,7 @@ class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
 
     def perform(
         self, state: LivePortraitState, motion: PortraitMotion, random: BatchDraws | None = None
-    ) -> VolumeReenactment:
+    ) -> PaintedReenactment:
         """The source with its keypoints moved and stitched."""
         return self.render(state, self.place_keypoints(state, motion))
 
@@ -252,11 +280,18 @@ class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
             frames = keep_first_eyes(frames, self.stitching)
         return super().play(frames, progress, work)
 
-    def render(self, state: LivePortraitState, places: Tensor) -> VolumeReenactment:
+    def render(self, state: LivePortraitState, places: Tensor) -> PaintedReenactment:
         """The source with its keypoints at places (B, K, 3)."""
         style, dense = self.warping(state.volume, state.compressed, state.keypoints, places)
-        return VolumeReenactment(
-            image=2 * self.decoder(style) - 1,
+        moved = None
+        if self.painter is None:
+            image = 2 * self.decoder(style) - 1
+        else:
+            moved = self.painter.move(state.image, dense.features, state.keypoints, places)
+            image = self.painter.paint(self.decoder.draw_maps(style), moved, state.keypoints, places)
+        return PaintedReenactment(
+            image=image,
+            moved=moved,
             source=state.image,
             canonical=state.canonical,
             source_keypoints=state.keypoints,

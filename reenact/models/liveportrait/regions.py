@@ -13,6 +13,12 @@ LIP_ROOM = 1.3
 """Side of the square of the lips over the width of the mouth."""
 REDUCTIONS = {"face": 2, "lip": 4}
 """Regions -> side of the image over that of the region's picture."""
+EYES = (slice(36, 42), slice(42, 48))
+"""Lids of either eye among the 68 landmarks."""
+LID_ROOM = 1.3
+"""Side of the square of an eye over its width."""
+EYE_REDUCTION = 4
+"""Side of the image over that of the picture of an eye."""
 Room = tuple[float, float]
 """Room on either side of a box across and down, in its widths and heights."""
 EYE_ROOM: Room = (0.1, 0.3)
@@ -32,6 +38,14 @@ def cut_parts(image: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
     points = (landmarks * (2 / side) - 1).to(image.dtype)
     regions = {"face": _square_around(points, FACE_ROOM), "lip": _square_around(points[:, 48:], LIP_ROOM)}
     return {name: cut_region(image, region, max(1, side // REDUCTIONS[name])) for name, region in regions.items()}
+
+
+def cut_eyes(image: Tensor, landmarks: Tensor) -> Tensor:
+    """Pictures (2 B, 3, h, h) of the eyes on the left and then of those on the right; arguments as of `cut_parts`."""
+    side = image.shape[-1]
+    points = (landmarks * (2 / side) - 1).to(image.dtype)
+    regions = [_square_around(points[:, eye], LID_ROOM) for eye in EYES]
+    return torch.cat([cut_region(image, region, max(1, side // EYE_REDUCTION)) for region in regions])
 
 
 def _square_around(points: Tensor, room: float) -> Tensor:

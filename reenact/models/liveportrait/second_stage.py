@@ -39,6 +39,8 @@ class RetargetingLosses:
     """Mean size of all offsets of keypoints."""
     landmarks: LandmarkKind = "mediapipe"
     """Network that measures openings in results; the paper names none."""
+    own_motion: float = 0.0
+    """Share of the pairs whose head moves as its own person's does (not the paper's), and not as another's."""
     shoulder_gap: float = 0.2
     """Distance from the chin to the rows that count as shoulders, in heights of the face."""
     largest_opening: float = 0.8
@@ -93,7 +95,7 @@ class RetargetingStage(TrainingStage[RetargetedPortraits]):
 
     def run(self, network: LivePortrait, batch: PortraitPair, random: BatchDraws) -> RetargetedPortraits:
         """Stitch the sources of a batch and open their eyes and lips."""
-        return retarget_portraits(network, batch, random, self.weights.largest_opening)
+        return retarget_portraits(network, batch, random, self.weights)
 
     def generator_losses(
         self,
@@ -113,27 +115,27 @@ class RetargetingStage(TrainingStage[RetargetedPortraits]):
 
 
 def retarget_portraits(
-    network: LivePortrait, batch: PortraitPair, random: BatchDraws, largest: float
+    network: LivePortrait, batch: PortraitPair, random: BatchDraws, weights: RetargetingLosses
 ) -> RetargetedPortraits:
     """Run the small networks on the sources of a batch, with gradients to them alone.
 
-    Rotation, place and expression of a driving head are those of the batch's previous pair, of another person in
-    nearly every batch; the scale stays the source's, as in absolute motion.
+    Rotation, place and expression of a driving head are those of the pair that `choose_drivers` names; the scale stays
+    the source's, as in absolute motion.
 
     Args:
         network: in evaluation mode.
         batch: B pairs.
         random: draws the openings.
-        largest: opening to draw.
+        weights: name the largest opening to draw, and the share of pairs that move as they do.
     """
     with torch.no_grad():
         state = network.encode(batch.source)
-        driving = network.read(batch.driving).map(lambda value: value.roll(1, 0))
+        driving = network.read(batch.driving)[choose_drivers(len(batch.source.image), weights.own_motion)]
         rebuilt = network.render(state, state.keypoints).image
         places = replace(driving, scale=state.motion.scale).keypoints(state.canonical)
     source, small = state.keypoints, network.stitching
     openings = state.motion.openings.to(source.dtype)
-    targets = largest * random.uniform(len(source), 2, 1).to(openings)
+    targets = weights.largest_opening * random.uniform(len(source), 2, 1).to(openings)
     offsets = (
         small.stitch_offsets(source, places),
         small.eye_offsets(source, openings[:, :2], targets[:, 0]),
@@ -148,6 +150,16 @@ def retarget_portraits(
     )  # fmt: skip
 
 
+def choose_drivers(count: int, own: float) -> Tensor:
+    """For each of `count` pairs, the pair whose driving head moves it.
+
+    The last pairs are moved by the pair before, of another person in nearly every batch, and the first ones, a share
+    `own` of them, by their own.
+    """
+    pairs = torch.arange(count)
+    return torch.where(pairs < round(own * count), pairs, pairs.roll(1))
+
+
 def compute_retargeting_losses(
     batch: PortraitPair, result: RetargetedPortraits, weights: RetargetingLosses, detector: LandmarkDetector
 ) -> Losses:
@@ -156,7 +168,8 @@ def compute_retargeting_losses(
     assert source is not None
     assert driving is not None
     side = result.image.shape[-1]
-    shoulders = mask_shoulders((source, driving.roll(1, 0)), weights.shoulder_gap, side)
+    moving = driving[choose_drivers(len(driving), weights.own_motion)]
+    shoulders = mask_shoulders((source, moving), weights.shoulder_gap, side)
     features = mask_features(source, side)
     region = detector.locate(result.rebuilt)
     openings = {

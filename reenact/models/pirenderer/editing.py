@@ -13,9 +13,7 @@ from torch import Tensor, nn
 
 from reenact.nn.adain import AdaINResBlock, LayerNormBlock, LayerNormDownBlock, LayerNormUpBlock
 from reenact.nn.layout import has_inner_channels
-
-LARGEST = 0.99
-"""Colour to which 1 is brought before its inverse tanh is taken."""
+from reenact.nn.residual import paint_on
 
 
 class EditingEncoder(nn.Module):
@@ -93,7 +91,7 @@ class FinalBlock(nn.Module):
         """Apply the block; the warped source (B, 3, H, W) in [-1, 1] is what a residual block paints on."""
         conv, tanh = self.model
         raw = conv(x)
-        image: Tensor = tanh(raw + torch.atanh(LARGEST * warped.clamp(-1, 1)) if self.residual else raw)
+        image: Tensor = paint_on(raw, warped) if self.residual else tanh(raw)
         return image
 
 

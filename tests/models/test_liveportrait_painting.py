@@ -1,0 +1,104 @@
+"""The painter of LivePortrait's tiny preset: the moved source, and what is painted on it."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from zoo import CASES, pair
+
+from reenact.errors import ReenactError
+from reenact.models.liveportrait.first_stage import LivePortraitLosses
+from reenact.models.liveportrait.module import LivePortraitModule
+from reenact.models.liveportrait.network import LivePortrait
+from reenact.models.liveportrait.painting import SourcePainter
+from reenact.models.liveportrait.second_stage import choose_drivers
+from reenact.nn.whole_batch import BatchDraws
+
+
+def build_module(losses=None):
+    config = replace(CASES["liveportrait"].make().network.config, painting=8, upscale=1)
+    torch.manual_seed(0)
+    return LivePortraitModule(config, losses=losses or LivePortraitLosses(perceptual="pixels", head_pose=0.0, gan=0.0))
+
+
+def test_a_fresh_painter_leaves_a_source_that_does_not_move():
+    network, source = build_module().network.eval(), pair(2).source
+    with torch.no_grad():
+        state = network.encode(source)
+        result = network.render(state, state.keypoints)
+    torch.testing.assert_close(result.moved, source.image, atol=1e-5, rtol=0)
+    torch.testing.assert_close(result.image, source.image, atol=0.011, rtol=0)  # 1 becomes 0.99
+
+
+def test_neighbouring_keypoints_part_where_the_dense_motion_has_one_place():
+    painter = SourcePainter(21, features=4, channels=3, width=8)
+    image = torch.linspace(-1, 1, 64).view(1, 1, 64, 1).expand(1, 3, 64, 64)
+    source, driving = torch.zeros(1, 21, 3), torch.zeros(1, 21, 3)
+    source[0, :, 0] = driving[0, :, 0] = 5.0  # far beyond the picture
+    source[0, [17, 19]] = torch.tensor([[0.0, -0.02, 0.0], [0.0, 0.02, 0.0]])
+    driving[0, [17, 19]] = torch.tensor([[0.0, -0.06, 0.0], [0.0, 0.06, 0.0]])
+    with torch.no_grad():
+        painter.log_reach.fill_(-4.0)
+        painter.strength.fill_(6.0)
+        moved = painter.move(image, torch.zeros(1, 4, 16, 16), source, driving)
+    rows = moved[0, 0, :, 32] - image[0, 0, :, 32]
+    assert rows[29] > 0.015  # the upper lip shows what was below
+    assert rows[34] < -0.015
+    assert rows[[2, 61]].abs().max() < 1e-3  # nothing moves far away
+
+
+def test_strokes_of_the_decoder_change_the_moved_source():
+    network, source = build_module().network.eval(), pair(2).source
+    with torch.no_grad():
+        network.painter.colours.bias.fill_(0.5)
+        state = network.encode(source)
+        result = network.render(state, state.keypoints)
+    assert (result.image > result.moved)[result.moved < 0.9].all()
+
+
+def test_a_folded_network_paints_the_same_picture():
+    network, batch = build_module().network.eval(), pair(2)
+    torch.nn.init.normal_(network.painter.colours.weight, std=0.03)
+    with torch.no_grad():
+        pictures = [part(batch.source, batch.driving).image for part in (network, network.folded())]
+    torch.testing.assert_close(*pictures, atol=1e-4, rtol=0)
+
+
+def test_losses_look_at_the_moved_source_where_they_are_told_to():
+    terms = []
+    for factor in (0.0, 0.5):
+        losses = LivePortraitLosses(perceptual="pixels", head_pose=0.0, gan=0.0, moved=factor, lips=3.0)
+        module, batch = build_module(losses).train(), pair(2)
+        module.load_losses()
+        result, draws = module.network(batch.source, batch.driving), BatchDraws(torch.Generator().manual_seed(0))
+        terms.append(module.training_stage.generator_losses(module.network, module.discriminator, batch, result, draws))
+    assert terms[1].keys() - terms[0].keys() == {"moved", "moved_face", "moved_lip"}
+    sum(terms[1].values()).backward()
+    assert module.network.painter.log_reach.grad.abs().max() > 0
+
+
+def test_the_term_of_the_lips_has_a_factor():
+    values = []
+    for factor in (1.0, 3.0):
+        module, batch = (
+            build_module(LivePortraitLosses(perceptual="pixels", head_pose=0.0, gan=0.0, lips=factor)),
+            pair(2),
+        )
+        module.load_losses()
+        result = module.eval().network(batch.source, batch.driving)
+        draws = BatchDraws(torch.Generator().manual_seed(0))
+        losses = module.training_stage.generator_losses(module.network, module.discriminator, batch, result, draws)
+        values.append((losses["reconstruction_lip"].item(), losses["reconstruction_face"].item()))
+    assert values[1][0] == pytest.approx(3 * values[0][0], rel=1e-5)
+    assert values[1][1] == pytest.approx(values[0][1], rel=1e-5)
+
+
+def test_pictures_of_twice_the_size_are_not_painted():
+    config = CASES["liveportrait"].make().network.config
+    with pytest.raises(ReenactError, match=r"network\.painting 8 .* network\.upscale 1, not 2"):
+        LivePortrait(replace(config, painting=8, upscale=2))
+
+
+@pytest.mark.parametrize(("own", "drivers"), [(0.0, [3, 0, 1, 2]), (0.5, [0, 1, 1, 2]), (1.0, [0, 1, 2, 3])])
+def test_a_share_of_the_heads_moves_as_its_own(own, drivers):
+    assert choose_drivers(4, own).tolist() == drivers

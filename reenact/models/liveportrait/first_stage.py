@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch.nn.functional as F
@@ -17,6 +18,7 @@ from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.models.common.adversarial import head_groups
 from reenact.models.common.keypoints import HEADS
 from reenact.models.common.portrait_module import Losses
+from reenact.models.liveportrait.landmarks import OTHERS
 from reenact.models.liveportrait.losses import guide_loss, shape_loss
 from reenact.models.liveportrait.motion_extractor import HeadReading
 from reenact.models.liveportrait.network import LivePortrait, LivePortraitReenactment
@@ -49,6 +51,8 @@ class LivePortraitLosses(ImageWeights):
     """Weight of the size of the expression's deformations."""
     guide: float = 1.0
     """Distance of ten keypoints from landmarks of eyes and lips."""
+    guide_others: float = 0.0
+    """Distance of the other eleven from landmarks of nose, brows and the face's outline (not the paper's)."""
     guide_shape: float = 0.0
     """Distance of the same keypoints from the landmarks about the middle of each feature (not the paper's)."""
     lips: float = 1.0
@@ -182,6 +186,7 @@ class PortraitStage(TrainingStage[LivePortraitReenactment | PlacedKeypoints]):
         }
         for name, weight, measure in (
             ("guide", weights.guide, guide_loss),
+            ("guide_others", weights.guide_others, partial(guide_loss, guided=OTHERS)),
             ("guide_shape", weights.guide_shape, shape_loss),
         ):
             if weight:

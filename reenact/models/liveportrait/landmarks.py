@@ -6,6 +6,7 @@ since every estimator of the package gives those, and of MediaPipe's 478. Left a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import torch
@@ -52,6 +53,24 @@ official code: 11 and 13 are moved by a wink, 15 and 16 are the other eye's, 18 
 lips, 14 and 20 smile.
 """
 
+OTHERS: Final[dict[int, tuple[int, ...]]] = {
+    0: (30,),
+    1: (17, 18, 19, 20, 21),
+    2: (22, 23, 24, 25, 26),
+    3: (3,),
+    4: (13,),
+    5: (27,),
+    6: (57,),
+    7: (8,),
+    8: (0,),
+    9: (16,),
+    10: (33,),
+}
+"""The same of the other keypoints, which the paper guides nowhere: nose, brows, lower lip, and the face's outline.
+
+Where the sliders of the official code move one of these, its landmark is of the same feature: 1 and 2 are the brows, 6
+belongs to the lips.
+"""
 
 FEATURES: Final = ((11, 13), (15, 16), (12, 14, 17, 19, 20))
 """Guided keypoints of the left eye, of the right eye and of the lips, without that of both eyes."""
@@ -71,9 +90,9 @@ def measure_openings(landmarks: Tensor) -> Tensor:
     return torch.stack((*eyes, _distance(landmarks, high) / (_distance(landmarks, wide) + _LEAST)), dim=-1)
 
 
-def guide_points(landmarks: Tensor) -> Tensor:
-    """The places (..., 10, 2) of the keypoints of `GUIDED`, in the unit of the landmarks (..., 68, 2)."""
-    return torch.stack([landmarks[..., points, :].mean(-2) for points in GUIDED.values()], dim=-2)
+def guide_points(landmarks: Tensor, guided: Mapping[int, tuple[int, ...]] = GUIDED) -> Tensor:
+    """The places (..., N, 2) of the keypoints of `guided`, in the unit of the landmarks (..., 68, 2)."""
+    return torch.stack([landmarks[..., points, :].mean(-2) for points in guided.values()], dim=-2)
 
 
 def _distance(landmarks: Tensor, places: Pair) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -42,7 +43,7 @@ def shape_loss(points: Tensor, landmarks: Tensor, side: int) -> Tensor:
     return wing_distance(centred).sum(-1).mean() / 2
 
 
-def guide_loss(points: Tensor, landmarks: Tensor, side: int) -> Tensor:
+def guide_loss(points: Tensor, landmarks: Tensor, side: int, guided: Mapping[int, tuple[int, ...]] = GUIDED) -> Tensor:
     """Mean over the guided keypoints of half the wing loss of their places, summed over x and y.
 
     The paper halves the sum over source and driving picture; this is the term of one of them.
@@ -51,7 +52,8 @@ def guide_loss(points: Tensor, landmarks: Tensor, side: int) -> Tensor:
         points: keypoints (B, K, 3).
         landmarks: (B, 68, 2) in pixels of the image.
         side: of the image.
+        guided: keypoints -> the landmarks at whose mean they should lie.
     """
-    target = guide_points(landmarks) * (2 / side) - 1
-    difference = (points[:, list(GUIDED), :2] - target.to(points.dtype)) * PIXELS
+    target = guide_points(landmarks, guided) * (2 / side) - 1
+    difference = (points[:, list(guided), :2] - target.to(points.dtype)) * PIXELS
     return wing_distance(difference).sum(-1).mean() / 2

@@ -21,10 +21,8 @@ REACH = 0.25
 """Distance from a keypoint, the picture being 2 wide, at which a fresh network lets go of its motion."""
 NARROW_REACH = 0.06
 """The same of keypoints on lids and lips, whose neighbours move the other way."""
-STRENGTH = 1.0
+STRENGTH = 3.0
 """Logit of a keypoint's motion at its place in a fresh network, that of standing still being 0."""
-NARROW_STRENGTH = 2.0
-"""The same of keypoints on lids and lips."""
 VARIANCE = 0.01
 """Variance of the gaussians around keypoints that the painting layers see."""
 
@@ -53,10 +51,8 @@ class SourcePainter(nn.Module):
         # A fresh painter leaves what it paints on, and keypoints move what is near them.
         for parameter in (*self.logits.parameters(), *self.colours.parameters()):
             nn.init.zeros_(parameter)
-        narrow = list(itertools.chain(*FEATURES))
         with torch.no_grad():
-            self.log_reach[narrow] = math.log(NARROW_REACH)
-            self.strength[narrow] = NARROW_STRENGTH
+            self.log_reach[list(itertools.chain(*FEATURES))] = math.log(NARROW_REACH)
 
     def move(self, image: Tensor, features: Tensor, source: Tensor, driving: Tensor) -> Tensor:
         """Return a source (B, 3, H, W), of batch B or 1, with its pixels moved.

@@ -1,4 +1,4 @@
-"""The painter of LivePortrait's tiny preset: the moved source, and what is painted on it."""
+"""What LivePortrait's tiny preset has beside the paper: a moved source that is painted on, terms, more guidance."""
 
 from dataclasses import replace
 
@@ -8,9 +8,14 @@ from zoo import CASES, pair
 
 from reenact.errors import ReenactError
 from reenact.models.liveportrait.first_stage import LivePortraitLosses
+from reenact.models.liveportrait.landmarks import GUIDED, OTHERS, guide_points
+from reenact.models.liveportrait.losses import guide_loss
 from reenact.models.liveportrait.module import LivePortraitModule
+from reenact.models.liveportrait.motion import KEYPOINTS
+from reenact.models.liveportrait.motion_extractor import MotionExtractor
 from reenact.models.liveportrait.network import LivePortrait
 from reenact.models.liveportrait.painting import SourcePainter
+from reenact.models.liveportrait.regions import cut_eyes
 from reenact.models.liveportrait.second_stage import choose_drivers
 from reenact.nn.whole_batch import BatchDraws
 
@@ -102,3 +107,46 @@ def test_pictures_of_twice_the_size_are_not_painted():
 @pytest.mark.parametrize(("own", "drivers"), [(0.0, [3, 0, 1, 2]), (0.5, [0, 1, 1, 2]), (1.0, [0, 1, 2, 3])])
 def test_a_share_of_the_heads_moves_as_its_own(own, drivers):
     assert choose_drivers(4, own).tolist() == drivers
+
+
+def test_every_keypoint_is_guided_once():
+    assert sorted([*GUIDED, *OTHERS]) == list(range(KEYPOINTS))
+    landmarks = torch.rand(2, 68, 2) * 64
+    points = torch.zeros(2, KEYPOINTS, 3)
+    points[:, list(OTHERS), :2] = guide_points(landmarks, OTHERS) / 32 - 1
+    assert guide_loss(points, landmarks, 64, OTHERS).item() == pytest.approx(0, abs=1e-4)
+    assert guide_loss(points, landmarks, 64) > 1
+    points[:, 7] += 0.1
+    assert guide_loss(points, landmarks, 64, OTHERS) > 0.1
+
+
+def test_other_keypoints_are_guided_where_they_are_told_to():
+    terms = []
+    for weight in (0.0, 1.0):
+        module, batch = build_module(LivePortraitLosses(perceptual="none", head_pose=0.0, guide_others=weight)), pair(2)
+        placed = module.training_stage.run_extractor(module.network, batch)
+        draws = BatchDraws(torch.Generator().manual_seed(0))
+        terms.append(module.training_stage.generator_losses(module.network, module.discriminator, batch, placed, draws))
+    assert terms[1].keys() - terms[0].keys() == {"guide_others"}
+
+
+def test_heads_read_what_is_seen_where_learned_maps_lie():
+    torch.manual_seed(0)
+    extractor = MotionExtractor(KEYPOINTS, [1], [8], places=4, place_channels=2)
+    with torch.no_grad():
+        extractor.fc_kp.weight[:, : 8 + 2 * 4] = 0.0  # of the pooled vector and of the places
+    dark, light = torch.zeros(1, 3, 64, 64), torch.ones(1, 3, 64, 64)
+    dark[..., 16:24, 8:16] = light[..., 16:24, 8:16] = 0.5
+    assert (extractor(dark).canonical - extractor(light).canonical).abs().max() > 0.01
+
+
+def test_eyes_are_cut_where_the_landmarks_are():
+    landmarks = torch.zeros(1, 68, 2)
+    landmarks[0, 36:42] = torch.tensor([[10.0, 20], [13, 19], [15, 19], [18, 20], [15, 21], [13, 21]])
+    landmarks[0, 42:48] = torch.tensor([[40.0, 20], [43, 19], [45, 19], [48, 20], [45, 21], [43, 21]])
+    image = torch.zeros(1, 3, 64, 64)
+    image[..., 14:26, 8:20] = 1.0
+    left, right = cut_eyes(image, landmarks)
+    assert left.shape == (3, 16, 16)
+    assert left.min() > 0.99
+    assert right.max() == 0

@@ -9,7 +9,7 @@ from zoo import CASES, pair
 from reenact.errors import ReenactError
 from reenact.models.liveportrait.first_stage import LivePortraitLosses
 from reenact.models.liveportrait.landmarks import GUIDED, OTHERS, guide_points
-from reenact.models.liveportrait.losses import guide_loss
+from reenact.models.liveportrait.losses import guide_loss, place_loss
 from reenact.models.liveportrait.module import LivePortraitModule
 from reenact.models.liveportrait.motion import KEYPOINTS
 from reenact.models.liveportrait.motion_extractor import MotionExtractor
@@ -21,7 +21,7 @@ from reenact.nn.whole_batch import BatchDraws
 
 
 def build_module(losses=None):
-    config = replace(CASES["liveportrait"].make().network.config, painting=8, upscale=1)
+    config = replace(CASES["liveportrait"].make().network.config, painting=8, upscale=1, places=24)
     torch.manual_seed(0)
     return LivePortraitModule(config, losses=losses or LivePortraitLosses(perceptual="pixels", head_pose=0.0, gan=0.0))
 
@@ -120,14 +120,26 @@ def test_every_keypoint_is_guided_once():
     assert guide_loss(points, landmarks, 64, OTHERS) > 0.1
 
 
+def test_learned_places_on_the_landmarks_of_all_keypoints_cost_nothing():
+    landmarks = torch.rand(2, 68, 2) * 64
+    guided = GUIDED | OTHERS
+    places = torch.rand(2, 30, 2)
+    places[:, :KEYPOINTS] = torch.stack([guide_points(landmarks, {0: guided[k]})[:, 0] for k in range(KEYPOINTS)], 1)
+    places[:, :KEYPOINTS] = places[:, :KEYPOINTS] / 32 - 1
+    assert place_loss(places, landmarks, 64).item() == pytest.approx(0, abs=1e-4)
+    places[:, 20] += 0.1
+    assert place_loss(places, landmarks, 64) > 0.1
+
+
 def test_other_keypoints_are_guided_where_they_are_told_to():
     terms = []
     for weight in (0.0, 1.0):
-        module, batch = build_module(LivePortraitLosses(perceptual="none", head_pose=0.0, guide_others=weight)), pair(2)
+        losses = LivePortraitLosses(perceptual="none", head_pose=0.0, guide_others=weight, guide_places=weight)
+        module, batch = build_module(losses), pair(2)
         placed = module.training_stage.run_extractor(module.network, batch)
         draws = BatchDraws(torch.Generator().manual_seed(0))
         terms.append(module.training_stage.generator_losses(module.network, module.discriminator, batch, placed, draws))
-    assert terms[1].keys() - terms[0].keys() == {"guide_others"}
+    assert terms[1].keys() - terms[0].keys() == {"guide_others", "guide_places"}
 
 
 def test_heads_read_what_is_seen_where_learned_maps_lie():

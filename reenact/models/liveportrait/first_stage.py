@@ -19,7 +19,7 @@ from reenact.models.common.adversarial import head_groups
 from reenact.models.common.keypoints import HEADS
 from reenact.models.common.portrait_module import Losses
 from reenact.models.liveportrait.landmarks import OTHERS
-from reenact.models.liveportrait.losses import guide_loss, shape_loss
+from reenact.models.liveportrait.losses import guide_loss, place_loss, shape_loss
 from reenact.models.liveportrait.motion_extractor import HeadReading
 from reenact.models.liveportrait.network import LivePortrait, LivePortraitReenactment
 from reenact.models.liveportrait.optimisation import LivePortraitOptimisation
@@ -53,6 +53,8 @@ class LivePortraitLosses(ImageWeights):
     """Distance of ten keypoints from landmarks of eyes and lips."""
     guide_others: float = 0.0
     """Distance of the other eleven from landmarks of nose, brows and the face's outline (not the paper's)."""
+    guide_places: float = 0.0
+    """Distance of the learned places of the motion extractor, one for each keypoint, from the same landmarks."""
     guide_shape: float = 0.0
     """Distance of the same keypoints from the landmarks about the middle of each feature (not the paper's)."""
     lips: float = 1.0
@@ -194,6 +196,10 @@ class PortraitStage(TrainingStage[LivePortraitReenactment | PlacedKeypoints]):
                 assert batch.driving.landmarks is not None
                 source = measure(result.source_keypoints, batch.source.landmarks, side)
                 losses[name] = weight * (source + measure(result.keypoints, batch.driving.landmarks, side))
+        if weights.guide_places:
+            assert batch.driving.landmarks is not None
+            assert reading.places is not None
+            losses["guide_places"] = weights.guide_places * place_loss(reading.places, batch.driving.landmarks, side)
         if weights.equivariance:
             losses["equivariance"] = weights.equivariance * _measure_equivariance(network, batch, result, random)
         if self._teacher is not None:

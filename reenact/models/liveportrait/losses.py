@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from reenact.models.liveportrait.landmarks import FEATURES, GUIDED, guide_points
+from reenact.models.liveportrait.landmarks import FEATURES, GUIDED, OTHERS, guide_points
 
 PIXELS = 128
 """Pixels to a unit of keypoints, in the picture of 256 pixels that the motion extractor reads."""
@@ -41,6 +41,20 @@ def shape_loss(points: Tensor, landmarks: Tensor, side: int) -> Tensor:
     groups = [difference[:, [list(GUIDED).index(point) for point in group]] for group in FEATURES]
     centred = torch.cat([group - group.mean(1, keepdim=True) for group in groups], 1)
     return wing_distance(centred).sum(-1).mean() / 2
+
+
+def place_loss(places: Tensor, landmarks: Tensor, side: int) -> Tensor:
+    """Half the wing loss of the first learned places, as `guide_loss`, about the landmarks of all keypoints in order.
+
+    Not the paper's: a learned map that must lie on a feature finds it sooner than the layers behind it do.
+
+    Args:
+        places: centres (B, N, 2) of learned maps, N at least K.
+        landmarks: (B, 68, 2) in pixels of the image.
+        side: of the image.
+    """
+    guided = dict(sorted((GUIDED | OTHERS).items()))
+    return guide_loss(places, landmarks, side, guided)
 
 
 def guide_loss(points: Tensor, landmarks: Tensor, side: int, guided: Mapping[int, tuple[int, ...]] = GUIDED) -> Tensor:

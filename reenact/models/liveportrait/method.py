@@ -18,7 +18,7 @@ METHOD = Method(
     status="here; reproduces the official code's tensors, training from the paper",
     page="liveportrait.md",
     class_path="reenact.models.liveportrait.LivePortraitModule",
-    version=3,  # a phase of the motion extractor alone
+    version=4,  # the tiny preset paints on the moved source
     presets={
         "liveportrait": "stage 1: everything but stitching and retargeting",
         "liveportrait_retargeting": "stage 2: stitching, openings of eyes and lips, on a stage 1 that stays as it is",

@@ -42,6 +42,8 @@ class HeadReading(TensorFields):
     """(B, K, 3) expression delta, before the scale."""
     scale: Tensor
     """(B, 1) scale s."""
+    places: Tensor | None = None
+    """(B, places, 2) centres of the learned maps, [-1, 1] spanning the picture; None where there are none."""
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -94,8 +96,9 @@ class MotionExtractor(nn.Module):
         keypoints: K.
         depths: blocks of each stage.
         widths: channels of each stage; the first has a quarter of the picture's size, each other half the one before.
-        places: number of learned maps of the first stage whose centres of mass the heads read beside the pooled vector;
-            the published network has none. Ours, for short training: pooled features must learn positions first.
+        places: number of learned maps of all stages' features, at the size of the first, whose centres of mass the
+            heads read beside the pooled vector; the published network has none. Ours, for short training: pooled
+            features must learn positions first.
         place_channels: features that are read at each of these centres, too.
     """
 
@@ -117,8 +120,9 @@ class MotionExtractor(nn.Module):
             nn.Sequential(*(Block(width) for _ in range(depth))) for depth, width in zip(depths, widths, strict=True)
         )
         self.norm = nn.LayerNorm(widths[-1], eps=EPSILON)
-        self.maps = nn.Conv2d(widths[0], places, 1) if places else None
-        self.details = nn.Conv2d(widths[0], place_channels, 1) if place_channels else None
+        self.laterals = nn.ModuleList(nn.Conv2d(width, places, 1) for width in (widths if places else ()))
+        self.maps = nn.Conv2d(places, places, 3, padding=1) if places else None
+        self.details = nn.Conv2d(places, place_channels, 1) if place_channels else None
         inputs = widths[-1] + (2 + place_channels) * places
         self.fc_kp = nn.Linear(inputs, 3 * keypoints)
         self.fc_scale = nn.Linear(inputs, 1)
@@ -144,22 +148,34 @@ class MotionExtractor(nn.Module):
 
     def heads(self, image: Tensor) -> dict[str, Tensor]:
         """The outputs of the linear layers by the names of the official code, of images (B, 3, H, W) in [0, 1]."""
-        first, *_, vector = self.features(image)
+        return self._read_heads(image)[0]
+
+    def _read_heads(self, image: Tensor) -> tuple[dict[str, Tensor], Tensor | None]:
+        """The outputs of `heads`, and the centres (B, places, 2) of the learned maps where there are any."""
+        *stages, vector = self.features(image)
+        places = None
         if self.maps is not None:
-            heat = spatial_softmax(self.maps(first), TEMPERATURE)
-            vector = torch.cat((vector, average_position(heat).flatten(1).to(vector.dtype)), dim=1)
+            size = stages[0].shape[-2:]
+            parts = [lateral(maps) for lateral, maps in zip(self.laterals, stages, strict=True)]
+            joined = [F.interpolate(part, size, mode="bilinear", align_corners=False) for part in parts]
+            seen = F.gelu(torch.stack(joined).sum(0))
+            heat = spatial_softmax(self.maps(seen), TEMPERATURE)
+            places = average_position(heat)
+            vector = torch.cat((vector, places.flatten(1).to(vector.dtype)), dim=1)
             if self.details is not None:
-                read = torch.einsum("bphw,bchw->bpc", heat.to(vector.dtype), self.details(first))
+                read = torch.einsum("bphw,bchw->bpc", heat.to(vector.dtype), self.details(seen))
                 vector = torch.cat((vector, read.flatten(1)), dim=1)
-        return {name: getattr(self, f"fc_{name}")(vector) for name in HEADS}
+        return {name: getattr(self, f"fc_{name}")(vector) for name in HEADS}, places
 
     def forward(self, image: Tensor) -> HeadReading:
         """Read images (B, 3, H, W) in [0, 1]."""
-        heads = {name: value.float() for name, value in self.heads(image).items()}
+        outputs, places = self._read_heads(image)
+        heads = {name: value.float() for name, value in outputs.items()}
         return HeadReading(
             canonical=heads["kp"].view(len(image), -1, 3),
             angles=torch.stack([angle_of(heads[name], FIRST_BIN) for name in ("yaw", "pitch", "roll")], dim=1),
             translation=F.pad(heads["t"][:, :2], (0, 1)),
             expression=heads["exp"].view(len(image), -1, 3),
             scale=heads["scale"],
+            places=places,
         )

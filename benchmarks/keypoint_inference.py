@@ -23,7 +23,8 @@ from reenact.faces.portrait import Portrait
 from reenact.models.common.base import Reenactor
 from reenact.models.face_vid2vid.network import FaceVid2Vid, FaceVid2VidConfig
 from reenact.models.fomm.network import FOMM, FOMMConfig
-from reenact.models.liveportrait.network import LivePortrait, LivePortraitConfig, LivePortraitState
+from reenact.models.liveportrait.config import LivePortraitConfig
+from reenact.models.liveportrait.network import LivePortrait, LivePortraitState
 from reenact.nn.conv import SpectralConv2d
 
 NETWORKS: dict[str, tuple[Callable[[], Reenactor], int]] = {

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from zoo import CASES, pair
+from zoo import CASES, SIZE, pair
 
 from reenact.errors import ReenactError
 from reenact.models.liveportrait.first_stage import LivePortraitLosses
-from reenact.models.liveportrait.landmarks import GUIDED, OTHERS, guide_points
+from reenact.models.liveportrait.landmarks import GUIDED, OTHERS, guide_points, measure_guided_openings
 from reenact.models.liveportrait.losses import guide_loss, place_loss
 from reenact.models.liveportrait.module import LivePortraitModule
 from reenact.models.liveportrait.motion import KEYPOINTS
@@ -16,7 +16,7 @@ from reenact.models.liveportrait.motion_extractor import MotionExtractor
 from reenact.models.liveportrait.network import LivePortrait
 from reenact.models.liveportrait.painting import SourcePainter
 from reenact.models.liveportrait.regions import cut_eyes
-from reenact.models.liveportrait.second_stage import choose_drivers
+from reenact.models.liveportrait.second_stage import choose_drivers, compute_retargeting_losses, retarget_portraits
 from reenact.nn.whole_batch import BatchDraws
 
 
@@ -162,3 +162,42 @@ def test_eyes_are_cut_where_the_landmarks_are():
     assert left.shape == (3, 16, 16)
     assert left.min() > 0.99
     assert right.max() == 0
+
+
+def test_openings_of_guided_keypoints_are_heights_over_widths():
+    landmarks = torch.zeros(1, 68, 2)
+    landmarks[0, [36, 39, 42, 45, 48, 54], 0] = torch.tensor([0.0, 8.0, 20.0, 28.0, 4.0, 20.0])
+    points = torch.zeros(1, KEYPOINTS, 3)
+    points[0, [13, 16, 19], 1] = torch.tensor([2.0, 4.0, -8.0]) / 32
+    torch.testing.assert_close(
+        measure_guided_openings(points, landmarks, 64), torch.tensor([[0.25, 0.5, -0.5]]), atol=1e-4, rtol=0
+    )
+
+
+class FixedLandmarks:
+    """A detector that finds the same landmarks in every picture."""
+
+    def locate(self, image):
+        return None
+
+    def read(self, image, region):
+        return torch.linspace(0, 1, 136).view(1, 68, 2).expand(len(image), -1, -1)
+
+
+def test_guided_keypoints_are_opened_where_they_are_told_to():
+    batch = pair(4)
+    for side in (batch.source, batch.driving):
+        side.landmarks = side.landmarks * 0.4 + 6
+    module = CASES["liveportrait_retargeting"].make()
+    terms = []
+    for weight in (0.0, 2.0):
+        weights = replace(module.training_stage.weights, guided_opening=weight)
+        result = retarget_portraits(module.network, batch, BatchDraws(torch.Generator().manual_seed(0)), weights)
+        terms.append(compute_retargeting_losses(batch, result, weights, FixedLandmarks()))
+    assert terms[1].keys() - terms[0].keys() == {"guided_opening"}
+    eyes, lips = (
+        measure_guided_openings(result.keypoints + offsets, batch.source.landmarks, SIZE)
+        for offsets in (result.eye_offsets, result.lip_offsets)
+    )
+    off = (eyes[:, :2] - result.eye_target).abs().mean() + (lips[:, 2:] - result.lip_target).abs().mean()
+    assert terms[1]["guided_opening"].item() == pytest.approx(2 * off.item(), rel=1e-4)

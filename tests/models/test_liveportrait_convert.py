@@ -23,9 +23,9 @@ from reenact.media.video_writer import VideoWriter
 from reenact.models.common.base import Transfer
 from reenact.models.common.checkpoint import load_method, load_weights
 from reenact.models.common.convert import convert
+from reenact.models.liveportrait.config import LivePortraitConfig
 from reenact.models.liveportrait.convert import FILES, PARTS, STITCHING, build
 from reenact.models.liveportrait.module import LivePortraitModule
-from reenact.models.liveportrait.network import LivePortraitConfig
 from reenact.tracking import target
 from reenact.tracking.face_clip import FaceClip
 from reenact.world import World

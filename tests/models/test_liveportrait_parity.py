@@ -15,13 +15,14 @@ from reenact.faces.crop import Crop, crop_from_landmarks
 from reenact.faces.portrait import Portrait
 from reenact.models.common.base import Transfer
 from reenact.models.liveportrait import source_video
+from reenact.models.liveportrait.config import LivePortraitConfig
 from reenact.models.liveportrait.convert import FILES, rename_part
 from reenact.models.liveportrait.crop import find_square
 from reenact.models.liveportrait.expressions import SLIDERS, move_expression
 from reenact.models.liveportrait.landmarks import measure_openings
 from reenact.models.liveportrait.losses import wing_distance
 from reenact.models.liveportrait.motion import PortraitMotion
-from reenact.models.liveportrait.network import LivePortrait, LivePortraitConfig
+from reenact.models.liveportrait.network import LivePortrait
 from reenact.models.liveportrait.source_video import keep_first_eyes, smooth_frames, smooth_values
 from reenact.nn.euler import angles_of, rotation_of
 from reenact.nn.keypoints import hull_ratio, sparse_motions

@@ -16,8 +16,9 @@ from reenact.models.common import forward_check
 from reenact.models.common.keypoints import count_channels, rename_hourglass
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.official_settings import Setting, square_image
+from reenact.models.liveportrait.config import LivePortraitConfig
 from reenact.models.liveportrait.module import LivePortraitModule
-from reenact.models.liveportrait.network import LivePortrait, LivePortraitConfig
+from reenact.models.liveportrait.network import LivePortrait
 
 TITLE = "LivePortrait (the five files of its folders base_models and retargeting_models)"
 PARTS = {

@@ -75,6 +75,9 @@ belongs to the lips.
 FEATURES: Final = ((11, 13), (15, 16), (12, 14, 17, 19, 20))
 """Guided keypoints of the left eye, of the right eye and of the lips, without that of both eyes."""
 
+LIDS_AND_LIPS: Final = ((11, 13), (15, 16), (17, 19))
+"""Upper and lower guided keypoint of the left eye, of the right eye and of the lips."""
+
 
 def measure_openings(landmarks: Tensor) -> Tensor:
     """Openings (..., 3) of the left eye, the right eye and the lips in landmarks (..., 68, 203 or 478, 2) of any unit.
@@ -88,6 +91,20 @@ def measure_openings(landmarks: Tensor) -> Tensor:
     ]
     high, wide = _LIPS[layout]
     return torch.stack((*eyes, _distance(landmarks, high) / (_distance(landmarks, wide) + _LEAST)), dim=-1)
+
+
+def measure_guided_openings(points: Tensor, landmarks: Tensor, side: int) -> Tensor:
+    """Openings (B, 3), as of `measure_openings`, by the heights of guided keypoints over widths in the landmarks.
+
+    Args:
+        points: keypoints (B, K, 3); a height is measured down the picture, and is negative where lids or lips cross.
+        landmarks: (B, 68, 2) in pixels of the image.
+        side: of the image.
+    """
+    layout = landmarks.shape[-2]
+    widths = [_distance(landmarks, wide) for wide in (*_EYE_WIDTHS[layout], _LIPS[layout][1])]
+    heights = [points[:, low, 1] - points[:, high, 1] for high, low in LIDS_AND_LIPS]
+    return torch.stack(heights, 1) / (torch.stack(widths, 1) * (2 / side) + _LEAST)
 
 
 def guide_points(landmarks: Tensor, guided: Mapping[int, tuple[int, ...]] = GUIDED) -> Tensor:

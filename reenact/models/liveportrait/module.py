@@ -14,8 +14,9 @@ from reenact.models.common.keypoints import DiscriminatorConfig
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.portrait_module import Losses, Stage
 from reenact.models.common.training import check_phase, is_in_phase
+from reenact.models.liveportrait.config import LivePortraitConfig
 from reenact.models.liveportrait.first_stage import WHOLE, LivePortraitLosses, PlacedKeypoints, PortraitStage
-from reenact.models.liveportrait.network import LivePortrait, LivePortraitConfig, LivePortraitReenactment
+from reenact.models.liveportrait.network import LivePortrait, LivePortraitReenactment
 from reenact.models.liveportrait.optimisation import LivePortraitOptimisation
 from reenact.models.liveportrait.regions import REDUCTIONS
 from reenact.models.liveportrait.second_stage import RetargetedPortraits, RetargetingLosses, RetargetingStage

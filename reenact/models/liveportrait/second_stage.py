@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from reenact.faces.fields import TensorFields
 from reenact.faces.portrait import PortraitPair
 from reenact.models.common.portrait_module import Losses
-from reenact.models.liveportrait.landmarks import measure_openings
+from reenact.models.liveportrait.landmarks import measure_guided_openings, measure_openings
 from reenact.models.liveportrait.network import LivePortrait
 from reenact.models.liveportrait.optimisation import LivePortraitOptimisation
 from reenact.models.liveportrait.regions import mask_features, mask_shoulders
@@ -35,6 +35,8 @@ class RetargetingLosses:
     """Change of the picture outside the eyes, or outside the lips, when these open or close."""
     opening: float = 1.0
     """Distance of the openings of the result from those that were asked for."""
+    guided_opening: float = 0.0
+    """Distance of the openings that guided keypoints show from those that were asked for (not the paper's)."""
     offsets: float = 0.01
     """Mean size of all offsets of keypoints."""
     landmarks: LandmarkKind = "mediapipe"
@@ -59,6 +61,8 @@ class RetargetedPortraits(TensorFields):
     """(B, 3, H, W) the source with its eyes opened or closed."""
     lips: Tensor
     """(B, 3, H, W) the source with its lips opened or closed."""
+    keypoints: Tensor
+    """(B, K, 3) of the source as it is."""
     stitch_offsets: Tensor
     """(B, K, 3) of stitching."""
     eye_offsets: Tensor
@@ -145,7 +149,7 @@ def retarget_portraits(
     image, eyes, lips = network.render(type(state).cat([state] * 3), starts + torch.cat(offsets)).image.chunk(3)
     return RetargetedPortraits(
         image=image, rebuilt=rebuilt, eyes=eyes, lips=lips,
-        stitch_offsets=offsets[0], eye_offsets=offsets[1], lip_offsets=offsets[2],
+        keypoints=source, stitch_offsets=offsets[0], eye_offsets=offsets[1], lip_offsets=offsets[2],
         eye_target=targets[:, 0], lip_target=targets[:, 1],
     )  # fmt: skip
 
@@ -181,7 +185,17 @@ def compute_retargeting_losses(
     for name, image in (("eyes", result.eyes), ("lips", result.lips)):
         losses[f"rest_{name}"] = weights.rest * _measure_change(image, result.rebuilt, ~features[name])
         losses[f"opening_{name}"] = weights.opening * openings[name].abs().mean()
+    if weights.guided_opening:
+        losses["guided_opening"] = weights.guided_opening * _measure_guided_error(result, source)
     return losses | {f"offsets_{name}": weights.offsets * value.abs().mean() for name, value in offsets.items()}
+
+
+def _measure_guided_error(result: RetargetedPortraits, landmarks: Tensor) -> Tensor:
+    """Mean distance of the openings that guided keypoints show from those that were asked for, of eyes and lips."""
+    side = result.image.shape[-1]
+    eyes = measure_guided_openings(result.keypoints + result.eye_offsets, landmarks, side)[:, :2] - result.eye_target
+    lips = measure_guided_openings(result.keypoints + result.lip_offsets, landmarks, side)[:, 2:] - result.lip_target
+    return eyes.abs().mean() + lips.abs().mean()
 
 
 def _measure_change(image: Tensor, rebuilt: Tensor, mask: Tensor) -> Tensor:

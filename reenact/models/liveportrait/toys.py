@@ -9,9 +9,9 @@ from torch import nn
 
 from reenact.models.common.keypoints import DiscriminatorConfig
 from reenact.models.common.module import ReenactmentModule
+from reenact.models.liveportrait.config import LivePortraitConfig
 from reenact.models.liveportrait.first_stage import LivePortraitLosses
 from reenact.models.liveportrait.module import LivePortraitModule, TrainedPart
-from reenact.models.liveportrait.network import LivePortraitConfig
 from reenact.models.liveportrait.optimisation import LivePortraitOptimisation
 from reenact.models.liveportrait.second_stage import RetargetingLosses
 from reenact.nn.conv import SpectralConv2d

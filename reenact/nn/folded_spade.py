@@ -146,7 +146,7 @@ class FoldedSpadeDecoder(nn.Module):
     def draw_maps(self, style: Tensor) -> Tensor:
         """(B, style, h, w) to the maps (B, last, 4 h, 4 w) before the picture."""
         style = bring_channels_inside(style)
-        x = self.fc(style)
+        x: Tensor = self.fc(style)
         for block in (*self.middle, *self.up):
             x = block(x, style)
         return x

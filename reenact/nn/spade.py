@@ -91,7 +91,7 @@ class SpadeDecoder(nn.Module):
 
     def draw_maps(self, style: Tensor) -> Tensor:
         """(B, style, h, w) to the maps (B, last, 4 h, 4 w) before the picture."""
-        x = self.fc(style)
+        x: Tensor = self.fc(style)
         for index in range(6):
             x = getattr(self, f"G_middle_{index}")(x, style)
         for block in (self.up_0, self.up_1):

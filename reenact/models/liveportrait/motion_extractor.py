@@ -158,12 +158,12 @@ class MotionExtractor(nn.Module):
             size = stages[0].shape[-2:]
             parts = [lateral(maps) for lateral, maps in zip(self.laterals, stages, strict=True)]
             joined = [F.interpolate(part, size, mode="bilinear", align_corners=False) for part in parts]
-            seen = F.gelu(torch.stack(joined).sum(0))
-            heat = spatial_softmax(self.maps(seen), TEMPERATURE)
+            pyramid = F.gelu(torch.stack(joined).sum(0))
+            heat = spatial_softmax(self.maps(pyramid), TEMPERATURE)
             places = average_position(heat)
             vector = torch.cat((vector, places.flatten(1).to(vector.dtype)), dim=1)
             if self.details is not None:
-                read = torch.einsum("bphw,bchw->bpc", heat.to(vector.dtype), self.details(seen))
+                read = torch.einsum("bphw,bchw->bpc", heat.to(vector.dtype), self.details(pyramid))
                 vector = torch.cat((vector, read.flatten(1)), dim=1)
         return {name: getattr(self, f"fc_{name}")(vector) for name in HEADS}, places
 

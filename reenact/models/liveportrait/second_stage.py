@@ -154,14 +154,14 @@ def retarget_portraits(
     )  # fmt: skip
 
 
-def choose_drivers(count: int, own: float) -> Tensor:
+def choose_drivers(count: int, own_share: float) -> Tensor:
     """For each of `count` pairs, the pair whose driving head moves it.
 
     The last pairs are moved by the pair before, of another person in nearly every batch, and the first ones, a share
-    `own` of them, by their own.
+    `own_share` of them, by their own.
     """
     pairs = torch.arange(count)
-    return torch.where(pairs < round(own * count), pairs, pairs.roll(1))
+    return torch.where(pairs < round(own_share * count), pairs, pairs.roll(1))
 
 
 def compute_retargeting_losses(

@@ -35,7 +35,7 @@ def test_sizes_are_those_of_the_paper():
         assert details.shape == (2, 0, 128, 128)
         assert generator(image, torch.zeros(2, 256)).shape == (2, 3, 32, 128, 128)
         assert count_parameters(SuperResolution()) == pytest.approx(0.30, abs=0.01)
-        assert SuperResolution()(torch.zeros(2, 32, 64, 64), 256).shape == (2, 3, 256, 256)
+        assert SuperResolution()(torch.zeros(2, 32, 64, 64), 256)[0].shape == (2, 3, 256, 256)
 
 
 @pytest.mark.parametrize("block_type", [ModulatedBlock, CrossBlock])

@@ -198,15 +198,18 @@ class SuperResolution(nn.Module):
         for layer in (self.coarse_colour, self.fine_colour):
             nn.init.zeros_(layer.weight)
 
-    def forward(self, features: Tensor, size: int) -> Tensor:
-        """Pictures (B, 3, S, S) of features (B, C, h, w), resized to S / 2 first."""
+    def forward(self, features: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Enlarge features (B, C, h, w), resized to S / 2 first.
+
+        Returns:
+            Pictures (B, 3, S, S), and the maps (B, F, S, S) that the last layer of colour reads.
+        """
         half = (size // 2, size // 2)
         features = F.interpolate(features, half, mode="bilinear", align_corners=False, antialias=True)
         x = self.coarse(features)
         image = features[:, :3] + self.coarse_colour(x)
         x = self.fine(self.up(enlarge_maps(x)))
-        picture: Tensor = enlarge_maps(image) + self.fine_colour(x)
-        return picture
+        return enlarge_maps(image) + self.fine_colour(x), x
 
 
 def enlarge_maps(x: Tensor) -> Tensor:

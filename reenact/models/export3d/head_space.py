@@ -59,6 +59,19 @@ def weigh_features(face_model: FaceModel, params: FaceParams, size: int) -> Tens
     return torch.exp(-nearest / (2 * reach.square()[:, None, None, None]))
 
 
+def measure_ray_depth(points: Tensor, camera: Tensor) -> Tensor:
+    """Length (B, N) in metres of the rays of `cast_rays` up to points (B, N, 3) in model space.
+
+    Args:
+        points: posed, before the camera.
+        camera: (B, 3 or 7).
+    """
+    if camera.shape[-1] == 3:
+        return 1 - points[..., 2]
+    lengths: Tensor = torch.linalg.vector_norm(points + camera[:, None, 4:], dim=-1)
+    return lengths
+
+
 def draw_ray_depth(face_model: FaceModel, params: FaceParams, size: int) -> tuple[Tensor, Tensor]:
     """Depth (B, 1, S, S) in metres at which the rays of `cast_rays` meet the mesh, and where they do, as a mask.
 

@@ -21,7 +21,8 @@ from reenact.models.common.portrait_module import Losses
 from reenact.models.export3d.discriminator import CameraDiscriminator, DiscriminatorConfig
 from reenact.models.export3d.foundation import check_digest, load_expressions
 from reenact.models.export3d.head_space import weigh_features
-from reenact.models.export3d.network import Export3D, Export3DConfig, Export3DReenactment
+from reenact.models.export3d.network import Export3D, Export3DConfig
+from reenact.models.export3d.results import Export3DReenactment
 from reenact.nn.losses import ImageLosses, ImageWeights, to_unit
 from reenact.nn.whole_batch import BatchDraws
 

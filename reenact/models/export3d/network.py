@@ -17,7 +17,6 @@ from reenact.faces.contents import Contents
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 from reenact.faces.portrait import Portrait
-from reenact.models.common.base import Reenactment, SourceState
 from reenact.models.common.controls import Control, check_value, find_control
 from reenact.models.common.expression_basis import BasisConfig, ExpressionBasis
 from reenact.models.common.face_controls import COEFFICIENTS
@@ -37,7 +36,8 @@ from reenact.models.export3d.expression import (
 )
 from reenact.models.export3d.generator import GeneratorConfig, PlaneAverage, SuperResolution, TriplaneGenerator
 from reenact.models.export3d.head_space import draw_ray_depth, unpose_pictures
-from reenact.models.export3d.memory import PlaneMemory
+from reenact.models.export3d.results import Export3DReenactment, Export3DState
+from reenact.models.export3d.source_lookup import SourceBlend, build_source_view, carry_source
 from reenact.models.export3d.surface import extract_surface
 from reenact.nn.ray_marching import Rays, RaySampling, Rendering, limit_rays, render_rays
 from reenact.nn.triplane import RadianceDecoder, sample_planes
@@ -75,6 +75,9 @@ class Export3DConfig(GeneratorConfig):
     unposed: bool = False
     """Give the generator the source as the unposed head would show it (`unpose_pictures`): the paper's data are cut
     about the nose of each frame, other heads move and tilt in their crop."""
+    source_lookup: bool = False
+    """Blend the full picture with the source, read where the rendered surface lies in it (`SourceBlend`). Not part of
+    the paper."""
     average: float = 0.998
     """Decay of the planes' average (eq. 12)."""
     expression: ExpressionKind = "clebs"
@@ -90,42 +93,6 @@ class Export3DConfig(GeneratorConfig):
             raise ReenactError(
                 f"--model.network.basis.width {self.basis.width} and --model.network.code {self.code} must be equal"
             )
-
-
-@dataclass
-class Export3DState(SourceState):
-    """Encoded source."""
-
-    motion: FaceParams
-    """Face parameters of the source."""
-    tokens: Tensor
-    """(B, N, D) tokens before any expression."""
-    details: Tensor
-    """(B, C, S / 2, S / 2) of the branch of details; without one C is 0."""
-    memory: PlaneMemory = field(default_factory=PlaneMemory, kw_only=True, repr=False, compare=False)
-    """The last tri-plane of the source."""
-
-
-@dataclass
-class Export3DReenactment(Reenactment):
-    """A result with what led to it."""
-
-    raw: Tensor
-    """(B, 3, r, r) rendered picture in [-1, 1]."""
-    depth: Tensor
-    """(B, 1, r, r) place of the surface along its ray in sides of the cube: 0 is nearest to the middle of the head, the
-    camera's side is negative."""
-    opacity: Tensor
-    """(B, 1, r, r) share of each ray that meets something."""
-    normals: Tensor
-    """(B, 3, r, r) outward normals of the surface: x right in the picture, y up, z towards the camera."""
-
-    def pictures(self) -> dict[str, Tensor]:
-        """The rendered picture, the depth, near is white, the normals as colours, and the result."""
-        size = self.image.shape[-2:]
-        depth = (-2 * self.depth).clamp(-1, 1).expand_as(self.raw)
-        inside = {"raw": self.raw.clamp(-1, 1), "depth": depth, "normals": self.normals}
-        return {**{name: F.interpolate(picture, size) for name, picture in inside.items()}, "result": self.image}
 
 
 class Export3D(ParameterDriven[Export3DState]):
@@ -153,6 +120,7 @@ class Export3D(ParameterDriven[Export3DState]):
         self.average = PlaneAverage((3, config.channels, side, side), config.average)
         self.decoder = RadianceDecoder(config.channels, config.decoder, config.channels)
         self.resolution = SuperResolution(config.channels, config.resolution_widths)
+        self.blend = SourceBlend(config.resolution_widths[1]) if config.source_lookup else None
 
     def encode(self, source: Portrait) -> Export3DState:
         """Tokens of the source; errors for pictures of another size than the network's."""
@@ -163,10 +131,11 @@ class Export3D(ParameterDriven[Export3DState]):
                 f" {self.config.size} or --model.network.size {size}"
             )
         motion, image = self.read(source), source.image
+        view = build_source_view(self.face_model, image, motion) if self.blend is not None else None
         if self.config.unposed:
             image = unpose_pictures(self.face_model, image, motion, self.config.box)
         tokens, details = self.generator.encode(image)
-        return Export3DState(motion=motion, tokens=tokens, details=details)
+        return Export3DState(motion=motion, tokens=tokens, details=details, view=view)
 
     def perform(
         self, state: Export3DState, motion: FaceParams, random: BatchDraws | None = None
@@ -177,11 +146,17 @@ class Export3D(ParameterDriven[Export3DState]):
         rays = self.place_rays(motion)
         result = self._render(planes, rays, random)
         features = result.colour.mT.reshape(len(rays.near), -1, config.rays, config.rays)
-        image = self.resolution(features, config.size)
+        depth = (result.depth - rays.nearest()).view(-1, 1, config.rays, config.rays)
+        image, maps = self.resolution(features, config.size)
+        if self.blend is not None and state.view is not None:
+            assert isinstance(state.motion, FaceParams)
+            points = self._locate_pixels(motion, depth)
+            carried = carry_source(self.face_model, state.view, state.motion, points)
+            image = self.blend(image, maps, carried, state.view)
         return Export3DReenactment(
             image=image if self.training else image.clamp(-1, 1),  # a clamped pixel would have no gradient
             raw=features[:, :3],
-            depth=(result.depth - rays.nearest()).view(-1, 1, config.rays, config.rays),
+            depth=depth,
             opacity=result.opacity.view(-1, 1, config.rays, config.rays),
             normals=self._find_normals(motion, result.depth.detach()),
         )
@@ -227,15 +202,27 @@ class Export3D(ParameterDriven[Export3DState]):
         planes: Tensor = self.average(self.generator.decode(tokens, details, code))
         return planes
 
-    def place_rays(self, motion: FaceParams) -> Rays:
-        """Rays of the raw picture relative to the unposed face, in sides of the cube, cut to it."""
-        origins, directions = (part.flatten(1, 2) for part in cast_rays(motion.camera, self.config.rays))
+    def place_rays(self, motion: FaceParams, count: int | None = None) -> Rays:
+        """Rays of a picture relative to the unposed face, in sides of the cube, cut to it.
+
+        Args:
+            motion: pose and camera.
+            count: rays along either side; None is the raw picture's.
+        """
+        origins, directions = (part.flatten(1, 2) for part in cast_rays(motion.camera, count or self.config.rays))
         skull = self.face_model.skull(motion)
         turn, shift = skull[..., :3, :3], skull[..., :3, 3]
         # A row vector times R is the column vector times its inverse.
         origins = (origins - shift[:, None]) @ turn
         middle = self.face_model.mean_vertices.to(origins).mean(0)
         return limit_rays((origins - middle) / self.config.box, directions @ turn, 1.0)
+
+    def _locate_pixels(self, motion: FaceParams, depth: Tensor) -> Tensor:
+        """Points (B, S * S, 3) of the unposed head in metres that pixels show, by a result's depth (B, 1, r, r)."""
+        rays, side = self.place_rays(motion, self.config.size), (self.config.size,) * 2
+        depth = F.interpolate(depth, side, mode="bilinear", align_corners=False).flatten(1) + rays.nearest()
+        points = rays.locate(depth[..., None])[:, :, 0]
+        return points * self.config.box + self.face_model.mean_vertices.to(points).mean(0)
 
     def draw_mesh_depth(self, motion: FaceParams) -> tuple[Tensor, Tensor]:
         """Depth (B, 1, r, r) of the mesh of a motion, in the units of the depth of a result, and where it is seen."""

@@ -21,7 +21,7 @@ def _build_toy() -> Export3DModule:
     network = Export3DConfig(
         size=32, rays=16, sampling=RaySampling(coarse=8, fine=8), decoder=16, resolution_widths=(8, 8),
         stem=[8, 8, 16, 16], tokens=32, heads=2, blocks=1, low=16, code=8, channels=8, expression="lebs",
-        basis=BasisConfig(components=3, width=8, hidden=8),
+        source_lookup=True, basis=BasisConfig(components=3, width=8, hidden=8),
     )  # fmt: skip
     return Export3DModule(
         network=network,

@@ -61,8 +61,8 @@ def test_points_that_the_source_does_not_show_are_hidden(head, turned):
     hidden = carry_source(head, view, source, points)[:, 3:]
     face = rasterize_face(head.posed(driving), head.faces, PIXELS)
     visible = visibility_map(face, build_source_geometry(head.posed(source), head.faces, PIXELS))
-    assert (seen & (visible == 0)).float().mean() > 0.02
-    assert ((hidden > 0.5) == (visible == 0))[seen].float().mean() > 0.9
+    assert (hidden > 0.5)[seen & (visible == 0)].float().mean() > 0.7
+    assert (hidden < 0.5)[seen & (visible == 1)].float().mean() > 0.9
 
 
 @pytest.mark.parametrize("camera", [[1.8, 0.1, 0.0], [4.0, 4.0, 0.1, 0.0, 0.0, 0.1, -1.2]])

@@ -134,6 +134,8 @@ class Export3DModule(AdversarialTraining[Export3DReenactment], ReenactmentModule
         small = F.interpolate(target, result.raw.shape[-2:], mode="bilinear", align_corners=False, antialias=True)
         weights, images = self.losses, self.image_losses
         pairs = {"raw": (result.raw, small), "full": (result.image, target)}
+        if result.enlarged is not None:  # a blend that leaves it out early would never come back to it
+            pairs["enlarged"] = (result.enlarged, target)
         losses = {name: weights.pixel * F.mse_loss(*pair) for name, pair in pairs.items()}
         for name, (fake, real) in pairs.items():
             losses |= images.compare_levels([to_unit(fake)], [to_unit(real)], f"{name}_perceptual")

@@ -148,17 +148,19 @@ class Export3D(ParameterDriven[Export3DState]):
         features = result.colour.mT.reshape(len(rays.near), -1, config.rays, config.rays)
         depth = (result.depth - rays.nearest()).view(-1, 1, config.rays, config.rays)
         image, maps = self.resolution(features, config.size)
+        enlarged = None
         if self.blend is not None and state.view is not None:
             assert isinstance(state.motion, FaceParams)
             points = self._locate_pixels(motion, depth)
             carried = carry_source(self.face_model, state.view, state.motion, points)
-            image = self.blend(image, maps, carried, state.view)
+            enlarged, image = image, self.blend(image, maps, carried, state.view)
         return Export3DReenactment(
             image=image if self.training else image.clamp(-1, 1),  # a clamped pixel would have no gradient
             raw=features[:, :3],
             depth=depth,
             opacity=result.opacity.view(-1, 1, config.rays, config.rays),
             normals=self._find_normals(motion, result.depth.detach()),
+            enlarged=enlarged,
         )
 
     def read(self, driving: Portrait) -> BasisParams:

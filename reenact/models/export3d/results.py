@@ -42,6 +42,8 @@ class Export3DReenactment(Reenactment):
     """(B, 1, r, r) share of each ray that meets something."""
     normals: Tensor
     """(B, 3, r, r) outward normals of the surface: x right in the picture, y up, z towards the camera."""
+    enlarged: Tensor | None = None
+    """(B, 3, S, S) rendered picture after super-resolution, where the result blends it with the source."""
 
     def pictures(self) -> dict[str, Tensor]:
         """The rendered picture, the depth, near is white, the normals as colours, and the result."""

@@ -32,16 +32,16 @@ class SourceView(TensorFields):
     """(B, 3, S, S)"""
     depth: Tensor
     """(B, 1, S, S) length in metres of the rays of `cast_rays` up to the mesh; 0 where they miss it."""
-    seen: Tensor
+    mask: Tensor
     """(B, 1, S, S) 1 where they meet it."""
 
 
 def build_source_view(face_model: FaceModel, image: Tensor, params: FaceParams) -> SourceView:
     """Draw the mesh of parameters (B) beside their pictures (B, 3, S, S)."""
     with torch.no_grad():
-        depth, seen = draw_ray_depth(face_model, params, image.shape[-1])
-    seen = seen.to(depth)
-    return SourceView(image, depth * seen, seen)
+        depth, mask = draw_ray_depth(face_model, params, image.shape[-1])
+    mask = mask.to(depth)
+    return SourceView(image, depth * mask, mask)
 
 
 def carry_source(face_model: FaceModel, view: SourceView, params: FaceParams, points: Tensor) -> Tensor:
@@ -60,11 +60,11 @@ def carry_source(face_model: FaceModel, view: SourceView, params: FaceParams, po
     posed = points @ skull[:, :3, :3].mT + skull[:, None, :3, 3]
     camera = params.camera.expand(count, -1)
     grid = face_model.project(posed, camera)[..., :2].view(count, size, size, 2)
-    maps = torch.cat([view.image, view.depth, view.seen], 1).expand(count, -1, -1, -1)
+    maps = torch.cat([view.image, view.depth, view.mask], 1).expand(count, -1, -1, -1)
     carried = F.grid_sample(maps, grid, padding_mode="border", align_corners=False)
-    colour, depth, seen = carried[:, :3], carried[:, 3:4], carried[:, 4:]
-    behind = measure_ray_depth(posed, camera).view_as(depth) - depth / seen.clamp_min(0.5)
-    return torch.cat([colour, seen * (behind / REACH).clamp(-1, 1)], 1)
+    colour, depth, mask = carried[:, :3], carried[:, 3:4], carried[:, 4:]
+    behind = measure_ray_depth(posed, camera).view_as(depth) - depth / mask.clamp_min(0.5)
+    return torch.cat([colour, mask * (behind / REACH).clamp(-1, 1)], 1)
 
 
 class SourceBlend(nn.Module):
@@ -99,7 +99,7 @@ class SourceBlend(nn.Module):
             carried: (B, 4, S, S) of `carry_source`.
             view: the source, for one picture or for B.
         """
-        still = torch.cat([view.image, view.seen], 1).expand(len(rendered), -1, -1, -1)
-        weights: Tensor = self.layers(torch.cat([features, rendered, carried, still], 1)).softmax(1)
-        pictures = torch.stack([rendered, carried[:, :3], still[:, :3]], 1)
+        unmoved = torch.cat([view.image, view.mask], 1).expand(len(rendered), -1, -1, -1)
+        weights: Tensor = self.layers(torch.cat([features, rendered, carried, unmoved], 1)).softmax(1)
+        pictures = torch.stack([rendered, carried[:, :3], unmoved[:, :3]], 1)
         return (weights[:, :, None] * pictures).sum(1)

@@ -106,7 +106,7 @@ def test_the_discriminator_joins_in_the_second_phase(tmp_path):
     run = trainer(tmp_path, max_steps=4, limit_val_batches=0, callbacks=[Note()])
     run.fit(module, Pairs(4))
     assert logged == [(False, True), (False, True), (True, False), (True, False)]
-    names = {"raw", "full", "raw_perceptual", "full_perceptual", "gan"}
+    names = {"raw", "full", "enlarged", "raw_perceptual", "full_perceptual", "gan"}
     assert {name.rpartition("/")[2] for name in run.callback_metrics if "generator/" in name} >= names
 
 

@@ -149,8 +149,8 @@ class Export3D(ParameterDriven[Export3DState]):
         depth = (result.depth - rays.nearest()).view(-1, 1, config.rays, config.rays)
         image, maps = self.resolution(features, config.size)
         enlarged = None
-        if self.blend is not None and state.view is not None:
-            assert isinstance(state.motion, FaceParams)
+        if self.blend is not None:
+            assert state.view is not None
             points = self._locate_pixels(motion, depth)
             carried = carry_source(self.face_model, state.view, state.motion, points)
             enlarged, image = image, self.blend(image, maps, carried, state.view)

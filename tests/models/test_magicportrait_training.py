@@ -1,5 +1,7 @@
 """What MagicPortrait at tiny scale learns of people of the synthetic world, stage by stage; half an hour."""
 
+import time
+
 import pytest
 import strangers
 import torch
@@ -9,6 +11,7 @@ pytest.importorskip("diffusers", reason="needs the extra diffusion")
 
 from reenact.cli import main
 from reenact.faces.portrait import PortraitPair
+from reenact.metrics.images import psnr
 from reenact.metrics.temporal import flicker
 from reenact.models.common.checkpoint import load_method
 from reenact.nn.probe import load_probe
@@ -37,6 +40,12 @@ def image_module(image_checkpoint):
 @pytest.fixture(scope="module")
 def video_checkpoint(image_checkpoint, tmp_path_factory):
     return train("magicportrait", tmp_path_factory.mktemp("magicportrait"), "--weights", str(image_checkpoint))
+
+
+@pytest.fixture(scope="module")
+def fast_checkpoint(video_checkpoint, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("magicportrait")
+    return train("magicportrait_fast", folder, "--model.teacher", str(video_checkpoint))
 
 
 def check_strangers(module):
@@ -87,3 +96,27 @@ def test_motion_modules_lower_the_flicker(video_checkpoint):
                 frames = torch.cat([result.image for result in module.play(clip[:1], [clip])])
             totals[name] += flicker(frames, clip.image).mean().item()
     assert totals["with"] < totals["without"]
+
+
+def play_strangers(module):
+    """Landmark error and PSNR of clips of four strangers, and the seconds of processor time of a frame."""
+    probe, errors, similarities, seconds = load_probe(), [], [], 0.0
+    for person in strangers.PEOPLE[:4]:
+        source, clip = (strangers.read_portraits(person, 0, frames, 0) for frames in ((60,), tuple(VIDEO)))
+        start = time.process_time()
+        with torch.no_grad():
+            frames = torch.cat([result.image for result in module.play(source, [clip])])
+        seconds += time.process_time() - start
+        errors.append(strangers.landmark_error(probe(frames).landmarks, probe(clip.image).landmarks))
+        similarities.append(psnr(frames, clip.image))
+    error, similarity = torch.cat(errors), torch.cat(similarities)
+    return error.mean().item(), similarity.mean().item(), seconds / len(error)
+
+
+def test_few_steps_do_what_twenty_of_the_teacher_do(video_checkpoint, fast_checkpoint):
+    twenty = load_method(video_checkpoint, settings={"network.sampling.steps": "20"})
+    error, similarity, seconds = play_strangers(load_method(fast_checkpoint))
+    teacher_error, teacher_similarity, teacher_seconds = play_strangers(twenty)
+    assert error < 1.1 * teacher_error
+    assert similarity > teacher_similarity - 0.5
+    assert seconds < 0.22 * teacher_seconds  # a fifth, 0.199 as measured on an idle core

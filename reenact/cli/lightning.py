@@ -25,6 +25,7 @@ from reenact.callbacks.partial_transfer import PartialTransfer
 from reenact.callbacks.pictures import Pictures
 from reenact.callbacks.predictions import PredictedPictures
 from reenact.callbacks.progress import progress_bar
+from reenact.callbacks.run_record import RunRecord
 from reenact.cli.data_needs import MASKS, REMEDY, check_needs
 from reenact.cli.headline import describe_run
 from reenact.cli.launching import set_launcher
@@ -39,7 +40,7 @@ from reenact.runs import quiet, wandb_key
 from reenact.runs.foundations import find_value
 from reenact.runs.processes import is_first, share_run_folder
 from reenact.runs.request import Request
-from reenact.runs.run_folder import hold_run_folder, record_run
+from reenact.runs.run_folder import hold_run_folder
 
 SEED = 0
 """Runs are the same twice unless another seed is asked for."""
@@ -152,6 +153,7 @@ class ReenactCLI(LightningCLI):
             PredictedPictures(self.request.out / "predictions"),
             MetricsTail(),
             HeldOut(),
+            RunRecord(self.request.out, self.request.title),
         ]
         if config.enable_progress_bar is not False and not config.barebones:
             standard_callbacks.append(progress_bar())
@@ -223,8 +225,6 @@ class ReenactCLI(LightningCLI):
         headline = describe_run(self.request, self.model, self.datamodule, self.trainer)
         if is_first():
             quiet.log_to(self.request.out / "log.txt")
-            if self.request.command == "fit":
-                record_run(self.request.out, self.request.title)
         for line in headline:
             quiet.LOG.info(line)
         with share_run_folder(self.request.out):
@@ -271,7 +271,7 @@ def _wandb_id(request: Request) -> str:
             settings = settings.get(key) if isinstance(settings, dict) else None
         if isinstance(settings, str):
             return settings
-    return f"r{secrets.token_hex(4)}"  # digits alone, or with an e, would be a number in the run's config.yaml
+    return f"r{secrets.token_hex(4)}"  # digits alone would be a number to other readers of config.yaml
 
 
 def _checkpoint_folder(out: str) -> str:

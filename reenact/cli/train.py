@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from docstring_parser import DocstringStyle
-from jsonargparse import set_parsing_settings
+from jsonargparse import set_dumper, set_parsing_settings
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
@@ -20,6 +20,7 @@ from reenact.cli.launching import PATIENCE, end_processes
 from reenact.cli.lightning import ReenactCLI
 from reenact.cli.needed_files import Plan
 from reenact.cli.options import known_options, print_all_options
+from reenact.cli.settings_file import dump_settings
 from reenact.cli.system_errors import from_system
 from reenact.errors import ReenactError
 from reenact.methods.registry import list_offered_packages
@@ -83,6 +84,7 @@ def _parse_arguments(request: Request, arguments: list[str]) -> Iterator[None]:
     # Only a page of options shows docstrings; reading all their forms takes longer than the rest of the parse.
     style = DocstringStyle.AUTO if request.shows_options else DocstringStyle.GOOGLE
     set_parsing_settings(docstring_parse_attribute_docstrings=request.shows_options, docstring_parse_style=style)
+    set_dumper("yaml", dump_settings)
     try:
         with limited_classes(request.classes, [*allowed_packages(), *list_offered_packages()]):
             for path in request.classes:

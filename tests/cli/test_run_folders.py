@@ -11,7 +11,7 @@ import pytest
 from reenact.claims import try_claim
 from reenact.cli import main
 from reenact.errors import ReenactError
-from reenact.runs.run_folder import CLAIM, hold_run_folder, new_run, remove_unused
+from reenact.runs.run_folder import CLAIM, checkpoint_of, hold_run_folder, new_run, remove_unused
 
 from .standins import Method
 
@@ -84,3 +84,18 @@ def test_a_resumed_run_writes_each_row_of_its_metrics_once(place, monkeypatch):
             return list(csv.DictReader(file))
 
     assert rows("run") == rows("whole")
+
+
+def test_a_run_that_is_refused_before_its_first_step_leaves_nothing(place, monkeypatch, capsys):
+    def refuse(self: Method) -> None:
+        raise ReenactError("the data do not fit")
+
+    monkeypatch.setattr(Method, "on_fit_start", refuse)
+    assert main(["fit", "--model", "standin", "--out", "elsewhere"]) == 2
+    assert "the data do not fit" in capsys.readouterr().err
+    assert not list(place.iterdir())
+
+
+def test_last_finds_a_run_that_out_put_elsewhere(place):
+    assert main(["fit", "--model", "standin", "--out", "elsewhere", "--trainer.max_steps", "1"]) == 0
+    assert checkpoint_of("--checkpoint", "last", title="standin") == Path("elsewhere/checkpoints/last.ckpt")

@@ -264,6 +264,14 @@ def test_the_settings_are_printed_on_request_and_nothing_runs(place, capsys):
     assert not (place / "runs").exists()
 
 
+@pytest.mark.parametrize("name", ["1e5", "96604e42", "2e-3", "-1_0E+2", "12", "null x", "2026-11-30"])
+def test_text_that_looks_like_a_number_comes_back_from_the_settings(place, capsys, name):
+    assert main(["fit", "--model", "standin", f"--trainer.profiler={name}", "--print_config"]) == 0
+    (place / "settings.yaml").write_text(capsys.readouterr().out)
+    assert main(["fit", "-c", "settings.yaml", "--print_config"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["trainer"]["profiler"] == name
+
+
 def test_a_grid_shows_inputs_result_and_error(place):
     assert fit("--model", "standin", "--out", "run") == 0
     picture = np.asarray(Image.open(place / "run" / "pictures" / "val_self_0000004.png"))

@@ -9,7 +9,10 @@ from reenact.faces.contents import APPEARANCE_SOURCE
 from reenact.models.common.portrait_module import PortraitModule
 
 REMEDY = "make a store with: reenact prepare FOLDER --out STORE, and name it with --data clips --data.root STORE"
-MASKS = "make a store with: reenact world --masks --out STORE, and name it with --data clips --data.root STORE"
+MASKS = (
+    "make a store with: reenact prepare FOLDER --masks --out STORE, or reenact world --masks --out STORE, and name it"
+    " with --data clips --data.root STORE"
+)
 
 
 def check_needs(model: PortraitModule, data: ReenactmentDataModule, command: str) -> None:

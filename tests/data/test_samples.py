@@ -209,7 +209,9 @@ def test_portraits_with_windows_and_masks_collate():
     assert batch.driving.window.shape.shape == (2, 5, 3)
 
 
-def test_masks_that_no_portrait_has_come_from_the_world(root):
+def test_masks_that_no_portrait_has_come_from_prepare_or_the_world(root):
     method = SimpleNamespace(needs=Contents(params=True, mask=True))
-    with pytest.raises(ReenactError, match=r"needs masks of every portrait .*: reenact world --masks --out STORE"):
+    with pytest.raises(
+        ReenactError, match=r"needs masks of every portrait .*: reenact prepare FOLDER --masks .* world"
+    ):
         check_needs(method, Clips(root), "test")

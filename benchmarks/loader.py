@@ -60,7 +60,7 @@ BATCHES_AHEAD = 8
 """Batches for which files exist in the store of a million clips: what workers load before the first is handed out."""
 
 
-def made_frames(seed: int, count: int, size: int) -> Iterator[Image]:
+def draw_frames(seed: int, count: int, size: int) -> Iterator[Image]:
     random = np.random.default_rng(seed)
     side = size + 64
     smooth = cv2.resize(
@@ -73,7 +73,7 @@ def made_frames(seed: int, count: int, size: int) -> Iterator[Image]:
         yield np.clip(canvas[y : y + size, x : x + size] + grain[number % 8], 0, 255).astype(np.uint8)
 
 
-def made_arrays(frames: int) -> ClipArrays:
+def draw_arrays(frames: int) -> ClipArrays:
     random = torch.randn
     params = FaceParams(
         shape=random(1, 100).expand(frames, -1),
@@ -92,7 +92,7 @@ def made_arrays(frames: int) -> ClipArrays:
 
 def make(root: Path, clips: int, frames: int, size: int, mp4s: int) -> None:
     """The store, and the first clips as H.264 files as a camera or a downloader leaves them."""
-    writer = StoreWriter(root / "store", StoreInfo("head", size, {}, list_fields(made_arrays(2))))
+    writer = StoreWriter(root / "store", StoreInfo("head", size, {}, list_fields(draw_arrays(2))))
     (root / "mp4").mkdir(exist_ok=True)
     for clip in range(clips):
         name = f"p{clip // 4:03}#{clip:03}"
@@ -112,11 +112,11 @@ def make(root: Path, clips: int, frames: int, size: int, mp4s: int) -> None:
             seconds={},
         )
         if writer.finished(name, str(frames)) is None:
-            writer.add(record, made_frames(clip, frames, size), made_arrays(frames))
+            writer.add(record, draw_frames(clip, frames, size), draw_arrays(frames))
         path = root / "mp4" / f"{name}.mp4"
         if clip < mp4s and not path.exists():
             with VideoWriter(path, FPS, (size, size)) as video:
-                for frame in made_frames(clip, frames, size):
+                for frame in draw_frames(clip, frames, size):
                     video.write(frame)
 
 

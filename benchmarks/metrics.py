@@ -64,11 +64,11 @@ def pair_of(rows: range, size: int) -> tuple[Tensor, PortraitPair]:
     draw = torch.Generator().manual_seed(rows.start)
     source = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(rows.start // CLIP))
     shown = torch.rand(len(rows), 3, 16, 16, generator=draw)
-    made = (shown + 0.1 * torch.randn(shown.shape, generator=draw)).clamp(0, 1)
-    source, shown, made = (F.interpolate(part, size, mode="bilinear") * 2 - 1 for part in (source, shown, made))
-    who = {"identity": ["a"] * len(rows), "clip": [str(rows.start // CLIP)] * len(rows)}
-    portrait = Portrait(source.expand_as(shown), frame=torch.zeros(len(rows)).long(), **who)
-    return made, PortraitPair(portrait, Portrait(shown, frame=torch.tensor(rows), **who))
+    result = (shown + 0.1 * torch.randn(shown.shape, generator=draw)).clamp(0, 1)
+    source, shown, result = (F.interpolate(part, size, mode="bilinear") * 2 - 1 for part in (source, shown, result))
+    names = {"identity": ["a"] * len(rows), "clip": [str(rows.start // CLIP)] * len(rows)}
+    portrait = Portrait(source.expand_as(shown), frame=torch.zeros(len(rows)).long(), **names)
+    return result, PortraitPair(portrait, Portrait(shown, frame=torch.tensor(rows), **names))
 
 
 @torch.no_grad()
@@ -78,29 +78,29 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=1000)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--batch", type=int, default=16)
-    given = parser.parse_args()
-    random_weights(given.lpips)
-    suite = Suite(names=["psnr", "ssim", f"lpips[{given.lpips}]", *READ], same_identity=True)
+    options = parser.parse_args()
+    random_weights(options.lpips)
+    suite = Suite(names=["psnr", "ssim", f"lpips[{options.lpips}]", *READ], same_identity=True)
     probe = probe_reader.load_probe()
     networks: dict[str, Callable[[Tensor], object]] = {
         "probe": lambda image: probe.read(probe.features(resize_to_side(image)))
     }
-    if given.lpips != "probe":
-        layers = perceptual.backbone_layers(given.lpips)
+    if options.lpips != "probe":
+        layers = perceptual.backbone_layers(options.lpips)
         network = layers.network(torch.device("cpu"))
-        networks[given.lpips] = lambda image: network.net(network.scaling_layer(image))
+        networks[options.lpips] = lambda image: network.net(network.scaling_layer(image))
     seconds = {name: np.zeros(2) for name in ("suite", *networks)}
-    for number, rows in enumerate([range(given.batch), *batches(given.frames, given.size, given.batch)]):
-        made, pair = pair_of(rows, given.size)
-        work: dict[str, Callable[[], object]] = {"suite": lambda m=made, p=pair: suite.update(scene_of(m, p), p)}
+    for number, rows in enumerate([range(options.batch), *batches(options.frames, options.size, options.batch)]):
+        result, pair = pair_of(rows, options.size)
+        work: dict[str, Callable[[], object]] = {"suite": lambda m=result, p=pair: suite.update(scene_of(m, p), p)}
         for name, network_pass in networks.items():
-            work[name] = lambda look=network_pass, m=made, p=pair: [look(m), look(p.driving.image)]
+            work[name] = lambda look=network_pass, m=result, p=pair: [look(m), look(p.driving.image)]
         for name, function in work.items():
             start = np.array([time.perf_counter(), time.process_time()])
             function()
             spent = np.array([time.perf_counter(), time.process_time()]) - start
             seconds[name] += spent * bool(number)  # the first warms up
-    report(seconds, given.frames, [score.value for score in suite.scores()])
+    report(seconds, options.frames, [score.value for score in suite.scores()])
 
 
 def report(seconds: dict[str, NDArray[np.float64]], frames: int, values: list[float]) -> None:

@@ -27,7 +27,7 @@ from reenact.data.prepare import engine_local
 from reenact.data.prepare.engine_local import LocalEngine, _Worker
 from reenact.data.prepare.job import Job, Settings
 from reenact.data.prepare.report import print_report
-from reenact.data.prepare.stages import Device
+from reenact.data.prepare.stage import Device
 from reenact.data.store.reader import ClipRecord
 from reenact.data.synthetic.write import write_synthetic
 
@@ -83,10 +83,10 @@ def spread(values: list[float], digits: int = 1) -> str:
 def show(runs: dict[int, list[Run]]) -> None:
     frames = sum(row.num_frames for row in runs[1][0].rows)
     table = Table("workers", "seconds", "frames/s", "CPU seconds of the busiest process", box=None)
-    for workers, done in runs.items():
-        rates = [frames / one.wall for one in done]
+    for workers, rounds in runs.items():
+        rates = [frames / one.wall for one in rounds]
         table.add_row(
-            str(workers), spread([one.wall for one in done]), spread(rates), spread([one.cpu for one in done])
+            str(workers), spread([one.wall for one in rounds]), spread(rates), spread([one.cpu for one in rounds])
         )
     Console().print(table)
     pairs = list(zip(runs[1], runs[2], strict=True))
@@ -98,21 +98,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    given = parser.parse_args()
+    parser.add_argument("--people", type=int, default=12, help="of the synthetic world, with two clips each")
+    options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as scratch:
-        folder = given.folder or Path(scratch) / "raw"
-        if given.folder is None:
+        folder = options.folder or Path(scratch) / "raw"
+        if options.folder is None:
             write_synthetic(
-                folder, identities=12, test_identities=0, clips_per_identity=2, frames_per_clip=60, size=256
+                folder, identities=options.people, test_identities=0, clips_per_identity=2, frames_per_clip=60, size=256
             )
         clips = find_clips(folder)
         out = Path(scratch) / "store"
         run(clips[:2], out, 2)  # compiles what is compiled once
         runs: dict[int, list[Run]] = {1: [], 2: []}
-        for _ in range(given.rounds):
-            for workers, done in runs.items():
-                done.append(run(clips, out, workers))
+        for _ in range(options.rounds):
+            for workers, rounds in runs.items():
+                rounds.append(run(clips, out, workers))
         print_report(out, runs[2][-1].rows)
     show(runs)
 

@@ -149,7 +149,7 @@ def main() -> None:
     coarse = torch.rand(options.frames, CODES + 2, 8, 8) * 0.2
     guidance = F.interpolate(coarse, size, mode="bilinear", align_corners=False)
     reference = Transcription()
-    settle(reference, (image.expand(2, -1, -1, -1), codes.expand(2, -1, -1, -1), guidance[:2]))
+    settle(reference, (image.expand(2, -1, -1, -1), codes.expand(2, -1, -1, -1), guidance[[0, -1]]))
     ours = PWMGenerator(PAPER_WIDTHS, CODES, CODES + 2, displaced=True)
     ours.load_state_dict(reference.state_dict())
     folded = ours.folded()

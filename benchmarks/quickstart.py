@@ -98,11 +98,11 @@ def judge(module: ReenactmentModule, data: Synthetic) -> bool:
     finder = DlibFinder()
     for batch in data.test_dataloader()["self"]:
         images = {"result": module.reenact(batch).image, "copy": batch.source.image, "true": batch.driving.image}
-        for i, wanted in enumerate(numpy_of(batch.driving.landmarks)):
+        for i, truth in enumerate(numpy_of(batch.driving.landmarks)):
             for name in psnr:
                 psnr[name].append(psnr_of(images[name][i : i + 1], batch.driving.image[i : i + 1]).item())
             for name, values in errors.items():
-                values.append(finder.error(to_image(images[name][i]), wanted))
+                values.append(finder.error(to_image(images[name][i]), truth))
     gain = float(np.mean(psnr["result"]) - np.mean(psnr["copy"]))
     found = [i for i, both in enumerate(zip(*errors.values(), strict=True)) if None not in both]
     mean = {name: 100 * float(np.mean([values[i] for i in found])) for name, values in errors.items()}
@@ -120,15 +120,15 @@ class DlibFinder:
     def __init__(self) -> None:
         self.detector, self.landmarks = DlibDetector(), DlibLandmarks()
 
-    def error(self, image: NDArray[np.uint8], wanted: NDArray[np.float32]) -> float | None:
+    def error(self, image: NDArray[np.uint8], truth: NDArray[np.float32]) -> float | None:
         """Mean distance to landmarks (68, 2) as a share of the distance of the outer eye corners; None: no face."""
         large = cv2.resize(image, None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_CUBIC)
         boxes = self.detector.detect(large)
         if not boxes:
             return None
         found = self.landmarks.landmarks(large, boxes[0]) / ENLARGED
-        distance = np.linalg.norm(found - wanted, axis=-1).mean()
-        return float(distance / np.linalg.norm(wanted[36] - wanted[45]))
+        distance = np.linalg.norm(found - truth, axis=-1).mean()
+        return float(distance / np.linalg.norm(truth[36] - truth[45]))
 
 
 @torch.no_grad()

@@ -106,7 +106,7 @@ def check_network(spec: str | None) -> None:
         for file in requirements.files:
             assets.require_asset(file)
     if network == PROBE and not WEIGHTS.is_file():
-        raise ReenactError(f"This copy of the package has no {WEIGHTS.name}; make it with benchmarks/probe.py")
+        raise ReenactError(f"This copy of the package has no {WEIGHTS.name}; make it with benchmarks/studies/probe.py")
 
 
 def network_files(spec: str) -> list[Path]:

@@ -91,7 +91,7 @@ UNDERSCORED = re.compile(r"(?<![\w-])--[a-z]+(?:_[a-z]+)+(?![\w.])")
 def texts() -> Iterator[tuple[str, str]]:
     """Sources, pages and help pages by name."""
     root = Path(__file__).resolve().parents[2]
-    for pattern in ("reenact/**/*.py", "docs/**/*.md", "*.md", "examples/*.py", "benchmarks/*.py", "Makefile"):
+    for pattern in ("reenact/**/*.py", "docs/**/*.md", "*.md", "examples/*.py", "benchmarks/**/*.py", "Makefile"):
         yield from ((str(path.relative_to(root)), path.read_text(encoding="utf-8")) for path in root.glob(pattern))
     for name, command in COMMANDS.items():
         yield f"{name} --help", build_parser(name, command, read_signature(command.function)).format_help()

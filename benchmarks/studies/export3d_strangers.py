@@ -1,6 +1,6 @@
 """Export3D on people of the synthetic world that no training saw.
 
-    python benchmarks/export3d_strangers.py CHECKPOINT
+    python benchmarks/studies/export3d_strangers.py CHECKPOINT
 
 Printed are PSNR and landmark error beside those of the copied source, the correlation of the depth with the true one on
 faces, the agreement of the raw picture at 15 degrees to either side with that of the source's view, where depth carries

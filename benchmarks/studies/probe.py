@@ -1,10 +1,10 @@
 """The probe: write its training store, judge a trained one on held-out people, and bring it into the package.
 
-python benchmarks/probe.py store STORE            # the frames that it is trained on
+python benchmarks/studies/probe.py store STORE            # the frames that it is trained on
 reenact fit --model probe --data clips --data.root STORE --scale paper
-python benchmarks/probe.py judge STORE [CHECKPOINT]
-python benchmarks/probe.py exact STORE            # what exact landmarks, pose and camera say of expressions
-python benchmarks/probe.py ship CHECKPOINT
+python benchmarks/studies/probe.py judge STORE [CHECKPOINT]
+python benchmarks/studies/probe.py exact STORE            # what exact landmarks, pose and camera say of expressions
+python benchmarks/studies/probe.py ship CHECKPOINT
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Readings:
 
     landmarks: Tensor
     degrees: Tensor
-    said: Tensor
-    wanted: Tensor
+    coefficients: Tensor
+    true_coefficients: Tensor
     embedding: Tensor
     people: list[str]
     clips: list[str]
@@ -77,14 +77,23 @@ def read(store: Store, probe: Probe, layout: ParameterVector) -> Readings:
         assert portrait.params is not None
         assert portrait.landmarks is not None
         reading = probe(portrait.image)
-        wanted = portrait.landmarks * (2 / portrait.image.shape[-1]) - 1
-        eyes = torch.linalg.vector_norm(wanted[:, 36] - wanted[:, 45], dim=-1)
-        error = torch.linalg.vector_norm(reading.landmarks - wanted, dim=-1).mean(-1) / eyes
+        landmarks = portrait.landmarks * (2 / portrait.image.shape[-1]) - 1
+        eyes = torch.linalg.vector_norm(landmarks[:, 36] - landmarks[:, 45], dim=-1)
+        error = torch.linalg.vector_norm(reading.landmarks - landmarks, dim=-1).mean(-1) / eyes
         degrees = rotation_angle(reading.rotation, head_rotation(portrait.params))
         parts.append((error, degrees, reading.coefficients, layout.of(portrait.params), reading.embedding))
         people += portrait.identity
         clips += portrait.clip
-    return Readings(*map(torch.cat, zip(*parts, strict=True)), people, clips)
+    errors, degrees, coefficients, true_coefficients, embedding = map(torch.cat, zip(*parts, strict=True))
+    return Readings(
+        landmarks=errors,
+        degrees=degrees,
+        coefficients=coefficients,
+        true_coefficients=true_coefficients,
+        embedding=embedding,
+        people=people,
+        clips=clips,
+    )
 
 
 def verification(readings: Readings) -> float:
@@ -103,19 +112,19 @@ def judge(store: Path, checkpoint: Path | None) -> None:
     model = load_face_model("head")
     layout = ParameterVector(model.num_shape, model.num_expression)
     readings = read(Store(store), probe_of(checkpoint), layout)
-    print(f"{len(readings.wanted)} frames of {len(set(readings.people))} people")
+    print(f"{len(readings.true_coefficients)} frames of {len(set(readings.people))} people")
     print(f"landmarks {readings.landmarks.mean():.2%} of the inter-ocular distance")
     print(f"head rotation {readings.degrees.mean():.2f} degrees")
     print(f"identity verification AUC {verification(readings):.4f}")
-    report(readings.said[:, layout.expression], readings.wanted[:, layout.expression])
+    report(readings.coefficients[:, layout.expression], readings.true_coefficients[:, layout.expression])
 
 
-def report(said: Tensor, wanted: Tensor) -> None:
+def report(coefficients: Tensor, truth: Tensor) -> None:
     """Print R2 of each expression coefficient (N, E), and of those that move the face the mean."""
-    said, wanted = said.double(), wanted.double()
-    moved = motion(wanted.std(0))
+    coefficients, truth = coefficients.double(), truth.double()
+    moved = motion(truth.std(0))
     moving = moved > VISIBLE
-    share = 1 - (said - wanted).square().mean(0) / wanted.var(0)
+    share = 1 - (coefficients - truth).square().mean(0) / truth.var(0)
     names = load_face_model("head").expression_names
     for name, value, size, shown in zip(names, share, moved, moving, strict=True):
         print(f"  {name:26s} {'moves' if shown else '     '} {1000 * size:5.2f} mm  R2 {value:6.3f}")
@@ -143,10 +152,10 @@ def exact(store: Path) -> None:
     train, test = (truth(Store(store), split, layout) for split in ("train", "test"))
     print(f"{len(train.expression)} frames to learn from, {len(test.expression)} to judge by")
     print("from landmarks, rotation and camera")
-    report(learned(train.seen, train.expression, test.seen), test.expression)
-    known, asked = (torch.cat((part.seen, part.identity), dim=1) for part in (train, test))
+    report(fit_network(train.seen, train.expression, test.seen), test.expression)
+    inputs, queries = (torch.cat((part.seen, part.identity), dim=1) for part in (train, test))
     print("from these and identity")
-    report(learned(known, train.expression, asked), test.expression)
+    report(fit_network(inputs, train.expression, queries), test.expression)
 
 
 def truth(store: Store, split: str, layout: ParameterVector) -> Truth:
@@ -165,25 +174,31 @@ def truth(store: Store, split: str, layout: ParameterVector) -> Truth:
     return Truth(*map(torch.cat, zip(*parts, strict=True)))
 
 
-def learned(known: Tensor, wanted: Tensor, asked: Tensor, steps: int = 3000) -> Tensor:
+def fit_network(inputs: Tensor, targets: Tensor, queries: Tensor, steps: int = 3000) -> Tensor:
     """What two hidden layers, taught (N, I) to (N, E), say of (M, I)."""
     torch.manual_seed(0)
-    mean, spread = known.mean(0), known.std(0).clamp_min(1e-4)
-    middle, scale = wanted.mean(0), wanted.std(0).clamp_min(0.02)
-    layers = nn.Linear(known.shape[1], 512), nn.GELU(), nn.Linear(512, 512), nn.GELU(), nn.Linear(512, wanted.shape[1])
+    mean, spread = inputs.mean(0), inputs.std(0).clamp_min(1e-4)
+    middle, scale = targets.mean(0), targets.std(0).clamp_min(0.02)
+    layers = (
+        nn.Linear(inputs.shape[1], 512),
+        nn.GELU(),
+        nn.Linear(512, 512),
+        nn.GELU(),
+        nn.Linear(512, targets.shape[1]),
+    )
     network = nn.Sequential(*layers)
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
-        rows = torch.randint(len(known), (512,))
-        loss = F.smooth_l1_loss(network((known[rows] - mean) / spread), (wanted[rows] - middle) / scale)
+        rows = torch.randint(len(inputs), (512,))
+        loss = F.smooth_l1_loss(network((inputs[rows] - mean) / spread), (targets[rows] - middle) / scale)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
     with torch.no_grad():
-        said: Tensor = network((asked - mean) / spread) * scale + middle
-    return said
+        coefficients: Tensor = network((queries - mean) / spread) * scale + middle
+    return coefficients
 
 
 def ship(checkpoint: Path) -> None:
@@ -198,15 +213,15 @@ def main() -> None:
     parser.add_argument("what", choices=("store", "judge", "exact", "ship"))
     parser.add_argument("path", type=Path)
     parser.add_argument("checkpoint", type=Path, nargs="?")
-    given = parser.parse_args()
-    if given.what == "store":
-        write_synthetic_store(given.path, identities=6000, test_identities=150, frames_per_clip=5, every=25)
-    elif given.what == "judge":
-        judge(given.path, given.checkpoint)
-    elif given.what == "exact":
-        exact(given.path)
+    options = parser.parse_args()
+    if options.what == "store":
+        write_synthetic_store(options.path, identities=6000, test_identities=150, frames_per_clip=5, every=25)
+    elif options.what == "judge":
+        judge(options.path, options.checkpoint)
+    elif options.what == "exact":
+        exact(options.path)
     else:
-        ship(given.path)
+        ship(options.path)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Both forms of the contrast over the iterations of trainings of `export3d_clebs`, as a picture for its page.
 
-    python benchmarks/contrast_curves.py docs/images/export3d_contrast.png InfoNCE=RUN "as printed=OTHER_RUN"
+    python benchmarks/studies/contrast_curves.py docs/images/export3d_contrast.png InfoNCE=RUN "as printed=OTHER_RUN"
 
 The runs are shown up to the last iteration of the shortest one.
 """

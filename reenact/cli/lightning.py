@@ -25,7 +25,6 @@ from reenact.callbacks.partial_transfer import PartialTransfer
 from reenact.callbacks.pictures import Pictures
 from reenact.callbacks.predictions import PredictedPictures
 from reenact.callbacks.progress import progress_bar
-from reenact.callbacks.run_record import RunRecord
 from reenact.cli.data_needs import MASKS, REMEDY, check_needs
 from reenact.cli.headline import describe_run
 from reenact.cli.launching import set_launcher
@@ -41,6 +40,7 @@ from reenact.runs.foundations import find_value
 from reenact.runs.processes import is_first, share_run_folder
 from reenact.runs.request import Request
 from reenact.runs.run_folder import hold_run_folder
+from reenact.runs.run_record import RunRecord
 
 SEED = 0
 """Runs are the same twice unless another seed is asked for."""

@@ -167,7 +167,7 @@ def test_a_picture_of_the_inside_is_written_in_place_of_the_result(checkpoint, w
     face = known_clip(world, clips / "1.mp4")
     still = known_clip(world, clips / "0.png").portraits(np.zeros(1, np.int64), [read_image(clips / "0.png")])
     plain = Animator(checkpoint, device="cpu").prepare(still)
-    pictures = plain.network.perform(plain._prepared(), face.params[:2]).pictures()
+    pictures = plain.network.perform(plain.state, face.params[:2]).pictures()
     for name, picture in pictures.items():
         shown = Animator(checkpoint, device="cpu", show=name).prepare(still)
         np.testing.assert_array_equal(shown.pose(face.params[:2]), to_image(picture))

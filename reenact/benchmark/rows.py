@@ -21,7 +21,7 @@ from reenact.benchmark.training import DONE, Training, matches_fingerprint, writ
 from reenact.benchmark.work import Outcome
 from reenact.callbacks.score_files import read_scores, write_scores
 from reenact.errors import ReenactError
-from reenact.methods.registry import find_foundation
+from reenact.methods.registry import find_foundation, find_method_of_preset
 from reenact.metrics.frame_set import FrameSet
 from reenact.models.common.checkpoint import saved_settings
 from reenact.paths import hash_file
@@ -195,6 +195,9 @@ def _build_arguments(row: Row, settings: Settings, name: str, store: Path | None
     """Return the arguments that `fit` and `test` of a row have in common."""
     assert row.model is not None
     arguments = ["--model", row.model, "--data", name, "--scale", settings.scale, "--data.size", str(settings.size)]
+    method = find_method_of_preset(row.model)
+    if method is not None and method.size_option:
+        arguments += [f"--{method.size_option}", str(settings.size)]
     arguments += [] if store is None else ["--data.root", str(store)]
     table = settings.table
     seed = {"data.seed": table.seed} if table.seed else {}

@@ -132,6 +132,9 @@ class Method:
     """Packages that it imports beyond those of reenact itself."""
     install: str = ""
     """Command that installs them."""
+    size_option: str = ""
+    """Option of the network that must equal `data.size`: `model.network.size`. Empty where it reads pictures of any
+    size. Tables, whose rows have one size, set it."""
     toys: str | None = None
     """`module:function` of its smallest modules for the common tests: a name -> a function without arguments."""
     title: str = ""

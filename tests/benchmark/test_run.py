@@ -18,7 +18,7 @@ import pytest
 import yaml
 from cli.conftest import HERE
 
-from reenact.benchmark import inputs, spec
+from reenact.benchmark import inputs, rows, spec
 from reenact.benchmark.terminal import command_lines
 from reenact.benchmark.work import lock_folder, run_command
 from reenact.cli import main
@@ -174,6 +174,16 @@ def test_all_rows_on_the_world_are_drawn_at_the_size_of_the_scale(table, runs):
     assert benchmark(table, "--row", "one") == 0
     for _, run in runs.words:
         assert yaml.safe_load(Path(run, "config.yaml").read_text())["data"]["init_args"]["size"] == 8
+
+
+def test_a_network_of_one_size_gets_that_of_the_table(table, runs, monkeypatch):
+    method = Method(
+        name="standin", summary="", paper="", needs="", class_path=f"{HERE}.Method", size_option="model.widths.channels"
+    )
+    monkeypatch.setattr(rows, "find_method_of_preset", lambda preset: method)
+    assert benchmark(table, "--row", "one") == 0
+    for _, run in runs.words:
+        assert yaml.safe_load(Path(run, "config.yaml").read_text())["model"]["init_args"]["widths"]["channels"] == 8
 
 
 def test_rows_that_were_not_asked_for_are_kept_and_say_so(table, runs, finish):

@@ -28,6 +28,7 @@ METHOD = Method(
         preset: Foundation(preset="export3d_clebs", option="model.clebs")
         for preset in ("export3d", "export3d_cross_attention")
     },
+    size_option="model.network.size",
     toys="reenact.models.export3d.toys:list_toys",
     needs="face parameters",
     paper="ECCV 2024, arXiv 2404.00636",

@@ -21,7 +21,7 @@ from reenact.data.synthetic.clips import SyntheticClips
 from reenact.faces.portrait import PortraitPair
 from reenact.metrics.images import psnr
 
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks" / "studies"))
 from export3d_strangers import correlate_depth, measure_strangers
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

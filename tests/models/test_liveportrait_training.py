@@ -1,11 +1,14 @@
 """What `reenact fit` learns of people of the synthetic world by LivePortrait's two stages; 20 minutes of one core.
 
 The world is written as a store first, so that no time goes into drawing while the network trains. The bounds are the
-goals; `docs/methods/liveportrait.md` has what was measured.
+goals; `docs/methods/liveportrait.md` has what was measured. With the variable REENACT_SLOW_RUNS, the path of a folder,
+store and runs stay there, and a run that has a checkpoint there is not trained again.
 """
 
 import math
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,14 +33,22 @@ ASKED = (0.0, 0.1, 0.2, 0.3, 0.4)
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("liveportrait")
-    store, first, second = (str(folder / name) for name in ("store", "first", "second"))
-    assert main(["world", "--out", store, *WORLD.split()]) == 0
-    data = ["--data", "clips", "--data.root", store, "--data.num_workers", "0", "--scale", "tiny"]
-    assert main(["fit", "--model", "liveportrait", *data, "--out", first]) == 0
-    weights = ["--weights", f"{first}/checkpoints/last.ckpt"]
-    assert main(["fit", "--model", "liveportrait_retargeting", *data, *weights, "--out", second]) == 0
-    return folder / "first", folder / "second"
+    runs_folder = os.environ.get("REENACT_SLOW_RUNS")
+    folder = Path(runs_folder) / "liveportrait" if runs_folder else tmp_path_factory.mktemp("liveportrait")
+    store, first, second = (folder / name for name in ("store", "first", "second"))
+    if not store.exists():
+        assert main(["world", "--out", str(store), *WORLD.split()]) == 0
+    train(store, first, "--model", "liveportrait")
+    weights = str(first / "checkpoints" / "last.ckpt")
+    train(store, second, "--model", "liveportrait_retargeting", "--weights", weights)
+    return first, second
+
+
+def train(store, run, *options):
+    """Train a run on a store, if it has no checkpoint yet."""
+    if not (run / "checkpoints" / "last.ckpt").exists():
+        data = ["--data", "clips", "--data.root", str(store), "--data.num_workers", "0", "--scale", "tiny"]
+        assert main(["fit", *options, *data, "--out", str(run)]) == 0
 
 
 @pytest.fixture(scope="module")

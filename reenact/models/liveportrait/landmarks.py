@@ -66,7 +66,7 @@ OTHERS: Final[dict[int, tuple[int, ...]]] = {
     9: (16,),
     10: (33,),
 }
-"""The same of the other keypoints, which the paper guides nowhere: nose, brows, lower lip, and the face's outline.
+"""Landmarks of the other keypoints, which the paper guides nowhere: nose, brows, lower lip, and the face's outline.
 
 Where the sliders of the official code move one of these, its landmark is of the same feature: 1 and 2 are the brows, 6
 belongs to the lips.

@@ -20,7 +20,7 @@ from reenact.nn.residual import paint_on
 REACH = 0.25
 """Distance from a keypoint, the picture being 2 wide, at which a fresh network lets go of its motion."""
 NARROW_REACH = 0.06
-"""The same of keypoints on lids and lips, whose neighbours move the other way."""
+"""Distance for keypoints on lids and lips, whose neighbours move the other way."""
 STRENGTH = 3.0
 """Logit of a keypoint's motion at its place in a fresh network, that of standing still being 0."""
 VARIANCE = 0.01

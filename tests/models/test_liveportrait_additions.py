@@ -52,6 +52,16 @@ def test_neighbouring_keypoints_part_where_the_dense_motion_has_one_place():
     assert rows[[2, 61]].abs().max() < 1e-3  # nothing moves far away
 
 
+def test_the_border_goes_on_beyond_the_source():
+    painter = SourcePainter(21, features=4, channels=3, width=8)
+    source, driving = torch.zeros(1, 21, 3), torch.zeros(1, 21, 3)
+    driving[..., 0] = 0.5
+    with torch.no_grad():
+        painter.log_reach.fill_(2.0)
+        moved = painter.move(torch.ones(1, 3, 64, 64), torch.zeros(1, 4, 16, 16), source, driving)
+    assert moved.min() > 0.99
+
+
 def test_strokes_of_the_decoder_change_the_moved_source():
     network, source = build_module().network.eval(), pair(2).source
     with torch.no_grad():

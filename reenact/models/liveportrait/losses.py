@@ -53,8 +53,7 @@ def place_loss(places: Tensor, landmarks: Tensor, side: int) -> Tensor:
         landmarks: (B, 68, 2) in pixels of the image.
         side: of the image.
     """
-    guided = dict(sorted((GUIDED | OTHERS).items()))
-    return guide_loss(places, landmarks, side, guided)
+    return guide_loss(places, landmarks, side, GUIDED | OTHERS)
 
 
 def guide_loss(points: Tensor, landmarks: Tensor, side: int, guided: Mapping[int, tuple[int, ...]] = GUIDED) -> Tensor:

@@ -1,8 +1,9 @@
 """What `reenact fit` learns of people of the synthetic world by LivePortrait's two stages; 20 minutes of one core.
 
-The world is written as a store first, so that no time goes into drawing while the network trains. The bounds of stage
-1 are the goals; the goal of the shoulders is 1 grey level. `docs/methods/liveportrait.md` has what was measured. With the variable REENACT_SLOW_RUNS, the path of a folder,
-store and runs stay there, and a run that has a checkpoint there is not trained again.
+The world is written as a store first, so that no time goes into drawing while the network trains. The bounds of stage 1
+are the goals; the goal of the shoulders is 1 grey level. `docs/methods/liveportrait.md` has what was measured. With the
+variable REENACT_SLOW_RUNS, the path of a folder, store and runs stay there, and a run that has a checkpoint there is
+not trained again.
 """
 
 import math

@@ -24,8 +24,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from reenact.models.magicportrait.config import MagicPortraitConfig, Trained
-from reenact.models.magicportrait.module import MagicPortraitModule, MagicPortraitOptimisation
+from reenact.models.magicportrait.module import MagicPortraitModule
 from reenact.models.magicportrait.network import MagicPortrait
+from reenact.models.magicportrait.training import MagicPortraitOptimisation
 from reenact.nn.half_weights import HalfWeights
 
 GIB = 1 << 30

@@ -12,9 +12,10 @@ pytest.importorskip("diffusers", reason="needs the extra diffusion")
 from reenact.errors import ReenactError
 from reenact.faces.portrait import PortraitPair
 from reenact.models.magicportrait.distillation import Trajectory, find_velocity, take_step
-from reenact.models.magicportrait.module import MagicPortraitLosses, MagicPortraitModule, MagicPortraitOptimisation
+from reenact.models.magicportrait.module import MagicPortraitModule
 from reenact.models.magicportrait.sampler import draw_noise, sample_latents
 from reenact.models.magicportrait.toys import build_toy
+from reenact.models.magicportrait.training import MagicPortraitLosses, MagicPortraitOptimisation
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

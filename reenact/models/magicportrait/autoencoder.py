@@ -11,6 +11,7 @@ from torch import Tensor
 
 from reenact.assets import require_asset
 from reenact.models.magicportrait.config import MagicPortraitConfig
+from reenact.models.magicportrait.latent_cache import LatentCache
 from reenact.nn.frozen import Frozen
 
 if TYPE_CHECKING:
@@ -90,14 +91,22 @@ class StableDiffusionAutoencoder:
 
     def __init__(self) -> None:
         self.frozen: Frozen[AutoencoderKL] = Frozen(load_autoencoder)
+        self.cache: LatentCache | None = None
+        """Files of what the encoder says of pictures; None encodes every picture each time."""
 
     @torch.no_grad()
     def encode(self, image: Tensor, noise: Tensor | None = None) -> Tensor:
         """Turn pictures (N, 3, H, W) in [-1, 1] into latents (N, 4, H / 8, W / 8)."""
-        posterior = self.frozen.follow(image).encode(image).latent_dist
-        latents = posterior.mean if noise is None else posterior.mean + posterior.std * noise.to(posterior.mean)
+        moments = self._tell_moments(image) if self.cache is None else self.cache.read(image, self._tell_moments)
+        mean, deviation = moments.chunk(2, dim=1)
+        latents = mean if noise is None else mean + deviation * noise.to(mean)
         scaled: Tensor = VAE_SCALE * latents
         return scaled
+
+    def _tell_moments(self, image: Tensor) -> Tensor:
+        """Return means and standard deviations (N, 8, H / 8, W / 8)."""
+        posterior = self.frozen.follow(image).encode(image).latent_dist
+        return torch.cat((posterior.mean, posterior.std), dim=1)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from reenact.models.common.checkpoint_file import first_line
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.official_settings import Setting
 from reenact.models.magicportrait.config import MagicPortraitConfig
-from reenact.models.magicportrait.module import MagicPortraitModule, MagicPortraitOptimisation
+from reenact.models.magicportrait.module import MagicPortraitModule
 from reenact.models.magicportrait.network import MagicPortrait
 from reenact.models.magicportrait.official import (
     GUIDANCE_FILES,
@@ -25,6 +25,7 @@ from reenact.models.magicportrait.official import (
     read_unet_config,
     rename_release,
 )
+from reenact.models.magicportrait.training import MagicPortraitOptimisation
 
 LOG = logging.getLogger("reenact")
 TITLE = "MagicPortrait (the six files of mengtingwei/MagicPortrait)"

@@ -6,7 +6,6 @@ The authors released no code of training; what the paper leaves open is Champ's,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,52 +20,22 @@ from reenact.models.common.base import Reenactment
 from reenact.models.common.half_frozen import HalfFrozen
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.common.portrait_module import Losses, Stage
-from reenact.models.common.training import Optimisation, PlainTraining
+from reenact.models.common.training import PlainTraining
 from reenact.models.magicportrait.autoencoder import VAE_ASSET, StableDiffusionAutoencoder
 from reenact.models.magicportrait.clip_encoder import CLIP_ASSET
-from reenact.models.magicportrait.config import TIMESTEPS, Betas, MagicPortraitConfig, Trained
+from reenact.models.magicportrait.config import TIMESTEPS, MagicPortraitConfig
 from reenact.models.magicportrait.distillation import Teacher, Trajectory, build_teacher, load_teacher
+from reenact.models.magicportrait.latent_cache import LatentCache
 from reenact.models.magicportrait.network import MagicPortrait, choose_trained
 from reenact.models.magicportrait.reference import Bank
 from reenact.models.magicportrait.sampler import build_scheduler, combine_predictions, draw_noise, mix_noise
-from reenact.models.magicportrait.training import weigh_velocities
+from reenact.models.magicportrait.training import MagicPortraitLosses, MagicPortraitOptimisation, weigh_velocities
 from reenact.nn.frozen import Frozen
 
 CHECKED_TIMESTEPS = (99, 299, 499, 699, 899)
 """Timesteps of the loss in validation."""
 LEVELS = 4
 """Levels of the released UNets, and of any whose motion modules may start fresh."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MagicPortraitLosses:
-    """The objective; the paper gives none of these numbers."""
-
-    betas: Betas = "scaled_linear"
-    """Noise of the timesteps in training."""
-    gamma: float = 5.0
-    """Largest weight of a timestep by its ratio of signal to noise (min-SNR)."""
-    noise_offset: float = 0.05
-    """Standard deviation of noise that is the same at all places and frames of a channel."""
-    drop: float = 0.1
-    """Share of the batches without a reference, for classifier-free guidance."""
-    teacher_steps: int = 0
-    """Steps of a teacher that one of the sampler's steps learns to take the place of; 0 learns from the data."""
-    teacher_guidance: float = 3.5
-    """Scale of classifier-free guidance of the teacher's steps."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MagicPortraitOptimisation(Optimisation):
-    """AdamW; the learning rate is the paper's, the rest Champ's."""
-
-    lr: float = 1e-5
-    weight_decay: float = 1e-2
-    clip_norm: float | None = 1.0
-    trained: Trained = "temporal"
-    """Part that is trained."""
-    checkpointing: bool = False
-    """Compute the activations of the UNets again in the backward pass, which saves memory."""
 
 
 class MagicPortraitModule(HalfFrozen, PlainTraining, ReenactmentModule):
@@ -78,10 +47,12 @@ class MagicPortraitModule(HalfFrozen, PlainTraining, ReenactmentModule):
         losses: settings of the objective.
         optimisation: learning rate, schedule, and the part that is trained.
         teacher: checkpoint of the second stage that a network of few steps starts and learns from; for `fit` alone.
+        latents: folder in which `fit` keeps the latents of Stable Diffusion's autoencoder, so that it encodes each
+            picture once; 64 KiB a picture of 512 pixels.
     """
 
     method = "magicportrait"
-    unrecorded = frozenset({"teacher"})
+    unrecorded = frozenset({"teacher", "latents"})
     memory_options = ("--model.optimisation.checkpointing true", "--model.optimisation.eight_bit true")
     memory_settings = ("network.sampling.decode_chunk=1", "network.sampling.window=8")
     may_start_fresh = tuple(
@@ -101,7 +72,9 @@ class MagicPortraitModule(HalfFrozen, PlainTraining, ReenactmentModule):
         network: MagicPortraitConfig | None = None,
         losses: MagicPortraitLosses | None = None,
         optimisation: MagicPortraitOptimisation | None = None,
+        *,
         teacher: Path | None = None,
+        latents: Path | None = None,
     ) -> None:
         network = network or MagicPortraitConfig()
         losses = losses or MagicPortraitLosses()
@@ -110,6 +83,7 @@ class MagicPortraitModule(HalfFrozen, PlainTraining, ReenactmentModule):
         super().__init__(MagicPortrait(network, load_face_model(face_model)), optimisation, arguments)
         self.losses = losses
         self.teacher = teacher
+        self.latents = latents
         self._teacher: Teacher | None = None
         self._trajectory: Trajectory | None = None
         betas, sampling = losses.betas, network.sampling
@@ -147,13 +121,31 @@ class MagicPortraitModule(HalfFrozen, PlainTraining, ReenactmentModule):
         """Start from the teacher where there is one, and keep what is not trained in the precision of autocast.
 
         Raises:
-            ReenactError: if no teacher is named, or it is not this network's.
+            ReenactError: if no teacher is named, or it is not this network's; if latents are to be kept of an
+                autoencoder that is no network, or in a folder that cannot be written.
         """
         super().on_fit_start()
+        if self.latents is not None:
+            self._keep_latents(self.latents)
         if self._trajectory is not None:
             self._start_from_teacher()
         if self.optimisation.trained in ("temporal", "denoiser"):
             self.halve_frozen([*self.frozen_parts().values(), *(() if self._teacher is None else (self._teacher,))])
+
+    def _keep_latents(self, folder: Path) -> None:
+        autoencoder = self.network.autoencoder
+        if not isinstance(autoencoder, StableDiffusionAutoencoder):
+            raise ReenactError(
+                "--model.latents keeps what Stable Diffusion's autoencoder says of pictures, and this network has none:"
+                " leave it out"
+            )
+        autoencoder.cache = LatentCache(folder / autoencoder.frozen.digest[:16])
+
+    def on_fit_end(self) -> None:
+        """Take the whole weights back, and encode every picture again."""
+        super().on_fit_end()
+        if isinstance(self.network.autoencoder, StableDiffusionAutoencoder):
+            self.network.autoencoder.cache = None
 
     def _start_from_teacher(self) -> None:
         """Start from the teacher, unless the training goes on, and keep its denoiser; errors as of `on_fit_start`."""

@@ -9,7 +9,8 @@ from torch import nn
 
 from reenact.models.common.module import ReenactmentModule
 from reenact.models.magicportrait.config import EncoderKind, GuidanceConfig, MagicPortraitConfig, Sampling, UNetConfig
-from reenact.models.magicportrait.module import MagicPortraitLosses, MagicPortraitModule, MagicPortraitOptimisation
+from reenact.models.magicportrait.module import MagicPortraitModule
+from reenact.models.magicportrait.training import MagicPortraitLosses, MagicPortraitOptimisation
 
 
 def list_toys() -> dict[str, Callable[[], ReenactmentModule]]:

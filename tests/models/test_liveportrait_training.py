@@ -75,7 +75,7 @@ def test_beats_copying_the_source_of_strangers(numbers):
 
 
 def test_mouths_follow(numbers):
-    assert strangers.slope_of_lips(numbers) > 0.3
+    assert strangers.slope_within_clips(numbers) > 0.3
 
 
 def turn_head(state):

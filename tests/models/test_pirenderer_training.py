@@ -30,4 +30,4 @@ def test_beats_copying_the_source_of_strangers(numbers):
 
 
 def test_mouths_open_as_the_driving_mouths(numbers):
-    assert strangers.slope_of_lips(numbers) > 0.5
+    assert strangers.slope_within_clips(numbers) > 0.5

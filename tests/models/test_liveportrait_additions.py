@@ -211,3 +211,25 @@ def test_guided_keypoints_are_opened_where_they_are_told_to():
     )
     off = (eyes[:, :2] - result.eye_target).abs().mean() + (lips[:, 2:] - result.lip_target).abs().mean()
     assert terms[1]["guided_opening"].item() == pytest.approx(2 * off.item(), rel=1e-4)
+
+
+def test_the_face_that_stitching_changes_is_compared_with_the_unstitched_one():
+    module, batch = CASES["liveportrait_retargeting"].make(), pair(2)
+    draws = BatchDraws(torch.Generator().manual_seed(0))
+    result = retarget_portraits(module.network, batch, draws, module.training_stage.weights)
+    assert not torch.allclose(result.unstitched, result.rebuilt)
+    side = result.image.shape[-1]
+    change = torch.zeros_like(result.image)
+    change[..., side // 2, :] = 0.4
+    moved = replace(result, image=result.unstitched + change)
+    faces = replace(
+        batch,
+        source=replace(batch.source, landmarks=torch.full_like(batch.source.landmarks, side - 1.0)),
+        driving=replace(batch.driving, landmarks=torch.full_like(batch.driving.landmarks, side - 1.0)),
+    )
+    weights = replace(module.training_stage.weights, stitched_face=3.0, shoulder_gap=0.0)
+    rows = side - 1  # the last row is below the chin
+    terms = compute_retargeting_losses(faces, moved, weights, FixedLandmarks())
+    assert terms["stitched_face"].item() == pytest.approx(3 * 0.2**2 / rows, rel=1e-3)
+    changed = replace(result, image=result.unstitched + change.roll(side // 2 - 1, 2))
+    assert compute_retargeting_losses(faces, changed, weights, FixedLandmarks())["stitched_face"].item() == 0

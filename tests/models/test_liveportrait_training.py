@@ -1,9 +1,9 @@
 """What `reenact fit` learns of people of the synthetic world by LivePortrait's two stages; 20 minutes of one core.
 
-The world is written as a store first, so that no time goes into drawing while the network trains. The bounds of stage 1
-are the goals; the goal of the shoulders is 1 grey level. `docs/methods/liveportrait.md` has what was measured. With the
-variable REENACT_SLOW_RUNS, the path of a folder, store and runs stay there, and a run that has a checkpoint there is
-not trained again.
+The world is written as a store first, so that no time goes into drawing while the network trains. The bounds are the
+goals, or what `fit` reached and a little less; `docs/methods/liveportrait.md` has what was measured. With the variable
+REENACT_SLOW_RUNS, the path of a folder, store and runs stay there, and a run that has a checkpoint there is not
+trained again.
 """
 
 import math
@@ -102,7 +102,12 @@ def measure_shoulders(network, faces):
 def test_shoulders_hardly_move_while_the_head_turns(faces):
     network, people = faces
     assert network.config.stitching
-    assert measure_shoulders(network, people) < 1.5  # measured: 1.27, and 1.19 without stitching
+    stitched = measure_shoulders(network, people)
+    network.config = replace(network.config, stitching=False)
+    unstitched = measure_shoulders(network, people)
+    network.config = replace(network.config, stitching=True)
+    assert stitched < 1  # measured: 0.98, and 1.19 without stitching
+    assert stitched < unstitched
 
 
 def test_stitching_leaves_the_face_where_the_motion_puts_it(faces):
@@ -116,7 +121,7 @@ def test_stitching_leaves_the_face_where_the_motion_puts_it(faces):
                 points.append(load_probe()(network.perform(state, turn_head(state)).image).landmarks)
         distances.append(strangers.landmark_error(*points).mean().item())
     network.config = replace(network.config, stitching=True)
-    assert np.mean(distances) < 0.1
+    assert np.mean(distances) < 0.02  # measured: 0.006
 
 
 def measure_slope(faces, control, entries):
@@ -132,8 +137,8 @@ def measure_slope(faces, control, entries):
 
 
 def test_lips_open_as_they_are_told_to(faces):
-    assert measure_slope(faces, "lips.opening", [2]) > 0.5  # measured: 0.78
+    assert measure_slope(faces, "lips.opening", [2]) > 0.5  # measured: 0.68
 
 
 def test_eyes_open_as_they_are_told_to(faces):
-    assert measure_slope(faces, "eyes.opening", [0, 1]) > 0.15  # measured: 0.30
+    assert measure_slope(faces, "eyes.opening", [0, 1]) > 0.15  # measured: 0.34

@@ -31,6 +31,8 @@ class RetargetingLosses:
 
     shoulders: float = 1.0
     """Change of the shoulders that stitching leaves."""
+    stitched_face: float = 0.0
+    """Squared change of the picture above the shoulders by stitching (not the paper's); small changes are free."""
     rest: float = 1.0
     """Change of the picture outside the eyes, or outside the lips, when these open or close."""
     opening: float = 1.0
@@ -55,6 +57,8 @@ class RetargetedPortraits(TensorFields):
 
     image: Tensor
     """(B, 3, H, W) in [-1, 1]: the source with another person's motion, stitched."""
+    unstitched: Tensor
+    """(B, 3, H, W) the same without stitching."""
     rebuilt: Tensor
     """(B, 3, H, W) the source as it is."""
     eyes: Tensor
@@ -137,6 +141,7 @@ def retarget_portraits(
         driving = network.read(batch.driving)[choose_drivers(len(batch.source.image), weights.own_motion)]
         rebuilt = network.render(state, state.keypoints).image
         places = replace(driving, scale=state.motion.scale).keypoints(state.canonical)
+        unstitched = network.render(state, places).image
     source, small = state.keypoints, network.stitching
     openings = state.motion.openings.to(source.dtype)
     targets = weights.largest_opening * random.uniform(len(source), 2, 1).to(openings)
@@ -148,7 +153,7 @@ def retarget_portraits(
     starts = torch.cat((places, source, source))
     image, eyes, lips = network.render(type(state).cat([state] * 3), starts + torch.cat(offsets)).image.chunk(3)
     return RetargetedPortraits(
-        image=image, rebuilt=rebuilt, eyes=eyes, lips=lips,
+        image=image, unstitched=unstitched, rebuilt=rebuilt, eyes=eyes, lips=lips,
         keypoints=source, stitch_offsets=offsets[0], eye_offsets=offsets[1], lip_offsets=offsets[2],
         eye_target=targets[:, 0], lip_target=targets[:, 1],
     )  # fmt: skip
@@ -182,6 +187,9 @@ def compute_retargeting_losses(
     }
     offsets = {"stitching": result.stitch_offsets, "eyes": result.eye_offsets, "lips": result.lip_offsets}
     losses = {"shoulders": weights.shoulders * _measure_change(result.image, result.rebuilt, shoulders)}
+    if weights.stitched_face:
+        change = ((result.image - result.unstitched) / 2).square().mean(1, keepdim=True)
+        losses["stitched_face"] = weights.stitched_face * _average_inside(change, ~shoulders)
     for name, image in (("eyes", result.eyes), ("lips", result.lips)):
         losses[f"rest_{name}"] = weights.rest * _measure_change(image, result.rebuilt, ~features[name])
         losses[f"opening_{name}"] = weights.opening * openings[name].abs().mean()
@@ -200,5 +208,9 @@ def _measure_guided_error(result: RetargetedPortraits, landmarks: Tensor) -> Ten
 
 def _measure_change(image: Tensor, rebuilt: Tensor, mask: Tensor) -> Tensor:
     """Mean absolute difference under masks (B, 1, H, W), in units of the range of colours; 0 where a mask is empty."""
-    change = (image - rebuilt).abs().mean(1, keepdim=True) / 2
+    return _average_inside((image - rebuilt).abs().mean(1, keepdim=True) / 2, mask)
+
+
+def _average_inside(change: Tensor, mask: Tensor) -> Tensor:
+    """Mean of a map (B, 1, H, W) under masks (B, 1, H, W); 0 where a mask is empty."""
     return ((change * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3)).clamp(min=1)).mean()

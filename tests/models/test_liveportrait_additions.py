@@ -216,7 +216,8 @@ def test_guided_keypoints_are_opened_where_they_are_told_to():
 def test_the_face_that_stitching_changes_is_compared_with_the_unstitched_one():
     module, batch = CASES["liveportrait_retargeting"].make(), pair(2)
     draws = BatchDraws(torch.Generator().manual_seed(0))
-    result = retarget_portraits(module.network, batch, draws, module.training_stage.weights)
+    weights = replace(module.training_stage.weights, stitched_face=3.0, shoulder_gap=0.0)
+    result = retarget_portraits(module.network, batch, draws, weights)
     assert not torch.allclose(result.unstitched, result.rebuilt)
     side = result.image.shape[-1]
     change = torch.zeros_like(result.image)
@@ -227,7 +228,6 @@ def test_the_face_that_stitching_changes_is_compared_with_the_unstitched_one():
         source=replace(batch.source, landmarks=torch.full_like(batch.source.landmarks, side - 1.0)),
         driving=replace(batch.driving, landmarks=torch.full_like(batch.driving.landmarks, side - 1.0)),
     )
-    weights = replace(module.training_stage.weights, stitched_face=3.0, shoulder_gap=0.0)
     rows = side - 1  # the last row is below the chin
     terms = compute_retargeting_losses(faces, moved, weights, FixedLandmarks())
     assert terms["stitched_face"].item() == pytest.approx(3 * 0.2**2 / rows, rel=1e-3)

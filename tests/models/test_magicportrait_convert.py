@@ -9,10 +9,9 @@ from safetensors.torch import load_file
 
 pytest.importorskip("diffusers", reason="needs the extra diffusion")
 
-from diffusers import AutoencoderKL
+from small_autoencoder import save_autoencoder
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from reenact.assets import cache_dir
 from reenact.cli import main
 from reenact.models.common.checkpoint import load_method
 
@@ -47,10 +46,7 @@ def release(parity, tmp_path, monkeypatch):
         base / "tokenizer"
     )
     save_text_encoder(base / "text_encoder", 32)
-    AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(4, 4, 4, 4), norm_num_groups=2, layers_per_block=1,
-    ).save_pretrained(cache_dir() / "sd-vae-ft-mse")  # fmt: skip
+    save_autoencoder()
     return tmp_path
 
 

@@ -4,15 +4,13 @@ from dataclasses import asdict, replace
 from importlib.util import find_spec
 
 import pytest
-import torch
 import yaml
 from zoo import portrait, trainer
 
 pytest.importorskip("diffusers", reason="needs the extra diffusion")
 
-from diffusers import AutoencoderKL
+from small_autoencoder import build_latent_toy, save_autoencoder
 
-from reenact.assets import cache_dir
 from reenact.cli import main
 from reenact.media.pictures import write_image
 from reenact.methods import registry
@@ -113,26 +111,12 @@ def autoencoder(tmp_path, monkeypatch):
     """Saves an untrained autoencoder of Stable Diffusion's form as the asset."""
     monkeypatch.setenv("REENACT_HOME", str(tmp_path / "home"))
 
-    def save_asset(seed):
-        torch.manual_seed(seed)
-        AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-            block_out_channels=(4, 4, 4, 4), norm_num_groups=2, layers_per_block=1,
-        ).save_pretrained(cache_dir() / "sd-vae-ft-mse")  # fmt: skip
-
-    return save_asset
+    return save_autoencoder
 
 
 def test_another_autoencoder_than_the_training_s_is_refused(refuse, autoencoder, tmp_path):
     autoencoder(seed=0)
-    toy = build_toy()
-    network = replace(
-        toy.network.config,
-        autoencoder="stable_diffusion",
-        unet=UNetConfig(channels=[8, 8], layers=1, heads=2, groups=4, latent=4, prompt_width=8),
-        guidance=GuidanceConfig(widths=[4, 8, 8, 8], heads=2, groups=4),
-    )
-    module = MagicPortraitModule("head", network, toy.losses, toy.optimisation)
+    module = build_latent_toy()
     checkpoint, files = save(module, tmp_path / "toy.ckpt"), write_pictures(tmp_path)
     autoencoder(seed=1)
     sentence = refuse("animate", "--checkpoint", checkpoint, *files)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reenact.faces.fields import TensorFields
@@ -17,6 +16,7 @@ from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
 from reenact.models.export3d.head_space import draw_ray_depth, measure_ray_depth
 from reenact.models.export3d.scaled import SLOPE
+from reenact.nn.resample import sample_image
 
 REACH = 0.02
 """Metres behind the source's mesh at which a point is hidden from the source's camera."""
@@ -60,8 +60,8 @@ def carry_source(face_model: FaceModel, view: SourceView, params: FaceParams, po
     posed = points @ skull[:, :3, :3].mT + skull[:, None, :3, 3]
     camera = params.camera.expand(count, -1)
     grid = face_model.project(posed, camera)[..., :2].view(count, size, size, 2)
-    maps = torch.cat([view.image, view.depth, view.mask], 1).expand(count, -1, -1, -1)
-    carried = F.grid_sample(maps, grid, padding_mode="border", align_corners=False)
+    maps = torch.cat([view.image, view.depth, view.mask], 1)
+    carried = sample_image(maps, grid, padding="border")
     colour, depth, mask = carried[:, :3], carried[:, 3:4], carried[:, 4:]
     behind = measure_ray_depth(posed, camera).view_as(depth) - depth / mask.clamp_min(0.5)
     return torch.cat([colour, mask * (behind / REACH).clamp(-1, 1)], 1)

@@ -181,6 +181,7 @@ class PortraitStage(TrainingStage[LivePortraitReenactment | PlacedKeypoints]):
     ) -> Losses:
         """Equivariance, priors of keypoints and expression, head pose, and guidance by landmarks."""
         weights, reading, side = self.weights, result.reading, batch.driving.image.shape[-1]
+        assert reading is not None
         crowded, depth = keypoint_prior(result.keypoints)
         losses = {
             "keypoint_prior": weights.keypoint_prior * (crowded + depth),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -51,24 +51,13 @@ CALM_LIPS = 0.03
 
 
 @dataclass
-class PaintedReenactment(VolumeReenactment):
-    """A result, and the picture that it was painted on."""
+class LivePortraitReenactment(VolumeReenactment):
+    """A result with what the losses of training read."""
 
     moved: Tensor | None
     """(B, 3, H, W) the source with its pixels moved, in [-1, 1]; None where the picture was drawn anew."""
-
-
-@dataclass
-class LivePortraitReenactment(PaintedReenactment):
-    """A result with what was read in the driving portrait, for the losses of training."""
-
-    reading: HeadReading
-
-    @classmethod
-    def of(cls, result: PaintedReenactment, reading: HeadReading) -> Self:
-        """A result and the reading that it was driven by."""
-        values = {item.name: getattr(result, item.name) for item in fields(result)}
-        return cls(**values, reading=reading)
+    reading: HeadReading | None = None
+    """Everything that was read in the driving portrait; None where only its motion is known."""
 
 
 class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
@@ -169,7 +158,7 @@ class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
         state, reading = self.encode(source), self.observe(driving)
         motion = self.build_motion(driving, reading)
         places = motion.keypoints(state.canonical) if self.training else self.place_keypoints(state, motion)
-        return LivePortraitReenactment.of(self.render(state, places), reading)
+        return replace(self.render(state, places), reading=reading)
 
     def retarget(
         self,
@@ -216,7 +205,7 @@ class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
 
     def perform(
         self, state: LivePortraitState, motion: PortraitMotion, random: BatchDraws | None = None
-    ) -> PaintedReenactment:
+    ) -> LivePortraitReenactment:
         """The source with its keypoints moved and stitched."""
         return self.render(state, self.place_keypoints(state, motion))
 
@@ -234,7 +223,7 @@ class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
             frames = keep_first_eyes(frames, self.stitching)
         return super().play(frames, progress, work)
 
-    def render(self, state: LivePortraitState, places: Tensor) -> PaintedReenactment:
+    def render(self, state: LivePortraitState, places: Tensor) -> LivePortraitReenactment:
         """The source with its keypoints at places (B, K, 3)."""
         style, dense = self.warping(state.volume, state.compressed, state.keypoints, places)
         moved = None
@@ -243,7 +232,7 @@ class LivePortrait(HeadDriven[LivePortraitState, PortraitMotion]):
         else:
             moved = self.painter.move(state.image, dense.features, state.keypoints, places)
             image = self.painter.paint(self.decoder.draw_maps(style), moved, state.keypoints, places)
-        return PaintedReenactment(
+        return LivePortraitReenactment(
             image=image,
             moved=moved,
             source=state.image,

@@ -57,8 +57,6 @@ class RetargetedPortraits(TensorFields):
 
     image: Tensor
     """(B, 3, H, W) in [-1, 1]: the source with another person's motion, stitched."""
-    unstitched: Tensor
-    """(B, 3, H, W) the same without stitching."""
     rebuilt: Tensor
     """(B, 3, H, W) the source as it is."""
     eyes: Tensor
@@ -77,6 +75,8 @@ class RetargetedPortraits(TensorFields):
     """(B, 1) opening of both eyes that was asked for."""
     lip_target: Tensor
     """(B, 1) opening of the lips that was asked for."""
+    unstitched: Tensor | None = None
+    """(B, 3, H, W) the source with another person's motion, not stitched, where a loss reads it."""
 
 
 class RetargetingStage(TrainingStage[RetargetedPortraits]):
@@ -134,14 +134,14 @@ def retarget_portraits(
         network: in evaluation mode.
         batch: B pairs.
         random: draws the openings.
-        weights: name the largest opening to draw, and the share of pairs that move as they do.
+        weights: name the largest opening to draw, the share of pairs that move as they do, and what is compared.
     """
     with torch.no_grad():
         state = network.encode(batch.source)
         driving = network.read(batch.driving)[choose_drivers(len(batch.source.image), weights.own_motion)]
         rebuilt = network.render(state, state.keypoints).image
         places = replace(driving, scale=state.motion.scale).keypoints(state.canonical)
-        unstitched = network.render(state, places).image
+        unstitched = network.render(state, places).image if weights.stitched_face else None
     source, small = state.keypoints, network.stitching
     openings = state.motion.openings.to(source.dtype)
     targets = weights.largest_opening * random.uniform(len(source), 2, 1).to(openings)
@@ -153,9 +153,9 @@ def retarget_portraits(
     starts = torch.cat((places, source, source))
     image, eyes, lips = network.render(type(state).cat([state] * 3), starts + torch.cat(offsets)).image.chunk(3)
     return RetargetedPortraits(
-        image=image, unstitched=unstitched, rebuilt=rebuilt, eyes=eyes, lips=lips,
+        image=image, rebuilt=rebuilt, eyes=eyes, lips=lips,
         keypoints=source, stitch_offsets=offsets[0], eye_offsets=offsets[1], lip_offsets=offsets[2],
-        eye_target=targets[:, 0], lip_target=targets[:, 1],
+        eye_target=targets[:, 0], lip_target=targets[:, 1], unstitched=unstitched,
     )  # fmt: skip
 
 
@@ -187,7 +187,7 @@ def compute_retargeting_losses(
     }
     offsets = {"stitching": result.stitch_offsets, "eyes": result.eye_offsets, "lips": result.lip_offsets}
     losses = {"shoulders": weights.shoulders * _measure_change(result.image, result.rebuilt, shoulders)}
-    if weights.stitched_face:
+    if result.unstitched is not None:
         change = ((result.image - result.unstitched) / 2).square().mean(1, keepdim=True)
         losses["stitched_face"] = weights.stitched_face * _average_inside(change, ~shoulders)
     for name, image in (("eyes", result.eyes), ("lips", result.lips)):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from wandb.proto.wandb_internal_pb2 import Record
 
@@ -18,18 +19,20 @@ FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 
 
 def records(path: Path) -> Iterator[Record]:
-    """The records of a `.wandb` file, in order."""
+    """The records of a `.wandb` file that are wholly written, in order: the service that writes it may not have ended."""
     content = path.read_bytes()
-    assert content[:4] == b":W&B"
     place, whole = FILE_HEADER, b""
     while place + PIECE_HEADER <= len(content):
         left = BLOCK - place % BLOCK
         if left < PIECE_HEADER:
             place += left
             continue
-        _, length, kind = struct.unpack_from("<IHB", content, place)
+        checksum, length, kind = struct.unpack_from("<IHB", content, place)
         place += PIECE_HEADER
-        whole += content[place : place + length]
+        piece = content[place : place + length]
+        if checksum != crc32(bytes([kind]) + piece):
+            return
+        whole += piece
         place += length
         if kind in (FULL, LAST):
             record = Record()

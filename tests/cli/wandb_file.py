@@ -19,7 +19,7 @@ FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 
 
 def records(path: Path) -> Iterator[Record]:
-    """The records of a `.wandb` file that are wholly written, in order: the service that writes it may not have ended."""
+    """The records of a `.wandb` file, in order, up to what its service has not wholly written."""
     content = path.read_bytes()
     place, whole = FILE_HEADER, b""
     while place + PIECE_HEADER <= len(content):

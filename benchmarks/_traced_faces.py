@@ -43,7 +43,7 @@ def find_centres(size: int) -> np.ndarray:
 def subdivide(vertices: Tensor, faces: Tensor) -> tuple[Tensor, Tensor]:
     """The same surface with four triangles for each: vertices (B, V, 3) with the middles of the edges, faces (F, 3)."""
     edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(1).values
-    edges, place = edges.unique(dim=0, return_inverse=True)
+    edges, place = torch.unique(edges, dim=0, return_inverse=True)
     ab, bc, ca = (place + vertices.shape[1]).chunk(3)
     a, b, c = faces.unbind(1)
     parts = [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]
@@ -85,15 +85,18 @@ def _find_visible(point: Array, triangle: Array, place: Array, mesh: Array, came
     towards = -outwards
     facing = (np.cross(b - a, c - a) * towards).sum(-1) > 0
     hidden, _, _ = _find_first_hits(point + START * towards, towards, place, mesh, camera, faces)
-    return facing & (hidden < 0) & (np.abs(place) < 1).all(-1)
+    visible: Array = facing & (hidden < 0) & (np.abs(place) < 1).all(-1)
+    return visible
 
 
 def _project_points(points: Array, camera: Array) -> Array:
     """(..., 2) places in the picture of points (..., 3)."""
     if len(camera) == 3:
-        return camera[0] * (points[..., :2] + camera[1:]) * (1, -1)
-    seen = points + camera[4:]
-    return camera[:2] * seen[..., :2] / -seen[..., 2:] * (1, -1) + camera[2:4]
+        places: Array = camera[0] * (points[..., :2] + camera[1:]) * (1, -1)
+    else:
+        seen = points + camera[4:]
+        places = camera[:2] * seen[..., :2] / -seen[..., 2:] * (1, -1) + camera[2:4]
+    return places
 
 
 def _cast_rays(places: Array, camera: Array) -> tuple[Array, Array]:

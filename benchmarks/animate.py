@@ -73,8 +73,8 @@ def make_checkpoint(folder: Path, method: str, widths: str, size: int) -> Path:
         module = PWMModule("head", PWMConfig() if widths == "paper" else PWMConfig(widths=TINY))
         calm_norms(module, size)
     else:
-        sizes = {} if widths == "paper" else {"warping_width": 8, "editing_width": 8, "largest": 64}
-        module = PIRendererModule("head", PIRendererConfig(**sizes))
+        narrow = PIRendererConfig(warping_width=8, editing_width=8, largest=64)
+        module = PIRendererModule("head", PIRendererConfig() if widths == "paper" else narrow)
     module.image_size = size
     trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu")
     trainer.strategy.connect(module)

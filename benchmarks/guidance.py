@@ -19,7 +19,14 @@ from _traced_faces import TrueGuidance, find_centres, subdivide, trace_guidance
 from PIL import Image
 
 from reenact.faces.bfm import matrix_to_angles
-from reenact.faces.guidance import FaceRaster, build_source_geometry, flow_map, rasterize_face, visibility_map
+from reenact.faces.guidance import (
+    FaceRaster,
+    VisibilityRule,
+    build_source_geometry,
+    flow_map,
+    rasterize_face,
+    visibility_map,
+)
 from reenact.faces.registry import load_face_model
 from reenact.faces.vector import head_rotation
 from reenact.world import World
@@ -29,7 +36,7 @@ FINE = 5
 PEOPLE = ((23, 0), (50, 1), (10, 1), (3, 0), (16, 0), (57, 0), (1, 0), (13, 0))
 """Clips (identity, clip) of the world in which a head turns by 30 degrees or more."""
 BINS = ((0, 10), (10, 20), (20, 30), (30, 40))
-RULES = ("depth", "literal")
+RULES: tuple[VisibilityRule, ...] = ("depth", "literal")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +84,7 @@ def ask_world(world: World, pair: Pair, size: int) -> TrueGuidance:
 
 def draw_pair(
     world: World, pair: Pair, size: int, density: int
-) -> tuple[FaceRaster, np.ndarray, dict[str, np.ndarray]]:
+) -> tuple[FaceRaster, np.ndarray, dict[VisibilityRule, np.ndarray]]:
     """The driving face, its flow (S, S, 2), and its visibility (S, S) by each rule; `density` counts subdivisions."""
     head = load_face_model("head")
     posed = head.posed(world.params(pair.identity, pair.clip, [pair.source, pair.driving]))

@@ -15,6 +15,7 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +25,11 @@ from reenact.models.common.base import Reenactor
 from reenact.models.face_vid2vid.network import FaceVid2Vid, FaceVid2VidConfig
 from reenact.models.fomm.network import FOMM, FOMMConfig
 from reenact.models.liveportrait.config import LivePortraitConfig
-from reenact.models.liveportrait.network import LivePortrait, LivePortraitState
+from reenact.models.liveportrait.motion import LivePortraitState
+from reenact.models.liveportrait.network import LivePortrait
 from reenact.nn.conv import SpectralConv2d
 
-NETWORKS: dict[str, tuple[Callable[[], Reenactor], int]] = {
+NETWORKS: dict[str, tuple[Callable[[], Reenactor[Any, Any]], int]] = {
     "fomm": (lambda: FOMM(FOMMConfig()), 256),
     "face_vid2vid": (lambda: FaceVid2Vid(FaceVid2VidConfig()), 256),
     "face_vid2vid_spade": (lambda: FaceVid2Vid(FaceVid2VidConfig(decoder="spade")), 256),
@@ -57,13 +59,14 @@ def time_call(function: Callable[[], Tensor], precision: torch.dtype = torch.flo
     return result.float(), time.process_time() - start
 
 
-def run_as_official(network: Reenactor, source: Portrait, state: object, driving: Portrait) -> Tensor:
+def run_as_official(network: Reenactor[Any, Any], source: Portrait, state: object, driving: Portrait) -> Tensor:
     """One frame by the unfolded network."""
     if isinstance(network, LivePortrait):
         assert isinstance(state, LivePortraitState)
         state = replace(state, compressed=network.warping.compressed(state.volume))
         return network.drive(state, driving).image
-    return network(source, driving).image
+    image: Tensor = network(source, driving).image
+    return image
 
 
 def main() -> None:

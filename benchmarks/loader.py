@@ -25,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import astuple
 from fractions import Fraction
@@ -44,7 +44,8 @@ from reenact.data.pairs.samples import collate
 from reenact.data.pairs.sampling import TrainingPairs
 from reenact.data.store.clip_arrays import ClipArrays, list_fields
 from reenact.data.store.clip_table import ClipIndex
-from reenact.data.store.reader import MANIFEST, ClipRecord, Store, StoreInfo
+from reenact.data.store.reader import ClipRecord, Store, StoreInfo
+from reenact.data.store.root_files import MANIFEST
 from reenact.data.store.writer import StoreWriter
 from reenact.faces.contents import Contents
 from reenact.faces.params import FaceParams
@@ -63,11 +64,10 @@ BATCHES_AHEAD = 8
 def draw_frames(seed: int, count: int, size: int) -> Iterator[Image]:
     random = np.random.default_rng(seed)
     side = size + 64
-    smooth = cv2.resize(
-        random.integers(0, 256, (12, 12, 3), dtype=np.uint8), (side, side), interpolation=cv2.INTER_CUBIC
-    )
-    canvas = np.clip(smooth.astype(np.int16) + random.normal(0, 1.5, smooth.shape).astype(np.int16), 4, 251)
-    grain = random.normal(0, 1.0, (8, size, size, 3)).round().astype(np.int16)
+    coarse = random.integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    smooth = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
+    canvas = np.clip(smooth.astype(np.int16) + np.asarray(random.normal(0, 1.5, smooth.shape), np.int16), 4, 251)
+    grain = np.rint(random.normal(0, 1.0, (8, size, size, 3))).astype(np.int16)
     for number in range(count):
         x, y = (round(32 + 31 * wave) for wave in (np.sin(number / 9), np.cos(number / 7)))
         yield np.clip(canvas[y : y + size, x : x + size] + grain[number % 8], 0, 255).astype(np.uint8)
@@ -224,9 +224,12 @@ class Asked:
         self.clips: set[int] = set()
         self._clip = Portrait(torch.zeros(2, 3, 1, 1, dtype=torch.uint8), frame=torch.zeros(2), identity=[""] * 2)
 
-    def read(self, clip: int, frames: list[int], window: int = 0) -> Portrait:
+    def read(self, clip: int, frames: Sequence[int], window: int = 0) -> Portrait:
         self.clips.add(clip)
         return self._clip
+
+    def find(self, name: str) -> int | None:
+        raise NotImplementedError(name)
 
 
 def make_million(root: Path, template: Path, clips: int, batch: int) -> None:

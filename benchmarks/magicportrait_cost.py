@@ -83,7 +83,7 @@ def list_costs(network: MagicPortrait, size: int, frames: int) -> dict[str, floa
     return costs
 
 
-class PeakMemory(TorchDispatchMode):
+class PeakMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counter of the bytes of all tensors that live at once.
 
     Args:
@@ -91,7 +91,7 @@ class PeakMemory(TorchDispatchMode):
     """
 
     def __init__(self, module: nn.Module) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.present = self.peak = 0
         self._seen = WeakIdKeyDictionary()
         for tensor in (*module.parameters(), *module.buffers()):
@@ -145,7 +145,7 @@ def take_step(
         features = encoded.view(count, frames, *encoded.shape[1:]).transpose(1, 2)
         velocity: Tensor = network.denoiser(noisy, timestep, network.prompt, features, bank)
         loss = velocity.float().square().mean()
-    loss.backward()
+    torch.autograd.backward(loss)
     optimiser.step()
     optimiser.zero_grad()
 

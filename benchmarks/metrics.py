@@ -15,6 +15,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,21 +26,19 @@ from torch import Tensor
 
 from reenact.assets import locate_asset
 from reenact.faces.portrait import Portrait, PortraitPair
-from reenact.metrics import perceptual, probe_reader
+from reenact.metrics import perceptual
+from reenact.metrics.perceptual import Backbone
 from reenact.metrics.suite import Suite, scene_of
-from reenact.nn.probe import WEIGHTS, Probe, resize_to_side
+from reenact.nn.probe import load_probe, resize_to_side
 
 CLIP = 50
 """Frames that follow one source."""
 READ = ("csim[probe]", "akd[probe]", "aed.expression[probe].l1", "apd.rotation[probe].degrees")
 
 
-def random_weights(lpips: str) -> None:
-    """Stand in for files that are not here."""
-    if not WEIGHTS.is_file():
-        probe = Probe().eval().requires_grad_(False)
-        probe_reader.load_probe = lambda: probe
-    if lpips == "probe" or locate_asset(perceptual.BACKBONES[lpips]):
+def fill_weights(lpips: Backbone) -> None:
+    """Write random weights in place of a file that is not here."""
+    if locate_asset(perceptual.BACKBONES[lpips]):
         return
     import lpips as package
 
@@ -66,9 +65,21 @@ def pair_of(rows: range, size: int) -> tuple[Tensor, PortraitPair]:
     shown = torch.rand(len(rows), 3, 16, 16, generator=draw)
     result = (shown + 0.1 * torch.randn(shown.shape, generator=draw)).clamp(0, 1)
     source, shown, result = (F.interpolate(part, size, mode="bilinear") * 2 - 1 for part in (source, shown, result))
-    names = {"identity": ["a"] * len(rows), "clip": [str(rows.start // CLIP)] * len(rows)}
-    portrait = Portrait(source.expand_as(shown), frame=torch.zeros(len(rows)).long(), **names)
-    return result, PortraitPair(portrait, Portrait(shown, frame=torch.tensor(rows), **names))
+    identity, clip = ["a"] * len(rows), [str(rows.start // CLIP)] * len(rows)
+    first = torch.zeros(len(rows)).long()
+    portrait = Portrait(source.expand_as(shown), frame=first, identity=identity, clip=clip)
+    return result, PortraitPair(portrait, Portrait(shown, frame=torch.tensor(rows), identity=identity, clip=clip))
+
+
+def update_suite(suite: Suite, result: Tensor, pair: PortraitPair) -> None:
+    """Score results of a pair."""
+    suite.update(scene_of(result, pair), pair)
+
+
+def read_pictures(network: Callable[[Tensor], object], result: Tensor, pair: PortraitPair) -> None:
+    """Run a metric's network alone on the results and the true frames."""
+    network(result)
+    network(pair.driving.image)
 
 
 @torch.no_grad()
@@ -79,9 +90,10 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--batch", type=int, default=16)
     options = parser.parse_args()
-    random_weights(options.lpips)
+    if options.lpips != "probe":
+        fill_weights(options.lpips)
     suite = Suite(names=["psnr", "ssim", f"lpips[{options.lpips}]", *READ], same_identity=True)
-    probe = probe_reader.load_probe()
+    probe = load_probe()
     networks: dict[str, Callable[[Tensor], object]] = {
         "probe": lambda image: probe.read(probe.features(resize_to_side(image)))
     }
@@ -92,9 +104,9 @@ def main() -> None:
     seconds = {name: np.zeros(2) for name in ("suite", *networks)}
     for number, rows in enumerate([range(options.batch), *batches(options.frames, options.size, options.batch)]):
         result, pair = pair_of(rows, options.size)
-        work: dict[str, Callable[[], object]] = {"suite": lambda m=result, p=pair: suite.update(scene_of(m, p), p)}
+        work: dict[str, Callable[[], object]] = {"suite": partial(update_suite, suite, result, pair)}
         for name, network_pass in networks.items():
-            work[name] = lambda look=network_pass, m=result, p=pair: [look(m), look(p.driving.image)]
+            work[name] = partial(read_pictures, network_pass, result, pair)
         for name, function in work.items():
             start = np.array([time.perf_counter(), time.process_time()])
             function()

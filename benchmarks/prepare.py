@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from rich.console import Console
@@ -49,15 +50,16 @@ def run(clips: list[ClipInput], out: Path, workers: int) -> Run:
     shutil.rmtree(out, ignore_errors=True)
     rows: list[ClipRecord] = []
     spent: dict[int, float] = {}
-    plain, pids = engine_local._start_worker, []
+    plain = engine_local._start_worker
+    processes: list[BaseProcess] = []
 
     def started(device: Device, job: Job) -> _Worker:
         worker = plain(device, job)
-        pids.append(worker.process.pid)
+        processes.append(worker.process)
         return worker
 
     def look(_: int) -> None:
-        for pid in pids:
+        for pid in [process.pid for process in processes if process.pid]:
             spent[pid] = cpu_seconds(pid)
 
     engine_local._start_worker = started

@@ -52,7 +52,8 @@ class Spade(nn.Module):
 
     def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
         hidden = self.shared_conv(modulation)
-        return self.norm(x) * (1 + self.gamma_conv(hidden)) + self.beta_conv(hidden)
+        result: Tensor = self.norm(x) * (1 + self.gamma_conv(hidden)) + self.beta_conv(hidden)
+        return result
 
 
 class SpadeBlock(nn.Module):
@@ -67,10 +68,13 @@ class SpadeBlock(nn.Module):
     def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
         y = self.conv1(F.leaky_relu(self.spade1(x, modulation), 0.1, inplace=True))
         y = self.conv2(F.leaky_relu(self.spade2(y, modulation), 0.1, inplace=True))
-        return self.non_identity_shortcut(x) + y
+        result: Tensor = self.non_identity_shortcut(x) + y
+        return result
 
 
 class LowPass(nn.Module):
+    weight: Tensor
+
     def __init__(self, channels: int, factor: int) -> None:
         super().__init__()
         sigma = (factor - 1) / 2
@@ -160,7 +164,7 @@ def main() -> None:
     work: dict[str, tuple[int, Callable[[], object]]] = {
         "transcription": (1, lambda: reference(image, codes, first)),
         "ours, whole": (1, lambda: folded.decode(folded.encode(image, codes), first)),
-        "ours, driven": (options.frames, lambda: [folded.decode(state, part) for part in guidance.split(BATCH)]),
+        "ours, driven": (options.frames, lambda: [folded.decode(state, part) for part in torch.split(guidance, BATCH)]),
     }
     report(measure(work, options.repeats), difference)
 

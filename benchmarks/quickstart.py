@@ -31,7 +31,7 @@ from reenact.callbacks.pictures import draw_grid, picture_columns
 from reenact.callbacks.whole_files import write_picture
 from reenact.cli import main as reenact
 from reenact.data.datamodules import Synthetic
-from reenact.data.datamodules.base import usable_cores
+from reenact.data.datamodules.loader import usable_cores
 from reenact.estimators.dlib import DlibDetector, DlibLandmarks
 from reenact.faces.portrait import to_image
 from reenact.media.pictures import write_image
@@ -122,7 +122,8 @@ class DlibFinder:
 
     def error(self, image: NDArray[np.uint8], truth: NDArray[np.float32]) -> float | None:
         """Mean distance to landmarks (68, 2) as a share of the distance of the outer eye corners; None: no face."""
-        large = cv2.resize(image, None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_CUBIC)
+        resized = cv2.resize(image, None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_CUBIC)
+        large = np.asarray(resized, np.uint8)
         boxes = self.detector.detect(large)
         if not boxes:
             return None

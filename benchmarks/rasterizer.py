@@ -19,10 +19,12 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from reenact.faces.raster import rasterize, render_attributes
@@ -52,7 +54,7 @@ def ellipsoid(rings: int = 70, sectors: int = 72) -> tuple[Tensor, Tensor]:
 
 
 @numba.njit(error_model="numpy")
-def every_face_at_every_pixel(points, faces, size, step):  # noqa: ANN001, ANN201
+def every_face_at_every_pixel(points: NDArray[Any], faces: NDArray[Any], size: int, step: int) -> NDArray[Any]:
     """The visible face of each pixel of every `step`-th row, of points (V, 3) in pixels."""
     seen = np.full((size, size), -1)
     for row in range(0, size, step):
@@ -120,7 +122,7 @@ def measure(device: torch.device, batch: int, size: int, repeats: int) -> float:
     codes = attributes[0].clone().requires_grad_()
 
     def train() -> None:
-        render_attributes(meshes, faces, codes, size).sum().backward()
+        torch.autograd.backward(render_attributes(meshes, faces, codes, size).sum())
 
     name = "numba" if device.type == "cpu" else "triton"
     alone = report(f"{name}: rasterize", lambda: rasterize(meshes, faces, size), batch, repeats, device)
@@ -144,6 +146,7 @@ def main() -> None:
     ours = measure(cpu, options.batch, options.size, options.repeats)
     if torch.cuda.is_available():
         measure(torch.device("cuda"), options.batch, options.size, options.repeats)
+    task: Callable[[], object]
     if importlib.util.find_spec("pytorch3d"):
         name, frames = "pytorch3d (CPU): rasterize", 1.0
         task = lambda: rasterize(vertices[None], faces, options.size, backend="pytorch3d")  # noqa: E731

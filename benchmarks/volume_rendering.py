@@ -58,7 +58,7 @@ def main() -> None:
         with torch.set_grad_enabled(trains):
             result = render_rays(field, rays, sampling)
         if trains:
-            result.colour.square().mean().backward()
+            torch.autograd.backward(result.colour.square().mean())
         if device.type == "cuda":
             torch.cuda.synchronize()
         seconds = time.perf_counter() - start

@@ -95,7 +95,7 @@ def measure_strangers(network: Export3D) -> dict[str, object]:
         clip = clips.read(number, range(0, 100, 10))
         source, driving = clip[:1], clip[1:]
         state = network.encode(source)
-        result = network.drive(state, driving)
+        result = network.perform(state, network.read_window(driving))
         reading, target, copied = (probe(image) for image in (result.image, driving.image, source.image))
         assert driving.params is not None
         carried = [reproject_view(network, state, state.motion, yaw) for yaw in (-15, 15)]
@@ -128,7 +128,8 @@ def measure_strangers(network: Export3D) -> dict[str, object]:
 def measure_opening(points: Tensor) -> Tensor:
     """Mean distance of the lips (B) in landmarks (B, 68, 2), in distances of the outer eye corners."""
     upper, lower = (points[:, list(lip)] for lip in INNER_LIPS)
-    return (upper - lower).norm(dim=-1).mean(-1) / (points[:, 36] - points[:, 45]).norm(dim=-1)
+    opening: Tensor = (upper - lower).norm(dim=-1).mean(-1) / (points[:, 36] - points[:, 45]).norm(dim=-1)
+    return opening
 
 
 def sweep_basis(network: Export3D, probe: Probe, state: Export3DState, deviations: Tensor) -> list[tuple[float, float]]:
@@ -160,7 +161,8 @@ def sweep_basis(network: Export3D, probe: Probe, state: Export3DState, deviation
 
 def measure_landmark_error(points: Tensor, right: Tensor) -> Tensor:
     """Mean distance of landmarks (B, 68, 2), in distances of the outer eye corners."""
-    return (points - right).norm(dim=-1).mean(-1) / (right[:, 36] - right[:, 45]).norm(dim=-1)
+    error: Tensor = (points - right).norm(dim=-1).mean(-1) / (right[:, 36] - right[:, 45]).norm(dim=-1)
+    return error
 
 
 def main() -> None:

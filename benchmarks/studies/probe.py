@@ -25,7 +25,8 @@ from reenact.data.synthetic.write_store import write_synthetic_store
 from reenact.faces.registry import load_face_model
 from reenact.faces.rotation import rotation_angle
 from reenact.faces.vector import ParameterVector, head_rotation
-from reenact.nn.probe import WEIGHTS, Probe, load_probe
+from reenact.nn.probe import Probe, load_probe
+from reenact.nn.probe_file import WEIGHTS
 
 VISIBLE = 5e-4
 """Metres: an expression coefficient moves the face if its spread moves some landmark or lid by half a millimetre."""
@@ -193,7 +194,7 @@ def fit_network(inputs: Tensor, targets: Tensor, queries: Tensor, steps: int = 3
         rows = torch.randint(len(inputs), (512,))
         loss = F.smooth_l1_loss(network((inputs[rows] - mean) / spread), (targets[rows] - middle) / scale)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         schedule.step()
     with torch.no_grad():

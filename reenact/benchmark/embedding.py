@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Labels = NDArray[np.int64]
 
 EXAGGERATED = 250
 """Steps in which attraction is raised, so that groups form before they spread (van der Maaten and Hinton, 3.4)."""
@@ -74,7 +75,7 @@ def compute_gradient(joint: Array, place: Array) -> Array:
     return np.asarray(4 * (forces[..., None] * difference).sum(1))
 
 
-def probe_labels(train: Array, train_labels: Array, test: Array, test_labels: Array, ridge: float = 1e-2) -> float:
+def probe_labels(train: Array, train_labels: Labels, test: Array, test_labels: Labels, ridge: float = 1e-2) -> float:
     """Measure which share of labels (0 to 1) a linear probe reads: least squares to one output for each label.
 
     Args:

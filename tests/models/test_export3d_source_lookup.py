@@ -77,13 +77,14 @@ def test_the_length_of_rays_is_that_to_their_points(camera):
 def test_a_blend_begins_as_the_mean_and_may_choose_a_picture():
     blend = SourceBlend(4, 8)
     rendered, features, carried = torch.randn(2, 3, 16, 16), torch.randn(2, 4, 16, 16), torch.randn(2, 4, 16, 16)
-    view = SourceView(torch.randn(1, 3, 16, 16), torch.ones(1, 1, 16, 16), torch.ones(1, 1, 16, 16))
-    pictures = rendered, carried[:, :3], view.image.expand(2, -1, -1, -1)
-    torch.testing.assert_close(blend(rendered, features, carried, view), sum(pictures) / 3)
+    maps, cover = torch.ones(1, 1, 16, 16), torch.ones(2, 1, 16, 16)
+    view = SourceView(torch.randn(1, 3, 16, 16), maps, maps, torch.randn(1, 3, 16, 16), maps)
+    pictures = rendered, carried[:, :3], view.still.expand(2, -1, -1, -1)
+    torch.testing.assert_close(blend(rendered, features, carried, view, cover), sum(pictures) / 3)
     for number, picture in enumerate(pictures):
         with torch.no_grad():
             blend.layers[-1].bias.copy_(50 * torch.eye(3)[number])
-        torch.testing.assert_close(blend(rendered, features, carried, view), picture)
+        torch.testing.assert_close(blend(rendered, features, carried, view, cover), picture)
 
 
 def test_the_network_reads_the_source_for_all_frames_of_it():

@@ -38,6 +38,9 @@ class Export3DLosses(ImageWeights):
     depth: float = 0.0
     """Error of the depth where the mesh of the face parameters is seen, in sides of the cube, and share of the light
     that passes there. Not part of the paper."""
+    background: float = 0.0
+    """Distance in sides of the cube from what rays beside the head meet to the far wall of the cube: the background
+    lies behind the head, not around it. Not part of the paper."""
     features: float = 0.0
     """Squared error about the eyes and the mouth, of the raw and of the full picture: in small pictures they are few
     pixels, and the mean over all of them hardly tells an expression. Not part of the paper."""
@@ -145,6 +148,8 @@ class Export3DModule(AdversarialTraining[Export3DReenactment], ReenactmentModule
             }
         if weights.depth:
             losses["depth"] = weights.depth * self._compare_depth(batch, result)
+        if weights.background:
+            losses["background"] = weights.background * self._measure_background(batch, result)
         if self._is_judged:
             logits = self.discriminator(result.image, self._label_cameras(batch))
             losses["gan"] = weights.gan * F.softplus(-logits).mean()
@@ -166,6 +171,14 @@ class Export3DModule(AdversarialTraining[Export3DReenactment], ReenactmentModule
             depth, visible = self.network.draw_mesh_depth(params)
         errors = (result.depth - depth).abs() + (1 - result.opacity)
         return (errors * visible).sum() / visible.sum().clamp_min(1)
+
+    def _measure_background(self, batch: PortraitPair, result: Export3DReenactment) -> Tensor:
+        """Mean distance of the surface to the end of the rays that miss the head."""
+        params = batch.driving.params
+        assert params is not None
+        with torch.no_grad():
+            ahead, beside = self.network.measure_room(params)
+        return ((ahead - result.depth).clamp_min(0) * beside).sum() / beside.sum().clamp_min(1)
 
     def discriminator_losses(self, batch: PortraitPair, result: Export3DReenactment) -> Losses:
         """Real pictures against results, with the camera of both, in phase 2."""

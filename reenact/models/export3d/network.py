@@ -35,6 +35,8 @@ from reenact.models.export3d.expression import (
     set_basis_weight,
 )
 from reenact.models.export3d.generator import GeneratorConfig, PlaneAverage, SuperResolution, TriplaneGenerator
+from reenact.models.export3d.head_bounds import build_head_bounds
+from reenact.models.export3d.head_cover import draw_cover
 from reenact.models.export3d.head_space import draw_ray_depth, unpose_pictures
 from reenact.models.export3d.results import Export3DReenactment, Export3DState
 from reenact.models.export3d.source_lookup import SourceBlend, build_source_view, carry_source
@@ -47,8 +49,6 @@ ExpressionKind = Literal["clebs", "lebs", "direct"]
 """Expression encoder: trained by contrast before, trained with the generator, or layers without a basis."""
 DIGEST_SIZE = 32
 """Bytes that tell one foundation from another."""
-MARGIN = 0.03
-"""Metres about the mean face in which its surface is looked for: hair lies in them."""
 TRUSTED_TURN = 60.0
 """Degrees beyond which a single picture shows too little of the head; talking heads rarely turn as far."""
 STRIDE = 16
@@ -153,7 +153,8 @@ class Export3D(ParameterDriven[Export3DState]):
             assert state.view is not None
             points = self._locate_pixels(motion, depth)
             carried = carry_source(self.face_model, state.view, state.motion, points)
-            enlarged, image = image, self.blend(image, maps, carried, state.view)
+            cover = draw_cover(self.face_model, motion, config.size)
+            enlarged, image = image, self.blend(image, maps, carried, state.view, cover)
         return Export3DReenactment(
             image=image if self.training else image.clamp(-1, 1),  # a clamped pixel would have no gradient
             raw=features[:, :3],
@@ -231,17 +232,23 @@ class Export3D(ParameterDriven[Export3DState]):
         depth, visible = draw_ray_depth(self.face_model, motion, self.config.rays)
         return depth / self.config.box - self.place_rays(motion).nearest().view_as(depth), visible
 
+    def measure_room(self, motion: FaceParams) -> tuple[Tensor, Tensor]:
+        """Depth (B, 1, r, r) at which rays leave the cube, in a result's units, and a mask of those beside heads."""
+        rays, count = self.place_rays(motion), self.config.rays
+        _, visible = draw_ray_depth(self.face_model, motion, count)
+        beside = (1 - draw_cover(self.face_model, motion, count)) * ~visible
+        return (rays.far - rays.nearest()).view_as(beside), beside
+
     def build_surface(self, state: Export3DState, motion: FaceParams) -> Surface:
-        """The surface of the field about the head with an expression, in metres, unposed; the background is left out.
+        """The surface of the field about the mesh of an expression, in metres, unposed; the background is left out.
 
         Raises:
             ReenactError: as of `extract_surface`.
         """
         planes = self.build_planes(state, motion[:1])
-        vertices = self.face_model.mean_vertices
-        middle, margin = vertices.mean(0), MARGIN / self.config.box
-        ends = [(end - middle) / self.config.box for end in (vertices.amin(0), vertices.amax(0))]
-        surface = extract_surface(lambda points: self._decode(planes, points), ends[0] - margin, ends[1] + margin)
+        middle = self.face_model.mean_vertices.mean(0)
+        bounds = build_head_bounds(self.face_model, motion[:1], middle, self.config.box)
+        surface = extract_surface(lambda points: self._decode(planes, points), bounds)
         return replace(surface, vertices=surface.vertices * self.config.box + middle)
 
     def _render(self, planes: Tensor, rays: Rays, random: BatchDraws | None) -> Rendering:

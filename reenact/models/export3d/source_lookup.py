@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from reenact.faces.fields import TensorFields
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
+from reenact.models.export3d.head_cover import draw_cover, fill_pixels
 from reenact.models.export3d.head_space import draw_ray_depth, measure_ray_depth
 from reenact.models.export3d.scaled import SLOPE
 from reenact.nn.resample import sample_image
@@ -34,14 +35,18 @@ class SourceView(TensorFields):
     """(B, 1, S, S) length in metres of the rays of `cast_rays` up to the mesh; 0 where they miss it."""
     mask: Tensor
     """(B, 1, S, S) 1 where they meet it."""
+    still: Tensor
+    """(B, 3, S, S) the picture without the head, which is filled in from around it."""
+    cover: Tensor
+    """(B, 1, S, S) 1 where the head was."""
 
 
 def build_source_view(face_model: FaceModel, image: Tensor, params: FaceParams) -> SourceView:
     """Draw the mesh of parameters (B) beside their pictures (B, 3, S, S)."""
     with torch.no_grad():
         depth, mask = draw_ray_depth(face_model, params, image.shape[-1])
-    mask = mask.to(depth)
-    return SourceView(image, depth * mask, mask)
+    mask, cover = mask.to(depth), draw_cover(face_model, params, image.shape[-1])
+    return SourceView(image, depth * mask, mask, fill_pixels(image, 1 - cover), cover)
 
 
 def carry_source(face_model: FaceModel, view: SourceView, params: FaceParams, points: Tensor) -> Tensor:
@@ -68,7 +73,7 @@ def carry_source(face_model: FaceModel, view: SourceView, params: FaceParams, po
 
 
 class SourceBlend(nn.Module):
-    """Weigh three pictures in each pixel: the rendered one, the source carried by the head, and the source as it is.
+    """Weigh three pictures in each pixel: the rendered one, the source carried by the head, and it without the head.
 
     The third one shows what does not move with the head, as a background. It begins with equal weights.
 
@@ -79,7 +84,7 @@ class SourceBlend(nn.Module):
 
     def __init__(self, features: int, width: int = 32) -> None:
         super().__init__()
-        inside = features + 3 * LAYERS + 2
+        inside = features + 3 * LAYERS + 3
         self.layers = nn.Sequential(
             nn.Conv2d(inside, width, 3, padding=1),
             nn.LeakyReLU(SLOPE),
@@ -90,7 +95,7 @@ class SourceBlend(nn.Module):
         for parameter in self.layers[-1].parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, rendered: Tensor, features: Tensor, carried: Tensor, view: SourceView) -> Tensor:
+    def forward(self, rendered: Tensor, features: Tensor, carried: Tensor, view: SourceView, cover: Tensor) -> Tensor:
         """Blend them.
 
         Args:
@@ -98,8 +103,9 @@ class SourceBlend(nn.Module):
             features: (B, C, S, S) maps of the super-resolution.
             carried: (B, 4, S, S) of `carry_source`.
             view: the source, for one picture or for B.
+            cover: (B, 1, S, S) of `draw_cover` for the result.
         """
-        unmoved = torch.cat([view.image, view.mask], 1).expand(len(rendered), -1, -1, -1)
-        weights: Tensor = self.layers(torch.cat([features, rendered, carried, unmoved], 1)).softmax(1)
+        unmoved = torch.cat([view.still, view.cover], 1).expand(len(rendered), -1, -1, -1)
+        weights: Tensor = self.layers(torch.cat([features, rendered, carried, unmoved, cover], 1)).softmax(1)
         pictures = torch.stack([rendered, carried[:, :3], unmoved[:, :3]], 1)
         return (weights[:, :, None] * pictures).sum(1)

@@ -1,0 +1,66 @@
+"""The space about the mesh of a head that its hair and ears may take, and the picture without what lies there."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from reenact.faces.guidance import rasterize_face
+from reenact.faces.model import FaceModel
+from reenact.faces.params import FaceParams
+
+JAW_MARGIN = 0.015
+"""Metres about the mesh at the chin and below."""
+HAIR_MARGIN = 0.035
+"""Metres about it at the height of the eyes and above, where hair is."""
+CHIN = 8
+"""Landmark of the chin (iBUG-68)."""
+EYES = slice(36, 48)
+"""Landmarks of the eyes."""
+
+
+def measure_margins(face_model: FaceModel) -> Tensor:
+    """Metres (V) about each vertex in which the head may lie."""
+    vertices = face_model.mean_vertices
+    places = face_model.landmarks68(vertices)
+    chin, eyes = places[CHIN, 1], places[EYES, 1].mean()
+    share = ((vertices[:, 1] - chin) / (eyes - chin)).clamp(0, 1)
+    return torch.lerp(torch.full_like(share, JAW_MARGIN), torch.full_like(share, HAIR_MARGIN), share)
+
+
+def draw_cover(face_model: FaceModel, params: FaceParams, size: int) -> Tensor:
+    """Draw the head above the chin with its margins as a mask (B, 1, S, S) of 0 and 1; the neck is left out.
+
+    Args:
+        face_model: the model of the parameters.
+        params: (B) parameters of the faces, of pictures that are not mirrored.
+        size: S.
+    """
+    mean = face_model.mean_vertices
+    above = mean[:, 1] > face_model.landmarks68(mean)[CHIN, 1]
+    with torch.no_grad():
+        skull, vertices = face_model.skull(params), face_model.vertices(params)
+        middle = skull[:, None, :3, :3] @ mean[above].mean(0)[:, None] + skull[:, None, :3, 3:]
+        away = F.normalize(vertices - middle.squeeze(-1), dim=-1)
+        widened = vertices + measure_margins(face_model)[:, None] * away
+        posed = face_model.project(widened, params.camera)
+        faces = face_model.faces[above[face_model.faces].all(1)]
+        cover = rasterize_face(posed, faces, size, cull_backfaces=False).draw(torch.ones_like(posed[..., :1]))
+    return (cover > 0.5).to(posed)
+
+
+def fill_pixels(image: Tensor, known: Tensor) -> Tensor:
+    """Pictures (B, C, S, S) whose unknown pixels have the colours of known ones around them, from coarse to fine.
+
+    Args:
+        image: (B, C, S, S).
+        known: (B, 1, S, S) share of each pixel that is known, in [0, 1].
+    """
+    if image.shape[-1] % 2:  # the coarsest pictures
+        mean = (known * image).mean((2, 3), True) / known.mean((2, 3), True).clamp_min(1e-6)
+        return known * image + (1 - known) * mean
+    share = F.avg_pool2d(known, 2)
+    coarse = fill_pixels(F.avg_pool2d(known * image, 2) / share.clamp_min(1e-6), (4 * share).clamp_max(1))
+    around = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
+    return known * image + (1 - known) * around

@@ -124,6 +124,21 @@ def test_the_depth_of_the_mesh_is_compared_where_it_is_seen():
     assert "depth" not in CASES["export3d"].make().generator_losses(batch, result)
 
 
+def test_what_rays_beside_the_head_meet_is_pushed_to_the_far_wall():
+    toy = CASES["export3d"].make()
+    module = Export3DModule("head", network=toy.network.config, losses=replace(toy.losses, background=2.0))
+    batch = pair(2)
+    result = module.network(batch.source, batch.driving)
+    room, beside = module.network.measure_room(batch.driving.params)
+    depth, seen = module.network.draw_mesh_depth(batch.driving.params)
+    assert 0.1 < beside.mean() < 0.9
+    assert not (seen & (beside == 1)).any()
+    assert (room > depth)[seen].all()
+    near = replace(result, depth=torch.where(beside == 1, room - 0.1, -9.0))
+    assert module.generator_losses(batch, near)["background"].item() == pytest.approx(0.2, rel=1e-4)
+    assert "background" not in toy.generator_losses(batch, result)
+
+
 def test_features_weigh_the_eyes_and_the_mouth_of_the_driving_face():
     head = load_face_model("head")
     params = head.neutral(2)

@@ -9,7 +9,7 @@ from reenact.methods import CropRule, Foundation, Method, PairPlan, Recipe
 METHOD = Method(
     name="export3d",
     order=8,
-    version=3,  # the tiny preset blends in the source, at 64 pixels
+    version=4,  # the source is blended in without its head
     title="Export3D",
     summary="tri-planes conditioned on expression",
     motion="expression-conditioned tri-plane",

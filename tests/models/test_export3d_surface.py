@@ -20,7 +20,7 @@ def build_bounds(radius=RADIUS, margin=0.1, skin=0.1, count=2000):
     angle = torch.pi * (1 + 5**0.5) * torch.arange(count)
     around = (1 - height**2).sqrt()
     normals = torch.stack([around * angle.cos(), height, around * angle.sin()], -1)
-    return HeadBounds(radius * normals, normals, torch.full((count,), margin), skin)
+    return HeadBounds(radius * normals, normals, torch.full((count,), margin), torch.full((count,), skin))
 
 
 def ball(points):
@@ -50,7 +50,7 @@ def test_a_ball_is_a_closed_sphere_with_the_colours_of_its_front():
     surface = extract_surface(ball, build_bounds(), cells=40)
     distances = surface.vertices.norm(dim=1)
     torch.testing.assert_close(distances, torch.full_like(distances, RADIUS), atol=0.01, rtol=0)
-    assert measure_volume(surface) == pytest.approx(4 / 3 * torch.pi * RADIUS**3, rel=0.03)
+    assert measure_volume(surface) == pytest.approx(4 / 3 * torch.pi * RADIUS**3, rel=0.05)  # smoothing takes 3 %
     assert is_closed(surface)
     front = surface.vertices[:, 2] > RADIUS / 2
     torch.testing.assert_close(surface.colours[front], surface.vertices[front] + 0.5, atol=0.05, rtol=0)
@@ -108,7 +108,11 @@ def test_bounds_hold_the_head_of_an_expression_upright():
     assert depth[0] < 0 < depth[2]
     low, high = bounds.span_box()
     assert low[1] == bounds.vertices[:, 1].min()  # a neck ends with the mesh
-    assert (high[1] - bounds.vertices[:, 1].max()) * 0.5 == pytest.approx(0.035)
+    assert high[1] > bounds.vertices[:, 1].max()
+    back, forehead = bounds.normals[:, 2] < -0.5, head.region("forehead") & (bounds.normals[:, 2] > 0.5)
+    assert (bounds.margins[back] * 0.5).max() == pytest.approx(0.01)
+    assert bounds.skins[back].max() == 0  # nothing tells what is behind a face
+    assert (bounds.margins[forehead] * 0.5).min() == pytest.approx(0.035)
 
 
 def test_thin_air_has_no_surface():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
@@ -13,7 +14,13 @@ from reenact.faces.params import FaceParams
 from reenact.models.export3d.head_cover import measure_margins
 
 SKIN = 0.02
-"""Metres below the mesh in which the head may be empty: fitted faces are not exact."""
+"""Metres below the front of the mesh in which the head may be empty: fitted faces are not exact."""
+BACK_MARGIN = 0.01
+"""Metres about the back of the mesh in which the head may lie; below it the head is solid, since no picture tells."""
+NEIGHBOURS = 6
+"""Vertices by which the distance of a point to the mesh is told."""
+SIDE = 0.5
+"""Least z of the normals of the front; greatest one, less than zero, of those of the back."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +33,8 @@ class HeadBounds:
     """(V, 3) outwards."""
     margins: Tensor
     """(V) about a vertex in which the head may lie."""
-    skin: float
-    """Depth below the mesh in which the head may be empty."""
+    skins: Tensor
+    """(V) depth below a vertex in which the head may be empty."""
 
     def span_box(self) -> tuple[Tensor, Tensor]:
         """Least and greatest corner (3) of a box about the mesh with its margins; a neck ends with the mesh."""
@@ -37,13 +44,19 @@ class HeadBounds:
 
     def measure_room(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Distances (N) of points (N, 3) to the end of the margin and to the solid part, positive inside of them."""
-        tree = cKDTree(self.vertices.double().cpu().numpy())
-        _, found = tree.query(points.double().cpu().numpy(), workers=1)
-        nearest = torch.from_numpy(found).to(points.device)
-        offset = points - self.vertices[nearest]
-        distance = offset.norm(dim=-1)
-        outside = torch.where((offset * self.normals[nearest]).sum(-1) < 0, -distance, distance)
-        return self.margins[nearest] - outside, -self.skin - outside
+        places = self.vertices.double().cpu().numpy()
+        tree = cKDTree(places)
+        gap = float(np.median(tree.query(places, k=NEIGHBOURS)[0][:, -1]))
+        distances, found = tree.query(points.double().cpu().numpy(), k=NEIGHBOURS)
+        distance, near = torch.from_numpy(distances).to(points), torch.from_numpy(found).to(points.device)
+        weights = 1 / distance.square().clamp_min(gap**2 / 100)
+        weights = weights / weights.sum(1, keepdim=True)
+        # Between vertices the height above their planes tells more than the distance to one; farther away it does not.
+        height = (weights * ((points[:, None] - self.vertices[near]) * self.normals[near]).sum(-1)).sum(1)
+        least = (distance[:, 0].square() - gap**2).clamp_min(0).sqrt()
+        outside = torch.where(height < 0, -1, 1) * torch.maximum(height.abs(), least)
+        margins, skins = ((weights * values[near]).sum(1) for values in (self.margins, self.skins))
+        return margins - outside, -skins - outside
 
     def bound_density(self, density: Tensor, points: Tensor, level: float, step: float) -> Tensor:
         """Densities (N) that pass a level at the end of the margin at most, and where the head is solid at least.
@@ -70,9 +83,7 @@ def build_head_bounds(face_model: FaceModel, params: FaceParams, middle: Tensor,
     """
     upright = {name: torch.zeros_like(getattr(params, name)) for name in ("global_pose", "neck_pose")}
     params = replace(params, **upright)
-    return HeadBounds(
-        (face_model.vertices(params)[0] - middle) / unit,
-        face_model.normals(params)[0],
-        measure_margins(face_model) / unit,
-        SKIN / unit,
-    )
+    vertices, normals = face_model.vertices(params)[0], face_model.normals(params)[0]
+    front = (normals[:, 2] / SIDE + 1).clamp(0, 2) / 2
+    margins = BACK_MARGIN + front * (measure_margins(face_model) - BACK_MARGIN)
+    return HeadBounds((vertices - middle) / unit, normals, margins / unit, front * (SKIN / unit))

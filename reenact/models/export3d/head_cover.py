@@ -29,13 +29,14 @@ def measure_margins(face_model: FaceModel) -> Tensor:
     return torch.lerp(torch.full_like(share, JAW_MARGIN), torch.full_like(share, HAIR_MARGIN), share)
 
 
-def draw_cover(face_model: FaceModel, params: FaceParams, size: int) -> Tensor:
-    """Draw the head above the chin with its margins as a mask (B, 1, S, S) of 0 and 1; the neck is left out.
+def draw_cover(face_model: FaceModel, params: FaceParams, size: int, neck: bool = False) -> Tensor:
+    """Draw the head above the chin with its margins as a mask (B, 1, S, S) of 0 and 1.
 
     Args:
         face_model: the model of the parameters.
         params: (B) parameters of the faces, of pictures that are not mirrored.
         size: S.
+        neck: draw what is below the chin as well.
     """
     mean = face_model.mean_vertices
     above = mean[:, 1] > face_model.landmarks68(mean)[CHIN, 1]
@@ -45,7 +46,7 @@ def draw_cover(face_model: FaceModel, params: FaceParams, size: int) -> Tensor:
         away = F.normalize(vertices - middle.squeeze(-1), dim=-1)
         widened = vertices + measure_margins(face_model)[:, None] * away
         posed = face_model.project(widened, params.camera)
-        faces = face_model.faces[above[face_model.faces].all(1)]
+        faces = face_model.faces if neck else face_model.faces[above[face_model.faces].all(1)]
         cover = rasterize_face(posed, faces, size, cull_backfaces=False).draw(torch.ones_like(posed[..., :1]))
     return (cover > 0.5).to(posed)
 

@@ -235,8 +235,7 @@ class Export3D(ParameterDriven[Export3DState]):
     def measure_room(self, motion: FaceParams) -> tuple[Tensor, Tensor]:
         """Depth (B, 1, r, r) at which rays leave the cube, in a result's units, and a mask of those beside heads."""
         rays, count = self.place_rays(motion), self.config.rays
-        _, visible = draw_ray_depth(self.face_model, motion, count)
-        beside = (1 - draw_cover(self.face_model, motion, count)) * ~visible
+        beside = 1 - draw_cover(self.face_model, motion, count, neck=True)
         return (rays.far - rays.nearest()).view_as(beside), beside
 
     def build_surface(self, state: Export3DState, motion: FaceParams) -> Surface:

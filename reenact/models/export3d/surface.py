@@ -26,6 +26,8 @@ CELLS = 128
 """Cells of the grid along its longest side."""
 POINTS = 1 << 16
 """Points that are decoded at once."""
+SMOOTHING = (0.0625, 0.25, 0.375, 0.25, 0.0625)
+"""Weights of a cell and its neighbours along an axis."""
 FRONT = 0.3
 """Least z of the normals of what a picture of the front shows well."""
 NEIGHBOURS = 8
@@ -59,14 +61,27 @@ def extract_surface(field: Field, bounds: HeadBounds, cells: int = CELLS) -> Sur
         raise ReenactError(
             f"the head is nowhere as dense as {LEVEL:g}, so that it has no surface: train export3d for longer"
         )
+    bounded = bounds.bound_density(density, points, LEVEL, float(step)).view(counts)
     # An open surface is closed at the walls of the box.
-    closed = F.pad(bounds.bound_density(density, points, LEVEL, float(step)).view(counts), (1,) * 6)
+    closed = F.pad(smooth_grid(bounded.clamp(0, 2 * LEVEL)), (1,) * 6)
     # Triangles run counter-clockwise seen from lower values; places are in cells.
     places, faces, _, _ = march_cubes(closed.cpu().numpy(), LEVEL, gradient_direction="ascent")
     vertices = low + step * (torch.tensor(places.copy()).to(low) - 1)
     vertices, triangles = keep_largest(vertices, torch.tensor(faces.astype(np.int64)).to(low.device))
     colours = _colour_vertices(field, bounds, vertices, triangles, float(step))
     return Surface(vertices=vertices, faces=triangles, colours=colours)
+
+
+def smooth_grid(values: Tensor) -> Tensor:
+    """Values (X, Y, Z) whose neighbours along each axis are averaged, so that cells leave no steps."""
+    x = values[None, None]
+    for axis in range(3):
+        shape = [1, 1, 1, 1, 1]
+        shape[2 + axis] = len(SMOOTHING)
+        padding = [0] * 6
+        padding[2 * (2 - axis) : 2 * (2 - axis) + 2] = [len(SMOOTHING) // 2] * 2
+        x = F.conv3d(F.pad(x, padding, mode="replicate"), x.new_tensor(SMOOTHING).view(shape))
+    return x[0, 0]
 
 
 def keep_largest(vertices: Tensor, faces: Tensor) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,7 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks" / "studies"))
 from export3d_strangers import correlate_depth, measure_strangers
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-WORLD = "--identities 300 --test-identities 10 --clips-per-identity 2 --frames-per-clip 12 --every 8 --size 64"
+WORLD = "--identities 300 --test-identities 10 --clips-per-identity 2 --frames-per-clip 12 --every 25 --size 64"
 OVERFIT_STEPS = 300
 
 

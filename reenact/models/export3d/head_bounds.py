@@ -46,7 +46,7 @@ class HeadBounds:
         """Distances (N) of points (N, 3) to the end of the margin and to the solid part, positive inside of them."""
         places = self.vertices.double().cpu().numpy()
         tree = cKDTree(places)
-        gap = float(np.median(tree.query(places, k=NEIGHBOURS)[0][:, -1]))
+        gap = float(np.median(np.asarray(tree.query(places, k=NEIGHBOURS)[0])[:, -1]))
         distances, found = tree.query(points.double().cpu().numpy(), k=NEIGHBOURS)
         distance, near = torch.from_numpy(distances).to(points), torch.from_numpy(found).to(points.device)
         weights = 1 / distance.square().clamp_min(gap**2 / 100)

@@ -14,6 +14,8 @@ JAW_MARGIN = 0.015
 """Metres about the mesh at the chin and below."""
 HAIR_MARGIN = 0.035
 """Metres about it at the height of the eyes and above, where hair is."""
+POWER = 2
+"""Sharpness of the border between head and background."""
 CHIN = 8
 """Landmark of the chin (iBUG-68)."""
 EYES = slice(36, 48)
@@ -49,6 +51,25 @@ def draw_cover(face_model: FaceModel, params: FaceParams, size: int, neck: bool 
         faces = face_model.faces if neck else face_model.faces[above[face_model.faces].all(1)]
         cover = rasterize_face(posed, faces, size, cull_backfaces=False).draw(torch.ones_like(posed[..., :1]))
     return (cover > 0.5).to(posed)
+
+
+def remove_head(image: Tensor, mask: Tensor, cover: Tensor) -> Tensor:
+    """Pictures (B, C, S, S) without the head, whose place is filled in from around it.
+
+    Between the mesh and the end of its margins a pixel belongs to the head as far as its colour is nearer to that of
+    the head around it than to that of the background around it.
+
+    Args:
+        image: (B, C, S, S).
+        mask: (B, 1, S, S) of the mesh.
+        cover: (B, 1, S, S) of `draw_cover`.
+    """
+    behind, head = fill_pixels(image, 1 - cover), fill_pixels(image, mask * cover)
+    to_behind, to_head = ((image - other).square().sum(1, keepdim=True) + 1e-4 for other in (behind, head))
+    likeness = to_behind**POWER / (to_behind**POWER + to_head**POWER)
+    # Pixels of the border have a part of the head.
+    matte = cover * F.max_pool2d(torch.maximum(mask, likeness), 3, 1, 1)
+    return torch.lerp(image, behind, matte)
 
 
 def fill_pixels(image: Tensor, known: Tensor) -> Tensor:

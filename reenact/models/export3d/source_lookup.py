@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from reenact.faces.fields import TensorFields
 from reenact.faces.model import FaceModel
 from reenact.faces.params import FaceParams
-from reenact.models.export3d.head_cover import draw_cover, fill_pixels
+from reenact.models.export3d.head_cover import draw_cover, remove_head
 from reenact.models.export3d.head_space import draw_ray_depth, measure_ray_depth
 from reenact.models.export3d.scaled import SLOPE
 from reenact.nn.resample import sample_image
@@ -46,7 +46,7 @@ def build_source_view(face_model: FaceModel, image: Tensor, params: FaceParams) 
     with torch.no_grad():
         depth, mask = draw_ray_depth(face_model, params, image.shape[-1])
     mask, cover = mask.to(depth), draw_cover(face_model, params, image.shape[-1])
-    return SourceView(image, depth * mask, mask, fill_pixels(image, 1 - cover), cover)
+    return SourceView(image, depth * mask, mask, remove_head(image, mask, cover), cover)
 
 
 def carry_source(face_model: FaceModel, view: SourceView, params: FaceParams, points: Tensor) -> Tensor:

@@ -4,38 +4,74 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
+from tiny import tiny
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from zoo import trainer
 
 from reenact.benchmark.embedding import probe_labels
-from reenact.cli import main
 from reenact.data.synthetic.clips import SyntheticClips
 from reenact.faces.fitting import fit_landmarks
-from reenact.faces.portrait import Portrait
+from reenact.faces.portrait import Portrait, PortraitPair
 from reenact.faces.registry import load_face_model
-from reenact.models.common.checkpoint import load_method
 from reenact.models.common.expression_basis import join_expression
 from reenact.models.export3d_clebs.losses import count_matches
 from reenact.models.export3d_clebs.module import CLeBSModule
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-SIZE = 96
-WORLD = "--identities 600 --test-identities 32 --clips-per-identity 1 --frames-per-clip 33 --every 3 --size 96"
+SIZE = 128
+STEPS = 2000
+PEOPLE = 600
+FRAMES = 16
+"""Frames of each of the people, of one clip."""
+CHOSEN = 12
+"""Frames of a clip that are told apart at each step."""
+CLIPS = 6
+"""Clips of a step."""
 STRANGERS = range(100_000, 100_032)
 LENGTH = 33
 """Frames of a stranger's clip, 3 apart."""
 
 
+class DrawnClips(Dataset):
+    """Batches of frames of people, drawn before the training; pictures are kept as bytes."""
+
+    def __init__(self) -> None:
+        source = SyntheticClips(0, range(PEOPLE), 1, 120, SIZE)
+        draw = torch.Generator().manual_seed(0)
+        clips = [source.read(person, (3 * choose(40, FRAMES, draw)).tolist()) for person in range(PEOPLE)]
+        self.images = torch.stack([((clip.image + 1) * 127.5).round().byte() for clip in clips])
+        self.params = [clip.params for clip in clips]
+
+    def __len__(self) -> int:
+        return STEPS
+
+    def __getitem__(self, number: int) -> PortraitPair:
+        draw = torch.Generator().manual_seed(number)
+        people = torch.randint(PEOPLE, (CLIPS,), generator=draw).tolist()
+        clips = [self.read(person, choose(FRAMES, CHOSEN, draw), draw) for person in people]
+        driving = Portrait.cat(clips).split(CHOSEN)
+        return PortraitPair(driving[:, 0], driving)
+
+    def read(self, person: int, frames: Tensor, draw: torch.Generator) -> Portrait:
+        """Read frames of a clip, each channel with a contrast and a brightness that are drawn for the clip."""
+        contrast, brightness = torch.randn(2, 3, 1, 1, generator=draw)
+        images = (self.images[person, frames] / 127.5 - 1) * (0.2 * contrast).exp() + 0.15 * brightness
+        return Portrait(images, self.params[person][frames])
+
+
+def choose(among: int, count: int, draw: torch.Generator) -> Tensor:
+    return torch.randperm(among, generator=draw)[:count].sort().values
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> CLeBSModule:
-    folder = tmp_path_factory.mktemp("clebs")
-    store, run = str(folder / "store"), folder / "run"
-    assert main(["world", "--out", store, *WORLD.split()]) == 0
-    data = ["--data", "clips", "--data.root", store, "--scale", "tiny"]
-    spacing = ["--model.contrast.stride", "1"]  # frames of the store are 3 apart
-    assert main(["fit", "--model", "export3d_clebs", *data, *spacing, "--out", str(run)]) == 0
-    module = load_method(run / "checkpoints" / "last.ckpt")
-    assert isinstance(module, CLeBSModule)
+    pl.seed_everything(0)
+    module = tiny("export3d_clebs", optimisation={"milestones": [6 * STEPS // 10, 85 * STEPS // 100]})
+    run = trainer(tmp_path_factory.mktemp("clebs"), max_steps=STEPS, limit_val_batches=0)
+    run.fit(module, DataLoader(DrawnClips(), batch_size=None))
     return module.eval()
 
 

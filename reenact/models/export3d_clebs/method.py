@@ -7,7 +7,7 @@ from reenact.methods import Method
 METHOD = Method(
     name="export3d_clebs",
     order=8,
-    version=3,  # the tiny preset has three clips a step
+    version=2,  # codes are relative to their clip at tiny scale
     title="Export3D",
     summary="expressions told from each other by contrast with the pictures of a clip",
     needs="face parameters, clips",

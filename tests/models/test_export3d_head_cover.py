@@ -47,11 +47,11 @@ def test_the_background_between_head_and_margin_stays(head):
         clip = clips.read(number, (0,))
         _, mask = draw_ray_depth(head, clip.params, SIZE)
         cover = draw_cover(head, clip.params, SIZE)
-        still, filled = remove_head(clip.image, mask.float(), cover), fill_pixels(clip.image, 1 - cover)
+        changed, filled = remove_head(clip.image, mask.float(), cover), fill_pixels(clip.image, 1 - cover)
         kept, hair = (clip.mask == 0) & (cover == 1), (clip.mask == 255) & (cover == 1) & ~mask
-        assert torch.equal(still * (1 - cover), clip.image * (1 - cover))
-        change, whole = ((picture - clip.image).abs().mean(1, keepdim=True) for picture in (still, filled))
-        rest = (still - filled).abs().mean(1, keepdim=True)
+        assert torch.equal(changed * (1 - cover), clip.image * (1 - cover))
+        change, whole = ((picture - clip.image).abs().mean(1, keepdim=True) for picture in (changed, filled))
+        rest = (changed - filled).abs().mean(1, keepdim=True)
         numbers.append([change[kept].mean(), whole[kept].mean(), rest[hair].mean(), whole[hair].mean()])
     change, whole, rest, hair = torch.tensor(numbers).mean(0).tolist()
     assert change < 0.5 * whole

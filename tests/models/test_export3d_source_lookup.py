@@ -74,25 +74,26 @@ def test_the_length_of_rays_is_that_to_their_points(camera):
     torch.testing.assert_close(measure_ray_depth(points, camera), lengths)
 
 
-def test_the_still_picture_has_no_head(head, turned):
+def test_the_background_has_no_head(head, turned):
     source, _ = turned
     _, seen = draw_ray_depth(head, source, PIXELS)
     face, wall = torch.tensor([0.8, -0.5, -0.5]).view(3, 1, 1), torch.tensor([-0.5, -0.5, 0.8]).view(3, 1, 1)
     view = build_source_view(head, torch.where(seen, face, wall), source)
     rows = (2 * torch.arange(PIXELS) + 1) / PIXELS - 1
     eyes = head.landmarks68(head.posed(source))[:, 36:48, 1].mean(1)
-    for still, shown, height in zip(view.still, seen, eyes, strict=True):
+    for background, shown, height in zip(view.background, seen, eyes, strict=True):
         above = rows < height
         assert shown[:, above].float().mean() > 0.3
-        assert (still - wall)[:, above].abs().max() < 0.2  # a neck colours what is filled in below
+        assert (background - wall)[:, above].abs().max() < 0.2  # a neck colours what is filled in below
 
 
 def test_a_blend_begins_as_the_mean_and_may_choose_a_picture():
     blend = SourceBlend(4, 8)
     rendered, features, carried = torch.randn(2, 3, 16, 16), torch.randn(2, 4, 16, 16), torch.randn(2, 4, 16, 16)
     maps, cover = torch.ones(1, 1, 16, 16), torch.ones(2, 1, 16, 16)
-    view = SourceView(torch.randn(1, 3, 16, 16), maps, maps, torch.randn(1, 3, 16, 16), maps)
-    pictures = rendered, carried[:, :3], view.still.expand(2, -1, -1, -1)
+    images = torch.randn(2, 1, 3, 16, 16)
+    view = SourceView(image=images[0], depth=maps, mask=maps, background=images[1], cover=maps)
+    pictures = rendered, carried[:, :3], view.background.expand(2, -1, -1, -1)
     torch.testing.assert_close(blend(rendered, features, carried, view, cover), sum(pictures) / 3)
     for number, picture in enumerate(pictures):
         with torch.no_grad():

@@ -25,7 +25,7 @@ LAYERS = 3
 """Pictures that are blended: rendered, carried, still."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class SourceView(TensorFields):
     """A source picture with the geometry of its face."""
 
@@ -35,7 +35,7 @@ class SourceView(TensorFields):
     """(B, 1, S, S) length in metres of the rays of `cast_rays` up to the mesh; 0 where they miss it."""
     mask: Tensor
     """(B, 1, S, S) 1 where they meet it."""
-    still: Tensor
+    background: Tensor
     """(B, 3, S, S) the picture without the head, which is filled in from around it."""
     cover: Tensor
     """(B, 1, S, S) 1 where the head was."""
@@ -46,7 +46,8 @@ def build_source_view(face_model: FaceModel, image: Tensor, params: FaceParams) 
     with torch.no_grad():
         depth, mask = draw_ray_depth(face_model, params, image.shape[-1])
     mask, cover = mask.to(depth), draw_cover(face_model, params, image.shape[-1])
-    return SourceView(image, depth * mask, mask, remove_head(image, mask, cover), cover)
+    background = remove_head(image, mask, cover)
+    return SourceView(image=image, depth=depth * mask, mask=mask, background=background, cover=cover)
 
 
 def carry_source(face_model: FaceModel, view: SourceView, params: FaceParams, points: Tensor) -> Tensor:
@@ -105,7 +106,7 @@ class SourceBlend(nn.Module):
             view: the source, for one picture or for B.
             cover: (B, 1, S, S) of `draw_cover` for the result.
         """
-        unmoved = torch.cat([view.still, view.cover], 1).expand(len(rendered), -1, -1, -1)
+        unmoved = torch.cat([view.background, view.cover], 1).expand(len(rendered), -1, -1, -1)
         weights: Tensor = self.layers(torch.cat([features, rendered, carried, unmoved, cover], 1)).softmax(1)
         pictures = torch.stack([rendered, carried[:, :3], unmoved[:, :3]], 1)
         return (weights[:, :, None] * pictures).sum(1)

@@ -47,8 +47,8 @@ class HeadBounds:
         places = self.vertices.double().cpu().numpy()
         tree = cKDTree(places)
         gap = float(np.median(np.asarray(tree.query(places, k=NEIGHBOURS)[0])[:, -1]))
-        distances, found = tree.query(points.double().cpu().numpy(), k=NEIGHBOURS)
-        distance, near = torch.from_numpy(distances).to(points), torch.from_numpy(found).to(points.device)
+        distances, numbers = tree.query(points.double().cpu().numpy(), k=NEIGHBOURS)
+        distance, near = torch.from_numpy(distances).to(points), torch.from_numpy(numbers).to(points.device)
         weights = 1 / distance.square().clamp_min(gap**2 / 100)
         weights = weights / weights.sum(1, keepdim=True)
         # Between vertices the height above their planes tells more than the distance to one; farther away it does not.

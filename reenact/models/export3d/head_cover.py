@@ -72,17 +72,17 @@ def remove_head(image: Tensor, mask: Tensor, cover: Tensor) -> Tensor:
     return torch.lerp(image, behind, matte)
 
 
-def fill_pixels(image: Tensor, known: Tensor) -> Tensor:
+def fill_pixels(image: Tensor, share: Tensor) -> Tensor:
     """Pictures (B, C, S, S) whose unknown pixels have the colours of known ones around them, from coarse to fine.
 
     Args:
         image: (B, C, S, S).
-        known: (B, 1, S, S) share of each pixel that is known, in [0, 1].
+        share: (B, 1, S, S) part of each pixel that is known, in [0, 1].
     """
     if image.shape[-1] % 2:  # the coarsest pictures
-        mean = (known * image).mean((2, 3), True) / known.mean((2, 3), True).clamp_min(1e-6)
-        return known * image + (1 - known) * mean
-    share = F.avg_pool2d(known, 2)
-    coarse = fill_pixels(F.avg_pool2d(known * image, 2) / share.clamp_min(1e-6), (4 * share).clamp_max(1))
+        mean = (share * image).mean((2, 3), True) / share.mean((2, 3), True).clamp_min(1e-6)
+        return share * image + (1 - share) * mean
+    coarse_share = F.avg_pool2d(share, 2)
+    coarse = fill_pixels(F.avg_pool2d(share * image, 2) / coarse_share.clamp_min(1e-6), (4 * coarse_share).clamp_max(1))
     around = F.interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
-    return known * image + (1 - known) * around
+    return share * image + (1 - share) * around

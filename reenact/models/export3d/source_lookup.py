@@ -22,7 +22,7 @@ from reenact.nn.resample import sample_image
 REACH = 0.02
 """Metres behind the source's mesh at which a point is hidden from the source's camera."""
 LAYERS = 3
-"""Pictures that are blended: rendered, carried, still."""
+"""Pictures that are blended: rendered, carried, background."""
 
 
 @dataclass(kw_only=True)

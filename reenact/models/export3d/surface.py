@@ -89,25 +89,26 @@ def keep_largest(vertices: Tensor, faces: Tensor) -> tuple[Tensor, Tensor]:
     ends = faces[:, [0, 1, 1, 2]].reshape(-1, 2).cpu().numpy()
     edges = coo_array((np.ones(len(ends), bool), tuple(ends.T)), shape=(len(vertices),) * 2)
     part = torch.from_numpy(connected_components(edges, directed=False)[1]).to(faces.device)
-    kept = part == part.long().bincount().argmax()
-    number = kept.cumsum(0) - 1
-    return vertices[kept], number[faces[kept[faces[:, 0]]]]
+    largest = part == part.long().bincount().argmax()
+    number = largest.cumsum(0) - 1
+    return vertices[largest], number[faces[largest[faces[:, 0]]]]
 
 
 def _colour_vertices(field: Field, bounds: HeadBounds, vertices: Tensor, faces: Tensor, step: float) -> Tensor:
     """Colours (V, 3) of a surface: rendered along the normals, or those of the nearest ones that the front shows."""
     normals = weigh_normals(vertices[None], faces)[0]
     room, depth = bounds.measure_room(vertices)
-    shown = (normals[:, 2] > FRONT) & (room > step) & (depth < -step) & ~_find_hidden(vertices, step)
+    clear = (normals[:, 2] > FRONT) & (room > step) & (depth < -step) & ~_find_hidden(vertices, step)
     colours = vertices.new_zeros(vertices.shape)
-    if not shown.any():
+    if not clear.any():
         return colours
-    colours[shown] = _render_colours(field, vertices[shown], normals[shown], step)
-    tree = cKDTree(vertices[shown].double().cpu().numpy())
-    distance, found = tree.query(vertices[~shown].double().cpu().numpy(), k=min(NEIGHBOURS, int(shown.sum())))
+    colours[clear] = _render_colours(field, vertices[clear], normals[clear], step)
+    tree = cKDTree(vertices[clear].double().cpu().numpy())
+    count = min(NEIGHBOURS, int(clear.sum()))
+    distance, numbers = tree.query(vertices[~clear].double().cpu().numpy(), k=range(1, count + 1))
     weights = torch.from_numpy(1 / (distance + step)).to(vertices)
-    around = colours[shown][torch.from_numpy(found).to(faces)]
-    colours[~shown] = (weights[..., None] * around).sum(1) / weights.sum(1, keepdim=True)
+    around = colours[clear][torch.from_numpy(numbers).to(faces)]
+    colours[~clear] = (weights[..., None] * around).sum(1) / weights.sum(1, keepdim=True)
     return colours
 
 
@@ -129,8 +130,8 @@ def _render_colours(field: Field, vertices: Tensor, normals: Tensor, step: float
     near = torch.zeros(1, len(vertices), device=vertices.device)
     rays = Rays((vertices + 2 * step * normals)[None], -normals[None], near, near + 8 * step)
     with torch.no_grad():
-        shown = render_rays(read, rays, RaySampling(coarse=16, fine=0))
-    return ((shown.colour + 1) / 2 / shown.opacity[..., None].clamp_min(1e-3))[0].clamp(0, 1)
+        rendering = render_rays(read, rays, RaySampling(coarse=16, fine=0))
+    return ((rendering.colour + 1) / 2 / rendering.opacity[..., None].clamp_min(1e-3))[0].clamp(0, 1)
 
 
 def _evaluate(function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:

@@ -102,7 +102,7 @@ def test_a_window_alone_is_that_of_a_longer_video(video, wrap):
     source, driving = portrait(1, 0, "a"), portrait(8, 1, "a")
     state = video.encode(source)
     clip = video.read(driving).map(lambda value: value[None])
-    features = video.guide(state, clip)[1]
+    features = video.guide(state, clip).features
     noise = draw_noise(5, range(8), (48, 8, 8))
     sampling = Sampling(steps=3, window=4, overlap=0, wrap=wrap)
 

@@ -105,7 +105,7 @@ def test_the_student_s_targets_lead_where_the_teacher_s_guided_sampler_does(teac
     source, driving = portrait(1, 0, "a"), portrait(4, 1, "a").split(4)
     network, config = module.network, module.network.config
     state, noise = network.encode(source), draw_noise(0, range(4), (48, 8, 8))
-    _, features = network.guide(state, network.read(driving))
+    features = network.guide(state, network.read(driving)).features
 
     def follow(noisy, timesteps, frames):
         return module._follow_teacher(noisy, timesteps, features[:, :, frames], state.bank)

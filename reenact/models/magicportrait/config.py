@@ -135,6 +135,8 @@ class MagicPortraitConfig:
     """Frequencies along each side of a square that `cosines` keeps: of brightness, and of each of two colours."""
     latent_scale: float = 1.0
     """Factor on the latents of `cosines`."""
+    carried: bool = False
+    """Denoise difference to the source carried along the mesh, which the denoiser reads too: ours, for `cosines`."""
     prompt_tokens: int = 77
     """Tokens of the prompt, whose embedding is the same for all pictures."""
     unet: UNetConfig = field(default_factory=UNetConfig)
@@ -153,6 +155,10 @@ class MagicPortraitConfig:
             raise ReenactError(
                 f"--model.network.guidance.widths {self.guidance.widths} halve {len(self.guidance.widths) - 1} times:"
                 " give four widths, since Stable Diffusion's latents are an eighth of the picture"
+            )
+        if self.carried and self.autoencoder != "cosines":
+            raise ReenactError(
+                f"--model.network.carried true is for the autoencoder cosines, not {self.autoencoder}: set it to false"
             )
         if self.temporal and not 1 <= max(self.clip_length, self.sampling.window) <= self.unet.motion_length:
             raise ReenactError(

@@ -219,7 +219,8 @@ class MagicPortraitModule(HalfFrozen, PlainTraining, ReenactmentModule):
         bank = None
         if not is_dropped:
             bank = network.appearance(network.autoencoder.encode(source.image, references), network.prompt)
-        _, features = network.guide_from(network.read(source), params, source.image.shape[-1])
+        guidance = network.guide_from(source.image, network.read(source), params)
+        features, latents = guidance.features, latents - guidance.carried
         noisy = self._scheduler.add_noise(latents, noise, timesteps)
         if self._trajectory is None:
             target = self._scheduler.get_velocity(latents, noise, timesteps)

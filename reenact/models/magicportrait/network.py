@@ -19,6 +19,7 @@ from reenact.faces.portrait import Portrait
 from reenact.models.common.base import Reenactment, ReportProgress, SourceState, Transfer, ignore_progress
 from reenact.models.common.parameter_driven import ParameterDriven
 from reenact.models.magicportrait.autoencoder import build_autoencoder
+from reenact.models.magicportrait.carried import CarriedReader, carry_source
 from reenact.models.magicportrait.config import MagicPortraitConfig, Trained
 from reenact.models.magicportrait.denoiser import Denoiser
 from reenact.models.magicportrait.guidance_encoder import GuidanceEncoders
@@ -42,6 +43,18 @@ class MagicPortraitState(SourceState):
     """(B, 3, H, W) in [-1, 1]."""
     bank: Bank
     """Features of the source."""
+
+
+@dataclass
+class Guidance:
+    """What guides the denoiser of clips (B, T)."""
+
+    maps: dict[str, Tensor]
+    """(B, T, 3, H, W) maps by their names."""
+    features: Tensor
+    """(B, C0, T, h, w) features, added to the first convolution's."""
+    carried: Tensor | float = 0.0
+    """(B, C, T, h, w) latents of the carried source, from which the denoised ones count; 0 where nothing is carried."""
 
 
 @dataclass
@@ -99,6 +112,7 @@ class MagicPortrait(ParameterDriven[MagicPortraitState]):
         self.appearance = AppearanceNet(config.unet)
         self.denoiser = Denoiser(config.unet, temporal=config.temporal, fusion=config.fusion)
         self.guidance = GuidanceEncoders(config.guidance, config.unet.channels[0])
+        self.carried = CarriedReader(config.unet.latent, config.unet.channels[0]) if config.carried else None
         draw = torch.Generator().manual_seed(PROMPT_SEED)
         self.register_buffer("prompt", torch.randn(1, config.prompt_tokens, config.unet.prompt_width, generator=draw))
         self.prompt: Tensor
@@ -125,16 +139,18 @@ class MagicPortrait(ParameterDriven[MagicPortraitState]):
         """
         clip = motion if len(motion.leading) == 2 else motion.split(1)
         count, frames = clip.leading
-        maps, features = self.guide(state, clip)
+        guidance = self.guide(state, clip)
         sampling = self.config.sampling
         noise = draw_noise(sampling.seed, range(frames), self._latent_shape(state.image), sampling.shared_noise)
         noise = noise.to(state.image.device).expand(count, -1, -1, -1, -1)
         latents = sample_latents(
-            lambda noisy, timestep, chosen: self._predict(state.bank, noisy, timestep, features[:, :, chosen]),
+            lambda noisy, timestep, chosen: self._predict(state.bank, noisy, timestep, guidance.features[:, :, chosen]),
             noise,
             sampling,
         )
+        latents = latents + guidance.carried
         image = self._decode(latents.transpose(1, 2).flatten(0, 1)).view(count, frames, *state.image.shape[1:])
+        maps = guidance.maps
         if len(motion.leading) == 1:
             image, maps = image[:, 0], {name: values[:, 0] for name, values in maps.items()}
         return MagicPortraitReenactment(image, **maps, encoders=self.guidance)
@@ -162,8 +178,8 @@ class MagicPortrait(ParameterDriven[MagicPortraitState]):
         whole, device = FaceParams.cat([motion for _, motion in pieces]), state.image.device
 
         def predict(noisy: Tensor, timestep: Tensor, chosen: list[int]) -> Tensor:
-            _, features = self.guide(state, whole[torch.tensor(chosen)].map(lambda value: value[None]).to(device))
-            return self._predict(state.bank, noisy.to(device), timestep.to(device), features).to(noisy.device)
+            guidance = self.guide(state, whole[torch.tensor(chosen)].map(lambda value: value[None]).to(device))
+            return self._predict(state.bank, noisy.to(device), timestep.to(device), guidance.features).to(noisy.device)
 
         store = LatentsInMemory() if work is None else LatentFiles(work)
         count, shape = len(whole.camera), self._latent_shape(state.image)
@@ -173,22 +189,42 @@ class MagicPortrait(ParameterDriven[MagicPortraitState]):
         latents = sample_video(predict, draw, size, sampling, store, progress)[0].transpose(0, 1)
         for start in range(0, count, sampling.decode_chunk):
             part = slice(start, start + sampling.decode_chunk)
-            aligned = align_structure(state.motion, whole[part].to(device))
+            motion = whole[part].to(device)
+            aligned = align_structure(state.motion, motion)
             maps = draw_maps(self.face_model, aligned, state.image.shape[-1], self.config.guidance.maps)
-            image = self._decode(latents[part].to(device))
+            carried = 0.0 if self.carried is None else self._carry(state.image, state.motion, motion)
+            image = self._decode(latents[part].to(device) + carried)
             yield MagicPortraitReenactment(image, **maps, encoders=self.guidance)
 
-    def guide(self, state: MagicPortraitState, clip: FaceParams) -> tuple[dict[str, Tensor], Tensor]:
-        """Draw and encode the maps of clips (B, T), see `guide_from`."""
-        return self.guide_from(state.motion, clip, state.image.shape[-1])
+    def guide(self, state: MagicPortraitState, clip: FaceParams) -> Guidance:
+        """Draw and encode what guides clips (B, T), see `guide_from`."""
+        return self.guide_from(state.image, state.motion, clip)
 
-    def guide_from(self, source: FaceParams, clip: FaceParams, size: int) -> tuple[dict[str, Tensor], Tensor]:
-        """Draw the maps (B, T, 3, H, W) of clips (B, T), and encode them to features (B, C, T, h, w)."""
-        aligned = align_structure(source, clip).merged()
-        maps = draw_maps(self.face_model, aligned, size, self.config.guidance.maps)
-        features = self.guidance(maps)
-        features = features.view(*clip.leading, *features.shape[1:]).transpose(1, 2)
-        return {name: image.reshape(*clip.leading, 3, size, size) for name, image in maps.items()}, features
+    def guide_from(self, image: Tensor, source: FaceParams, clip: FaceParams) -> Guidance:
+        """Draw and encode the maps of clips (B, T) from source pictures (1 or B, 3, H, W) and their parameters."""
+        size = image.shape[-1]
+        maps = draw_maps(self.face_model, align_structure(source, clip).merged(), size, self.config.guidance.maps)
+        features, carried = self.guidance(maps), None
+        if self.carried is not None:
+            carried = self._carry(image, source, clip.merged())
+            still = self.autoencoder.encode(image).repeat_interleave(len(carried) // len(image), 0)
+            features = features + self.carried(carried, still)
+
+        def split(flat: Tensor) -> Tensor:
+            return flat.view(*clip.leading, *flat.shape[1:]).transpose(1, 2)
+
+        return Guidance(
+            maps={name: value.reshape(*clip.leading, 3, size, size) for name, value in maps.items()},
+            features=split(features),
+            carried=0.0 if carried is None else split(carried),
+        )
+
+    def _carry(self, image: Tensor, source: FaceParams, driving: FaceParams) -> Tensor:
+        """Return latents (N, C, h, w) of sources (1 or B), carried to driving faces (N), as many for each of them."""
+        frames = len(driving.camera) // len(image)
+        repeated = source.map(lambda value: value.repeat_interleave(frames, 0))
+        picture = carry_source(self.face_model, image.repeat_interleave(frames, 0), repeated, driving)
+        return self.autoencoder.encode(picture)
 
     def check_size(self, image: Tensor) -> None:
         """Raise `ReenactError` if the networks can't read pictures of this size."""

@@ -15,10 +15,16 @@ from reenact.models.magicportrait.training import MagicPortraitLosses, MagicPort
 
 def list_toys() -> dict[str, Callable[[], ReenactmentModule]]:
     """Return the makers of the first stage, by either encoder of the guidance: the second makes no frame by itself."""
-    return {"magicportrait": build_toy, "magicportrait_clip": partial(build_toy, encoder="small_clip")}
+    return {
+        "magicportrait": build_toy,
+        "magicportrait_clip": partial(build_toy, encoder="small_clip"),
+        "magicportrait_carried": partial(build_toy, carried=True),
+    }
 
 
-def build_toy(*, temporal: bool = False, encoder: EncoderKind = "convolutions") -> MagicPortraitModule:
+def build_toy(
+    *, temporal: bool = False, encoder: EncoderKind = "convolutions", carried: bool = False
+) -> MagicPortraitModule:
     """Build one of the stages, in which nothing is zero any more."""
     module = MagicPortraitModule(
         face_model="head",
@@ -28,6 +34,7 @@ def build_toy(*, temporal: bool = False, encoder: EncoderKind = "convolutions") 
             clip_stride=1,
             autoencoder="cosines",
             frequencies=[4, 4],
+            carried=carried,
             prompt_tokens=1,
             unet=UNetConfig(channels=[16, 16], layers=1, heads=2, groups=4, latent=48, prompt_width=8),
             guidance=GuidanceConfig(encoder=encoder, widths=[4, 8, 8], heads=2, groups=4),

@@ -12,7 +12,10 @@ from reenact.faces.registry import load_face_model
 from reenact.metrics.images import psnr
 from reenact.models.magicportrait.carried import carry_source, spread_flow
 from reenact.models.magicportrait.config import MagicPortraitConfig
+from reenact.models.magicportrait.module import MagicPortraitModule
+from reenact.models.magicportrait.sampler import build_scheduler
 from reenact.models.magicportrait.toys import build_toy
+from reenact.models.magicportrait.training import MagicPortraitLosses
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -85,6 +88,24 @@ def test_the_objective_is_the_difference_to_the_carried_source():
     assert errors.max() < 1e-4
     moved = portrait(2, 4, "a")
     assert module.measure_errors(moved, face.image[:, None], face.params.split(1), last, noise).min() > 1e-2
+
+
+@torch.no_grad()
+def test_the_velocity_leads_to_the_clean_latents():
+    """Of a UNet that predicts zeros, the steps from any noise end at zero."""
+    denoiser = build_still_toy(temporal=True).denoiser
+    alphas = build_scheduler("scaled_linear").alphas_cumprod
+    noisy, timesteps = torch.randn(3, 48, 2, 8, 8), torch.tensor([0, 500, 999])
+    velocity = denoiser(noisy, timesteps, torch.zeros(1, 1, 8), None, None)
+    alpha = alphas[timesteps][:, None, None, None, None]
+    clean = alpha.sqrt() * noisy - (1 - alpha).sqrt() * velocity
+    torch.testing.assert_close(clean, torch.zeros_like(clean), atol=1e-5, rtol=0)
+
+
+def test_clean_latents_need_one_noise():
+    network = build_toy(carried=True).network.config
+    with pytest.raises(ReenactError, match=r"losses\.betas linear must be those of"):
+        MagicPortraitModule(network=network, losses=MagicPortraitLosses(betas="linear"))
 
 
 def test_the_autoencoder_of_stable_diffusion_is_refused():

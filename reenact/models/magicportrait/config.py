@@ -136,7 +136,9 @@ class MagicPortraitConfig:
     latent_scale: float = 1.0
     """Factor on the latents of `cosines`."""
     carried: bool = False
-    """Denoise difference to the source carried along the mesh, which the denoiser reads too: ours, for `cosines`."""
+    """Denoise differences to the source carried along the mesh, which the denoiser reads too: ours, for `cosines`."""
+    clean: bool = False
+    """The UNet predicts clean latents, from which the velocity is computed: noise need not pass through it. Ours."""
     prompt_tokens: int = 77
     """Tokens of the prompt, whose embedding is the same for all pictures."""
     unet: UNetConfig = field(default_factory=UNetConfig)

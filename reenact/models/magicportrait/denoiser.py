@@ -9,8 +9,9 @@ from __future__ import annotations
 from diffusers.models.unets.unet_motion_model import AnimateDiffTransformer3D, UNetMotionModel
 from torch import Tensor, nn
 
-from reenact.models.magicportrait.config import Fusion, UNetConfig
+from reenact.models.magicportrait.config import Betas, Fusion, MagicPortraitConfig, UNetConfig
 from reenact.models.magicportrait.reference import Bank, BankReader, build_image_unet, find_self_attentions
+from reenact.models.magicportrait.sampler import build_scheduler
 
 MOTION = "motion_modules"
 """Part of the names of the weights that know of time."""
@@ -23,13 +24,21 @@ class Denoiser(nn.Module):
         config: sizes.
         temporal: True with motion modules.
         fusion: rule by which it reads the reference.
+        clean: noise of the timesteps, where the UNet predicts clean latents, zeros before it is trained, and the velocity is
+            computed from them; None where it predicts the velocity.
     """
 
-    def __init__(self, config: UNetConfig, *, temporal: bool, fusion: Fusion = "concatenate") -> None:
+    def __init__(
+        self, config: UNetConfig, *, temporal: bool, fusion: Fusion = "concatenate", clean: Betas | None = None
+    ) -> None:
         super().__init__()
+        self._alphas = None if clean is None else build_scheduler(clean).alphas_cumprod
         self.temporal = temporal
         self.unet = build_video_unet(config) if temporal else build_image_unet(config)
         self.unet.conv_in = GuidedConv(config.latent, config.channels[0], 3, padding=1)
+        if clean is not None:
+            nn.init.zeros_(self.unet.conv_out.weight)
+            nn.init.zeros_(self.unet.conv_out.bias)
         self._readers = [BankReader(fusion) for _ in find_self_attentions(self.unet)]
         for attention, reader in zip(find_self_attentions(self.unet), self._readers, strict=True):
             attention.set_processor(reader)
@@ -53,11 +62,21 @@ class Denoiser(nn.Module):
             reader.bank = None if bank is None else bank[number].expand(count, -1, -1)
         tokens = prompt.to(latents.dtype).expand(count * frames, -1, -1)
         if self.temporal:
-            velocity: Tensor = self.unet(latents, timestep, tokens, return_dict=False)[0]
-            return velocity
-        merged = latents.transpose(1, 2).flatten(0, 1)
-        flat: Tensor = self.unet(merged, timestep.repeat_interleave(frames), tokens, return_dict=False)[0]
-        return flat.view(count, frames, *flat.shape[1:]).transpose(1, 2)
+            predicted: Tensor = self.unet(latents, timestep, tokens, return_dict=False)[0]
+        else:
+            merged = latents.transpose(1, 2).flatten(0, 1)
+            flat: Tensor = self.unet(merged, timestep.repeat_interleave(frames), tokens, return_dict=False)[0]
+            predicted = flat.view(count, frames, *flat.shape[1:]).transpose(1, 2)
+        if self._alphas is None:
+            return predicted
+        signal = self._alphas.to(latents)[timestep][:, None, None, None, None]
+        return (signal.sqrt() * latents - predicted) / (1 - signal).sqrt()
+
+
+def build_denoiser(config: MagicPortraitConfig) -> Denoiser:
+    """Return the denoiser of a network's settings."""
+    clean = config.sampling.betas if config.clean else None
+    return Denoiser(config.unet, temporal=config.temporal, fusion=config.fusion, clean=clean)
 
 
 class GuidedConv(nn.Conv2d):

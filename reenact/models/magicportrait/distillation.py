@@ -16,7 +16,7 @@ from reenact.errors import ReenactError
 from reenact.models.common.checkpoint import read_checkpoint
 from reenact.models.common.header import check_header
 from reenact.models.magicportrait.config import Betas
-from reenact.models.magicportrait.denoiser import Denoiser
+from reenact.models.magicportrait.denoiser import Denoiser, build_denoiser
 from reenact.models.magicportrait.network import MagicPortrait
 from reenact.models.magicportrait.sampler import build_scheduler
 from reenact.nn.frozen import Frozen, hash_weights
@@ -73,7 +73,7 @@ def build_teacher(network: MagicPortrait, weights: Mapping[str, Tensor]) -> Teac
     own = {name.removeprefix(DENOISER): value for name, value in weights.items() if name.startswith(DENOISER)}
 
     def build() -> Denoiser:
-        denoiser = Denoiser(config.unet, temporal=config.temporal, fusion=config.fusion)
+        denoiser = build_denoiser(config)
         denoiser.load_state_dict(own)
         return denoiser
 

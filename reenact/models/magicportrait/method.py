@@ -18,6 +18,7 @@ ABLATIONS = {
 
 METHOD = Method(
     name="magicportrait",
+    version=2,  # the tiny presets denoise the difference to the carried source
     order=9,
     title="MagicPortrait",
     summary="latent video diffusion, guided by renders of FLAME",

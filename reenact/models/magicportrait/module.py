@@ -91,6 +91,11 @@ class MagicPortraitModule(HalfFrozen, PlainTraining, ReenactmentModule):
             betas = sampling.betas
             self._trajectory = Trajectory(betas, sampling.steps, losses.teacher_steps)
             self.register_buffer("teacher_digest", torch.zeros(32, dtype=torch.uint8))
+        if network.clean and betas != sampling.betas:
+            raise ReenactError(
+                f"--model.losses.betas {betas} must be those of --model.network.sampling.betas {sampling.betas}, by"
+                " which the denoiser computes velocities from clean latents (--model.network.clean true)"
+            )
         self._scheduler = build_scheduler(betas)
         choose_trained(self.network, optimisation.trained)
         if optimisation.checkpointing:

@@ -21,7 +21,7 @@ from reenact.models.common.parameter_driven import ParameterDriven
 from reenact.models.magicportrait.autoencoder import build_autoencoder
 from reenact.models.magicportrait.carried import CarriedReader, carry_source
 from reenact.models.magicportrait.config import MagicPortraitConfig, Trained
-from reenact.models.magicportrait.denoiser import Denoiser
+from reenact.models.magicportrait.denoiser import build_denoiser
 from reenact.models.magicportrait.guidance_encoder import GuidanceEncoders
 from reenact.models.magicportrait.latent_files import LatentFiles, LatentsInMemory
 from reenact.models.magicportrait.maps import align_structure, draw_maps
@@ -110,7 +110,7 @@ class MagicPortrait(ParameterDriven[MagicPortraitState]):
         )
         self.autoencoder = build_autoencoder(config)
         self.appearance = AppearanceNet(config.unet)
-        self.denoiser = Denoiser(config.unet, temporal=config.temporal, fusion=config.fusion)
+        self.denoiser = build_denoiser(config)
         self.guidance = GuidanceEncoders(config.guidance, config.unet.channels[0])
         self.carried = CarriedReader(config.unet.latent, config.unet.channels[0]) if config.carried else None
         draw = torch.Generator().manual_seed(PROMPT_SEED)

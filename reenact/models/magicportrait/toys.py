@@ -35,6 +35,7 @@ def build_toy(
             autoencoder="cosines",
             frequencies=[4, 4],
             carried=carried,
+            clean=carried,
             prompt_tokens=1,
             unet=UNetConfig(channels=[16, 16], layers=1, heads=2, groups=4, latent=48, prompt_width=8),
             guidance=GuidanceConfig(encoder=encoder, widths=[4, 8, 8], heads=2, groups=4),

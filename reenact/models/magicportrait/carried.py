@@ -23,7 +23,7 @@ FALL = 0.05
 
 
 class CarriedReader(nn.Module):
-    """What the denoiser's first convolution gets of the carried source and of the source as it is.
+    """Features of the carried source and of the source as it is, for the denoiser's first convolution.
 
     Args:
         latent: channels of the latents.
@@ -48,7 +48,7 @@ def carry_source(face_model: FaceModel, image: Tensor, source: FaceParams, drivi
         face_model: the model of the parameters.
         image: the pictures.
         source: (N) their parameters.
-        driving: (N) parameters, whose light, texture and shape are not read.
+        driving: (N) parameters of the driving faces.
     """
     size = image.shape[-1]
     vertices = face_model.posed(driving)
@@ -62,7 +62,7 @@ def carry_source(face_model: FaceModel, image: Tensor, source: FaceParams, drivi
 def spread_flow(flow: Tensor, covered: Tensor) -> Tensor:
     """Continue a flow (N, 2, H, W) beyond the pixels (N, 1, H, W) that the mesh covers, where it falls to nothing."""
     reach = flow.shape[-1] // REACH
-    known = torch.cat([flow, covered.to(flow)], 1)
+    weighted = torch.cat([flow, covered.to(flow)], 1)
     for _ in range(2):
-        known = F.avg_pool2d(known, 2 * reach + 1, stride=1, padding=reach)
-    return torch.where(covered, flow, known[:, :2] / (known[:, 2:] + FALL))
+        weighted = F.avg_pool2d(weighted, 2 * reach + 1, stride=1, padding=reach)
+    return torch.where(covered, flow, weighted[:, :2] / (weighted[:, 2:] + FALL))

@@ -24,8 +24,8 @@ class Denoiser(nn.Module):
         config: sizes.
         temporal: True with motion modules.
         fusion: rule by which it reads the reference.
-        clean: noise of the timesteps, where the UNet predicts clean latents, zeros before it is trained, and the velocity is
-            computed from them; None where it predicts the velocity.
+        clean: noise of the timesteps, where the UNet predicts clean latents, at first zeros, from which velocities are
+            computed; None where it predicts velocities.
     """
 
     def __init__(
@@ -70,7 +70,8 @@ class Denoiser(nn.Module):
         if self._alphas is None:
             return predicted
         signal = self._alphas.to(latents)[timestep][:, None, None, None, None]
-        return (signal.sqrt() * latents - predicted) / (1 - signal).sqrt()
+        velocity: Tensor = (signal.sqrt() * latents - predicted) / (1 - signal).sqrt()
+        return velocity
 
 
 def build_denoiser(config: MagicPortraitConfig) -> Denoiser:

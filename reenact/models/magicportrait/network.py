@@ -47,7 +47,7 @@ class MagicPortraitState(SourceState):
 
 @dataclass
 class Guidance:
-    """What guides the denoiser of clips (B, T)."""
+    """Guidance of the denoiser by maps and by the carried source, for clips (B, T)."""
 
     maps: dict[str, Tensor]
     """(B, T, 3, H, W) maps by their names."""
@@ -207,8 +207,8 @@ class MagicPortrait(ParameterDriven[MagicPortraitState]):
         features, carried = self.guidance(maps), None
         if self.carried is not None:
             carried = self._carry(image, source, clip.merged())
-            still = self.autoencoder.encode(image).repeat_interleave(len(carried) // len(image), 0)
-            features = features + self.carried(carried, still)
+            unmoved = self.autoencoder.encode(image).repeat_interleave(len(carried) // len(image), 0)
+            features = features + self.carried(carried, unmoved)
 
         def split(flat: Tensor) -> Tensor:
             return flat.view(*clip.leading, *flat.shape[1:]).transpose(1, 2)

@@ -171,6 +171,19 @@ def test_training_noise_is_shared_as_the_sampler_s(video, monkeypatch):
 
 
 @torch.no_grad()
+def test_without_temperature_all_noise_is_the_same(video):
+    source, driving = portrait(1, 0, "a"), portrait(4, 1, "a")
+    results = []
+    for temperature, seed in ((0.0, 1), (0.0, 2), (0.5, 1), (0.5, 2)):
+        set_sampling(video, steps=2, overlap=0, guidance=1.0, temperature=temperature, seed=seed)
+        results.append(play(video, source, driving))
+    assert torch.equal(results[0], results[1])
+    assert (results[2] - results[3]).abs().max() > 0.01
+    assert (results[0] - results[2]).abs().max() > 0.01
+    set_sampling(video, temperature=1.0, seed=42)
+
+
+@torch.no_grad()
 def test_progress_ends_with_the_work(video):
     set_sampling(video, steps=2, overlap=0, guidance=1.0)
     fractions = []
@@ -213,6 +226,7 @@ TINY = {"unet": UNetConfig(channels=[8, 8], layers=1, heads=2, groups=4, latent=
     [
         (lambda: Sampling(overlap=12), "overlap=12 must be from 0 to less than the window of 12 frames"),
         (lambda: Sampling(shared_noise=1.5), "shared_noise=1.5 must be from 0 to 1"),
+        (lambda: Sampling(temperature=1.5), "temperature=1.5 must be from 0 to 1"),
         (lambda: Sampling(steps=0), "steps=0 must be from 1 to 1000"),
         (lambda: GuidanceConfig(maps=[]), "must name one map or several"),
         (lambda: MagicPortraitConfig(autoencoder="cosines"), "must be 192, the channels of the autoencoder cosines"),

@@ -83,6 +83,8 @@ class Sampling:
     """Seed of the noise; every frame draws its own from it and its number."""
     shared_noise: float = 0.0
     """Share of the noise's power that is the same in all frames of a video, in training too; released: none."""
+    temperature: float = 1.0
+    """Standard deviation of the noise that a video begins with; less gives smoother samples. Released: 1."""
     steps: int = 20
     """Steps of DDIM."""
     guidance: float = 3.5
@@ -111,6 +113,8 @@ class Sampling:
             )
         if not 0 <= self.shared_noise <= 1:
             raise ReenactError(f"--set network.sampling.shared_noise={self.shared_noise} must be from 0 to 1")
+        if not 0 <= self.temperature <= 1:
+            raise ReenactError(f"--set network.sampling.temperature={self.temperature} must be from 0 to 1")
         if self.guidance < 1:
             raise ReenactError(f"--set network.sampling.guidance={self.guidance} must be 1 (none) or more")
         if self.decode_chunk < 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -141,7 +141,7 @@ class MagicPortrait(ParameterDriven[MagicPortraitState]):
         count, frames = clip.leading
         guidance = self.guide(state, clip)
         sampling = self.config.sampling
-        noise = draw_noise(sampling.seed, range(frames), self._latent_shape(state.image), sampling.shared_noise)
+        noise = self._draw_noise(range(frames), self._latent_shape(state.image))
         noise = noise.to(state.image.device).expand(count, -1, -1, -1, -1)
         latents = sample_latents(
             lambda noisy, timestep, chosen: self._predict(state.bank, noisy, timestep, guidance.features[:, :, chosen]),
@@ -184,7 +184,7 @@ class MagicPortrait(ParameterDriven[MagicPortraitState]):
         store = LatentsInMemory() if work is None else LatentFiles(work)
         count, shape = len(whole.camera), self._latent_shape(state.image)
         sampling = self.config.sampling
-        draw = partial(draw_noise, sampling.seed, shape=shape, shared=sampling.shared_noise)
+        draw = partial(self._draw_noise, shape=shape)
         size = (1, shape[0], count, *shape[1:])
         latents = sample_video(predict, draw, size, sampling, store, progress)[0].transpose(0, 1)
         for start in range(0, count, sampling.decode_chunk):
@@ -239,6 +239,11 @@ class MagicPortrait(ParameterDriven[MagicPortraitState]):
         """Return the shape (C, h, w) of the latents of a frame."""
         side = image.shape[-1] // self.config.factor
         return self.config.unet.latent, side, side
+
+    def _draw_noise(self, frames: Sequence[int], shape: tuple[int, int, int]) -> Tensor:
+        """Draw the noise (1, C, F, h, w) with which frames of these numbers begin."""
+        sampling = self.config.sampling
+        return sampling.temperature * draw_noise(sampling.seed, frames, shape, sampling.shared_noise)
 
     def _predict(self, bank: Bank, latents: Tensor, timestep: Tensor, features: Tensor) -> Tensor:
         """Predict velocities with classifier-free guidance, which leaves the reference out and keeps the maps."""

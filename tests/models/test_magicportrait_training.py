@@ -68,14 +68,14 @@ def test_the_right_guidance_halves_the_landmark_error(image_module):
     assert torch.cat(right).mean() < 0.5 * torch.cat(wrong).mean()
 
 
-@pytest.mark.parametrize(("steps", "gain"), [(4, 4.5), (20, 4.0)])
+@pytest.mark.parametrize(("steps", "gain"), [(4, 4.0), (20, 4.0)])
 def test_samples_are_clearly_better_than_the_copied_source(image_checkpoint, steps, gain):
     network = load_method(image_checkpoint, settings={"network.sampling.steps": str(steps)}).network
     numbers = strangers.measure_pairs(network, strangers.read_strangers(0))
     print(steps, {name: values.mean() for name, values in numbers.items()}, strangers.slope_within_clips(numbers))
     assert numbers["psnr"].mean() > numbers["copied_psnr"].mean() + gain
-    assert numbers["error"].mean() < 0.025
-    assert strangers.slope_within_clips(numbers) > 0.5
+    assert numbers["error"].mean() < 0.02
+    assert strangers.slope_within_clips(numbers) > 0.45
 
 
 def silence_motion_modules(checkpoint):
@@ -99,7 +99,7 @@ def test_motion_modules_lower_the_flicker(video_checkpoint):
             totals[name] += flicker(frames, clip.image).mean().item()
     print(totals)
     assert totals["with"] < totals["without"]
-    assert totals["with"] / 4 < 0.03
+    assert totals["with"] / 4 < 0.02
 
 
 def play_strangers(module):
@@ -116,11 +116,12 @@ def play_strangers(module):
 
 
 def test_few_steps_do_what_twenty_of_the_teacher_do(video_checkpoint, fast_checkpoint):
-    """Frames have the same noise in all of them, so that pictures are comparable one by one."""
-    frames, error, calls = play_strangers(load_method(fast_checkpoint))
-    twenty = load_method(video_checkpoint, settings={"network.sampling.steps": "20"})
+    """Frames have the same noise in all of them, all of it, so that pictures are comparable one by one."""
+    settings = {"network.sampling.temperature": "1"}
+    frames, error, calls = play_strangers(load_method(fast_checkpoint, settings=settings))
+    twenty = load_method(video_checkpoint, settings={**settings, "network.sampling.steps": "20"})
     aims, teacher_error, teacher_calls = play_strangers(twenty)
-    untrained, *_ = play_strangers(load_method(video_checkpoint))  # four steps too
+    untrained, *_ = play_strangers(load_method(video_checkpoint, settings=settings))  # four steps too
     print(error, teacher_error, calls, teacher_calls)
     assert error < 1.1 * teacher_error
     assert (frames - aims).square().mean() < (untrained - aims).square().mean()

@@ -7,7 +7,9 @@ import torch
 from zoo import CASES, SIZE, pair
 
 from reenact.errors import ReenactError
-from reenact.models.liveportrait.first_stage import LivePortraitLosses
+from reenact.faces.registry import load_face_model
+from reenact.faces.vector import head_rotation
+from reenact.models.liveportrait.first_stage import LivePortraitLosses, _tell_angles
 from reenact.models.liveportrait.landmarks import GUIDED, OTHERS, guide_points, measure_guided_openings
 from reenact.models.liveportrait.losses import guide_loss, place_loss
 from reenact.models.liveportrait.module import LivePortraitModule
@@ -17,6 +19,7 @@ from reenact.models.liveportrait.network import LivePortrait
 from reenact.models.liveportrait.painting import SourcePainter
 from reenact.models.liveportrait.regions import cut_eyes
 from reenact.models.liveportrait.second_stage import choose_drivers, compute_retargeting_losses, retarget_portraits
+from reenact.nn.euler import angles_of, rotation_of
 from reenact.nn.whole_batch import BatchDraws
 
 
@@ -182,6 +185,34 @@ def test_openings_of_guided_keypoints_are_heights_over_widths():
     torch.testing.assert_close(
         measure_guided_openings(points, landmarks, 64), torch.tensor([[0.25, 0.5, -0.5]]), atol=1e-4, rtol=0
     )
+
+
+class FixedAngles:
+    """A teacher of the kind of the probe that tells the same angles of every picture."""
+
+    kind = "probe"
+
+    def __init__(self, rotation):
+        flip = torch.tensor([1.0, -1.0, 1.0])
+        self.degrees = angles_of(flip[:, None] * rotation * flip)
+
+    def __call__(self, image):
+        return self.degrees
+
+
+def test_angles_of_the_teacher_turn_landmarks_as_the_head_turns():
+    head = load_face_model("head")
+    front = replace(head.neutral(1), camera=head.default_camera()[None])
+    turned = replace(front, global_pose=torch.tensor([[0.2, -0.4, 0.3]]))
+    depth_towards_viewer = torch.tensor([1.0, 1.0, -1.0])
+    canonical, places = (
+        head.landmarks68(head.project(head.vertices(params), params.camera)) * depth_towards_viewer
+        for params in (front, turned)
+    )
+    rotation = rotation_of(_tell_angles(FixedAngles(head_rotation(turned)), None), "rows")
+    assert (places - canonical).abs().max() > 0.3
+    distance = canonical @ rotation - places
+    torch.testing.assert_close(distance, distance.mean(1, keepdim=True).expand_as(distance), atol=1e-4, rtol=0)
 
 
 class FixedLandmarks:

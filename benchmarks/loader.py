@@ -36,14 +36,13 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from reenact.data.clips import StoreClips
+from reenact.data.clips import ClipSource, StoreClips
 from reenact.data.datamodules.clips import Clips
 from reenact.data.datamodules.loader import start_worker
 from reenact.data.pairs.samplers import EpochSampler
 from reenact.data.pairs.samples import collate
 from reenact.data.pairs.sampling import TrainingPairs
 from reenact.data.store.clip_arrays import ClipArrays, list_fields
-from reenact.data.store.clip_table import ClipIndex
 from reenact.data.store.reader import ClipRecord, Store, StoreInfo
 from reenact.data.store.root_files import MANIFEST
 from reenact.data.store.writer import StoreWriter
@@ -219,17 +218,15 @@ def memory(pairs: Dataset[PortraitPair], workers: int, count: int, batch: int) -
 class Asked:
     """The clips of a store that its first pairs come from."""
 
-    def __init__(self, index: ClipIndex) -> None:
-        self.index = index
+    def __init__(self, source: ClipSource) -> None:
+        self.index = source.index
+        self.find = source.find
         self.clips: set[int] = set()
         self._clip = Portrait(torch.zeros(2, 3, 1, 1, dtype=torch.uint8), frame=torch.zeros(2), identity=[""] * 2)
 
     def read(self, clip: int, frames: Sequence[int], window: int = 0) -> Portrait:
         self.clips.add(clip)
         return self._clip
-
-    def find(self, name: str) -> int | None:
-        raise NotImplementedError(name)
 
 
 def make_million(root: Path, template: Path, clips: int, batch: int) -> None:
@@ -244,7 +241,7 @@ def make_million(root: Path, template: Path, clips: int, batch: int) -> None:
     rows = ((f"id{n // 10:06d}#{n:07d}.mp4", "train", f"id{n // 10:06d}", *values[3:]) for n in range(clips))
     with closing(sqlite3.connect(root / MANIFEST)) as database, database:
         database.executemany(f"INSERT INTO clips ({columns}) VALUES ({', '.join('?' * len(values))})", rows)
-    store, asked = Store(root), Asked(Clips(root).train_clips().index)
+    store, asked = Store(root), Asked(Clips(root).train_clips())
     pairs = TrainingPairs(asked, seed=0, flip=0.5)
     for number in range(BATCHES_AHEAD * batch):
         pairs[number]
